@@ -1,0 +1,3 @@
+"""wesher joins hosts into one encrypted WireGuard full mesh."""
+
+__version__ = "1.0.0"

@@ -1,0 +1,7 @@
+"""`python -m wesher`."""
+
+import sys
+
+from wesher.cli import main
+
+sys.exit(main())

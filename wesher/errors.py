@@ -1,0 +1,48 @@
+"""Every exception wesher raises on purpose; each message is one line for the operator."""
+
+from collections.abc import Sequence
+
+
+class WesherError(Exception):
+    """Base of all our errors."""
+
+
+class ConfigError(WesherError):
+    """A wrong option or configuration: exit code 2."""
+
+
+class StartError(WesherError):
+    """Something that could not be done, with what to do about it: exit code 1."""
+
+
+class ProtocolError(WesherError):
+    """Bytes from the network that break the protocol: dropped and counted, never fatal."""
+
+
+class UndecryptableError(ProtocolError):
+    """Bytes that none of our cluster keys opens: the sender has another key, or none."""
+
+
+class CommandError(WesherError):
+    """A system tool exited with a status we did not expect, was killed, or does not exist.
+
+    `status` is None when the time limit ended it.
+    """
+
+    def __init__(self, argv: Sequence[str], status: int | None, stderr: str) -> None:
+        self.argv = tuple(argv)
+        self.status = status
+        self.stderr = stderr.strip()
+        outcome = "timed out" if status is None else f"exited {status}"
+        super().__init__(f"`{' '.join(argv)}` {outcome}: {self.stderr or 'no message'}")
+
+
+class TransientCommandError(CommandError):
+    """A failure that may pass: worth another try when the command is idempotent."""
+
+
+class MissingToolError(CommandError):
+    """The program is not installed, or vanished; trying again at once cannot help."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        super().__init__(argv, 127, f"{argv[0]} not found")

@@ -1,0 +1,132 @@
+"""What the gossip tells its owner: facts, in the order they happened."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from wesher.gossip.addresses import Address
+from wesher.gossip.members import Member
+from wesher.gossip.messages import Alive, Record
+
+
+@dataclass(frozen=True, slots=True)
+class MemberJoined:
+    """A remote member that was unknown, dead or left is alive."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class MemberUpdated:
+    """A remote member published other metadata, or (with the same metadata) another address."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFailed:
+    """A remote member was declared dead by somebody else than itself."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLeft:
+    """A remote member announced its own departure."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class AddressConflict:
+    """Somebody claims a known member's name (ours included) at another address."""
+
+    member: Member
+    claim: Alive
+
+
+@dataclass(frozen=True, slots=True)
+class Refuted:
+    """We answered a wrong claim about ourselves with a higher incarnation."""
+
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class TcpOnly:
+    """A member answers TCP pings but no UDP: a firewall, most likely."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeFinished:
+    """A push/pull that we opened has ended.
+
+    `exchange` is the number `push_pull` returned (0 for the periodic ones), `error` None after success.
+    `records` is what the other side holds; `own` says that it was ourselves who answered.
+    """
+
+    exchange: int
+    to: Address
+    records: tuple[Record, ...] = ()
+    error: str | None = None
+    undecryptable: bool = False
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PingFinished:
+    """A ping that the owner asked for was answered after `seconds`, or never (None)."""
+
+    ping: int
+    seconds: float | None
+
+
+class DropReason(Enum):
+    """Why something that arrived was thrown away."""
+
+    UNDECRYPTABLE = "sealed with another key, or not at all"
+    LABEL = "wrong cluster label"
+    CHECKSUM = "checksum mismatch"
+    MALFORMED = "malformed"
+    LIMIT = "over a limit"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class PacketDropped:
+    """A packet, a stream or a part of one was thrown away; `detail` is for the debug log only."""
+
+    source: Address
+    reason: DropReason
+    detail: str
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UserDataReceived:
+    """Application bytes, from a user message or a push/pull's user state."""
+
+    source: Address
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveFinished:
+    """Our departure has been told to whom it could be told; it is time to stop."""
+
+
+Event = (
+    MemberJoined
+    | MemberUpdated
+    | MemberFailed
+    | MemberLeft
+    | AddressConflict
+    | Refuted
+    | TcpOnly
+    | ExchangeFinished
+    | PingFinished
+    | PacketDropped
+    | UserDataReceived
+    | LeaveFinished
+)

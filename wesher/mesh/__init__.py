@@ -1,0 +1,1 @@
+"""Decisions: what membership means for this host. Pure."""

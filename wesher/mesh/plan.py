@@ -1,0 +1,58 @@
+"""The complete state we want on this host, as data, and how members become it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+IPAddress = IPv4Address | IPv6Address
+IPNetwork = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a peer's WireGuard listens."""
+
+    ip: IPAddress
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.ip}]:{self.port}" if self.ip.version == 6 else f"{self.ip}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One WireGuard peer; `keepalive` in seconds, 0 is off."""
+
+    endpoint: Endpoint
+    allowed_ips: tuple[IPNetwork, ...]
+    keepalive: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HostsEntry:
+    """One line of the hosts file."""
+
+    ip: IPAddress
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceSettings:
+    """Our own side of the interface; `address` is set as /32 or /128."""
+
+    address: IPAddress
+    listen_port: int
+    mtu: int = 1420
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What this host should look like; peers by WireGuard public key in base64.
+
+    Every allowed-ip of a peer is also a route. While not `complete` nothing may be removed.
+    """
+
+    interface: InterfaceSettings
+    peers: Mapping[str, Peer] = field(default_factory=dict)
+    hosts: tuple[HostsEntry, ...] = ()
+    complete: bool = False

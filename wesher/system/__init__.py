@@ -1,0 +1,1 @@
+"""Every contact with the world, one thing a file; decides nothing."""
