@@ -1,0 +1,6 @@
+"""What a person types."""
+
+
+def main() -> int:
+    """Run the command line; returns the exit code."""
+    return 0
