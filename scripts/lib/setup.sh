@@ -65,17 +65,18 @@ kernel_has_wireguard() {
     }
 }
 
-# setup_python [dev]: the virtual environment, with what pyproject.toml asks for.
+# setup_python agent|dev: the virtual environment, for the agent alone or with the developers' tools.
 setup_python() {
-    local extra=${1:-} stamp=$root/.venv/.installed${1:+-$1}
+    local wanted=$root stamp=$root/.venv/.installed-$1
     if [ "$stamp" -nt "$root/pyproject.toml" ] && [ -x "$python" ]; then return; fi
     [ -x "$python" ] || make_environment
+    [ "$1" = agent ] || wanted="${root}[$1]"
     echo "installing Python packages into .venv" >&2
     local output
     output=$("$python" -m pip install --quiet --disable-pip-version-check --retries 5 \
-        --timeout 30 --editable "$root${extra:+[$extra]}" </dev/null 2>&1) ||
+        --timeout 30 --editable "$wanted" </dev/null 2>&1) ||
         fail "pip could not install what pyproject.toml asks for: $(tail -n 1 <<<"$output")"
-    touch "$stamp" "$root/.venv/.installed"
+    touch "$stamp" "$root/.venv/.installed-agent"
 }
 
 make_environment() {
