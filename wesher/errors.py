@@ -19,6 +19,10 @@ class ProtocolError(WesherError):
     """Bytes from the network that break the protocol: dropped and counted, never fatal."""
 
 
+class LimitError(ProtocolError):
+    """Bytes that ask for more than we are willing to spend on them."""
+
+
 class UndecryptableError(ProtocolError):
     """Bytes that none of our cluster keys opens: the sender has another key, or none."""
 

@@ -1,0 +1,91 @@
+"""The cluster's keys, and AES-GCM as memberlist uses it (protocol, 2.2)."""
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from wesher.errors import ProtocolError, UndecryptableError
+
+NONCE_SIZE = 12
+_TAG_SIZE = 16
+_BLOCK = 16
+_OVERHEAD = 1 + NONCE_SIZE + _TAG_SIZE
+_KEY_SIZES = (16, 24, 32)
+
+
+def overhead(version: int) -> int:
+    """Return the most bytes that sealing with `version` adds; also the least a sealed text has."""
+    return _OVERHEAD + (_BLOCK if version == 0 else 0)
+
+
+def sealed_size(size: int, version: int) -> int:
+    """Return the length of `size` bytes once sealed; version 0 pads to whole blocks."""
+    return size + _OVERHEAD + (_BLOCK - size % _BLOCK if version == 0 else 0)
+
+
+class Keyring:
+    """Keys that open what members seal; the primary one, first, seals what we send."""
+
+    def __init__(self, primary: bytes, *others: bytes) -> None:
+        self._ciphers: dict[bytes, AESGCM] = {}
+        for key in (primary, *others):
+            self.add(key)
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """All keys, the primary one first."""
+        return tuple(self._ciphers)
+
+    def add(self, key: bytes) -> None:
+        """Let `key` open too; raises ValueError unless it has 16, 24 or 32 bytes."""
+        if len(key) not in _KEY_SIZES:
+            raise ValueError(f"a cluster key has 16, 24 or 32 bytes, not {len(key)}")
+        self._ciphers.setdefault(key, AESGCM(key))
+
+    def use(self, key: bytes) -> None:
+        """Make `key`, which is added if need be, the primary one."""
+        self.add(key)
+        cipher = self._ciphers.pop(key)
+        self._ciphers = {key: cipher, **self._ciphers}
+
+    def remove(self, key: bytes) -> None:
+        """Forget `key`; an unknown one is fine, the primary one a ValueError."""
+        if key == self.keys[0]:
+            raise ValueError("the primary key cannot be removed")
+        self._ciphers.pop(key, None)
+
+    def seal(self, plain: bytes, additional: bytes, nonce: bytes, version: int = 1) -> bytes:
+        """Return version, `nonce` (12 fresh bytes), ciphertext and tag."""
+        if version == 0:
+            plain = _pad(plain)
+        cipher = next(iter(self._ciphers.values()))
+        return bytes([version]) + nonce + cipher.encrypt(nonce, plain, additional)
+
+    def open(self, sealed: bytes, additional: bytes) -> bytes:
+        """Return what a member sealed with any of our keys.
+
+        Raises UndecryptableError when no key fits, ProtocolError when `sealed` has another form.
+        """
+        version = sealed[0] if sealed else 0
+        if version > 1 or len(sealed) < overhead(version):
+            raise ProtocolError("not a sealed text")
+        nonce, rest = sealed[1 : 1 + NONCE_SIZE], sealed[1 + NONCE_SIZE :]
+        for cipher in self._ciphers.values():
+            try:
+                plain = cipher.decrypt(nonce, rest, additional)
+            except InvalidTag:
+                continue
+            return _unpad(plain) if version == 0 else plain
+        raise UndecryptableError("sealed with another key")
+
+
+def _pad(plain: bytes) -> bytes:
+    size = _BLOCK - len(plain) % _BLOCK
+    return plain + bytes([size]) * size
+
+
+def _unpad(padded: bytes) -> bytes:
+    """Take off the padding; only its last byte counts, as in Go, but it must make sense."""
+    size = padded[-1] if padded else 0
+    if not 1 <= size <= min(_BLOCK, len(padded)):
+        raise ProtocolError("sealed text with wrong padding")
+    return padded[:-size]
