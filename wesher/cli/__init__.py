@@ -1,6 +1,95 @@
-"""What a person types."""
+"""What a person types: commands, their options, and how every run ends.
+
+Light on purpose, see options.py: a command's module is imported once its options are understood.
+"""
+
+import difflib
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+from wesher import options
+from wesher.errors import ConfigError, WesherError
+
+DONE, FAILED, WRONG = 0, 1, 2
 
 
-def main() -> int:
-    """Run the command line; returns the exit code."""
-    return 0
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One word of the command line; wesher/cli/<module>.py runs it."""
+
+    module: str
+    description: str
+    options: tuple[options.Option, ...]
+
+
+AGENT = Command(
+    "agent", "Join this host into an encrypted WireGuard mesh and keep it there.", options.OPTIONS
+)
+COMMANDS = {
+    "cleanup": Command(
+        "cleanup",
+        "Remove the interface, routes and hosts lines that a crashed agent left behind.",
+        options.pick(options.CLEANUP_NAMES),
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, without the program's name; returns the exit code.
+
+    0 is an orderly end, 2 a wrong option or configuration, 1 what could not be done.
+    """
+    try:
+        return _run(sys.argv[1:] if arguments is None else list(arguments))
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else DONE
+    except ConfigError as error:
+        return _complain(error, WRONG)
+    except WesherError as error:
+        return _complain(error, FAILED)
+    except KeyboardInterrupt:
+        return _complain("interrupted", FAILED)
+    except Exception:
+        traceback.print_exc()
+        return _complain("this is a bug in wesher, please report it", FAILED)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    prog, command, arguments = _select(arguments)
+    parser = options.parser(prog, command.description, command.options, _epilog(command))
+    given = options.parse_arguments(parser, arguments)
+    run: Callable[[Mapping[str, str]], int] = import_module(f"wesher.cli.{command.module}").run
+    return run(given)
+
+
+def _select(arguments: Sequence[str]) -> tuple[str, Command, Sequence[str]]:
+    """Return the program name for messages, the command, and the arguments after it."""
+    if not arguments or arguments[0].startswith("-"):
+        return "wesher", AGENT, arguments
+    word = arguments[0]
+    if word not in COMMANDS:
+        near = difflib.get_close_matches(word, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ConfigError(
+            f"unknown command {word!r}; {hint}"
+            f"commands: {', '.join(COMMANDS)}; without one the agent starts"
+        )
+    return f"wesher {word}", COMMANDS[word], arguments[1:]
+
+
+def _epilog(command: Command) -> str:
+    """Return what the help says after the options."""
+    sources = "Every option can also be set as WESHER_OPTION_NAME or in the configuration file."
+    if command is not AGENT:
+        return sources
+    names = ", ".join(f"wesher {word}" for word in COMMANDS)
+    return f"{sources} Other commands: {names} (each with --help)."
+
+
+def _complain(reason: object, code: int) -> int:
+    line = " ".join(str(reason).split())
+    print(f"wesher: {line}", file=sys.stderr)
+    return code

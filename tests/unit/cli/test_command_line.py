@@ -1,0 +1,160 @@
+import subprocess
+import sys
+
+import pytest
+
+from wesher import __version__, agent
+from wesher.cli import COMMANDS, main
+from wesher.errors import ConfigError, StartError
+from wesher.options import CONFIG_FILE, OPTIONS, parse_arguments, parser
+
+HEAVY = ("asyncio", "cryptography", "loguru", "sh", "tenacity", "msgpack", "wesher.gossip")
+
+
+def parsed(*arguments):
+    return parse_arguments(parser("wesher", "", OPTIONS), arguments)
+
+
+@pytest.fixture
+def agents(monkeypatch):
+    """The configurations the agent was started with, instead of starting it."""
+    started = []
+
+    def run(config):
+        started.append(config)
+        return 0
+
+    monkeypatch.setattr(agent, "run", run)
+    return started
+
+
+def test_no_word_starts_the_agent(agents):
+    code = main(["--interface", "wg7"])
+
+    assert code == 0
+    assert [config.interface for config in agents] == ["wg7"]
+
+
+def test_the_exit_code_of_the_agent_is_ours(monkeypatch):
+    monkeypatch.setattr(agent, "run", lambda config: 1)
+
+    assert main([]) == 1
+
+
+@pytest.mark.parametrize("flag", ["--version", "--help"])
+def test_version_and_help_import_nothing_heavy(flag):
+    script = (
+        "import sys; from wesher.cli import main; code = main(sys.argv[2:]);"
+        "print('loaded', [name for name in sys.argv[1].split(',') if name in sys.modules], code)"
+    )
+    argv = [sys.executable, "-c", script, ",".join(HEAVY), flag]
+
+    output = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+    assert output.splitlines()[-1] == "loaded [] 0"
+
+
+def test_the_version_is_printed(capsys):
+    code = main(["--version"])
+
+    assert code == 0
+    assert capsys.readouterr().out == f"wesher {__version__}\n"
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_the_help_shows_every_option(option, capsys):
+    code = main(["--help"])
+
+    assert code == 0
+    assert f"  {option.flag}" in capsys.readouterr().out
+
+
+def test_the_help_lists_the_commands(capsys):
+    main(["--help"])
+
+    output = " ".join(capsys.readouterr().out.split())
+    assert all(f"wesher {word}" in output for word in COMMANDS)
+    assert CONFIG_FILE.flag in output
+
+
+@pytest.mark.parametrize("word", COMMANDS)
+def test_every_command_has_help(word, capsys):
+    code = main([word, "--help"])
+
+    assert code == 0
+    assert f"usage: wesher {word}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["cleanpu"], "unknown command 'cleanpu'; did you mean cleanup? commands: cleanup"),
+        (["status-of-x"], "unknown command 'status-of-x'; commands: cleanup"),
+        (["--cluster-port", "x"], "--cluster-port: 'x' is not a port"),
+        (["--cluster-port"], "--cluster-port: expected one argument"),
+        (["--bogus"], "unknown option --bogus"),
+        (["--clus", "x"], "unknown option --clus"),
+        (["--interface", "wg0", "cleanup"], "a command comes before all options"),
+        (["--init=yes"], "--init"),
+        (["cleanup", "--join", "x"], "unknown option --join"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(arguments, reason, capsys):
+    code = main(arguments)
+
+    error = capsys.readouterr().err
+    assert code == 2
+    assert error.startswith("wesher: ")
+    assert error.count("\n") == 1
+    assert reason in error
+
+
+def test_the_value_of_an_unknown_option_is_not_repeated():
+    with pytest.raises(ConfigError) as caught:
+        parsed("--cluster_key=c2VjcmV0")
+
+    assert "c2VjcmV0" not in str(caught.value)
+
+
+def test_what_could_not_be_done_is_one_line_and_exit_code_1(monkeypatch, capsys):
+    def refuse(config):
+        raise StartError("port 7946 is taken:\nchoose another")
+
+    monkeypatch.setattr(agent, "run", refuse)
+
+    assert main([]) == 1
+    assert capsys.readouterr().err == "wesher: port 7946 is taken: choose another\n"
+
+
+def test_a_bug_shows_its_traceback_and_exit_code_1(monkeypatch, capsys):
+    def fail(config):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(agent, "run", fail)
+
+    assert main([]) == 1
+    error = capsys.readouterr().err
+    assert "ZeroDivisionError" in error
+    assert error.splitlines()[-1].startswith("wesher: ")
+
+
+def test_an_interrupt_before_anything_runs_is_one_line(monkeypatch, capsys):
+    def interrupt(config):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(agent, "run", interrupt)
+
+    assert main([]) == 1
+    assert capsys.readouterr().err == "wesher: interrupted\n"
+
+
+def test_the_names_of_the_first_releases_still_work():
+    assert parsed("--clusterkey", "k", "--joinaddrs", "a,b") == {"cluster_key": "k", "join": "a,b"}
+
+
+def test_join_may_be_repeated():
+    assert parsed("--join", "a", "--join", "b,c") == {"join": "a,b,c"}
+
+
+def test_options_that_were_not_given_are_absent():
+    assert parsed("--init", "--interface=wg1") == {"init": "true", "interface": "wg1"}

@@ -1,0 +1,425 @@
+import base64
+import io
+import math
+import os
+import sys
+from ipaddress import ip_address, ip_interface
+from pathlib import Path
+
+import pytest
+
+from wesher.config import load
+from wesher.errors import ConfigError, StartError
+from wesher.mesh.rejoin import Seed
+from wesher.options import OPTIONS
+
+KEY = bytes(range(32))
+KEY_TEXT = base64.b64encode(KEY).decode()
+
+
+@pytest.fixture
+def toml(tmp_path):
+    """Write a configuration file and return the flag that names it."""
+
+    def write(text, mode=0o600):
+        path = tmp_path / "wesher.toml"
+        path.write_text(text)
+        path.chmod(mode)
+        return {"config": str(path)}
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def default_file(tmp_path, monkeypatch):
+    """Where the default configuration file would be: not this machine's own."""
+    path = tmp_path / "default.toml"
+    monkeypatch.setattr("wesher.config.DEFAULT_FILE", str(path))
+    return path
+
+
+def test_defaults_are_those_of_the_documentation():
+    config = load({}, {})
+
+    assert config.cluster_key is None
+    assert config.join == ()
+    assert config.init is False
+    assert config.bind_addr == ip_address("0.0.0.0")
+    assert config.bind_iface is None
+    assert config.advertise_addr is None
+    assert (config.cluster_port, config.wireguard_port) == (7946, 51820)
+    assert config.overlay_net == ip_interface("10.0.0.0/8")
+    assert config.overlay_addr is None
+    assert config.interface == "wgoverlay"
+    assert config.etc_hosts is True
+    assert config.log_level == "warn"
+    assert config.node_name == os.uname().nodename
+    assert config.timing == "wan"
+    assert config.forget_after == 86400
+    assert config.metadata_format == "current"
+    assert config.state_dir == Path("/var/lib/wesher")
+    assert config.hosts_file == Path("/etc/hosts")
+    assert config.run_dir == Path("/run/wesher")
+
+
+def test_flags_win_over_environment_over_file_over_defaults(toml):
+    file = toml("cluster-port = 1\nwireguard-port = 1\ntiming = 'lan'\n")
+    environ = {"WESHER_CLUSTER_PORT": "2", "WESHER_WIREGUARD_PORT": "2"}
+
+    config = load({**file, "cluster_port": "3"}, environ)
+
+    assert (config.cluster_port, config.wireguard_port, config.timing) == (3, 2, "lan")
+    assert config.log_level == "warn"
+    assert config.sources["cluster_port"] == "--cluster-port"
+    assert config.sources["wireguard_port"] == "WESHER_WIREGUARD_PORT"
+    assert config.sources["timing"] == f"{file['config']}: timing"
+    assert config.sources["log_level"] == "default"
+
+
+SAMPLES = {
+    "cluster_key": (KEY_TEXT, "cluster_key", KEY),
+    "join": ("a,b:1", "join", (Seed("a", 7946), Seed("b", 1))),
+    "init": ("true", "init", True),
+    "bind_addr": ("10.9.9.9", "bind_addr", ip_address("10.9.9.9")),
+    "bind_iface": ("eth0", "bind_iface", "eth0"),
+    "advertise_addr": ("192.0.2.1", "advertise_addr", ip_address("192.0.2.1")),
+    "cluster_port": ("17946", "cluster_port", 17946),
+    "wireguard_port": ("11820", "wireguard_port", 11820),
+    "overlay_net": ("10.5.6.7/16", "overlay_net", ip_interface("10.5.6.7/16")),
+    "overlay_addr": ("10.1.2.3", "overlay_addr", ip_address("10.1.2.3")),
+    "interface": ("wg7", "interface", "wg7"),
+    "no_etc_hosts": ("true", "etc_hosts", False),
+    "log_level": ("debug", "log_level", "debug"),
+    "node_name": ("north.example", "node_name", "north.example"),
+    "timing": ("local", "timing", "local"),
+    "forget_after": ("30m", "forget_after", 1800.0),
+    "metadata_format": ("v0.2", "metadata_format", "v0.2"),
+    "state_dir": ("/srv/state", "state_dir", Path("/srv/state")),
+    "hosts_file": ("/srv/hosts", "hosts_file", Path("/srv/hosts")),
+    "run_dir": ("/srv/run", "run_dir", Path("/srv/run")),
+}
+
+
+@pytest.mark.parametrize("name", [one.name for one in OPTIONS if one.name != "cluster_key_file"])
+def test_every_option_works_from_every_source(name, toml):
+    text, field, wanted = SAMPLES[name]
+    key = name.replace("_", "-")
+    written = text if text == "true" else f"'{text}'"
+
+    from_flag = load({name: text}, {})
+    from_environment = load({}, {f"WESHER_{name.upper()}": text})
+    if name != "init":
+        from_file = load(toml(f"{key} = {written}\n"), {})
+        assert getattr(from_file, field) == wanted
+
+    assert getattr(from_flag, field) == wanted
+    assert getattr(from_environment, field) == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("cluster_key", base64.b64encode(bytes(16)).decode(), "is 16 bytes long"),
+        ("cluster_key", base64.b64encode(bytes(33)).decode(), "is 33 bytes long"),
+        ("cluster_key", "", "is 0 bytes long"),
+        ("cluster_key", KEY_TEXT[:-1], "is not base64"),
+        ("cluster_key", "schlüssel", "is not base64"),
+        ("join", "a:b:c", "neither an IP address nor a host name"),
+        ("join", "a:70000", "70000"),
+        ("bind_addr", "example.org", "is not an IP address"),
+        ("bind_addr", "fe80::1%eth0", "link-local"),
+        ("bind_iface", "eth 0", "is not an interface name"),
+        ("advertise_addr", "0.0.0.0", "is not the address of one host"),
+        ("advertise_addr", "ff02::1", "is not the address of one host"),
+        ("advertise_addr", "255.255.255.255", "is not the address of one host"),
+        ("cluster_port", "0", "is not a port"),
+        ("cluster_port", "65536", "is not a port"),
+        ("cluster_port", "-1", "is not a port"),
+        ("cluster_port", "٣", "is not a port"),
+        ("cluster_port", "51820", "are both 51820"),
+        ("wireguard_port", "7946", "are both 7946"),
+        ("overlay_net", "10.0.0.0", "has no prefix length"),
+        ("overlay_net", "10.0.0.0/33", "is not a network"),
+        ("overlay_net", "0.0.0.0/0", "cannot be an overlay network"),
+        ("overlay_net", "ff00::/8", "cannot be an overlay network"),
+        ("overlay_addr", "192.168.1.1", "is not in the overlay network 10.0.0.0/8"),
+        ("overlay_addr", "fd00::1", "is not in the overlay network 10.0.0.0/8"),
+        ("overlay_addr", "10.0.0.0", "is the network or broadcast address"),
+        ("overlay_addr", "10.255.255.255", "is the network or broadcast address"),
+        ("interface", "sixteen-letters-", "15 characters"),
+        ("interface", "", "is not an interface name"),
+        ("interface", "..", "is not an interface name"),
+        ("interface", "a/b", "is not an interface name"),
+        ("interface", "-a", "is not an interface name"),
+        ("interface", "all", "is not an interface name"),
+        ("log_level", "loud", "is none of debug, info, warn, error"),
+        ("node_name", "a b", "is not usable"),
+        ("node_name", "localhost", "is not usable"),
+        ("node_name", "x" * 254, "is not usable"),
+        ("timing", "fast", "is none of wan, lan, local"),
+        ("forget_after", "soon", "is not a time"),
+        ("forget_after", "-1h", "is not a time"),
+        ("metadata_format", "v0.3", "is none of current, v0.2"),
+        ("init", "maybe", "is neither true nor false"),
+        ("state_dir", "", "is not a path"),
+    ],
+)
+def test_wrong_values_are_refused_with_their_source_and_reason(name, text, reason):
+    with pytest.raises(ConfigError) as caught:
+        load({name: text}, {})
+
+    message = str(caught.value)
+    assert message.startswith(f"--{name.replace('_', '-')}: ")
+    assert reason in message
+    assert "\n" not in message
+
+
+def test_a_wrong_variable_is_named():
+    with pytest.raises(ConfigError, match=r"^WESHER_CLUSTER_PORT: 'x' is not a port"):
+        load({}, {"WESHER_CLUSTER_PORT": "x"})
+
+
+def test_a_refused_key_is_not_repeated():
+    with pytest.raises(ConfigError) as caught:
+        load({"cluster_key": "c2VjcmV0"}, {})
+
+    assert "c2VjcmV0" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("network", "address"),
+    [("10.0.0.0/31", "10.0.0.0"), ("10.0.0.7/32", "10.0.0.7"), ("fd00::/64", "fd00::ffff")],
+)
+def test_overlay_addresses_at_the_edge_of_their_network_are_allowed(network, address):
+    config = load({"overlay_net": network, "overlay_addr": address}, {})
+
+    assert config.overlay_addr == ip_address(address)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("1.5h", 5400),
+        ("24h", 86400),
+        ("7d", 604800),
+        ("0s", 0),
+        ("never", math.inf),
+    ],
+)
+def test_times_have_units(text, seconds):
+    config = load({"forget_after": text}, {})
+
+    assert config.forget_after == seconds
+
+
+@pytest.mark.parametrize("text", ["1", "true", "Yes", "on"])
+def test_switches_in_the_environment_can_be_on(text):
+    config = load({}, {"WESHER_NO_ETC_HOSTS": text, "WESHER_INIT": text})
+
+    assert (config.etc_hosts, config.init) == (False, True)
+
+
+@pytest.mark.parametrize("text", ["0", "false", "No", "off", ""])
+def test_switches_in_the_environment_can_be_off(text):
+    config = load({}, {"WESHER_NO_ETC_HOSTS": text, "WESHER_INIT": text})
+
+    assert (config.etc_hosts, config.init) == (True, False)
+
+
+def test_a_false_flag_in_the_environment_overrules_the_file(toml):
+    config = load(toml("no-etc-hosts = true\n"), {"WESHER_NO_ETC_HOSTS": "false"})
+
+    assert config.etc_hosts is True
+
+
+def test_an_empty_variable_counts_as_unset(toml):
+    config = load(toml("interface = 'wg3'\n"), {"WESHER_INTERFACE": ""})
+
+    assert config.interface == "wg3"
+
+
+def test_the_key_leaves_the_environment_once_read():
+    environ = {"WESHER_CLUSTER_KEY": KEY_TEXT, "PATH": "/bin"}
+
+    config = load({}, environ)
+
+    assert config.cluster_key == KEY
+    assert environ == {"PATH": "/bin"}
+
+
+def test_the_key_leaves_the_environment_even_when_the_configuration_is_wrong():
+    environ = {"WESHER_CLUSTER_KEY": KEY_TEXT}
+
+    with pytest.raises(ConfigError):
+        load({"cluster_port": "x"}, environ)
+
+    assert environ == {}
+
+
+def test_the_key_is_not_in_the_printed_configuration():
+    config = load({"cluster_key": KEY_TEXT}, {})
+
+    assert KEY_TEXT not in repr(config)
+    assert repr(KEY) not in repr(config)
+
+
+def test_a_key_file_holds_the_key(tmp_path):
+    path = tmp_path / "key"
+    path.write_text(KEY_TEXT + "\n")
+    path.chmod(0o400)
+
+    config = load({"cluster_key_file": str(path)}, {})
+
+    assert config.cluster_key == KEY
+    assert config.sources["cluster_key_file"] == "--cluster-key-file"
+
+
+def test_a_key_can_come_from_standard_input(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{KEY_TEXT}\n".encode())))
+
+    config = load({"cluster_key_file": "-"}, {})
+
+    assert config.cluster_key == KEY
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_a_key_file_that_others_can_touch_is_refused_with_the_remedy(tmp_path, mode):
+    path = tmp_path / "key"
+    path.write_text(KEY_TEXT)
+    path.chmod(mode)
+
+    with pytest.raises(ConfigError, match=f"chmod 600 {path}"):
+        load({"cluster_key_file": str(path)}, {})
+
+
+def test_a_configuration_file_with_a_key_must_be_private_too(toml):
+    with pytest.raises(ConfigError, match="chmod 600"):
+        load(toml(f"cluster-key = '{KEY_TEXT}'\n", mode=0o644), {})
+
+
+def test_a_configuration_file_without_a_key_may_be_public(toml):
+    config = load(toml("interface = 'wg3'\n", mode=0o644), {})
+
+    assert config.interface == "wg3"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "is 0 bytes long"),
+        ("c2VjcmV0\n", "is 6 bytes long"),
+        ("\xff\xfe", "is not base64"),
+    ],
+)
+def test_a_key_file_with_something_else_is_refused(tmp_path, content, reason):
+    path = tmp_path / "key"
+    path.write_bytes(content.encode("latin-1"))
+    path.chmod(0o600)
+
+    with pytest.raises(ConfigError) as caught:
+        load({"cluster_key_file": str(path)}, {})
+
+    assert str(path) in str(caught.value)
+    assert reason in str(caught.value)
+    assert "c2VjcmV0" not in str(caught.value)
+
+
+def test_a_missing_key_file_is_an_error(tmp_path):
+    with pytest.raises(ConfigError, match=r"--cluster-key-file: cannot read .*No such file"):
+        load({"cluster_key_file": str(tmp_path / "none")}, {})
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"cluster_key": KEY_TEXT}, {"cluster_key_file": "/nowhere"}),
+        ({"bind_addr": "10.0.0.1"}, {"bind_iface": "eth0"}),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(first, second):
+    with pytest.raises(ConfigError, match="not together with --"):
+        load({**first, **second}, {})
+
+
+def test_the_default_configuration_file_is_read_when_it_is_there(default_file):
+    default_file.write_text("interface = 'wg3'\n")
+
+    config = load({}, {})
+
+    assert config.interface == "wg3"
+
+
+def test_a_named_configuration_file_must_exist(tmp_path):
+    with pytest.raises(ConfigError, match="does not exist"):
+        load({"config": str(tmp_path / "none.toml")}, {})
+
+
+def test_the_configuration_file_can_be_named_in_the_environment(toml):
+    path = toml("interface = 'wg3'\n")["config"]
+
+    config = load({}, {"WESHER_CONFIG": path})
+
+    assert config.interface == "wg3"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("cluster_port = 1\n", "unknown key 'cluster_port'; the nearest is 'cluster-port'"),
+        ("overlay-network = 'x'\n", "unknown key 'overlay-network'; the nearest is 'overlay-net'"),
+        ("init = true\n", "unknown key 'init'"),
+        ("[section]\nx = 1\n", "unknown key 'section'"),
+        ("cluster-port = true\n", "cluster-port: it must be written like PORT"),
+        ("cluster-port = [1]\n", "cluster-port: it must be written like PORT"),
+        ("cluster-port = 99999\n", "cluster-port: '99999' is not a port"),
+        ("no-etc-hosts = 'yes'\n", "no-etc-hosts: it must be true or false"),
+        ("no-etc-hosts = 1\n", "no-etc-hosts: it must be true or false"),
+        ("join = [1]\n", "join: it must be written like"),
+        ("a = 1\nb = = 2\n", "line 2"),
+        ("a = 'never closed\n", "Expected"),
+    ],
+)
+def test_mistakes_in_the_configuration_file_are_named_on_one_line(toml, text, reason):
+    file = toml(text)
+
+    with pytest.raises(ConfigError) as caught:
+        load(file, {})
+
+    message = str(caught.value)
+    assert message.startswith(f"{file['config']}: ")
+    assert reason in message
+    assert "\n" not in message
+
+
+def test_a_configuration_file_that_is_not_text_is_an_error(tmp_path):
+    path = tmp_path / "wesher.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+
+    with pytest.raises(ConfigError):
+        load({"config": str(path)}, {})
+
+
+def test_seeds_may_be_a_list_in_the_configuration_file(toml):
+    config = load(toml("join = ['a', '[::1]:5']\ncluster-port = 9\n"), {})
+
+    assert config.join == (Seed("a", 9), Seed("::1", 5))
+
+
+def test_an_unusable_host_name_is_refused_with_the_remedy(monkeypatch):
+    names = os.uname()
+    fields = (names.sysname, "localhost", names.release, names.version, names.machine)
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(fields))
+
+    with pytest.raises(StartError, match="--node-name"):
+        load({}, {})
+
+    assert load({"node_name": "north"}, {}).node_name == "north"
+
+
+def test_the_configuration_cannot_be_changed():
+    config = load({}, {})
+
+    with pytest.raises(AttributeError):
+        config.interface = "wg9"

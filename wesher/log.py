@@ -1,0 +1,51 @@
+"""The log: loguru to standard error, for a terminal or for the journal."""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from loguru import logger
+
+if TYPE_CHECKING:
+    from loguru import Message, Record
+
+_LEVELS = {"debug": "DEBUG", "info": "INFO", "warn": "WARNING", "error": "ERROR"}
+_PRIORITIES = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}  # sd-daemon(3)
+
+
+def set_up(level: str) -> None:
+    """Send the log to standard error from `level` (debug, info, warn, error) up.
+
+    Under systemd each line carries its priority and no time of its own.
+    """
+    journal = "JOURNAL_STREAM" in os.environ
+    logger.remove()
+    logger.configure(patcher=_disarm)
+    logger.add(
+        _write_to_journal if journal else _write_to_terminal,
+        level=_LEVELS[level],
+        format="{message}" if journal else "{time:HH:mm:ss} {level: <7} {message}",
+        # Tracebacks with local variables would show keys.
+        diagnose=False,
+        backtrace=False,
+    )
+
+
+def printable(text: str) -> str:
+    """Return `text` with everything escaped that could forge a log line or drive a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def _disarm(record: "Record") -> None:
+    record["message"] = printable(record["message"])
+
+
+def _write_to_terminal(message: "Message") -> None:
+    sys.stderr.write(message)
+
+
+def _write_to_journal(message: "Message") -> None:
+    priority = _PRIORITIES.get(message.record["level"].name, 6)
+    sys.stderr.write("".join(f"<{priority}>{line}\n" for line in message.splitlines()))
