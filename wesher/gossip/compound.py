@@ -11,12 +11,14 @@ MAX_PART_SIZE = 65_535
 
 
 def join_parts(parts: Sequence[bytes]) -> bytes:
-    """Return one message of all `parts`; raises ValueError for what members could not read."""
+    """Return `parts` as one message; raises ValueError for what some member could not read."""
     if not 0 < len(parts) <= MAX_PARTS:
         raise ValueError(f"a compound has 1 to {MAX_PARTS} parts, not {len(parts)}")
     sizes = [len(part) for part in parts]
     if not 0 < min(sizes) <= max(sizes) <= MAX_PART_SIZE:
         raise ValueError(f"a part has 1 to {MAX_PART_SIZE} bytes")
+    if len(parts) == 1:
+        return parts[0]
     head = struct.pack(f">BB{len(parts)}H", MessageType.COMPOUND, len(parts), *sizes)
     return head + b"".join(parts)
 

@@ -67,6 +67,10 @@ def _text(value: object) -> object:
     return value.decode("utf-8", "surrogateescape")
 
 
+def _refuse_map(value: object) -> object:
+    raise ProtocolError("a map where none belongs")
+
+
 U8 = _integer(0, 2**8 - 1)
 U16 = _integer(0, 2**16 - 1)
 U32 = _integer(0, 2**32 - 1)
@@ -114,7 +118,7 @@ class StructReader:
         size = max(1, len(data) - start)
         self._data = data
         self._start = start
-        # Arrays become bytes as soon as they end, so a nested or a foreign one fails there.
+        # Both hooks run as soon as their array or map ends, so nested ones fail before they grow.
         self._unpacker: Any = Unpacker(
             read_size=size,
             max_buffer_size=size,
@@ -122,7 +126,8 @@ class StructReader:
             list_hook=bytes,
             strict_map_key=False,
             max_array_len=MAX_BYTE_ARRAY,
-            max_map_len=0,
+            object_hook=_refuse_map,
+            max_map_len=MAX_FIELDS,
             max_ext_len=0,
         )
         self._unpacker.feed(memoryview(data)[start:])

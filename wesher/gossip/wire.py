@@ -78,8 +78,7 @@ class Wire:
 
         Raises ValueError for no part, more than 127, an empty one, or one over 65,535 bytes.
         """
-        compound = join_parts(parts)
-        data = parts[0] if len(parts) == 1 else compound
+        data = join_parts(parts)
         if self.compress:
             data = min(data, encode_compressed(lzw.encode(data)), key=len)
         if checksum:

@@ -1,0 +1,64 @@
+"""join3.pcap: all that three Go nodes said to each other, read and written again by us."""
+
+import json
+from pathlib import Path
+
+import pytest
+from go_messages import message_of, push_pull_of
+from pcap_reader import datagrams, streams
+
+from wesher.gossip.codec import encode
+from wesher.gossip.keyring import Keyring
+from wesher.gossip.wire import Wire
+
+HERE = Path(__file__).parent
+CAPTURE = HERE / "join3.pcap"
+KEY = bytes.fromhex(json.loads((HERE / "join3.meta.json").read_text())["key"])
+DECODED = json.loads((HERE / "join3.decoded.json").read_text())
+PACKETS = [entry for entry in DECODED if entry["proto"] == "udp"]
+STREAMS = [entry for entry in DECODED if entry["proto"] == "tcp"]
+DATAGRAMS = datagrams(CAPTURE)
+FLOWS = streams(CAPTURE)
+
+
+def messages_of(decoded):
+    if "inner" in decoded:
+        return messages_of(decoded["inner"])
+    if decoded["type"] == "compound":
+        return tuple(message for part in decoded["parts"] for message in messages_of(part))
+    if decoded["type"] == "pushPull":
+        return (push_pull_of(decoded["header"], decoded["states"], b""),)
+    return (message_of(decoded["type"], {k: v for k, v in decoded.items() if k != "type"}),)
+
+
+def test_the_capture_and_its_decoded_form_have_the_same_packets():
+    assert [(d.source, d.destination, len(d.data)) for d in DATAGRAMS] == [
+        (entry["src"], entry["dst"], entry["wire_len"]) for entry in PACKETS
+    ]
+    assert {ends: len(data) for ends, data in FLOWS.items()} == {
+        (entry["src"], entry["dst"]): entry["wire_len"] for entry in STREAMS
+    }
+
+
+@pytest.mark.parametrize("index", range(len(PACKETS)))
+def test_a_captured_packet_opens_and_is_sealed_again_to_the_same_bytes(index):
+    data, entry = DATAGRAMS[index].data, PACKETS[index]
+    wire = Wire(Keyring(KEY), lambda: data[1:13], encryption_version=entry["enc_version"])
+
+    opened = wire.open_packet(data)
+
+    assert opened.problems == ()
+    assert opened.messages == messages_of(entry["decoded"])
+    parts = [encode(message) for message in opened.messages]
+    assert wire.seal_packet(parts, checksum=entry["decoded"]["type"] == "hasCrc") == data
+
+
+@pytest.mark.parametrize("entry", STREAMS, ids=lambda entry: f"{entry['src']} to {entry['dst']}")
+def test_a_captured_stream_opens_and_is_sealed_again_to_the_same_bytes(entry):
+    data = FLOWS[entry["src"], entry["dst"]]
+    wire = Wire(Keyring(KEY), lambda: data[6:18], encryption_version=entry["enc_version"])
+
+    message = wire.open_frame(data)
+
+    assert (message,) == messages_of(entry["decoded"])
+    assert wire.seal_frame(encode(message)) == data
