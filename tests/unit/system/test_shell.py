@@ -1,0 +1,242 @@
+"""Tools run without a shell, within a time limit, and their failures say what happened."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from loguru import logger
+
+from wesher.errors import CommandError, MissingToolError, TransientCommandError
+from wesher.system.shell import find_tool, kill_running, patiently, run
+
+WriteTool = Callable[[str, str], None]
+
+
+@pytest.fixture
+def write_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteTool:
+    """Put small shell scripts first on PATH."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def write(name: str, body: str) -> None:
+        script = tmp_path / name
+        script.write_text(f"#!/bin/sh\n{body}\n")
+        script.chmod(0o755)
+
+    return write
+
+
+def call(*argv: str, stdin: str | None = None, timeout: float = 10) -> str:
+    return asyncio.run(run(*argv, stdin=stdin, timeout=timeout))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+
+
+def test_standard_output_is_returned(write_tool):
+    write_tool("tool", 'echo "$1"; echo noise >&2')
+
+    assert call("tool", "a b") == "a b\n"
+
+
+def test_standard_input_reaches_the_tool_also_as_a_file(write_tool):
+    write_tool("tool", 'cat; cat "$1"')
+
+    assert call("tool", "/dev/stdin", stdin="secret\n") == "secret\nsecret\n"
+
+
+def test_no_standard_input_is_an_empty_one(write_tool):
+    write_tool("tool", "cat; echo end")
+
+    assert call("tool") == "end\n"
+
+
+def test_a_megabyte_passes_both_ways(write_tool):
+    write_tool("tool", "exec cat")
+    text = "0123456789abcdef" * 65536
+
+    assert call("tool", stdin=text) == text
+
+
+def test_tools_run_in_the_c_locale_without_our_secrets(write_tool, monkeypatch):
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.setenv("WESHER_CLUSTER_KEY", "secret")
+    monkeypatch.setenv("LOG_LEVEL", "debug")
+    write_tool("tool", "env")
+
+    printed = call("tool").splitlines()
+
+    assert "LC_ALL=C" in printed
+    assert "WG_COLOR_MODE=never" in printed
+    assert not [line for line in printed if line.startswith(("WESHER_", "LOG_LEVEL"))]
+
+
+def test_roots_tools_are_found_although_path_lacks_them(monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+
+    assert find_tool("ip") in {"/usr/sbin/ip", "/sbin/ip"}
+
+
+def test_a_missing_tool_is_named():
+    with pytest.raises(MissingToolError, match="no-such-tool not found"):
+        call("no-such-tool", "--help")
+
+
+def test_a_tool_of_the_wrong_format_is_an_error_that_stays(write_tool, tmp_path):
+    (tmp_path / "tool").write_bytes(b"\x7fELF nonsense")
+    (tmp_path / "tool").chmod(0o755)
+
+    with pytest.raises(CommandError, match="Exec format error") as caught:
+        call("tool")
+
+    assert caught.value.status == 126
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("Unable to modify interface: Device or resource busy", TransientCommandError),
+        ("", TransientCommandError),
+        ("Key is not the correct length or format: `abc'", CommandError),
+        ("RTNETLINK answers: Operation not permitted", CommandError),
+        ('Cannot find device "wgoverlay"', CommandError),
+        ("Error: Unknown device type.", CommandError),
+    ],
+)
+def test_a_failure_says_whether_trying_again_may_help(write_tool, message, kind):
+    write_tool("tool", f"cat >&2 <<'END'\n{message}\nEND\nexit 3")
+
+    with pytest.raises(CommandError) as caught:
+        call("tool", "set")
+
+    assert type(caught.value) is kind
+    assert (caught.value.argv, caught.value.status) == (("tool", "set"), 3)
+    assert caught.value.stderr == message
+
+
+def test_death_by_signal_is_worth_another_try(write_tool):
+    write_tool("tool", "kill -SEGV $$")
+
+    with pytest.raises(TransientCommandError) as caught:
+        call("tool")
+
+    assert caught.value.status == -11
+
+
+def test_a_hanging_tool_is_killed_with_its_children(write_tool, tmp_path):
+    write_tool("tool", f"sleep 60 & echo $! > {tmp_path}/child; wait")
+    started = time.monotonic()
+
+    with pytest.raises(CommandError, match="timed out") as caught:
+        call("tool", timeout=0.3)
+
+    assert caught.value.status is None
+    assert time.monotonic() - started < 5
+    child = int((tmp_path / "child").read_text())
+    wait_until(lambda: not is_running(child))
+
+
+def test_cancelling_the_caller_kills_the_tool(write_tool, tmp_path):
+    write_tool(
+        "tool", f"echo $$ > {tmp_path}/pid.new; mv {tmp_path}/pid.new {tmp_path}/pid; exec sleep 60"
+    )
+
+    async def main() -> None:
+        task = asyncio.create_task(run("tool"))
+        while not (tmp_path / "pid").exists():
+            await asyncio.sleep(0.005)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+    pid = int((tmp_path / "pid").read_text())
+    wait_until(lambda: not is_running(pid))
+
+
+def test_a_tool_cancelled_before_it_started_does_not_live_on(write_tool, tmp_path):
+    write_tool("tool", f"sleep 0.3; touch {tmp_path}/done")
+
+    async def main() -> None:
+        task = asyncio.create_task(run("tool"))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0.6)
+
+    asyncio.run(main())
+
+    assert not (tmp_path / "done").exists()
+
+
+def test_everything_that_runs_can_be_killed_at_once(write_tool):
+    write_tool("tool", "exec sleep 60")
+
+    async def main() -> list[str | BaseException]:
+        calls = asyncio.gather(run("tool"), run("tool"), return_exceptions=True)
+        await asyncio.sleep(0.1)
+        kill_running()
+        return await calls
+
+    outcomes = asyncio.run(main())
+
+    assert [type(outcome) for outcome in outcomes] == [CommandError, CommandError]
+
+
+def test_a_daemon_left_behind_does_not_hold_the_call(write_tool, tmp_path):
+    write_tool("tool", f"sleep 60 & echo $! > {tmp_path}/child")
+    started = time.monotonic()
+
+    call("tool")
+
+    assert time.monotonic() - started < 1
+    child = int((tmp_path / "child").read_text())
+    assert is_running(child)
+    os.kill(child, 9)
+
+
+def test_calls_are_logged_at_debug_without_what_goes_in_and_out(write_tool):
+    lines: list[str] = []
+    sink = logger.add(lambda message: lines.append(str(message)), level="DEBUG", format="{message}")
+    write_tool("tool", "cat")
+
+    call("tool", "a{b}", *["peer"] * 100, stdin="secret")
+
+    logger.remove(sink)
+    (line,) = lines
+    assert line.startswith("ran tool a{b} peer")
+    assert "…" in line
+    assert len(line) < 200
+    assert "secret" not in line
+
+
+def test_transient_failures_are_tried_again(write_tool, tmp_path):
+    write_tool("tool", f"echo x >> {tmp_path}/tries; [ $(wc -l < {tmp_path}/tries) -ge 4 ]")
+
+    asyncio.run(patiently(run)("tool"))
+
+    assert (tmp_path / "tries").read_text() == "x\n" * 4
+
+
+def test_lasting_failures_are_not_tried_again(write_tool, tmp_path):
+    write_tool("tool", f"echo x >> {tmp_path}/tries; echo 'Invalid argument' >&2; exit 1")
+
+    with pytest.raises(CommandError):
+        asyncio.run(patiently(run)("tool"))
+
+    assert (tmp_path / "tries").read_text() == "x\n"

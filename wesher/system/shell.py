@@ -1,0 +1,197 @@
+"""Run the system's tools: the only place that knows `sh` and `tenacity`."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from io import FileIO
+from typing import Any
+
+import sh
+from loguru import logger
+from tenacity import (
+    retry,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from wesher.errors import CommandError, MissingToolError, TransientCommandError
+from wesher.system.threads import in_thread
+
+TIMEOUT = 10.0  # seconds; 5,000 peers take a healthy `wg` half a second
+
+_PLAIN = {"LC_ALL": "C", "WG_COLOR_MODE": "never"}
+# Ours may hold the cluster key; the others would keep wireguard-go from going to the background.
+_NOT_FOR_CHILDREN = ("WESHER_", "WG_PROCESS_FOREGROUND", "WG_TUN_FD", "WG_UAPI_FD", "LOG_LEVEL")
+_PERMANENT = (
+    "cannot find device",
+    "file exists",
+    "invalid",
+    "is not the correct length or format",
+    "no such device",
+    "not permitted",
+    "not supported",
+    "unable to find port",
+    "unable to parse",
+    "unknown",
+    "unrecognized",
+)
+_SHOWN = 16  # arguments of a call that appear in the log: it may name a thousand peers
+
+patiently = retry(
+    retry=retry_if_exception_type(TransientCommandError),
+    wait=wait_random_exponential(multiplier=0.05, max=2),
+    stop=stop_after_attempt(4),
+    reraise=True,
+)
+"""Retry an idempotent shell-out a few times before giving up."""
+
+
+def find_tool(name: str) -> str | None:
+    """Return the path of `name`, searching PATH and then where root's tools live."""
+    path = os.environ.get("PATH", os.defpath)
+    return shutil.which(name, path=f"{path}:/usr/sbin:/sbin")
+
+
+async def run(*argv: str, stdin: str | None = None, timeout: float = TIMEOUT) -> str:
+    """Run `argv` without a shell and return its standard output.
+
+    Secrets go through `stdin`, never through `argv`, where `ps` would show them. After `timeout`
+    seconds, or when the caller is cancelled, the tool is killed with everything it started.
+    Raises CommandError: MissingToolError when it is not installed, TransientCommandError when
+    trying again may help.
+    """
+    process = _Process(argv, stdin)
+    timer = asyncio.get_running_loop().call_later(timeout, process.kill)
+    _running.add(process)
+    try:
+        return await in_thread(process.run)
+    except asyncio.CancelledError:
+        process.kill()
+        raise
+    finally:
+        _running.discard(process)
+        timer.cancel()
+
+
+def kill_running() -> None:
+    """Kill every tool that still runs: the program is about to exit."""
+    for process in tuple(_running):
+        process.kill()
+
+
+class _Process:
+    """One call of a tool: run in a thread, perhaps killed from another."""
+
+    def __init__(self, argv: Sequence[str], stdin: str | None) -> None:
+        self._argv = argv
+        self._shown = argv if len(argv) <= _SHOWN else (*argv[:_SHOWN], "…")
+        self._stdin = stdin
+        self._lock = threading.Lock()
+        self._group: int | None = None
+        self._killed = False
+
+    def run(self) -> str:
+        """Start the tool, wait for it and return what it printed."""
+        path = find_tool(self._argv[0])
+        if path is None:
+            raise MissingToolError(self._shown)
+        started = time.monotonic()
+        # Files in memory, not pipes: `sh` needs fewer threads, and a daemon that the tool leaves
+        # behind holding its output does not hold us.
+        with _memory(self._stdin or "") as given, _memory() as out, _memory() as err:
+            status = self._status_of(path, given, out, err)
+            _log_call(self._shown, status, time.monotonic() - started)
+            if status != 0:
+                raise self._error(status, _text(err))
+            return _text(out)
+
+    def kill(self) -> None:
+        """End the tool and its children, or see to it that they end as soon as they start."""
+        with self._lock:
+            self._killed = True
+            if self._group is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._group, signal.SIGKILL)
+
+    def _status_of(self, path: str, given: FileIO, out: FileIO, err: FileIO) -> int:
+        try:
+            process = sh.Command(path)(
+                *self._argv[1:],
+                _in=given,
+                _out=out,
+                _err=err,
+                _env=_environment(),
+                _bg=True,
+                _bg_exc=False,
+                _new_session=True,
+                _tty_out=False,
+            )
+            return self._wait(process)
+        except sh.ErrorReturnCode as error:
+            return int(error.exit_code)
+        except (sh.CommandNotFound, sh.ForkException) as error:
+            if find_tool(self._argv[0]) != path:
+                raise MissingToolError(self._shown) from error
+            reason = str(error).strip().rpartition("\n")[2]
+            raise CommandError(self._shown, 126, reason) from error
+        except OSError as error:
+            raise TransientCommandError(self._shown, 126, f"not started: {error}") from error
+
+    def _wait(self, process: Any) -> int:
+        with self._lock:
+            self._group = process.process.pgid
+            killed = self._killed
+        if killed:
+            self.kill()
+        try:
+            process.wait()
+        finally:
+            with self._lock:
+                # The number may be another group's from now on.
+                self._group = None
+        return 0
+
+    def _error(self, status: int, stderr: str) -> CommandError:
+        if self._killed:
+            return CommandError(self._shown, None, stderr)
+        if any(words in stderr.lower() for words in _PERMANENT):
+            return CommandError(self._shown, status, stderr)
+        return TransientCommandError(self._shown, status, stderr)
+
+
+_running: set[_Process] = set()
+
+
+def _environment() -> dict[str, str]:
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_CHILDREN)
+    }
+    return kept | _PLAIN
+
+
+def _memory(text: str = "") -> FileIO:
+    file = FileIO(os.memfd_create("wesher"), "r+")
+    if text:
+        file.write(text.encode())
+        file.seek(0)
+    return file
+
+
+def _text(file: FileIO) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
+
+
+def _log_call(argv: Sequence[str], status: int, seconds: float) -> None:
+    logger.debug(
+        "ran {command} in {milliseconds} ms, status {status}",
+        command=" ".join(argv),
+        milliseconds=round(seconds * 1000),
+        status=status,
+    )
