@@ -139,7 +139,7 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(env or {})},
+                env={**_clean_environment(), **(env or {})},
                 start_new_session=True,
             )
         return Process(entering)
@@ -159,6 +159,11 @@ class Host:
         thread.start()
         thread.join()
         return opened[0]
+
+    @property
+    def entry(self) -> str:
+        """What a person types to get a shell on this host."""
+        return shlex.join(self._enter(["bash"]))
 
     def _enter(self, argv: Sequence[str]) -> list[str]:
         return ["nsenter", "-t", str(self._pid), "-p", "-m", "-n", "-u", "--", *argv]
@@ -279,6 +284,11 @@ class Lab:
         directory = self.directory / name
         directory.mkdir()
         return Host(number, name, pid, directory)
+
+
+def _clean_environment() -> dict[str, str]:
+    """Our environment without settings meant for an agent of the person who runs the lab."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("WESHER_")}
 
 
 def _children(pid: int) -> list[int]:

@@ -1,0 +1,1 @@
+"""Measurements of real agents, one file each; `scripts/bench` runs them."""

@@ -1,0 +1,71 @@
+"""The command line of `scripts/bench`."""
+
+import argparse
+import compileall
+import json
+import sys
+from pathlib import Path
+
+from scripts.benches import converge, flow, join, processes, startup
+from scripts.benches.measuring import Options, Result
+from tests.lab.daemons import parse_command
+from tests.lab.netns import LabError, ended_by_signals
+
+_BENCHES = {
+    "startup": startup.measure,
+    "flow": flow.measure,
+    "converge": converge.measure,
+    "join": join.measure,
+    "processes": processes.measure,
+}
+
+
+def main() -> int:
+    given = _parse()
+    # An installed package comes compiled; a checkout should not be measured compiling itself.
+    compileall.compile_dir(Path(__file__).parents[2] / "wesher", quiet=2)
+    try:
+        with ended_by_signals():
+            result = _BENCHES[given.name](
+                Options(given.nodes, given.runs, parse_command(given.command))
+            )
+    except LabError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    _print_table(given.name, result)
+    if given.json:
+        print(json.dumps(result))
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench", allow_abbrev=False)
+    parser.add_argument("name", choices=_BENCHES, metavar="NAME", help=", ".join(_BENCHES))
+    parser.add_argument("-n", dest="nodes", type=int, default=10, help="converge, join: nodes (10)")
+    parser.add_argument("--runs", type=int, default=5, help="how often to measure (5)")
+    parser.add_argument("--json", action="store_true", help="end with one JSON object")
+    parser.add_argument("--command", help="measure this program in place of wesher")
+    given = parser.parse_args()
+    if given.nodes < 2 or given.runs < 1:
+        parser.error("at least 2 nodes and 1 run")
+    return given
+
+
+def _print_table(name: str, result: Result) -> None:
+    print(f"bench {name}")
+    for key, value in result.items():
+        print(f"    {key:24} {_render(value)}")
+
+
+def _render(value: object) -> str:
+    if isinstance(value, dict):
+        return "   ".join(f"{key}: {entry}" for key, entry in value.items())
+    if isinstance(value, list):
+        return "  ".join(str(entry) for entry in value)
+    return str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

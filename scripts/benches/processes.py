@@ -1,0 +1,7 @@
+"""Placeholder."""
+
+from scripts.benches.measuring import Options, Result
+
+
+def measure(options: Options) -> Result:
+    raise NotImplementedError

@@ -1,0 +1,164 @@
+"""Real agents on the hosts of a lab."""
+
+import base64
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.lab.interfaces import SeenPeer, seen_peers
+from tests.lab.netns import Host, Lab, LabError, Process, wait_for
+
+WESHER = [sys.executable, str(Path(__file__).resolve().parents[2] / "wesher.py")]
+
+
+def new_key() -> str:
+    """Make a cluster key as `--cluster-key` wants it."""
+    return base64.b64encode(os.urandom(32)).decode()
+
+
+class Daemon:
+    """One agent: its host, its state, and the process while it runs."""
+
+    def __init__(
+        self,
+        lab: Lab,
+        host: Host,
+        *,
+        interface: str = "wgoverlay",
+        command: Sequence[str] = WESHER,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.host = host
+        self.interface = interface
+        self.command = list(command)
+        self.env = dict(env or {})
+        self.state = host.directory / f"state-{interface}"
+        self.output = host.directory / f"{interface}.log"
+        self._kernel = lab.kernel_wireguard
+        self._process: Process | None = None
+
+    @property
+    def process(self) -> Process:
+        """The running process; LabError when there is none."""
+        if self._process is None:
+            raise LabError(f"no agent was started on {self.host.name}")
+        return self._process
+
+    def start(self, *flags: str) -> None:
+        """Run the agent with these flags, and its own state directory and interface."""
+        own = ["--state-dir", str(self.state), "--interface", self.interface]
+        self._process = self.host.spawn([*self.command, *own, *flags], self.output, self.env)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = 5) -> int:
+        """Send a signal and return the exit status."""
+        self.process.signal(number)
+        return self.process.wait(timeout)
+
+    def exit_status(self, timeout: float = 10) -> int:
+        """Wait for an agent that is expected to give up by itself."""
+        return self.process.wait(timeout)
+
+    def log(self) -> str:
+        """Everything it has printed, over all its starts."""
+        return self.output.read_text(errors="replace") if self.output.exists() else ""
+
+    def peers(self) -> dict[str, SeenPeer]:
+        """The peers of its interface by public key."""
+        return seen_peers(self.host, self.interface, kernel=self._kernel)
+
+    def overlay_address(self) -> str | None:
+        """The address of its interface, without the prefix length."""
+        listed = self.host.run("ip", "-brief", "address", "show", self.interface, check=False)
+        fields = listed.split()
+        return fields[2].partition("/")[0] if len(fields) > 2 else None
+
+    def hosts_lines(self) -> dict[str, str]:
+        """Map the names in the lines its hosts file carries for this interface to addresses."""
+        text = self.host.path("/etc/hosts").read_text(errors="replace")
+        ours = [line for line in text.splitlines() if line.endswith(f"interface {self.interface}")]
+        return {line.split()[1]: line.split()[0] for line in ours}
+
+
+class Mesh:
+    """Agents on several hosts that share one cluster key."""
+
+    def __init__(
+        self, lab: Lab, hosts: Sequence[Host] | None = None, command: Sequence[str] = WESHER
+    ) -> None:
+        self.key = new_key()
+        self.daemons = [Daemon(lab, host, command=command) for host in hosts or lab.hosts]
+
+    @property
+    def seed(self) -> Daemon:
+        """The one everybody else joins."""
+        return self.daemons[0]
+
+    def start(self, *flags: str) -> float:
+        """Start all at once; return when the last one was, on the monotonic clock."""
+        for daemon in self.daemons:
+            self.start_one(daemon, *flags)
+        return time.monotonic()
+
+    def start_one(self, daemon: Daemon, *flags: str) -> None:
+        """Start one; the seed joins nobody."""
+        join = [] if daemon is self.seed else ["--join", self.seed.host.address]
+        daemon.start("--cluster-key", self.key, *join, *flags)
+
+    def wait_until_complete(self, timeout: float, daemons: Sequence[Daemon] | None = None) -> None:
+        """Return once `wg show` of every daemon lists every other.
+
+        One daemon is asked at a time, so that asking costs next to nothing.
+        """
+        waiting = list(daemons or self.daemons)
+        wanted = len(waiting) - 1
+        deadline = time.monotonic() + timeout
+        for daemon in waiting:
+            wait_for(
+                lambda daemon=daemon: len(daemon.peers()) == wanted,
+                deadline - time.monotonic(),
+                f"{wanted} peers on {daemon.host.name}",
+            )
+        _check_complete({daemon.host.name: set(daemon.peers()) for daemon in waiting})
+
+    def wait_for_hosts_lines(self, timeout: float) -> None:
+        """Return once every daemon's hosts file names every other."""
+        for daemon in self.daemons:
+            wait_for(
+                lambda daemon=daemon: len(daemon.hosts_lines()) == len(self.daemons) - 1,
+                timeout,
+                f"hosts lines on {daemon.host.name}",
+            )
+
+    def stop(self) -> None:
+        """Stop all within the same moment, and wait for them."""
+        for daemon in self.daemons:
+            daemon.process.signal(signal.SIGTERM)
+        for daemon in self.daemons:
+            daemon.process.wait(10)
+
+
+def ping(daemon: Daemon, target: str, timeout: int = 6) -> bool:
+    """Send one echo request to a name or address and say whether it was answered."""
+    return daemon.host.succeeds("ping", "-n", "-c", "1", "-W", str(timeout), target)
+
+
+def join_all(daemons: Sequence[Daemon]) -> str:
+    """Render `--join` for all of them."""
+    return ",".join(daemon.host.address for daemon in daemons)
+
+
+def parse_command(text: str | None) -> list[str]:
+    """Read `--command "…"`; wesher itself when there is none."""
+    return shlex.split(text) if text else WESHER
+
+
+def _check_complete(seen: Mapping[str, set[str]]) -> None:
+    """Every key must be known to all but its owner: equal counts alone could hide a mix-up."""
+    everyone = set().union(*seen.values())
+    missing = [everyone - keys for keys in seen.values()]
+    if len(everyone) != len(seen) or set().union(*missing) != everyone:
+        raise LabError(f"the peers do not add up: {seen}")

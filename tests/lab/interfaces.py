@@ -1,0 +1,65 @@
+"""What `wg show` tells about a host's WireGuard interface, read cheaply enough to poll."""
+
+import base64
+import socket
+from dataclasses import dataclass
+
+from tests.lab.netns import Host
+
+
+@dataclass(frozen=True)
+class SeenPeer:
+    """One peer as WireGuard has it; the handshake is in seconds since 1970, 0 for never."""
+
+    endpoint: str
+    allowed_ips: frozenset[str]
+    handshake: int
+
+
+def seen_peers(host: Host, interface: str, *, kernel: bool) -> dict[str, SeenPeer]:
+    """Map public keys to peers; empty when there is no such interface.
+
+    A userspace device is asked the way `wg` does it, without starting a process for it.
+    """
+    if kernel:
+        return _parse_dump(host.run("wg", "show", interface, "dump", check=False))
+    return _parse_answer(_ask(str(host.path(f"/run/wireguard/{interface}.sock"))))
+
+
+def _ask(path: str) -> str:
+    with socket.socket(socket.AF_UNIX) as device:
+        device.settimeout(5)
+        try:
+            device.connect(path)
+            device.sendall(b"get=1\n\n")
+            answer = b""
+            while not answer.endswith(b"\n\n"):
+                if not (part := device.recv(1 << 20)):
+                    return ""
+                answer += part
+        except (FileNotFoundError, ConnectionError):
+            return ""
+    return answer.decode()
+
+
+def _parse_answer(answer: str) -> dict[str, SeenPeer]:
+    peers: dict[str, SeenPeer] = {}
+    for block in answer.split("public_key=")[1:]:
+        key, _, rest = block.partition("\n")
+        pairs = [line.partition("=")[::2] for line in rest.splitlines()]
+        fields = dict(pairs)
+        peers[base64.b64encode(bytes.fromhex(key)).decode()] = SeenPeer(
+            fields.get("endpoint", "(none)"),
+            frozenset(value for name, value in pairs if name == "allowed_ip"),
+            int(fields.get("last_handshake_time_sec", 0)),
+        )
+    return peers
+
+
+def _parse_dump(dump: str) -> dict[str, SeenPeer]:
+    peers = {}
+    for line in dump.splitlines()[1:]:
+        key, _, endpoint, allowed_ips, handshake, *_ = line.split("\t")
+        networks = frozenset(allowed_ips.split(",")) - {"(none)"}
+        peers[key] = SeenPeer(endpoint, networks, int(handshake))
+    return peers
