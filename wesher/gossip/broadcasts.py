@@ -1,0 +1,110 @@
+"""The news waiting to be gossiped (protocol, 4.6)."""
+
+from bisect import bisect_left, insort
+from itertools import count
+from typing import NamedTuple
+
+PART_OVERHEAD = 2  # bytes, the length of a part in a compound message
+SMALLEST_NEWS = 32  # bytes, less than any suspect, alive or dead message takes
+EAGER_LIMIT = 64
+"""How many news may wait for their eager rounds. More come only from a push/pull, so that others
+know them already: those are gossiped at the normal pace."""
+
+
+class _Broadcast(NamedTuple):
+    """Its order is that of sending: fewest transmissions, then longest, then newest."""
+
+    transmissions: int
+    minus_size: int
+    minus_serial: int
+    subject: str
+    message: bytes
+
+
+class Broadcasts:
+    """At most one pending message per subject: the newest.
+
+    Each is sent until its transmit limit; and in two eager rounds besides, which do not count.
+    """
+
+    def __init__(self, *, eager: bool) -> None:
+        self._eager = eager
+        self._serials = count(1)
+        self._by_subject: dict[str, _Broadcast] = {}
+        self._order: list[_Broadcast] = []
+        self._fresh: dict[str, bytes] = {}
+        self._told_once: dict[str, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @property
+    def eager_waiting(self) -> bool:
+        """Tell whether a broadcast has an eager round left."""
+        return bool(self._fresh or self._told_once)
+
+    def queue(self, subject: str, message: bytes) -> None:
+        """Add an encoded message about `subject`; it replaces the one that waits."""
+        old = self._by_subject.pop(subject, None)
+        if old is not None:
+            del self._order[bisect_left(self._order, old)]
+        broadcast = _Broadcast(0, -len(message), -next(self._serials), subject, message)
+        self._by_subject[subject] = broadcast
+        insort(self._order, broadcast)
+        self._told_once.pop(subject, None)
+        self._fresh.pop(subject, None)
+        if self._eager and len(self._fresh) + len(self._told_once) < EAGER_LIMIT:
+            self._fresh[subject] = message
+
+    def take(self, space: int, limit: int) -> list[bytes]:
+        """Return what to send in `space` bytes, counting a transmission of each.
+
+        A broadcast is forgotten with its transmission number `limit`.
+        """
+        chosen = self._choose(space)
+        taken = [self._order.pop(index) for index in reversed(chosen)]
+        for broadcast in taken:
+            again = broadcast._replace(transmissions=broadcast.transmissions + 1)
+            if again.transmissions >= limit:
+                del self._by_subject[broadcast.subject]
+            else:
+                self._by_subject[broadcast.subject] = again
+                insort(self._order, again)
+        return [broadcast.message for broadcast in reversed(taken)]
+
+    def _choose(self, space: int) -> list[int]:
+        chosen: list[int] = []
+        index = 0
+        while index < len(self._order) and space > PART_OVERHEAD:
+            tier = self._order[index].transmissions
+            index = bisect_left(self._order, (tier, PART_OVERHEAD - space), index)
+            if index == len(self._order):
+                break
+            broadcast = self._order[index]
+            if broadcast.transmissions == tier:
+                chosen.append(index)
+                space -= len(broadcast.message) + PART_OVERHEAD
+                index += 1
+        return chosen
+
+    def take_eagerly(self, space: int) -> list[bytes]:
+        """Return what to send in `space` bytes of an eager round: first rounds first, newest first."""
+        first = _fitting(self._fresh, space)
+        space -= sum(len(self._fresh[subject]) + PART_OVERHEAD for subject in first)
+        second = _fitting(self._told_once, space)
+        messages = [self._told_once.pop(subject) for subject in second]
+        for subject in first:
+            self._told_once[subject] = self._fresh.pop(subject)
+            messages.append(self._told_once[subject])
+        return messages
+
+
+def _fitting(waiting: dict[str, bytes], space: int) -> list[str]:
+    chosen = []
+    for subject, message in reversed(waiting.items()):
+        if space < SMALLEST_NEWS:
+            break
+        if len(message) + PART_OVERHEAD <= space:
+            chosen.append(subject)
+            space -= len(message) + PART_OVERHEAD
+    return chosen

@@ -1,0 +1,33 @@
+"""What is to be done when."""
+
+import heapq
+from collections.abc import Callable
+from itertools import count
+
+Action = Callable[[float], None]
+"""What to do at a time; it is given the time."""
+
+
+class Deadlines:
+    """Actions with their times, done in the order of these.
+
+    None is ever taken back: an action checks for itself whether it is still wanted.
+    """
+
+    def __init__(self) -> None:
+        self._serials = count()
+        self._heap: list[tuple[float, int, Action]] = []
+
+    def at(self, when: float, action: Action) -> None:
+        """Do `action` as soon as it is `when`."""
+        heapq.heappush(self._heap, (when, next(self._serials), action))
+
+    def next(self) -> float | None:
+        """Return the time of the next action."""
+        return self._heap[0][0] if self._heap else None
+
+    def run(self, now: float) -> None:
+        """Do all that is due."""
+        while self._heap and self._heap[0][0] <= now:
+            action = heapq.heappop(self._heap)[2]
+            action(now)

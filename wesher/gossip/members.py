@@ -1,0 +1,163 @@
+"""Who is a member, as gossip knows it: the table, the order of probing, the random choice."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from random import Random
+
+from wesher.gossip.addresses import Address, unpack_ip
+from wesher.gossip.messages import Record
+
+
+class MemberState(Enum):
+    """What we hold a member for; the values are those of push/pull records."""
+
+    ALIVE = 0
+    SUSPECT = 1
+    DEAD = 2
+    LEFT = 3
+
+
+@lru_cache(maxsize=4096)
+def _address(addr: bytes, port: int) -> Address:
+    return Address(unpack_ip(addr), port)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member at one moment; a change makes a new value.
+
+    `addr` has 4 or 16 bytes and is kept as received, `versions` always has six.
+    """
+
+    name: str
+    addr: bytes
+    port: int
+    meta: bytes | None
+    versions: bytes
+    incarnation: int
+    state: MemberState
+    state_changed_at: float
+
+    @property
+    def address(self) -> Address:
+        """Where the member's gossip listens."""
+        return _address(self.addr, self.port)
+
+    @property
+    def live(self) -> bool:
+        """Tell whether the member is alive or only suspected not to be."""
+        return self.state is MemberState.ALIVE or self.state is MemberState.SUSPECT
+
+    @property
+    def newest_protocol(self) -> int:
+        """The highest protocol version the member understands."""
+        return self.versions[1]
+
+    def as_record(self) -> Record:
+        """Return the member as a push/pull carries it."""
+        return Record(
+            self.name,
+            self.addr,
+            self.port,
+            self.meta,
+            self.incarnation,
+            self.state.value,
+            self.versions,
+        )
+
+
+class Members:
+    """All members by name, dead and left ones and ourselves included, until they are reaped."""
+
+    def __init__(self, local_name: str, rng: Random) -> None:
+        self._local_name = local_name
+        self._rng = rng
+        self._by_name: dict[str, Member] = {}
+        self._order: list[str] = []
+        self._cursor = 0
+        self._live = 0
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._by_name.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    @property
+    def local(self) -> Member | None:
+        """Our own record, once announced."""
+        return self._by_name.get(self._local_name)
+
+    @property
+    def live_remotes(self) -> int:
+        """How many members but ourselves are alive or suspect."""
+        local = self.local
+        return self._live - (local is not None and local.live)
+
+    def get(self, name: str) -> Member | None:
+        """Return the member of this name, if it is known."""
+        return self._by_name.get(name)
+
+    def put(self, member: Member) -> None:
+        """Store `member` instead of what was held under its name; a new one gets a random turn."""
+        old = self._by_name.get(member.name)
+        if old is None:
+            self._order.append(member.name)
+            turn = self._rng.randrange(len(self._order))
+            self._order[-1], self._order[turn] = self._order[turn], self._order[-1]
+        self._live += member.live - (old is not None and old.live)
+        self._by_name[member.name] = member
+
+    def next_to_probe(self, now: float, reap_after: float) -> Member | None:
+        """Return the member whose turn it is, or None when there is nobody to probe.
+
+        At the end of a cycle, those dead or left for more than `reap_after` seconds are forgotten.
+        """
+        considered = 0
+        while considered < len(self._order):
+            considered += 1
+            if self._cursor >= len(self._order):
+                self._start_cycle(now - reap_after)
+                continue
+            member = self._by_name[self._order[self._cursor]]
+            self._cursor += 1
+            if member.live and member.name != self._local_name:
+                return member
+        return None
+
+    def choose(self, count: int, eligible: Callable[[Member], bool]) -> list[Member]:
+        """Return up to `count` of the eligible remote members, each as likely as any other."""
+        chosen: dict[str, Member] = {}
+        if len(self._order) > 4 * count:
+            # Nearly everybody is eligible nearly always: a few throws of the dice find enough.
+            for _ in range(3 * count):
+                member = self._by_name[self._rng.choice(self._order)]
+                if len(chosen) < count and self._may_choose(member, eligible):
+                    chosen[member.name] = member
+        if len(chosen) < count:
+            pool = [
+                member
+                for member in self
+                if member.name not in chosen and self._may_choose(member, eligible)
+            ]
+            for member in self._rng.sample(pool, min(count - len(chosen), len(pool))):
+                chosen[member.name] = member
+        return list(chosen.values())
+
+    def _may_choose(self, member: Member, eligible: Callable[[Member], bool]) -> bool:
+        return member.name != self._local_name and eligible(member)
+
+    def _start_cycle(self, oldest: float) -> None:
+        self._by_name = {
+            name: member
+            for name, member in self._by_name.items()
+            if member.live or member.state_changed_at >= oldest or name == self._local_name
+        }
+        self._order = list(self._by_name)
+        self._rng.shuffle(self._order)
+        self._cursor = 0

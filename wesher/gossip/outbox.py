@@ -1,0 +1,167 @@
+"""What the gossip wants done by its owner: packets to send, streams to open, events to hear."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from wesher.errors import ProtocolError, UndecryptableError
+from wesher.gossip.addresses import Address
+from wesher.gossip.broadcasts import Broadcasts
+from wesher.gossip.codec import encode
+from wesher.gossip.deadlines import Deadlines
+from wesher.gossip.events import DropReason, Event, PacketDropped
+from wesher.gossip.members import Member, Members
+from wesher.gossip.messages import ErrorReply, Message
+from wesher.gossip.timing import transmit_limit
+from wesher.gossip.wire import Wire
+
+CHECKSUM_SINCE = 5  # the protocol version whose speakers are sent checksums
+MAX_EVENTS = 1000  # undrained; beyond it, drops go unreported
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A datagram to send."""
+
+    data: bytes
+    to: Address
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRequest:
+    """A TCP exchange to make: connect, write `data`, hand what comes back to `receive_reply`.
+
+    All of it within `timeout` seconds; whatever goes wrong is reported with `stream_failed`.
+    """
+
+    id: int
+    to: Address
+    data: bytes
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a stream that we opened ended: with a message, or with an error."""
+
+    message: Message | None = None
+    error: str = ""
+    undecryptable: bool = False
+
+
+AnswerHandler = Callable[[Answer, float], None]
+_Output = TypeVar("_Output")
+
+
+class Outbox:
+    """Collects outputs until they are drained, and knows who waits for the answer of which stream."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        members: Members,
+        broadcasts: Broadcasts,
+        deadlines: Deadlines,
+        retransmit_mult: int,
+    ) -> None:
+        self._wire = wire
+        self._members = members
+        self._broadcasts = broadcasts
+        self._deadlines = deadlines
+        self._retransmit_mult = retransmit_mult
+        self._packets: deque[Packet] = deque()
+        self._streams: deque[StreamRequest] = deque()
+        self._events: deque[Event] = deque()
+        self._waiting: dict[int, AnswerHandler] = {}
+        self._last_id = 0
+
+    @property
+    def budget(self) -> int:
+        """Bytes of news that fit in a packet of their own."""
+        return self._wire.budget
+
+    def send(self, message: Message, to: Address) -> None:
+        """Send `message`, and as much news as fits behind it."""
+        first = encode(message)
+        parts = [first, *self.take_news(self.budget - len(first))]
+        # memberlist looks the record up by the address as a name: found if nodes are named by their IP.
+        self._put(parts, to, self._members.get(to.ip))
+
+    def send_parts(self, parts: Sequence[bytes], member: Member) -> None:
+        """Send encoded messages, and nothing else, to a known member."""
+        self._put(parts, member.address, member)
+
+    def take_news(self, space: int) -> list[bytes]:
+        """Return broadcasts to send in `space` bytes, counted as transmitted."""
+        limit = transmit_limit(self._retransmit_mult, len(self._members))
+        return self._broadcasts.take(space, limit)
+
+    def _put(self, parts: Sequence[bytes], to: Address, member: Member | None) -> None:
+        checksum = member is not None and member.newest_protocol >= CHECKSUM_SINCE
+        self._packets.append(Packet(self._wire.seal_packet(parts, checksum=checksum), to))
+
+    def next_id(self) -> int:
+        """Return a number that no stream and no ping of ours has had."""
+        self._last_id += 1
+        return self._last_id
+
+    def open_stream(
+        self, to: Address, message: Message, now: float, timeout: float, on_answer: AnswerHandler
+    ) -> StreamRequest:
+        """Ask for an exchange; `on_answer` is called once, after `timeout` seconds at the latest."""
+        frame = self._wire.seal_frame(encode(message))
+        request = StreamRequest(self.next_id(), to, frame, timeout)
+        self._streams.append(request)
+        self._waiting[request.id] = on_answer
+        self._deadlines.at(
+            now + timeout, lambda now: self.finish(request.id, Answer(error="timed out"), now)
+        )
+        return request
+
+    def receive_reply(self, request_id: int, data: bytes, now: float) -> None:
+        """Take the whole reply of a stream."""
+        try:
+            message = self._wire.open_frame(data, reply=True)
+        except ProtocolError as error:
+            undecryptable = isinstance(error, UndecryptableError)
+            answer = Answer(error=str(error), undecryptable=undecryptable)
+        else:
+            answer = Answer(message)
+        if isinstance(answer.message, ErrorReply):
+            answer = Answer(error=answer.message.error)
+        self.finish(request_id, answer, now)
+
+    def finish(self, request_id: int, answer: Answer, now: float) -> None:
+        """End a stream; nothing happens if it has ended already."""
+        on_answer = self._waiting.pop(request_id, None)
+        if on_answer is not None:
+            on_answer(answer, now)
+
+    def emit(self, event: Event) -> None:
+        """Tell the owner."""
+        self._events.append(event)
+
+    def drop(
+        self, source: Address, reason: DropReason, detail: str, *, stream: bool = False
+    ) -> None:
+        """Tell the owner that something from `source` was thrown away."""
+        if len(self._events) < MAX_EVENTS:
+            self.emit(PacketDropped(source, reason, detail, stream))
+
+    def packets(self) -> Iterator[Packet]:
+        """Give out the packets to send, once."""
+        return _drain(self._packets)
+
+    def streams(self) -> Iterator[StreamRequest]:
+        """Give out the streams to open, once."""
+        return _drain(self._streams)
+
+    def events(self) -> Iterator[Event]:
+        """Give out the events, once."""
+        return _drain(self._events)
+
+
+def _drain(queue: deque[_Output]) -> Iterator[_Output]:
+    while queue:
+        yield queue.popleft()

@@ -1,0 +1,157 @@
+"""Pings and who waits for their acks: our probes, those whom we relay for, our owner (protocol, 4.3, 4.9)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wesher.gossip.addresses import Address, unpack_ip
+from wesher.gossip.deadlines import Deadlines
+from wesher.gossip.events import DropReason, PingFinished
+from wesher.gossip.members import Members
+from wesher.gossip.messages import Ack, IndirectPing, Nack, Ping
+from wesher.gossip.outbox import Answer, Outbox
+from wesher.gossip.rates import TokenBucket
+from wesher.gossip.timing import Timing
+
+RELAYS_PER_SECOND = 50
+"""Indirect pings we relay; they make us send to wherever a key holder likes."""
+_SEQUENCES = 2**32
+
+
+@dataclass(slots=True, eq=False)
+class Awaited:
+    """The ack we wait for under one sequence number, and the nacks that came meanwhile."""
+
+    sequence: int
+    on_ack: Callable[[float], None]
+    on_silence: Callable[[float], None]
+    nacks: int = 0
+
+
+def reply_address(message: Ping | IndirectPing, source: Address) -> Address:
+    """Return where the sender wants the reply: what it says of itself, else where it sent from."""
+    if not message.source_port or len(message.source_addr) not in (4, 16):
+        return source
+    return Address(unpack_ip(message.source_addr), message.source_port)
+
+
+class Pings:
+    """Sequence numbers in use, relays for others, and the pings our owner asked for."""
+
+    def __init__(
+        self, members: Members, outbox: Outbox, deadlines: Deadlines, timing: Timing
+    ) -> None:
+        self._members = members
+        self._outbox = outbox
+        self._deadlines = deadlines
+        self._timeout = timing.probe_timeout
+        self._relays = TokenBucket(RELAYS_PER_SECOND)
+        self._awaited: dict[int, Awaited] = {}
+        self._sequence = 0
+
+    def expect(
+        self,
+        until: float,
+        on_ack: Callable[[float], None],
+        on_silence: Callable[[float], None],
+    ) -> Awaited:
+        """Wait for an ack under a new sequence number; exactly one of the two will be called."""
+        awaited = Awaited(self._next_sequence(), on_ack, on_silence)
+        self._awaited[awaited.sequence] = awaited
+        self._deadlines.at(until, lambda now: self._give_up(awaited, now))
+        return awaited
+
+    def _next_sequence(self) -> int:
+        self._sequence = (self._sequence + 1) % _SEQUENCES
+        return self._sequence
+
+    def _give_up(self, awaited: Awaited, now: float) -> None:
+        if self._awaited.get(awaited.sequence) is awaited:
+            del self._awaited[awaited.sequence]
+            awaited.on_silence(now)
+
+    def on_ack(self, sequence: int, now: float) -> None:
+        """Tell who waits for it; only the first ack counts, whoever sent it."""
+        awaited = self._awaited.pop(sequence, None)
+        if awaited is not None:
+            awaited.on_ack(now)
+
+    def on_nack(self, sequence: int) -> None:
+        """Count a relay's nack, as long as the ack is awaited."""
+        awaited = self._awaited.get(sequence)
+        if awaited is not None:
+            awaited.nacks += 1
+
+    def ping(self, sequence: int, node: str) -> Ping:
+        """Return a ping of ours."""
+        return Ping(sequence, node, *self._source())
+
+    def indirect_ping(
+        self, sequence: int, node: str, addr: bytes, port: int, *, nack: bool
+    ) -> IndirectPing:
+        """Return a request of ours to ping `node`."""
+        return IndirectPing(sequence, addr, port, node, nack, *self._source())
+
+    def _source(self) -> tuple[bytes, int, str]:
+        local = self._members.local
+        return (local.addr, local.port, local.name) if local else (b"", 0, "")
+
+    def relay(self, request: IndirectPing, requester: Address, port: int, now: float) -> None:
+        """Ping `request`'s target at `port` for somebody else, who sent it from `requester`."""
+        if len(request.target) not in (4, 16):
+            self._outbox.drop(requester, DropReason.MALFORMED, "target without an IP address")
+            return
+        if not self._relays.allow(now):
+            self._outbox.drop(requester, DropReason.LIMIT, "too many indirect pings")
+            return
+        reply_to = reply_address(request, requester)
+
+        def on_ack(now: float) -> None:
+            self._outbox.send(Ack(request.sequence), reply_to)
+
+        def on_silence(now: float) -> None:
+            if request.nack:
+                self._outbox.send(Nack(request.sequence), reply_to)
+
+        awaited = self.expect(now + self._timeout, on_ack, on_silence)
+        target = Address(unpack_ip(request.target), port)
+        self._outbox.send(self.ping(awaited.sequence, request.node), target)
+
+    def ask(self, to: Address, node: str, now: float) -> int:
+        """Ping by packet for our owner; the number returned comes back in PingFinished."""
+        number = self._outbox.next_id()
+
+        def finish(seconds: float | None) -> None:
+            self._outbox.emit(PingFinished(number, seconds))
+
+        awaited = self.expect(
+            now + self._timeout, lambda then: finish(then - now), lambda then: finish(None)
+        )
+        self._outbox.send(self.ping(awaited.sequence, node), to)
+        return number
+
+    def ask_by_stream(self, to: Address, node: str, now: float) -> int:
+        """Ping by TCP for our owner; the number returned comes back in PingFinished."""
+        number = self._outbox.next_id()
+
+        def finish(answered: bool, then: float) -> None:
+            self._outbox.emit(PingFinished(number, then - now if answered else None))
+
+        self.ping_by_stream(to, self._next_sequence(), node, now, self._timeout, finish)
+        return number
+
+    def ping_by_stream(
+        self,
+        to: Address,
+        sequence: int,
+        node: str,
+        now: float,
+        timeout: float,
+        finished: Callable[[bool, float], None],
+    ) -> None:
+        """Ping by TCP; `finished` hears whether the right ack came, and when (protocol, 3.6)."""
+
+        def on_answer(answer: Answer, now: float) -> None:
+            message = answer.message
+            finished(isinstance(message, Ack) and message.sequence == sequence, now)
+
+        self._outbox.open_stream(to, self.ping(sequence, node), now, timeout, on_answer)

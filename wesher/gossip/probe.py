@@ -1,0 +1,145 @@
+"""Asking members in turn whether they are there (protocol, 4.8)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from wesher.gossip.awareness import Awareness
+from wesher.gossip.codec import encode
+from wesher.gossip.deadlines import Deadlines
+from wesher.gossip.events import TcpOnly
+from wesher.gossip.members import Member, Members, MemberState
+from wesher.gossip.messages import Suspect
+from wesher.gossip.outbox import Outbox
+from wesher.gossip.pings import Awaited, Pings
+from wesher.gossip.timing import Timing
+
+NACKS_SINCE = 4  # the protocol version whose speakers answer with nacks
+STREAM_PINGS_SINCE = 3  # and with acks to pings by TCP
+
+
+@dataclass(slots=True, eq=False)
+class _Round:
+    """The probe of one member, as it was at the start."""
+
+    member: Member
+    awaited: Awaited
+    ends_at: float
+    nacks_expected: int = 0
+    answered_by_stream: bool = False
+
+
+class Probes:
+    """Probes one member per interval, and accuses those who do not answer."""
+
+    def __init__(
+        self,
+        local_name: str,
+        timing: Timing,
+        members: Members,
+        pings: Pings,
+        outbox: Outbox,
+        deadlines: Deadlines,
+        awareness: Awareness,
+        accuse: Callable[[Suspect, float], None],
+        *,
+        by_stream: bool,
+    ) -> None:
+        self._local_name = local_name
+        self._timing = timing
+        self._members = members
+        self._pings = pings
+        self._outbox = outbox
+        self._deadlines = deadlines
+        self._awareness = awareness
+        self._accuse = accuse
+        self._by_stream = by_stream
+        self._round: _Round | None = None
+        self._missed = False
+
+    def start(self, now: float, rng: Random) -> None:
+        """Begin, at a random phase of the interval."""
+        self._deadlines.at(now + rng.uniform(0, self._timing.probe_interval), self._tick)
+
+    def _tick(self, now: float) -> None:
+        self._deadlines.at(now + self._timing.probe_interval, self._tick)
+        if self._round is not None:
+            self._missed = True
+            return
+        self._probe_next(now)
+
+    def _probe_next(self, now: float) -> None:
+        member = self._members.next_to_probe(now, self._timing.gossip_to_the_dead)
+        if member is None:
+            return
+        ends_at = now + self._awareness.scale(self._timing.probe_interval)
+        awaited = self._pings.expect(ends_at, self._on_ack, self._on_silence)
+        probe = self._round = _Round(member, awaited, ends_at)
+        self._send_ping(probe)
+        ask_others_at = now + self._timing.probe_timeout
+        self._deadlines.at(ask_others_at, lambda now: self._ask_others(probe, now))
+
+    def _send_ping(self, probe: _Round) -> None:
+        member = probe.member
+        ping = self._pings.ping(probe.awaited.sequence, member.name)
+        if member.state is MemberState.ALIVE:
+            self._outbox.send(ping, member.address)
+            return
+        # It should learn at once that it has something to refute.
+        suspect = Suspect(member.incarnation, member.name, self._local_name)
+        self._outbox.send_parts([encode(ping), encode(suspect)], member)
+
+    def _ask_others(self, probe: _Round, now: float) -> None:
+        """Try the other ways to the member: through members that are alive, and by TCP."""
+        if self._round is not probe:
+            return
+        member = probe.member
+        sequence = probe.awaited.sequence
+        for relay in self._members.choose(
+            self._timing.indirect_checks,
+            lambda relay: relay.state is MemberState.ALIVE and relay.name != member.name,
+        ):
+            nack = relay.newest_protocol >= NACKS_SINCE
+            probe.nacks_expected += nack
+            request = self._pings.indirect_ping(
+                sequence, member.name, member.addr, member.port, nack=nack
+            )
+            self._outbox.send(request, relay.address)
+        if not self._by_stream or member.newest_protocol < STREAM_PINGS_SINCE:
+            return
+
+        def finished(answered: bool, now: float) -> None:
+            probe.answered_by_stream = answered
+
+        self._pings.ping_by_stream(
+            member.address, sequence, member.name, now, probe.ends_at - now, finished
+        )
+
+    def _on_ack(self, now: float) -> None:
+        self._awareness.adjust(-1)
+        self._end(now)
+
+    def _on_silence(self, now: float) -> None:
+        probe = self._round
+        assert probe is not None, "a probe ends with its ack or with its silence"
+        if probe.answered_by_stream:
+            self._awareness.adjust(-1)
+            self._outbox.emit(TcpOnly(probe.member))
+        else:
+            self._fail(probe, now)
+        self._end(now)
+
+    def _fail(self, probe: _Round, now: float) -> None:
+        """Accuse the member; ourselves too, unless our relays proved to be reachable."""
+        if probe.nacks_expected:
+            self._awareness.adjust(max(0, probe.nacks_expected - probe.awaited.nacks))
+        else:
+            self._awareness.adjust(1)
+        member = probe.member
+        self._accuse(Suspect(member.incarnation, member.name, self._local_name), now)
+
+    def _end(self, now: float) -> None:
+        self._round = None
+        if self._missed:
+            self._missed = False
+            self._probe_next(now)

@@ -1,0 +1,177 @@
+"""Exchanging the full table with another member (protocol, 3.5 and 4.13)."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+
+from wesher.gossip.addresses import Address
+from wesher.gossip.deadlines import Deadlines
+from wesher.gossip.events import ExchangeFinished
+from wesher.gossip.members import Members, MemberState
+from wesher.gossip.messages import PushPull, Record, RecordState
+from wesher.gossip.outbox import Answer, Outbox
+from wesher.gossip.timing import Timing, push_pull_scale
+
+MAX_INBOUND_EXCHANGES = 127
+"""How many push/pulls may run towards us at once; the transport counts them (protocol, 3.3)."""
+AFTER_JOIN = (1.0, 5.0)  # seconds until the early exchanges of a node that has just joined
+EARLY_INTERVAL = 10.0  # seconds between other early exchanges, at least
+_VERSIONS = 6  # bytes
+
+Take = Callable[[PushPull, Address, float], None]
+
+
+def compatible(records: Iterable[Record]) -> bool:
+    """Tell whether all of `records` speak versions that all the alive ones understand.
+
+    Versions that are too short set no bounds, but count as version 0 against those of the others.
+    """
+    spoken = {(record.versions or b"", record.state == RecordState.ALIVE) for record in records}
+    bounds = [versions for versions, alive in spoken if alive and len(versions) >= _VERSIONS]
+    for oldest, newest, current in ((0, 1, 2), (3, 4, 5)):
+        low = max((versions[oldest] for versions in bounds), default=0)
+        high = min((versions[newest] for versions in bounds), default=255)
+        for versions, _ in spoken:
+            if not low <= (versions[current] if len(versions) >= _VERSIONS else 0) <= high:
+                return False
+    return True
+
+
+@dataclass(slots=True, eq=False)
+class _Exchange:
+    """A push/pull that runs; its number is 0 if our owner did not ask for it."""
+
+    to: Address
+    join: bool = False
+    look: bool = False
+    periodic: bool = False
+    number: int = 0
+    frame: bytes = b""
+    own: bool = False
+
+
+class Exchanges:
+    """Push/pulls that we open: for our owner, periodically, and early when there may be more news."""
+
+    def __init__(
+        self,
+        timing: Timing,
+        members: Members,
+        outbox: Outbox,
+        deadlines: Deadlines,
+        rng: Random,
+        take: Take,
+        *,
+        early: bool,
+    ) -> None:
+        self._timing = timing
+        self._members = members
+        self._outbox = outbox
+        self._deadlines = deadlines
+        self._rng = rng
+        self._take = take
+        self._early = early
+        self._early_at = float("-inf")
+        self._joined = False
+        self._running: dict[int, _Exchange] = {}
+        self.user_state = b""
+        """Bytes of our owner that go with every table we send."""
+
+    def table(self, *, join: bool) -> PushPull:
+        """Return all we know, ourselves included once announced."""
+        records = tuple([member.as_record() for member in self._members])
+        return PushPull(join, records, self.user_state)
+
+    def merge(self, message: PushPull, source: Address, now: float) -> bool:
+        """Take over what a whole table says; False, and nothing done, if it does not go with ours."""
+        local = [member.as_record() for member in self._members]
+        if not compatible([*message.records, *local]):
+            return False
+        self._take(message, source, now)
+        return True
+
+    def open(self, to: Address, now: float, *, join: bool, look: bool) -> int:
+        """Exchange tables with `to`, or only `look` at theirs; return the exchange's number."""
+        exchange = _Exchange(to, join=join, look=look)
+        exchange.number = self._open(exchange, now)
+        return exchange.number
+
+    def _open(self, exchange: _Exchange, now: float) -> int:
+        def on_answer(answer: Answer, now: float) -> None:
+            del self._running[request.id]
+            self._outbox.emit(self._conclude(exchange, answer, now))
+            if exchange.periodic:
+                self._plan_next(now)
+
+        message = PushPull(exchange.join, ()) if exchange.look else self.table(join=exchange.join)
+        request = self._outbox.open_stream(
+            exchange.to, message, now, self._timing.stream_timeout, on_answer
+        )
+        exchange.frame = request.data
+        self._running[request.id] = exchange
+        return request.id
+
+    def end_if_ours(self, frame: bytes, now: float) -> bool:
+        """Tell whether a request that arrived is one we sent, and end that exchange if so."""
+        for request_id, exchange in self._running.items():
+            if exchange.frame == frame:
+                exchange.own = True
+                self._outbox.finish(request_id, Answer(), now)
+                return True
+        return False
+
+    def _conclude(self, exchange: _Exchange, answer: Answer, now: float) -> ExchangeFinished:
+        finished = partial(ExchangeFinished, exchange.number, exchange.to)
+        reply = answer.message
+        if exchange.own:
+            return finished(own=True)
+        if not isinstance(reply, PushPull):
+            error = answer.error or "unexpected reply"
+            return finished(error=error, undecryptable=answer.undecryptable)
+        if not exchange.look:
+            if not self.merge(reply, exchange.to, now):
+                return finished(error="incompatible protocol versions")
+            if exchange.join and not self._joined:
+                self._joined = True
+                self._ask_after_join(now)
+        return finished(records=reply.records)
+
+    def start(self, now: float) -> None:
+        """Begin the periodic exchanges, at a random phase of the interval."""
+        delay = self._rng.uniform(0, self._timing.push_pull_interval)
+        self._deadlines.at(now + delay, self._tick)
+
+    def _plan_next(self, now: float) -> None:
+        interval = self._timing.push_pull_interval * push_pull_scale(len(self._members))
+        self._deadlines.at(now + interval, self._tick)
+
+    def _tick(self, now: float) -> None:
+        if not self._ask_somebody(now, periodic=True):
+            self._plan_next(now)
+
+    def _ask_somebody(self, now: float, *, periodic: bool = False) -> bool:
+        for member in self._members.choose(1, lambda member: member.state is MemberState.ALIVE):
+            self._open(_Exchange(member.address, periodic=periodic), now)
+            return True
+        return False
+
+    def _ask_after_join(self, now: float) -> None:
+        """Catch up with what happened while we joined, sooner than the interval would."""
+        for delay in AFTER_JOIN:
+            self._ask_early(now + delay * self._rng.uniform(0.75, 1.25))
+
+    def ask_after_much_news(self, now: float) -> None:
+        """Ask somebody soon whether there is more, unless that is planned or has just been done."""
+        if now < self._early_at:
+            return
+        soon = now + AFTER_JOIN[0] * self._rng.uniform(0.75, 1.25)
+        self._ask_early(max(soon, self._early_at + EARLY_INTERVAL))
+
+    def _ask_early(self, when: float) -> None:
+        if self._early:
+            self._early_at = when
+            self._deadlines.at(when, self._ask_somebody_early)
+
+    def _ask_somebody_early(self, now: float) -> None:
+        self._ask_somebody(now)

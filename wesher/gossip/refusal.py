@@ -1,0 +1,62 @@
+"""What we do not take from anybody, however well it is sealed (protocol, 4.4 and 10.2)."""
+
+from wesher.gossip.messages import Alive, Dead, Suspect
+
+MAX_NAME = 255  # bytes
+MAX_META = 512  # bytes
+MAX_INCARNATION = 2**32 - 2
+"""The highest incarnation we take or make. The counter has 32 bits: in Go, refuting 2**32 - 1 wraps to 0 and
+the name is lost for ever. Our own stops here, so whoever claims 2**32 - 2 in our name wins, but only until we
+are reaped, and nothing wraps; a holder of the key could do worse."""
+
+_VERSIONS = 6  # bytes
+_RANGES = ((0, 1, 2), (3, 4, 5))  # where minimum, maximum, current stand: protocol, delegate
+
+
+def flaw_of_claim(message: Suspect | Dead) -> str | None:
+    """Return why an accusation is to be dropped, None if it is not."""
+    if message.incarnation > MAX_INCARNATION:
+        return "incarnation too high"
+    if not _fits(message.node) or (message.accuser and not _fits(message.accuser)):
+        return "name of a wrong length"
+    return None
+
+
+def flaw_of_alive(message: Alive, local_versions: bytes, *, local: bool) -> str | None:
+    """Return why an alive message is to be dropped, None if it is not.
+
+    What is said about ourselves (`local`) may have odd versions: it is to be refuted, since others
+    may take it.
+    """
+    if message.incarnation > MAX_INCARNATION:
+        return "incarnation too high"
+    if not _fits(message.node):
+        return "name of a wrong length"
+    if len(message.addr) not in (4, 16):
+        return "not an IP address"
+    if len(message.meta or b"") > MAX_META:
+        return "metadata too long"
+    versions = message.versions or b""
+    if len(versions) >= 3 and not 0 < versions[0] <= versions[1]:
+        return "impossible versions"
+    if not local and not _compatible(versions, local_versions):
+        return "incompatible versions"
+    return None
+
+
+def _fits(name: str) -> bool:
+    return 0 < len(name) <= MAX_NAME and len(name.encode(errors="surrogateescape")) <= MAX_NAME
+
+
+def _compatible(one: bytes, other: bytes) -> bool:
+    """Tell whether two members understand each other.
+
+    Go stores others unchecked, and then every push/pull of the cluster fails.
+    """
+    if len(one) != _VERSIONS:
+        return False
+    return all(
+        max(one[low], other[low]) <= current <= min(one[high], other[high])
+        for low, high, at in _RANGES
+        for current in (one[at], other[at])
+    )

@@ -1,0 +1,93 @@
+"""Gossip: telling random members the news, each interval and at once (protocol, 4.13; eager rounds are ours)."""
+
+from random import Random
+
+from wesher.gossip.broadcasts import Broadcasts
+from wesher.gossip.deadlines import Action, Deadlines
+from wesher.gossip.members import Member, Members, MemberState
+from wesher.gossip.outbox import Outbox
+from wesher.gossip.timing import Timing
+
+EAGER_INTERVAL = 0.02  # seconds between eager rounds
+
+
+class Spread:
+    """Sends what waits in the queue: to a few members each interval, news at once and 20 ms later."""
+
+    def __init__(
+        self,
+        timing: Timing,
+        members: Members,
+        broadcasts: Broadcasts,
+        outbox: Outbox,
+        deadlines: Deadlines,
+    ) -> None:
+        self._timing = timing
+        self._members = members
+        self._broadcasts = broadcasts
+        self._outbox = outbox
+        self._deadlines = deadlines
+        self._eager_again_at = 0.0
+        self._eager_planned = False
+        self._calls: dict[int, Action] = {}
+        self._rounds = 0
+
+    def start(self, now: float, rng: Random) -> None:
+        """Begin, at a random phase of the interval."""
+        self._deadlines.at(now + rng.uniform(0, self._timing.gossip_interval), self._tick)
+
+    def _tick(self, now: float) -> None:
+        self._deadlines.at(now + self._timing.gossip_interval, self._tick)
+        self._gossip(now)
+        self._rounds += 1
+        if self._rounds in self._calls:
+            self._calls.pop(self._rounds)(now)
+
+    def call_after(self, rounds: int, action: Action) -> None:
+        """Do `action` as soon as so many more periodic rounds have been sent."""
+        self._calls[self._rounds + rounds] = action
+
+    def _gossip(self, now: float) -> None:
+        if not len(self._broadcasts):
+            return
+        for member in self._targets(now):
+            parts = self._outbox.take_news(self._outbox.budget)
+            if not parts:
+                return
+            self._outbox.send_parts(parts, member)
+
+    def eagerly(self, now: float) -> None:
+        """Gossip what is new without waiting for the interval, at most once in 20 ms."""
+        if not self._broadcasts.eager_waiting:
+            return
+        if now < self._eager_again_at:
+            self._plan_eager_round()
+            return
+        targets = self._targets(now)
+        if not targets:
+            return
+        parts = self._broadcasts.take_eagerly(self._outbox.budget)
+        for member in targets:
+            self._outbox.send_parts(parts, member)
+        self._eager_again_at = now + EAGER_INTERVAL
+        if self._broadcasts.eager_waiting:
+            self._plan_eager_round()
+
+    def _plan_eager_round(self) -> None:
+        if not self._eager_planned:
+            self._eager_planned = True
+            self._deadlines.at(self._eager_again_at, self._on_eager_deadline)
+
+    def _on_eager_deadline(self, now: float) -> None:
+        self._eager_planned = False
+        self.eagerly(now)
+
+    def _targets(self, now: float) -> list[Member]:
+        oldest_death = now - self._timing.gossip_to_the_dead
+
+        def eligible(member: Member) -> bool:
+            if member.state is MemberState.DEAD:
+                return member.state_changed_at >= oldest_death
+            return member.live
+
+        return self._members.choose(self._timing.gossip_members, eligible)
