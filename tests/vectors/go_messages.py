@@ -50,13 +50,13 @@ def message_of(kind: str | int, fields: dict[str, Any]) -> Message:
 def push_pull_of(
     header: dict[str, Any], states: list[dict[str, Any]], user_state: bytes
 ) -> PushPull:
-    """Return the push/pull that a vector describes; byte fields may be bare hex, empty for nil."""
+    """Return the push/pull that a vector describes; byte fields may be bare hex."""
     records = []
     for state in states:
         values = {name: _value(value) for name, value in state.items()}
         for name in ("Addr", "Meta", "Vsn"):
             if isinstance(values[name], str):
-                values[name] = bytes.fromhex(values[name]) or None
+                values[name] = bytes.fromhex(values[name])
         records.append(Record(*(values[name] for name in _RECORD)))
     assert header["Nodes"] == len(records)
     assert header["UserStateLen"] == len(user_state)

@@ -1,6 +1,7 @@
 """Every entry of streams.json: whole TCP frames, layer by layer."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from wesher.gossip.codec import decode_compressed, decode_stream, encode, encode
 from wesher.gossip.keyring import Keyring
 from wesher.gossip.lzw import decode as inflate
 from wesher.gossip.lzw import encode as deflate
-from wesher.gossip.messages import Ack, ErrorReply, Ping
+from wesher.gossip.messages import Ack, ErrorReply, Ping, PushPull
 from wesher.gossip.wire import MAX_STREAM, Wire
 
 VECTORS = json.loads((Path(__file__).parent / "streams.json").read_text())
@@ -30,6 +31,14 @@ def message_of(vector):
     return push_pull_of(fields, fields["states"], bytes.fromhex(fields["user"]))
 
 
+def as_recorded(message):
+    """Return `message` without what these vectors do not record: nil or empty metadata."""
+    if not isinstance(message, PushPull):
+        return message
+    records = tuple(replace(record, meta=record.meta or b"") for record in message.records)
+    return replace(message, records=records)
+
+
 def wire_of(vector):
     return Wire(
         Keyring(bytes.fromhex(vector["key"])),
@@ -41,16 +50,19 @@ def wire_of(vector):
 
 @pytest.mark.case(1)
 def test_the_plain_message_decodes_to_its_fields(vector):
-    assert decode_stream(bytes.fromhex(vector["plain_hex"])) == message_of(vector)
+    message = decode_stream(bytes.fromhex(vector["plain_hex"]))
+
+    assert as_recorded(message) == message_of(vector)
 
 
 @pytest.mark.case(1)
 @pytest.mark.case(3)
-def test_a_message_encodes_to_the_recorded_bytes(vector):
+def test_a_decoded_message_encodes_to_the_recorded_bytes(vector):
+    message = decode_stream(bytes.fromhex(vector["plain_hex"]))
     # Newer codecs write 200 records as a signed integer; we write what all of them accept.
     recorded = vector["plain_hex"].replace("a54e6f646573d100c8", "a54e6f646573ccc8")
 
-    assert encode(message_of(vector)).hex() == recorded
+    assert encode(message).hex() == recorded
 
 
 @pytest.mark.case(4)
@@ -73,7 +85,7 @@ def test_a_reply_is_the_frame_without_the_label(vector):
     reply = wire_of(vector).seal_frame(bytes.fromhex(vector["plain_hex"]), reply=True)
 
     assert reply.hex() == vector["encrypted_stream_hex"]
-    assert wire_of(vector).open_frame(reply, reply=True) == message_of(vector)
+    assert as_recorded(wire_of(vector).open_frame(reply, reply=True)) == message_of(vector)
 
 
 @pytest.mark.case(6)
@@ -81,4 +93,4 @@ def test_the_whole_frame_opens_to_its_message(vector):
     frame = bytes.fromhex(vector["wire_hex"])
 
     assert wire_of(vector).frame_size(frame) == len(frame)
-    assert wire_of(vector).open_frame(frame) == message_of(vector)
+    assert as_recorded(wire_of(vector).open_frame(frame)) == message_of(vector)
