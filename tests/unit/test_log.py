@@ -1,0 +1,100 @@
+import pytest
+from loguru import logger
+
+from wesher import log
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    yield
+    logger.remove()
+    logger.configure(patcher=lambda record: None)
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+
+
+@pytest.fixture
+def journal(monkeypatch):
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1")
+
+
+def test_a_terminal_gets_time_level_and_message(terminal, capsys):
+    log.set_up("info")
+
+    logger.info("member {member} joined", member="north")
+
+    time, level, message = capsys.readouterr().err.split(maxsplit=2)
+    assert len(time) == len("12:34:56")
+    assert (level, message) == ("INFO", "member north joined\n")
+
+
+@pytest.mark.parametrize(
+    ("level", "priority"), [("DEBUG", 7), ("INFO", 6), ("WARNING", 4), ("ERROR", 3)]
+)
+def test_the_journal_gets_a_priority_and_no_time(journal, capsys, level, priority):
+    log.set_up("debug")
+
+    logger.log(level, "a fact")
+
+    assert capsys.readouterr().err == f"<{priority}>a fact\n"
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [("debug", "diwe"), ("info", "iwe"), ("warn", "we"), ("error", "e")],
+)
+def test_the_level_decides_what_is_shown(journal, capsys, level, shown):
+    log.set_up(level)
+
+    for name in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        logger.log(name, name[0].lower())
+
+    lines = capsys.readouterr().err.split()
+    assert "".join(line[3:] for line in lines) == shown
+
+
+@pytest.mark.parametrize(
+    ("hostile", "harmless"),
+    [
+        ("a\n<3>forged", "a\\n<3>forged"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\x9b2J\x00", "\\x9b2J\\x00"),
+        ("\u202etxt\u2028", "\\u202etxt\\u2028"),
+        ("\ud800", "\\ud800"),
+        ("{member}", "{member}"),
+        ("zürich", "zürich"),
+    ],
+)
+def test_what_could_forge_a_line_or_drive_a_terminal_is_escaped(journal, capsys, hostile, harmless):
+    log.set_up("info")
+
+    logger.warning("dropped {what}", what=hostile)
+
+    assert capsys.readouterr().err == f"<4>dropped {harmless}\n"
+
+
+def test_a_traceback_shows_no_values_and_has_the_priority_on_every_line(journal, capsys):
+    log.set_up("info")
+
+    try:
+        secret = "hunter2"
+        raise ZeroDivisionError(len(secret))
+    except ZeroDivisionError:
+        logger.exception("failed")
+
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1] == "<3>ZeroDivisionError: 7"
+    assert all(line.startswith("<3>") for line in lines)
+    assert not any("│" in line or "'hunter2'" in line for line in lines)
+
+
+def test_setting_up_twice_does_not_double_the_lines(journal, capsys):
+    log.set_up("info")
+    log.set_up("info")
+
+    logger.info("once")
+
+    assert capsys.readouterr().err == "<6>once\n"
