@@ -1,0 +1,124 @@
+import fcntl
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from wesher.errors import StartError
+from wesher.system.lock import InterfaceLock, open_locked
+
+
+def test_a_second_agent_is_refused_and_told_the_pid_of_the_first(tmp_path):
+    with (
+        InterfaceLock(tmp_path / "run", "wg0"),
+        pytest.raises(StartError) as caught,
+    ):
+        InterfaceLock(tmp_path / "run", "wg0")
+
+    assert str(caught.value) == f"another wesher (pid {os.getpid()}) runs on interface wg0"
+
+
+def test_another_interface_is_free(tmp_path):
+    with InterfaceLock(tmp_path, "wg0"), InterfaceLock(tmp_path, "wg1"):
+        pass
+
+
+def test_a_released_interface_can_be_locked_again(tmp_path):
+    first = InterfaceLock(tmp_path, "wg0")
+    first.release()
+    first.release()
+
+    InterfaceLock(tmp_path, "wg0").release()
+
+
+def test_a_holder_that_has_not_said_its_pid_yet_is_refused_all_the_same(tmp_path):
+    descriptor = open_locked(tmp_path / "wg0.lock")
+
+    with pytest.raises(StartError, match=r"^another wesher runs on interface wg0$"):
+        InterfaceLock(tmp_path, "wg0")
+    os.close(descriptor)
+
+
+def test_a_killed_holder_releases_the_interface(tmp_path):
+    script = (
+        "import sys, time; from pathlib import Path; from wesher.system.lock import InterfaceLock;"
+        "lock = InterfaceLock(Path(sys.argv[1]), 'wg0'); print('held', flush=True); time.sleep(60)"
+    )
+    argv = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(StartError, match=rf"pid {holder.pid}\b"):
+            InterfaceLock(tmp_path, "wg0")
+        holder.kill()
+
+    InterfaceLock(tmp_path, "wg0").release()
+
+
+def test_children_do_not_inherit_the_lock(tmp_path):
+    with (
+        InterfaceLock(tmp_path, "wg0") as lock,
+        subprocess.Popen(["sleep", "60"], close_fds=False) as child,
+    ):
+        lock.release()
+        InterfaceLock(tmp_path, "wg0").release()
+        child.kill()
+
+
+def test_a_lock_file_that_was_removed_while_we_waited_is_not_taken_for_the_lock(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "wg0.lock"
+    flock, calls = fcntl.flock, []
+
+    def flock_then_lose_the_file(descriptor, operation):
+        flock(descriptor, operation)
+        if not calls:
+            path.unlink()
+        calls.append(descriptor)
+
+    monkeypatch.setattr(fcntl, "flock", flock_then_lose_the_file)
+
+    descriptor = open_locked(path)
+
+    assert len(calls) == 2
+    assert os.path.samestat(path.stat(), os.fstat(descriptor))
+    os.close(descriptor)
+
+
+def test_waiting_for_a_lock_has_an_end(tmp_path):
+    descriptor = open_locked(tmp_path / "x")
+    started = time.monotonic()
+
+    with pytest.raises(BlockingIOError):
+        open_locked(tmp_path / "x", wait=0.1)
+
+    assert 0.1 <= time.monotonic() - started < 5
+    os.close(descriptor)
+
+
+def test_the_lock_file_is_ours_alone_and_holds_the_pid(tmp_path):
+    with InterfaceLock(tmp_path / "run", "wg0"):
+        path = tmp_path / "run" / "wg0.lock"
+
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_a_link_in_the_place_of_the_lock_file_is_not_followed(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "wg0.lock").symlink_to(victim)
+
+    with pytest.raises(StartError, match="cannot lock"):
+        InterfaceLock(tmp_path, "wg0")
+
+    assert victim.read_text() == "precious"
+
+
+def test_a_run_directory_that_cannot_be_made_is_an_error_of_one_line(tmp_path):
+    (tmp_path / "run").write_text("a file")
+
+    with pytest.raises(StartError, match="cannot lock"):
+        InterfaceLock(tmp_path / "run", "wg0")
