@@ -1,0 +1,286 @@
+import errno
+import os
+import threading
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from wesher.mesh.plan import HostsEntry
+from wesher.system.hosts import HostsFile, HostsFileError, render
+from wesher.system.lock import open_locked
+
+BANNER = b"# ! managed automatically by wesher interface wg0"
+OLD_BANNER = b"# ! MANAGED AUTOMATICALLY !"
+
+
+def entry(ip, name):
+    return HostsEntry(ip_address(ip), name)
+
+
+NORTH = entry("10.0.0.1", "north")
+SOUTH = entry("fd00::2", "south")
+NORTH_LINE = b"10.0.0.1\tnorth\t" + BANNER + b"\n"
+SOUTH_LINE = b"fd00::2\tsouth\t" + BANNER + b"\n"
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "etc" / "hosts"
+    path.parent.mkdir()
+    path.write_bytes(b"127.0.0.1 localhost\n")
+    return path
+
+
+@pytest.fixture
+def hosts(path, tmp_path):
+    return HostsFile(path, "wg0", tmp_path / "run")
+
+
+@pytest.mark.case(40)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"", NORTH_LINE + SOUTH_LINE),
+        (b"# a comment\n", b"# a comment\n" + NORTH_LINE + SOUTH_LINE),
+        (b"127.0.0.1 localhost\n\n", b"127.0.0.1 localhost\n\n" + NORTH_LINE + SOUTH_LINE),
+        (b"10.0.0.1 mine\n", b"10.0.0.1 mine\n" + NORTH_LINE + SOUTH_LINE),
+        (b"10.0.0.9\tstale\t" + BANNER + b"\n# x\n", b"# x\n" + NORTH_LINE + SOUTH_LINE),
+        (b"10.0.0.1\twas\t" + BANNER + b" \r\n# x\n", NORTH_LINE + b"# x\n" + SOUTH_LINE),
+        (NORTH_LINE + b"# x\n" + NORTH_LINE, NORTH_LINE + b"# x\n" + SOUTH_LINE),
+        (SOUTH_LINE + NORTH_LINE, SOUTH_LINE + NORTH_LINE),
+        (NORTH_LINE + SOUTH_LINE.rstrip(), NORTH_LINE + SOUTH_LINE),
+        (BANNER + b"\n", NORTH_LINE + SOUTH_LINE),
+    ],
+    ids=[
+        "empty file",
+        "comment kept",
+        "foreign lines kept",
+        "foreign line with our address kept",
+        "stale line removed",
+        "line rewritten in place",
+        "second line for an address removed",
+        "order kept",
+        "last line without line end rewritten",
+        "banner alone removed",
+    ],
+)
+def test_our_lines_become_exactly_the_entries(before, after):
+    assert render(before, "wg0", [NORTH, SOUTH]) == after
+
+
+@pytest.mark.case(40)
+@pytest.mark.parametrize("interface", ["wg", "wg00", "0", "xwg0"])
+def test_the_banner_of_another_interface_is_foreign(interface):
+    theirs = b"10.0.0.1\tnorth\t# ! managed automatically by wesher interface %b\n"
+    before = theirs % interface.encode()
+
+    assert render(before, "wg0", [NORTH]) == before + NORTH_LINE
+    assert render(before, "wg0", []) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        (b"10.0.0.1\tother\t" + OLD_BANNER, False),
+        (b"10.7.7.7\tnorth\t" + OLD_BANNER, False),
+        (b"10.7.7.7\tsomebody north\t" + OLD_BANNER, False),
+        (b"10.7.7.7\tnorthern\t" + OLD_BANNER, True),
+        (b"10.0.0.1\tnorth", True),
+    ],
+)
+def test_lines_of_v0_2_6_go_when_they_carry_our_members(line, kept):
+    before = b"# first\n" + line + b"\n# last\n"
+
+    after = render(before, "wg0", [NORTH])
+
+    rest = before if kept else b"# first\n# last\n"
+    assert after == rest + NORTH_LINE
+
+
+FOREIGN = [
+    b"",
+    b"127.0.0.1 localhost",
+    b"127.0.0.1 localhost\n",
+    b"127.0.0.1\tlocalhost\r\n\r\n# caf\xe9 \xff\xfe\r\n",
+    b"\n\n\n",
+    b"\xef\xbb\xbf127.0.0.1 localhost\n\x0b\x0c\r\x85\n",
+    b"# ends in a tab\t",
+    b"no\x00thing\n",
+]
+
+
+@pytest.mark.parametrize("content", FOREIGN)
+def test_foreign_bytes_survive_our_coming_and_going_exactly(path, hosts, content):
+    path.write_bytes(content)
+
+    assert hosts.update([NORTH, SOUTH]) is True
+    assert b"\n".join([NORTH_LINE[:-1], SOUTH_LINE[:-1]]) in path.read_bytes()
+    assert hosts.remove_all() is True
+
+    assert path.read_bytes() == content
+
+
+def test_two_names_of_one_address_share_a_line():
+    content = render(b"", "wg0", [NORTH, entry("10.0.0.1", "n")])
+
+    assert content == b"10.0.0.1\tnorth n\t" + BANNER + b"\n"
+
+
+def test_nothing_is_written_when_nothing_changes(path, hosts):
+    hosts.update([NORTH])
+    before = path.stat()
+
+    assert hosts.update([NORTH]) is False
+
+    after = path.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_mode_and_owner_stay(path, hosts):
+    path.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(path, 1, 2)
+    before = path.stat()
+
+    hosts.update([NORTH])
+
+    after = path.stat()
+    assert after.st_ino != before.st_ino
+    assert (after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+    )
+
+
+def test_a_link_stays_a_link_and_its_target_is_written(tmp_path, path):
+    link = tmp_path / "link"
+    link.symlink_to("etc/hosts")
+
+    HostsFile(link, "wg0", tmp_path / "run").update([NORTH])
+
+    assert link.is_symlink()
+    assert path.read_bytes().endswith(NORTH_LINE)
+    assert os.listdir(path.parent) == ["hosts"]
+
+
+def test_a_missing_file_is_reported_and_not_created(tmp_path):
+    hosts = HostsFile(tmp_path / "hosts", "wg0", tmp_path / "run")
+
+    with pytest.raises(HostsFileError, match=r"cannot update .*hosts: No such file"):
+        hosts.update([NORTH])
+
+    assert hosts.remove_all() is False
+    assert not (tmp_path / "hosts").exists()
+
+
+def test_links_in_a_circle_are_reported(tmp_path):
+    (tmp_path / "hosts").symlink_to("hosts")
+
+    with pytest.raises(HostsFileError, match="cannot update"):
+        HostsFile(tmp_path / "hosts", "wg0", tmp_path / "run").update([NORTH])
+
+
+@pytest.fixture
+def no_rename(monkeypatch):
+    """Make renaming fail as it does over a bind mount."""
+
+    def refuse(self, target):
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+    monkeypatch.setattr(Path, "replace", refuse)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"127.0.0.1 localhost\n",
+        NORTH_LINE + b"127.0.0.1 localhost\n" + NORTH_LINE,
+        b"10.0.0.9\tstale\t" + BANNER + b"\n127.0.0.1 localhost",
+    ],
+)
+def test_a_file_that_cannot_be_renamed_over_is_written_in_place(path, hosts, no_rename, before):
+    path.write_bytes(before)
+    inode = path.stat().st_ino
+
+    for entries in ([NORTH], [NORTH, SOUTH], []):
+        wanted = render(path.read_bytes(), "wg0", entries)
+        hosts.update(entries)
+        assert path.read_bytes() == wanted
+
+    assert path.stat().st_ino == inode
+    assert os.listdir(path.parent) == ["hosts"]
+
+
+def test_a_full_disk_leaves_the_file_intact_even_in_place(path, hosts, no_rename, monkeypatch):
+    def full(descriptor, offset, length):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+
+    with pytest.raises(HostsFileError, match="No space left"):
+        hosts.update([NORTH])
+
+    assert path.read_bytes() == b"127.0.0.1 localhost\n"
+    assert os.listdir(path.parent) == ["hosts"]
+
+
+def test_a_file_system_that_cannot_reserve_space_is_written_all_the_same(
+    path, hosts, no_rename, monkeypatch
+):
+    def unsupported(descriptor, offset, length):
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "posix_fallocate", unsupported)
+
+    assert hosts.update([NORTH]) is True
+
+
+def test_what_a_killed_writer_left_is_removed(path, hosts):
+    (path.parent / "etchosts.wesher-0123456789ab").write_bytes(b"half")
+    (path.parent / "etchosts123").write_bytes(b"of a Go wesher that may be writing now")
+
+    hosts.update([NORTH])
+
+    assert sorted(os.listdir(path.parent)) == ["etchosts123", "hosts"]
+
+
+def test_somebody_who_keeps_the_lock_is_not_waited_for_forever(hosts, tmp_path, monkeypatch):
+    monkeypatch.setattr("wesher.system.hosts._LOCK_WAIT", 0.05)
+    lock = open_locked(tmp_path / "run" / "hosts-file-lock")
+
+    with pytest.raises(HostsFileError, match="locked"):
+        hosts.update([NORTH])
+
+    os.close(lock)
+    assert hosts.update([NORTH]) is True
+
+
+def test_interfaces_that_write_at_the_same_time_lose_nothing(path, tmp_path):
+    files = [HostsFile(path, f"wg{number}", tmp_path / "run") for number in range(8)]
+    threads = [threading.Thread(target=file.update, args=([NORTH, SOUTH],)) for file in files]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert path.read_bytes().count(b"\n") == 1 + 8 * 2
+
+
+def test_foreign_names_are_those_no_wesher_wrote(path, hosts):
+    path.write_bytes(
+        b"127.0.0.1 localhost Gate.Example\t# and Not-This\n"
+        b"# 10.0.0.1 commented\n"
+        b"10.0.0.2\n"
+        b"10.0.0.3 caf\xe9\r\n"
+        b"10.0.0.4\told\t" + OLD_BANNER + b"\n"
+        b"10.0.0.5\ttheirs\t# ! managed automatically by wesher interface wg9 \n" + NORTH_LINE
+    )
+
+    assert hosts.foreign_names() == {"localhost", "gate.example", "caf\\xe9"}
+
+
+def test_a_missing_file_has_no_foreign_names(tmp_path):
+    assert HostsFile(tmp_path / "none", "wg0", tmp_path).foreign_names() == frozenset()
