@@ -1,0 +1,364 @@
+import base64
+import errno
+import json
+import os
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from wesher.errors import StartError
+from wesher.system.state_file import (
+    SavedNode,
+    State,
+    StateFile,
+    StateFileError,
+    decode,
+    encode,
+)
+
+VECTORS = Path(__file__).parents[2] / "vectors" / "state"
+KEY = bytes(range(32))
+KEY_TEXT = base64.b64encode(KEY).decode()
+STATE = State(
+    cluster_key=KEY,
+    nodes=(
+        SavedNode("north", "192.0.2.1", 7946, b"meta"),
+        SavedNode("south", "2001:db8::1", left=True),
+    ),
+    overlay_addr=ip_address("10.1.2.3"),
+    incarnation=7,
+)
+
+
+@pytest.fixture
+def file(tmp_path):
+    return StateFile(tmp_path / "state", "wg0")
+
+
+def put(file, content):
+    file.path.parent.mkdir(exist_ok=True)
+    file.path.write_bytes(content)
+
+
+@pytest.mark.case(40)
+@pytest.mark.parametrize(
+    ("vector", "names"),
+    [("node03-wgoverlay", ["node01", "node02"]), ("node01-wgoverlay", ["node02"])],
+)
+def test_state_files_of_go_wesher_are_read_and_written_alike(vector, names):
+    content = (VECTORS / f"{vector}.json").read_bytes()
+
+    state = decode(content)
+    written = json.loads(encode(state))
+
+    assert state.cluster_key == KEY
+    assert [node.name for node in state.nodes] == names
+    assert state.nodes[-1].addr == "192.168.77.2"
+    assert state.nodes[-1].meta.startswith(bytes.fromhex("32ff8103"))
+    assert {name: written[name] for name in ("ClusterKey", "Nodes")} == json.loads(content)
+
+
+@pytest.mark.case(40)
+def test_the_state_of_v0_2_6_is_read(tmp_path):
+    document = {
+        "ClusterKey": KEY_TEXT,
+        "Nodes": [
+            {
+                "Name": "old",
+                "Addr": "10.0.0.2",
+                "OverlayAddr": {"IP": "10.0.0.1", "Mask": "/////w=="},
+                "PubKey": "x",
+            }
+        ],
+    }
+    (tmp_path / "state.json").write_text(json.dumps(document))
+
+    state = StateFile(tmp_path, "wg0").load()
+
+    assert state == State(cluster_key=KEY, nodes=(SavedNode("old", "10.0.0.2"),))
+
+
+def test_our_own_file_wins_over_that_of_v0_2_6_which_is_never_written(tmp_path):
+    legacy = tmp_path / "state.json"
+    legacy.write_text(json.dumps({"ClusterKey": base64.b64encode(bytes(32)).decode()}))
+    before = legacy.read_bytes()
+    file = StateFile(tmp_path, "wg0")
+
+    file.save(STATE)
+
+    assert StateFile(tmp_path, "wg0").load() == STATE
+    assert legacy.read_bytes() == before
+
+
+def test_what_was_saved_is_loaded(file):
+    assert file.save(STATE) is True
+
+    assert file.load() == STATE
+
+
+def test_nothing_saved_is_an_empty_state(file):
+    assert file.load() == State()
+
+
+def test_every_field_go_reads_has_the_type_go_wants():
+    state = State(KEY, (SavedNode("n", "192.0.2.1"), SavedNode("m", "fe80::1%eth0", 1, b"")))
+
+    document = json.loads(encode(state))
+
+    assert document["Nodes"][0] == {
+        "Name": "n",
+        "Addr": "192.0.2.1",
+        "Meta": None,
+        "OverlayAddr": "",
+        "PubKey": "",
+    }
+    assert document["Nodes"][1]["Addr"] == ""
+    assert document["Nodes"][1]["Meta"] == ""
+
+
+def test_the_file_and_its_directory_are_ours_alone(file):
+    file.save(STATE)
+
+    assert file.path.stat().st_mode & 0o777 == 0o600
+    assert file.path.parent.stat().st_mode & 0o777 == 0o700
+    assert os.listdir(file.path.parent) == ["wg0.json"]
+
+
+def test_an_unchanged_state_is_not_written_again(file):
+    file.save(STATE)
+    before = file.path.stat().st_ino
+
+    assert file.save(STATE) is False
+
+    assert file.path.stat().st_ino == before
+
+
+def test_a_state_file_that_was_removed_is_written_again(file):
+    file.save(STATE)
+    file.path.unlink()
+
+    assert file.save(STATE) is True
+    assert file.load() == STATE
+
+
+def test_a_left_over_temporary_file_is_no_obstacle(file):
+    put(file, b"")
+    file.path.unlink()
+    file.path.with_name("wg0.json.tmp").write_bytes(b"half")
+
+    file.save(STATE)
+
+    assert os.listdir(file.path.parent) == ["wg0.json"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"clusterkey": "%s", "NODES": null}',
+        '{"CLUSTERKEY": "%s"}',
+        '{"ClusterKey": "%s", "Nodes": [], "Future": {"x": 1}}',
+        '\n {"ClusterKey": "%s", "Nodes": {"a": 1}} \n',
+        '{"ClusterKey": "%s", "Wesher": 3}',
+    ],
+)
+def test_every_spelling_of_the_key_is_read(text):
+    assert decode((text % KEY_TEXT).encode()) == State(cluster_key=KEY)
+
+
+def test_line_ends_inside_base64_are_skipped():
+    text = f"{KEY_TEXT[:20]}\\r\\n{KEY_TEXT[20:]}"
+
+    assert decode(f'{{"ClusterKey": "{text}"}}'.encode()).cluster_key == KEY
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        None,
+        3,
+        [],
+        {},
+        {"Name": "n"},
+        {"Name": "n", "Addr": ""},
+        {"Name": "n", "Addr": "not an address"},
+        {"Name": "n", "Addr": "fe80::1%eth0"},
+        {"Name": "n", "Addr": 7},
+        {"Name": "", "Addr": "192.0.2.1"},
+        {"Name": 5, "Addr": "192.0.2.1"},
+    ],
+)
+def test_a_bad_node_is_left_out_and_loses_nothing_else(node):
+    good = {"Name": "good", "Addr": "::ffff:192.0.2.1"}
+    document = {"ClusterKey": KEY_TEXT, "Nodes": [node, good]}
+
+    state = decode(json.dumps(document).encode())
+
+    assert state == State(cluster_key=KEY, nodes=(SavedNode("good", "192.0.2.1"),))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("Port", 0),
+        ("Port", 65536),
+        ("Port", "7946"),
+        ("Port", True),
+        ("Meta", "not base64!"),
+        ("Meta", "AAA"),
+        ("Meta", 1),
+        ("Meta", "A" * 1000),
+        ("Left", "yes"),
+    ],
+)
+def test_a_bad_optional_field_is_left_out(field, value):
+    node = {"Name": "n", "Addr": "192.0.2.1", field: value}
+
+    state = decode(json.dumps({"ClusterKey": KEY_TEXT, "Nodes": [node]}).encode())
+
+    assert state.nodes == (SavedNode("n", "192.0.2.1"),)
+
+
+@pytest.mark.parametrize("value", [-1, 2**32, 1.5, "3", True, None])
+def test_a_bad_incarnation_counts_as_none(value):
+    document = {"ClusterKey": KEY_TEXT, "Wesher": {"Incarnation": value}}
+
+    assert decode(json.dumps(document).encode()).incarnation == 0
+
+
+DAMAGED_WITH_KEY = [
+    f'{{"ClusterKey": "{KEY_TEXT}", "Nodes": [{{"Na'.encode(),
+    f'{{"ClusterKey": "{KEY_TEXT}"}} trailing garbage'.encode(),
+    f'\x00\xff{{ "clusterkey"  : "{KEY_TEXT}"'.encode("latin-1"),
+    f'{{"ClusterKey": "{KEY_TEXT}", "Nodes": {"[" * 100_000}'.encode(),
+]
+DAMAGED_WITHOUT_KEY = [
+    b"",
+    b"{}",
+    b"[]",
+    b"null",
+    b'{"ClusterKey": null}',
+    b'{"ClusterKey": ""}',
+    b'{"ClusterKey": 3}',
+    b'{"ClusterKey": "c2hvcnQ="}',
+    f'{{"ClusterKey": "{KEY_TEXT[:-9]}'.encode(),
+    bytes(4096),
+]
+
+
+@pytest.mark.parametrize("content", DAMAGED_WITH_KEY, ids=range(len(DAMAGED_WITH_KEY)))
+def test_the_key_of_a_damaged_file_is_recovered_and_the_file_kept(file, content):
+    put(file, content)
+
+    state = file.load()
+
+    assert state == State(cluster_key=KEY)
+    assert file.path.with_name("wg0.json.corrupt").read_bytes() == content
+    assert not file.path.exists()
+
+
+@pytest.mark.parametrize("content", DAMAGED_WITHOUT_KEY, ids=range(len(DAMAGED_WITHOUT_KEY)))
+def test_a_lost_key_stops_this_start_and_the_next(file, content):
+    put(file, content)
+
+    for _ in range(2):
+        with pytest.raises(StartError, match=r"wg0\.json\.corrupt.*--cluster-key.*--init"):
+            file.load()
+
+    assert os.listdir(file.path.parent) == ["wg0.json.corrupt"]
+
+
+def test_a_key_recovered_but_not_saved_before_a_crash_is_recovered_again(file):
+    put(file, DAMAGED_WITH_KEY[0])
+    file.load()
+
+    assert file.load() == State(cluster_key=KEY)
+
+
+def test_a_lost_key_does_not_matter_when_one_is_given(file):
+    put(file, b"damaged")
+
+    state = file.load(key_needed=False)
+    file.save(STATE)
+
+    assert state == State()
+    assert file.load() == STATE
+
+
+def test_a_second_damaged_file_does_not_overwrite_the_first(file):
+    for content in (b"first", b"second"):
+        put(file, content)
+        file.load(key_needed=False)
+
+    first, second = (file.path.with_name(f"wg0.json.corrupt{end}") for end in ("", ".1"))
+    assert (first.read_bytes(), second.read_bytes()) == (b"first", b"second")
+
+
+def test_files_set_aside_do_not_grow_without_end(file):
+    for number in range(15):
+        put(file, str(number).encode())
+        file.load(key_needed=False)
+
+    assert len(os.listdir(file.path.parent)) == 10
+    assert file.path.with_name("wg0.json.corrupt.9").read_bytes() == b"14"
+
+
+def test_a_damaged_file_of_v0_2_6_stays_where_it_is(tmp_path):
+    legacy = tmp_path / "state.json"
+    legacy.write_bytes(DAMAGED_WITH_KEY[0])
+
+    state = StateFile(tmp_path, "wg0").load()
+
+    assert state.cluster_key == KEY
+    assert os.listdir(tmp_path) == ["state.json"]
+
+
+def test_init_sets_the_state_aside(file):
+    file.save(STATE)
+
+    kept = file.set_aside()
+
+    assert kept == file.path.with_name("wg0.json.old")
+    assert decode(kept.read_bytes()) == STATE
+    assert file.load() == State()
+    assert file.set_aside() is None
+
+
+def test_a_full_disk_leaves_the_earlier_state_intact(file, monkeypatch):
+    file.save(STATE)
+
+    def full(descriptor, content, offset):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(StateFileError, match="No space left on device"):
+        file.save(State(cluster_key=bytes(32)))
+    monkeypatch.undo()
+
+    assert file.load() == STATE
+    assert os.listdir(file.path.parent) == ["wg0.json"]
+
+
+def test_a_state_that_could_not_be_saved_is_saved_the_next_time(file, tmp_path):
+    (tmp_path / "state").write_text("in the way")
+    with pytest.raises(StateFileError):
+        file.save(STATE)
+    (tmp_path / "state").unlink()
+
+    assert file.save(STATE) is True
+
+
+def test_a_state_without_key_is_not_saved(file):
+    with pytest.raises(ValueError, match="without cluster key"):
+        file.save(State())
+
+
+def test_an_unreadable_file_stops_the_start(file):
+    file.path.mkdir(parents=True)
+
+    with pytest.raises(StartError, match="cannot read"):
+        file.load()
+
+
+def test_a_printed_state_does_not_show_the_key():
+    assert repr(KEY) not in repr(STATE)

@@ -1,0 +1,264 @@
+"""What survives a restart: the cluster key, our address and incarnation, the last known members.
+
+The form is that of Go wesher (protocol, 8.4), which discards the whole file, key included, when any
+field it knows is not exactly right. What only we need is in keys of our own.
+"""
+
+import base64
+import json
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from wesher.errors import StartError, WesherError
+from wesher.mesh.plan import IPAddress
+from wesher.system import files
+
+_KEY_LENGTH = 32  # bytes
+_MAX_META = 512  # bytes, memberlist's limit
+_MAX_INCARNATION = 2**32 - 1
+_MAX_ASIDE = 10  # files of one kind set aside; the last is overwritten from then on
+
+_OURS = "Wesher"
+_KEY_TEXT = re.compile(rb'"ClusterKey"\s*:\s*"([A-Za-z0-9+/]{43}=)"', re.IGNORECASE)
+
+
+class StateFileError(WesherError):
+    """The state could not be saved; the earlier one is intact and the next attempt may succeed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedNode:
+    """A member as we last knew it; one that left is kept only as somebody to contact.
+
+    `addr` is IP text; `port` None means our own cluster port, as Go does not save it.
+    """
+
+    name: str
+    addr: str
+    port: int | None = None
+    meta: bytes | None = None
+    left: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything saved; no key means that nothing was saved yet."""
+
+    cluster_key: bytes | None = field(default=None, repr=False)
+    nodes: tuple[SavedNode, ...] = ()
+    overlay_addr: IPAddress | None = None
+    incarnation: int = 0
+
+
+class StateFile:
+    """The state of one interface; all methods block on the disk.
+
+    Only the holder of the interface's lock may use it. v0.2.6 had one file for all interfaces: it
+    is read while there is none of our own, and never written.
+    """
+
+    def __init__(self, state_dir: Path, interface: str) -> None:
+        self.path = state_dir / f"{interface}.json"
+        self._legacy = state_dir / "state.json"
+        self._saved: State | None = None
+        self._saving = threading.Lock()
+
+    def load(self, *, key_needed: bool = True) -> State:
+        """Return what was saved, or an empty State when nothing ever was.
+
+        A damaged file is set aside as `.corrupt`, and its key recovered when it can be found. When
+        it cannot, now or at any later start, and `key_needed` (nobody gave a key), raises
+        StartError: a new key would silently split this host from its cluster.
+        """
+        content = _read(self.path)
+        if content is not None:
+            try:
+                return decode(content)
+            except ValueError:
+                return self._recover(content, self._set_aside("corrupt"), key_needed)
+        if damaged := self._latest_corrupt():
+            return self._recover(_read(damaged) or b"", damaged, key_needed)
+        content = _read(self._legacy)
+        if content is None:
+            return State()
+        try:
+            return decode(content)
+        except ValueError:
+            return self._recover(content, self._legacy, key_needed)
+
+    def save(self, state: State) -> bool:
+        """Write `state` to the disk unless it is there already; returns whether it wrote.
+
+        Raises StateFileError, with the earlier state intact, when the disk does not take it.
+        """
+        with self._saving:
+            if state == self._saved and self.path.exists():
+                return False
+            try:
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                temporary = self.path.with_name(self.path.name + ".tmp")
+                files.replace(self.path, encode(state), temporary, 0o600)
+            except OSError as error:
+                raise StateFileError(f"cannot save {self.path}: {error.strerror}") from error
+            self._saved = state
+            return True
+
+    def set_aside(self) -> Path | None:
+        """Rename an earlier state file to `.old` and return its new name; None without one."""
+        return self._set_aside("old") if self.path.exists() else None
+
+    def _recover(self, content: bytes, where: Path, key_needed: bool) -> State:
+        """Return a State with the key found in the damaged `content`, which is kept at `where`."""
+        if key := _find_key(content):
+            logger.warning(
+                "the state file was damaged and is kept as {path}; the cluster key was recovered,"
+                " the members are forgotten",
+                path=where,
+            )
+            return State(cluster_key=key)
+        if key_needed:
+            raise StartError(
+                f"the state file is damaged and its cluster key is lost (kept as {where});"
+                " give the key with --cluster-key, or start a new cluster with --init"
+            )
+        logger.warning("the state file was damaged and is kept as {path}", path=where)
+        return State()
+
+    def _set_aside(self, kind: str) -> Path:
+        """Rename the state file, overwriting no earlier one of this kind but the tenth."""
+        names = self._aside_names(kind)
+        target = next((path for path in names if not path.exists()), names[-1])
+        try:
+            return self.path.replace(target)
+        except OSError as error:
+            raise StartError(f"cannot rename {self.path}: {error.strerror}") from error
+
+    def _latest_corrupt(self) -> Path | None:
+        found = [path for path in self._aside_names("corrupt") if path.exists()]
+        return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
+
+    def _aside_names(self, kind: str) -> list[Path]:
+        suffixes = ["", *(f".{number}" for number in range(1, _MAX_ASIDE))]
+        return [self.path.with_name(f"{self.path.name}.{kind}{suffix}") for suffix in suffixes]
+
+
+def encode(state: State) -> bytes:
+    """Return the file that Go wesher and we read; raises ValueError for a state without key."""
+    if state.cluster_key is None:
+        raise ValueError("a state without cluster key must not be saved")
+    document = {
+        "ClusterKey": base64.b64encode(state.cluster_key).decode(),
+        "Nodes": [_encode_node(node) for node in state.nodes],
+        _OURS: {
+            "OverlayAddr": str(state.overlay_addr or ""),
+            "Incarnation": state.incarnation,
+        },
+    }
+    return json.dumps(document, indent=2).encode()
+
+
+def decode(content: bytes) -> State:
+    """Return the state in any form that was ever written; unusable members are left out.
+
+    Raises ValueError when it is not JSON or holds no proper key: then the file is damaged.
+    """
+    try:
+        document = json.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    fields = _fold(document)
+    ours = _fold(fields.get(_OURS.lower()))
+    nodes = fields.get("nodes")
+    decoded = [_decode_node(node) for node in nodes] if isinstance(nodes, list) else []
+    return State(
+        cluster_key=_decode_key(fields.get("clusterkey")),
+        nodes=tuple(node for node in decoded if node is not None),
+        overlay_addr=_decode_address(ours.get("overlayaddr")),
+        incarnation=_decode_integer(ours.get("incarnation"), 0, _MAX_INCARNATION) or 0,
+    )
+
+
+def _encode_node(node: SavedNode) -> dict[str, object]:
+    meta = None if node.meta is None else base64.b64encode(node.meta).decode()
+    address = str(_decode_address(node.addr) or "")
+    # Go fills the last two no more, but wants them to be text.
+    fields = {"Name": node.name, "Addr": address, "Meta": meta, "OverlayAddr": "", "PubKey": ""}
+    ours = {"Port": node.port, "Left": node.left or None}
+    return fields | {name: value for name, value in ours.items() if value is not None}
+
+
+def _decode_node(value: object) -> SavedNode | None:
+    fields = _fold(value)
+    name, address = fields.get("name"), _decode_address(fields.get("addr"))
+    if not isinstance(name, str) or not name or address is None:
+        return None
+    return SavedNode(
+        name,
+        str(address),
+        _decode_integer(fields.get("port"), 1, 65535),
+        _decode_meta(fields.get("meta")),
+        fields.get("left") is True,
+    )
+
+
+def _decode_address(value: object) -> IPAddress | None:
+    try:
+        address = ip_address(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    if not isinstance(address, IPv6Address):
+        return address
+    return None if address.scope_id else address.ipv4_mapped or address
+
+
+def _decode_meta(value: object) -> bytes | None:
+    try:
+        meta = _decode_base64(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return meta if meta is not None and len(meta) <= _MAX_META else None
+
+
+def _decode_key(value: object) -> bytes:
+    key = _decode_base64(value) if isinstance(value, str) else b""
+    if len(key) != _KEY_LENGTH:
+        raise ValueError("no cluster key of 32 bytes")
+    return key
+
+
+def _find_key(content: bytes) -> bytes | None:
+    match = _KEY_TEXT.search(content)
+    return _decode_base64(match[1].decode()) if match else None
+
+
+def _decode_base64(text: str) -> bytes:
+    """Decode as Go does: line ends are skipped, anything else out of place is an error."""
+    return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
+
+
+def _fold(value: object) -> Mapping[str, Any]:
+    """Return a JSON object with lower-case names, as Go compares them; {} for other values."""
+    return {name.lower(): one for name, one in value.items()} if isinstance(value, dict) else {}
+
+
+def _decode_integer(value: object, lowest: int, highest: int) -> int | None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if lowest <= value <= highest else None
+
+
+def _read(path: Path) -> bytes | None:
+    """Return the content of a state file, None when there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StartError(f"cannot read {path}: {error.strerror}; run as root?") from error
