@@ -13,6 +13,7 @@ from tests.lab.interfaces import SeenPeer, seen_peers
 from tests.lab.netns import Host, Lab, LabError, Process, wait_for
 
 WESHER = [sys.executable, str(Path(__file__).resolve().parents[2] / "wesher.py")]
+_INTERFACE = "wgoverlay"
 
 
 def new_key() -> str:
@@ -28,7 +29,7 @@ class Daemon:
         lab: Lab,
         host: Host,
         *,
-        interface: str = "wgoverlay",
+        interface: str = _INTERFACE,
         command: Sequence[str] = WESHER,
         env: Mapping[str, str] | None = None,
     ) -> None:
@@ -36,7 +37,7 @@ class Daemon:
         self.interface = interface
         self.command = list(command)
         self.env = dict(env or {})
-        self.state = host.directory / f"state-{interface}"
+        self.state = host.path("/var/lib/wesher")
         self.output = host.directory / f"{interface}.log"
         self._kernel = lab.kernel_wireguard
         self._process: Process | None = None
@@ -49,8 +50,8 @@ class Daemon:
         return self._process
 
     def start(self, *flags: str) -> None:
-        """Run the agent with these flags, and its own state directory and interface."""
-        own = ["--state-dir", str(self.state), "--interface", self.interface]
+        """Run the agent with these flags, and its interface's name if it is not the usual one."""
+        own = [] if self.interface == _INTERFACE else ["--interface", self.interface]
         self._process = self.host.spawn([*self.command, *own, *flags], self.output, self.env)
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = 5) -> int:
@@ -61,6 +62,12 @@ class Daemon:
     def exit_status(self, timeout: float = 10) -> int:
         """Wait for an agent that is expected to give up by itself."""
         return self.process.wait(timeout)
+
+    def lives(self) -> bool:
+        """Whether it runs; LabError when it ended although nobody stopped it."""
+        if not self.process.running:
+            raise LabError(f"the agent on {self.host.name} ended with {self.process.wait(0)}")
+        return True
 
     def log(self) -> str:
         """Everything it has printed, over all its starts."""
@@ -118,7 +125,7 @@ class Mesh:
         deadline = time.monotonic() + timeout
         for daemon in waiting:
             wait_for(
-                lambda daemon=daemon: len(daemon.peers()) == wanted,
+                lambda daemon=daemon: daemon.lives() and len(daemon.peers()) == wanted,
                 deadline - time.monotonic(),
                 f"{wanted} peers on {daemon.host.name}",
             )

@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Turn this process, alone in new namespaces, into one host of a lab: host.sh NUMBER NAME HOSTS
 #
-# It gets 192.168.77.NUMBER on the lab's bridge, its own /run, and its own /etc in which hosts
-# can be renamed over; says `ready NUMBER PID` and sleeps until the lab ends.
+# It gets 192.168.77.NUMBER on the lab's bridge and its own /run, /etc and /var/lib, in which files
+# can be made, replaced and removed; says `ready NUMBER PID` and sleeps until the lab ends.
 set -euo pipefail
 number=$1 name=$2 hosts=$3
 
 echo "$name" >/proc/sys/kernel/hostname
 mount -t tmpfs tmpfs /run
-mkdir /run/wireguard /run/etc
-mount --rbind /etc /run/etc
-mount -t tmpfs tmpfs /etc
-ln -s /run/etc/* /etc/
-rm -f /etc/hosts /etc/resolv.conf /etc/nsswitch.conf
+mkdir -p /run/wireguard /run/old/etc /run/old/var/lib
+for directory in /etc /var/lib; do
+    mount --rbind "$directory" "/run/old$directory"
+    mount -t tmpfs tmpfs "$directory"
+    ln -s "/run/old$directory"/* "$directory"
+done
+rm -rf /etc/hosts /etc/resolv.conf /etc/nsswitch.conf /etc/wesher /var/lib/wesher
 printf '127.0.0.1\tlocalhost\n127.0.1.1\t%s\n' "$name" >/etc/hosts
 echo 'hosts: files' >/etc/nsswitch.conf
 
