@@ -1,7 +1,7 @@
 """The membership protocol: bytes, time and commands in; packets, streams and events out. Pure."""
 
 from wesher.gossip.addresses import Address, pack_ip, short_form, unpack_ip
-from wesher.gossip.core import Gossip, GossipSettings
+from wesher.gossip.core import Gossip
 from wesher.gossip.events import (
     AddressConflict,
     DropReason,
@@ -37,6 +37,7 @@ from wesher.gossip.messages import (
 )
 from wesher.gossip.outbox import Packet, StreamRequest
 from wesher.gossip.push_pull import MAX_INBOUND_EXCHANGES
+from wesher.gossip.settings import GossipSettings
 from wesher.gossip.timing import LAN, LOCAL, PRESETS, WAN, Timing
 from wesher.gossip.wire import Wire
 

@@ -88,7 +88,7 @@ class Broadcasts:
         return chosen
 
     def take_eagerly(self, space: int) -> list[bytes]:
-        """Return what to send in `space` bytes of an eager round: first rounds first, newest first."""
+        """Return what to send in `space` bytes of an eager round: first rounds, then the newest."""
         first = _fitting(self._fresh, space)
         space -= sum(len(self._fresh[subject]) + PART_OVERHEAD for subject in first)
         second = _fitting(self._told_once, space)

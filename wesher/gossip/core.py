@@ -1,29 +1,20 @@
 """The membership protocol as one object: bytes, time and commands in; what is to be done out."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 from typing import Any
 
-from wesher.errors import ProtocolError, UndecryptableError
-from wesher.gossip.addresses import Address, short_form
-from wesher.gossip.awareness import Awareness
-from wesher.gossip.broadcasts import Broadcasts
+from wesher.errors import LimitError, ProtocolError, UndecryptableError
+from wesher.gossip.addresses import Address
 from wesher.gossip.codec import decode_stream, encode
-from wesher.gossip.deadlines import Deadlines
 from wesher.gossip.events import (
-    AddressConflict,
     DropReason,
     Event,
     LeaveFinished,
-    MemberFailed,
-    MemberJoined,
-    MemberLeft,
-    MemberUpdated,
-    Refuted,
     UserDataReceived,
 )
-from wesher.gossip.members import Member, Members, MemberState
+from wesher.gossip.members import Member
 from wesher.gossip.messages import (
     Ack,
     Alive,
@@ -39,94 +30,47 @@ from wesher.gossip.messages import (
     Suspect,
     UserMessage,
 )
-from wesher.gossip.outbox import Answer, Outbox, Packet, StreamRequest
+from wesher.gossip.outbox import Answer, Packet, StreamRequest
 from wesher.gossip.pings import Pings, reply_address
 from wesher.gossip.probe import Probes
 from wesher.gossip.push_pull import Exchanges
 from wesher.gossip.rates import TokenBucket
-from wesher.gossip.refusal import MAX_INCARNATION, MAX_META, flaw_of_alive, flaw_of_claim
+from wesher.gossip.refusal import flaw_of_alive, flaw_of_claim
+from wesher.gossip.rules import Rules
+from wesher.gossip.settings import GossipSettings
+from wesher.gossip.shared import Shared
 from wesher.gossip.spread import Spread
-from wesher.gossip.suspicion import Suspicion
-from wesher.gossip.timing import WAN, Timing
 from wesher.gossip.wire import Wire
 
-PROTOCOL_VERSIONS = bytes([1, 5, 2])
-"""Oldest and newest protocol version we understand, and the one we speak."""
 ERROR_REPLIES_PER_SECOND = 10
 LEAVE_ROUNDS = 2  # periodic gossip rounds that carry our departure
 LEAVE_TIMEOUT = 1.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class GossipSettings:
-    """Who we are and how we behave; addresses in network-order bytes, see `pack_ip`.
-
-    `eager` is gossip at once, and asking around after a join. A dead member that appears at another address
-    is taken for the same one when it is dead for `reclaim_after` seconds; 0 is never. `delegate_versions`
-    are minimum, maximum and current.
-    """
-
-    name: str
-    addr: bytes
-    port: int
-    timing: Timing = WAN
-    delegate_versions: tuple[int, int, int] = (0, 0, 0)
-    eager: bool = True
-    max_members: int = 16384
-    reclaim_after: float = 0
-    stream_pings: bool = True
-
-
 class Gossip:
     """One participant, silent at first: it answers pings and push/pulls, but announces nothing.
 
-    Inputs take the time in seconds, from any start, never running backwards. After each of them the owner
-    drains `packets_to_send`, `streams_to_open` and `events`, and calls `handle_timer` at `next_timer`.
+    Inputs take the time in seconds, from any start, never running backwards. After each of them
+    the owner drains `packets_to_send`, `streams_to_open` and `events`, and it calls `handle_timer`
+    at `next_timer`.
     """
 
     def __init__(self, settings: GossipSettings, wire: Wire, rng: Random) -> None:
-        timing = settings.timing
+        shared = Shared(settings, wire, rng)
         self.settings = settings
-        self.members = Members(settings.name, rng)
+        self.members = shared.members
         self.accept: Callable[[Alive], bool] | None = None
         """Our owner's word on each alive message about others, before it has any effect."""
         self._wire = wire
-        self._rng = rng
-        self._versions = PROTOCOL_VERSIONS + bytes(settings.delegate_versions)
-        self._incarnation = 0
-        self._leaving = False
-        self._left = False
-        self._learnt = 0
-        self._suspicions: dict[str, Suspicion] = {}
+        self._shared = shared
+        self._outbox = shared.outbox
+        self._rules = Rules(shared)
+        self._pings = Pings(shared)
+        self._probes = Probes(shared, self._pings, self._rules.suspect)
+        self._spread = Spread(shared)
+        self._exchanges = Exchanges(shared, self._take_table)
         self._error_replies = TokenBucket(ERROR_REPLIES_PER_SECOND)
-        self._awareness = Awareness(timing.awareness_max)
-        self._deadlines = Deadlines()
-        self._broadcasts = Broadcasts(eager=settings.eager)
-        self._outbox = Outbox(
-            wire, self.members, self._broadcasts, self._deadlines, timing.retransmit_mult
-        )
-        self._pings = Pings(self.members, self._outbox, self._deadlines, timing)
-        self._probes = Probes(
-            settings.name,
-            timing,
-            self.members,
-            self._pings,
-            self._outbox,
-            self._deadlines,
-            self._awareness,
-            self._suspect,
-            by_stream=settings.stream_pings,
-        )
-        self._spread = Spread(timing, self.members, self._broadcasts, self._outbox, self._deadlines)
-        self._exchanges = Exchanges(
-            timing,
-            self.members,
-            self._outbox,
-            self._deadlines,
-            rng,
-            self._take_table,
-            early=settings.eager,
-        )
+        self._left = False
         self._handlers: dict[type[Message], Callable[[Any, Address, float], None]] = {
             Ping: self._on_ping,
             IndirectPing: self._on_indirect_ping,
@@ -153,7 +97,7 @@ class Gossip:
     @property
     def health(self) -> int:
         """Our health score: 0 is healthy, the timing's `awareness_max` less one is worst."""
-        return self._awareness.score
+        return self._shared.awareness.score
 
     @property
     def user_state(self) -> bytes:
@@ -176,7 +120,7 @@ class Gossip:
         self._settle(now)
 
     def receive_request(self, data: bytes, source: Address, now: float) -> bytes | None:
-        """Take all that a connection from `source` sent; return the reply, None to just close it."""
+        """Take all that a connection brought; return the reply, None to just close it."""
         if self._exchanges.end_if_ours(data, now):
             return None
         try:
@@ -198,7 +142,7 @@ class Gossip:
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
-        self._deadlines.run(now)
+        self._shared.deadlines.run(now)
         self._settle(now)
 
     # Inputs from our owner
@@ -208,40 +152,34 @@ class Gossip:
     ) -> None:
         """Enter the cluster, once: become a member, start probing and gossiping.
 
-        `incarnation` starts above all that we were seen with, `addr` replaces the one in the settings.
-        Raises ValueError for more than 512 bytes of metadata.
+        `incarnation` should be above all that we were seen with; `addr` replaces the one in the
+        settings. Raises ValueError for more than 512 bytes of metadata.
         """
-        self._incarnation = incarnation
-        self._publish(meta, addr or self.settings.addr, now)
-        self._probes.start(now, self._rng)
-        self._spread.start(now, self._rng)
+        self._rules.announce(meta, addr or self.settings.addr, incarnation, now)
+        self._probes.start(now)
+        self._spread.start(now)
         self._exchanges.start(now)
         self._settle(now)
 
     def update_meta(self, meta: bytes | None, now: float) -> None:
         """Publish other metadata, after `announce`; raises ValueError for more than 512 bytes."""
-        local = self._announced()
-        self._incarnation = min(self._incarnation + 1, MAX_INCARNATION)
-        self._publish(meta, local.addr, now)
+        self._rules.update_meta(meta, now)
         self._settle(now)
 
     def leave(self, now: float) -> None:
         """Announce our departure; LeaveFinished says when to stop, a second later at most."""
-        if self._leaving:
+        if self._rules.leaving:
             return
-        self._leaving = True
-        local = self.local
-        if local is not None:
-            self._dead(Dead(local.incarnation, local.name, local.name), now)
-        if local is None or not self.members.live_remotes:
+        self._rules.leave(now)
+        if self.local is None or not self.members.live_remotes:
             self._finish_leave(now)
             return
         self._spread.call_after(LEAVE_ROUNDS, self._finish_leave)
-        self._deadlines.at(now + LEAVE_TIMEOUT, self._finish_leave)
+        self._shared.deadlines.at(now + LEAVE_TIMEOUT, self._finish_leave)
         self._settle(now)
 
     def push_pull(self, to: Address, now: float, *, join: bool, look: bool = False) -> int:
-        """Exchange full tables with `to`, or, to `look`, get theirs and neither tell nor merge anything.
+        """Exchange full tables with `to`; to `look` is to get theirs, telling and merging nothing.
 
         Returns the number that ExchangeFinished will carry.
         """
@@ -271,7 +209,7 @@ class Gossip:
 
     def next_timer(self) -> float | None:
         """Return when `handle_timer` wants to be called, None for never."""
-        return self._deadlines.next()
+        return self._shared.deadlines.next()
 
     # Packets
 
@@ -293,20 +231,20 @@ class Gossip:
         if flaw := flaw_of_claim(message):
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
-        self._suspect(message, now)
+        self._rules.suspect(message, now)
 
     def _on_dead(self, message: Dead, source: Address, now: float) -> None:
         if flaw := flaw_of_claim(message):
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
         # Only a leave of v0.1.4 names no accuser.
-        self._dead(replace(message, accuser=message.accuser or message.node), now)
+        self._rules.dead(replace(message, accuser=message.accuser or message.node), now)
 
     def _on_alive(self, message: Alive, source: Address, now: float) -> None:
         ours = message.node == self.settings.name
-        if ours and (self._leaving or self.local is None):
+        if ours and (self._rules.leaving or self.local is None):
             return
-        if flaw := flaw_of_alive(message, self._versions, local=ours):
+        if flaw := flaw_of_alive(message, self._shared.versions, local=ours):
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
         if message.node not in self.members and len(self.members) >= self.settings.max_members:
@@ -315,7 +253,7 @@ class Gossip:
         if self.accept and not ours and not self.accept(message):
             self._outbox.drop(source, DropReason.REFUSED, "not accepted")
             return
-        self._alive(replace(message, port=message.port or self.settings.port), now)
+        self._rules.alive(replace(message, port=message.port or self.settings.port), now)
 
     def _on_user_message(self, message: UserMessage, source: Address, now: float) -> None:
         self._outbox.emit(UserDataReceived(source, message.payload))
@@ -326,9 +264,7 @@ class Gossip:
         self, data: bytes, source: Address, error: ProtocolError, now: float
     ) -> bytes | None:
         """Tell who sent something unreadable, but not as often as we are sent it."""
-        unknown_key = isinstance(error, UndecryptableError)
-        reason = DropReason.UNDECRYPTABLE if unknown_key else DropReason.MALFORMED
-        self._outbox.drop(source, reason, str(error), stream=True)
+        self._outbox.drop(source, _reason_of(error), str(error), stream=True)
         if not data or not self._error_replies.allow(now):
             return None
         return self._wire.seal_frame(encode(ErrorReply(str(error))), reply=True)
@@ -337,7 +273,7 @@ class Gossip:
         try:
             message = decode_stream(plain)
         except ProtocolError as error:
-            self._outbox.drop(source, DropReason.MALFORMED, str(error), stream=True)
+            self._outbox.drop(source, _reason_of(error), str(error), stream=True)
             return None
         handler = self._requests.get(type(message))
         if handler is None:
@@ -381,173 +317,7 @@ class Gossip:
             case RecordState.LEFT:
                 self._on_dead(Dead(incarnation, name, name), source, now)
 
-    # The rules of precedence
-
-    def _alive(self, message: Alive, now: float, *, bootstrap: bool = False) -> None:
-        """Believe a member that says it is alive, if that is news (protocol, 4.4)."""
-        ours = message.node == self.settings.name
-        old = self.members.get(message.node)
-        if old is None:
-            old = self._stranger(message, now)
-            self.members.put(old)
-        returns = False
-        if (message.addr, message.port) != (old.addr, old.port):
-            returns = self._may_move(old, now)
-            if not returns and not _same_place(message, old):
-                self._outbox.emit(AddressConflict(old, message))
-                return
-            if not returns:
-                # Go compares bytes: what is held everywhere must not change its form.
-                message = replace(message, addr=old.addr)
-        if message.incarnation <= old.incarnation and not ours and not returns:
-            return
-        if ours and message.incarnation < old.incarnation:
-            return
-        self._suspicions.pop(message.node, None)
-        if not ours or bootstrap:
-            self._store_alive(message, old, now)
-        elif message.incarnation > old.incarnation or not self._says_what_we_say(message, old):
-            self._refute(message.incarnation)
-
-    def _stranger(self, message: Alive, now: float) -> Member:
-        """Return what we hold of somebody of whom we hear for the first time."""
-        return Member(
-            message.node,
-            message.addr,
-            message.port,
-            message.meta,
-            message.versions or self._versions,
-            incarnation=0,
-            state=MemberState.DEAD,
-            state_changed_at=now,
-        )
-
-    def _may_move(self, member: Member, now: float) -> bool:
-        """Tell whether a member may appear at another address."""
-        if member.state is MemberState.LEFT:
-            return True
-        reclaim_after = self.settings.reclaim_after
-        return (
-            member.state is MemberState.DEAD and 0 < reclaim_after < now - member.state_changed_at
-        )
-
-    def _says_what_we_say(self, message: Alive, local: Member) -> bool:
-        return (message.meta or b"") == (local.meta or b"") and message.versions == self._versions
-
-    def _store_alive(self, message: Alive, old: Member, now: float) -> None:
-        self._broadcast(message.node, message)
-        member = Member(
-            message.node,
-            message.addr,
-            message.port,
-            message.meta,
-            message.versions or old.versions,
-            message.incarnation,
-            MemberState.ALIVE,
-            old.state_changed_at if old.state is MemberState.ALIVE else now,
-        )
-        self.members.put(member)
-        if message.node == self.settings.name:
-            return
-        if not old.live:
-            self._learnt += 1
-            self._outbox.emit(MemberJoined(member))
-        elif (old.meta or b"") != (member.meta or b""):
-            self._outbox.emit(MemberUpdated(member))
-
-    def _suspect(self, message: Suspect, now: float) -> None:
-        """Weigh an accusation: refute it, confirm it, or start a suspicion (protocol, 4.5)."""
-        member = self.members.get(message.node)
-        if member is None or message.incarnation < member.incarnation:
-            return
-        if suspicion := self._suspicions.get(message.node):
-            if suspicion.confirm(message.accuser):
-                self._broadcast(message.node, message)
-                self._watch(message.node, suspicion)
-            return
-        # Before the question whether it is us: a node that has left does not refute itself back to life.
-        if member.state is not MemberState.ALIVE:
-            return
-        if message.node == self.settings.name:
-            self._refute(message.incarnation)
-            return
-        self._broadcast(message.node, message)
-        self.members.put(
-            replace(
-                member,
-                incarnation=message.incarnation,
-                state=MemberState.SUSPECT,
-                state_changed_at=now,
-            )
-        )
-        suspicion = Suspicion(message.accuser, now, self.settings.timing, len(self.members))
-        self._suspicions[message.node] = suspicion
-        self._watch(message.node, suspicion)
-
-    def _watch(self, name: str, suspicion: Suspicion) -> None:
-        self._deadlines.at(suspicion.deadline, lambda now: self._expire(name, suspicion, now))
-
-    def _expire(self, name: str, suspicion: Suspicion, now: float) -> None:
-        if self._suspicions.get(name) is not suspicion:
-            return
-        member = self.members.get(name)
-        assert member is not None, "suspects are not reaped"
-        self._dead(Dead(member.incarnation, name, self.settings.name), now)
-
-    def _dead(self, message: Dead, now: float) -> None:
-        """Give up a member, or hear that it has left (protocol, 4.5)."""
-        member = self.members.get(message.node)
-        if member is None or message.incarnation < member.incarnation:
-            return
-        self._suspicions.pop(message.node, None)
-        if not member.live:
-            return
-        ours = message.node == self.settings.name
-        if ours and not self._leaving:
-            self._refute(message.incarnation)
-            return
-        self._broadcast(message.node, message)
-        left = message.accuser == message.node
-        member = replace(
-            member,
-            incarnation=message.incarnation,
-            state=MemberState.LEFT if left else MemberState.DEAD,
-            state_changed_at=now,
-        )
-        self.members.put(member)
-        if not ours:
-            self._outbox.emit(MemberLeft(member) if left else MemberFailed(member))
-
-    def _refute(self, claimed: int) -> None:
-        """Answer a claim about ourselves with a higher incarnation."""
-        local = self._announced()
-        self._incarnation = min(max(self._incarnation, claimed) + 1, MAX_INCARNATION)
-        local = replace(local, incarnation=self._incarnation)
-        self.members.put(local)
-        self._awareness.adjust(1)
-        self._broadcast(local.name, _alive_of(local))
-        self._outbox.emit(Refuted(self._incarnation))
-
-    # Ourselves
-
-    def _announced(self) -> Member:
-        local = self.local
-        assert local is not None, "announce comes first"
-        return local
-
-    def _publish(self, meta: bytes | None, addr: bytes, now: float) -> None:
-        if len(meta or b"") > MAX_META:
-            raise ValueError(
-                f"{len(meta or b'')} bytes of metadata, at most {MAX_META} are allowed"
-            )
-        settings = self.settings
-        alive = Alive(self._incarnation, settings.name, addr, settings.port, meta, self._versions)
-        self._alive(alive, now, bootstrap=True)
-
-    def _broadcast(self, subject: str, message: Message) -> None:
-        """Queue news for everybody; while we look, what we hear we need not pass on."""
-        if self.local is not None:
-            self._broadcasts.queue(subject, encode(message))
+    # What follows
 
     def _finish_leave(self, now: float) -> None:
         if not self._left:
@@ -556,7 +326,7 @@ class Gossip:
 
     def _settle(self, now: float) -> None:
         """End an input: what is new is gossiped at once, and much news makes us ask for more."""
-        learnt, self._learnt = self._learnt, 0
+        learnt, self._rules.learnt = self._rules.learnt, 0
         if self.local is None:
             return
         if learnt >= 2 and learnt * 10 > len(self.members):
@@ -564,13 +334,7 @@ class Gossip:
         self._spread.eagerly(now)
 
 
-def _same_place(message: Alive, member: Member) -> bool:
-    """Tell whether the two addresses differ in their form only: 4 bytes, or 16 with IPv4 in them."""
-    same_addr = short_form(message.addr) == short_form(member.addr)
-    return same_addr and message.port == member.port
-
-
-def _alive_of(member: Member) -> Alive:
-    return Alive(
-        member.incarnation, member.name, member.addr, member.port, member.meta, member.versions
-    )
+def _reason_of(error: ProtocolError) -> DropReason:
+    if isinstance(error, UndecryptableError):
+        return DropReason.UNDECRYPTABLE
+    return DropReason.LIMIT if isinstance(error, LimitError) else DropReason.MALFORMED

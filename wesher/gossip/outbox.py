@@ -55,7 +55,7 @@ _Output = TypeVar("_Output")
 
 
 class Outbox:
-    """Collects outputs until they are drained, and knows who waits for the answer of which stream."""
+    """Collects outputs until they are drained, and knows who waits for which stream's answer."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Outbox:
         """Send `message`, and as much news as fits behind it."""
         first = encode(message)
         parts = [first, *self.take_news(self.budget - len(first))]
-        # memberlist looks the record up by the address as a name: found if nodes are named by their IP.
+        # memberlist looks for a member named like the IP; there is one if all are named so.
         self._put(parts, to, self._members.get(to.ip))
 
     def send_parts(self, parts: Sequence[bytes], member: Member) -> None:
@@ -109,7 +109,7 @@ class Outbox:
     def open_stream(
         self, to: Address, message: Message, now: float, timeout: float, on_answer: AnswerHandler
     ) -> StreamRequest:
-        """Ask for an exchange; `on_answer` is called once, after `timeout` seconds at the latest."""
+        """Ask for an exchange; `on_answer` is called once, within `timeout` seconds."""
         frame = self._wire.seal_frame(encode(message))
         request = StreamRequest(self.next_id(), to, frame, timeout)
         self._streams.append(request)

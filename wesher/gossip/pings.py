@@ -1,16 +1,14 @@
-"""Pings and who waits for their acks: our probes, those whom we relay for, our owner (protocol, 4.3, 4.9)."""
+"""Pings, and who waits for their acks: probes, relays, our owner (protocol, 4.3 and 4.9)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from wesher.gossip.addresses import Address, unpack_ip
-from wesher.gossip.deadlines import Deadlines
 from wesher.gossip.events import DropReason, PingFinished
-from wesher.gossip.members import Members
 from wesher.gossip.messages import Ack, IndirectPing, Nack, Ping
-from wesher.gossip.outbox import Answer, Outbox
+from wesher.gossip.outbox import Answer
 from wesher.gossip.rates import TokenBucket
-from wesher.gossip.timing import Timing
+from wesher.gossip.shared import Shared
 
 RELAYS_PER_SECOND = 50
 """Indirect pings we relay; they make us send to wherever a key holder likes."""
@@ -37,13 +35,11 @@ def reply_address(message: Ping | IndirectPing, source: Address) -> Address:
 class Pings:
     """Sequence numbers in use, relays for others, and the pings our owner asked for."""
 
-    def __init__(
-        self, members: Members, outbox: Outbox, deadlines: Deadlines, timing: Timing
-    ) -> None:
-        self._members = members
-        self._outbox = outbox
-        self._deadlines = deadlines
-        self._timeout = timing.probe_timeout
+    def __init__(self, shared: Shared) -> None:
+        self._members = shared.members
+        self._outbox = shared.outbox
+        self._deadlines = shared.deadlines
+        self._timeout = shared.timing.probe_timeout
         self._relays = TokenBucket(RELAYS_PER_SECOND)
         self._awaited: dict[int, Awaited] = {}
         self._sequence = 0
@@ -136,14 +132,14 @@ class Pings:
         def finish(answered: bool, then: float) -> None:
             self._outbox.emit(PingFinished(number, then - now if answered else None))
 
-        self.ping_by_stream(to, self._next_sequence(), node, now, self._timeout, finish)
+        ping = self.ping(self._next_sequence(), node)
+        self.ping_by_stream(to, ping, now, self._timeout, finish)
         return number
 
     def ping_by_stream(
         self,
         to: Address,
-        sequence: int,
-        node: str,
+        ping: Ping,
         now: float,
         timeout: float,
         finished: Callable[[bool, float], None],
@@ -152,6 +148,6 @@ class Pings:
 
         def on_answer(answer: Answer, now: float) -> None:
             message = answer.message
-            finished(isinstance(message, Ack) and message.sequence == sequence, now)
+            finished(isinstance(message, Ack) and message.sequence == ping.sequence, now)
 
-        self._outbox.open_stream(to, self.ping(sequence, node), now, timeout, on_answer)
+        self._outbox.open_stream(to, ping, now, timeout, on_answer)

@@ -2,17 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from random import Random
 
-from wesher.gossip.awareness import Awareness
 from wesher.gossip.codec import encode
-from wesher.gossip.deadlines import Deadlines
 from wesher.gossip.events import TcpOnly
-from wesher.gossip.members import Member, Members, MemberState
+from wesher.gossip.members import Member, MemberState
 from wesher.gossip.messages import Suspect
-from wesher.gossip.outbox import Outbox
 from wesher.gossip.pings import Awaited, Pings
-from wesher.gossip.timing import Timing
+from wesher.gossip.shared import Shared
 
 NACKS_SINCE = 4  # the protocol version whose speakers answer with nacks
 STREAM_PINGS_SINCE = 3  # and with acks to pings by TCP
@@ -33,33 +29,24 @@ class Probes:
     """Probes one member per interval, and accuses those who do not answer."""
 
     def __init__(
-        self,
-        local_name: str,
-        timing: Timing,
-        members: Members,
-        pings: Pings,
-        outbox: Outbox,
-        deadlines: Deadlines,
-        awareness: Awareness,
-        accuse: Callable[[Suspect, float], None],
-        *,
-        by_stream: bool,
+        self, shared: Shared, pings: Pings, accuse: Callable[[Suspect, float], None]
     ) -> None:
-        self._local_name = local_name
-        self._timing = timing
-        self._members = members
+        self._shared = shared
+        self._timing = shared.timing
+        self._members = shared.members
+        self._outbox = shared.outbox
+        self._deadlines = shared.deadlines
+        self._awareness = shared.awareness
+        self._local_name = shared.settings.name
         self._pings = pings
-        self._outbox = outbox
-        self._deadlines = deadlines
-        self._awareness = awareness
         self._accuse = accuse
-        self._by_stream = by_stream
         self._round: _Round | None = None
         self._missed = False
 
-    def start(self, now: float, rng: Random) -> None:
+    def start(self, now: float) -> None:
         """Begin, at a random phase of the interval."""
-        self._deadlines.at(now + rng.uniform(0, self._timing.probe_interval), self._tick)
+        phase = self._shared.rng.uniform(0, self._timing.probe_interval)
+        self._deadlines.at(now + phase, self._tick)
 
     def _tick(self, now: float) -> None:
         self._deadlines.at(now + self._timing.probe_interval, self._tick)
@@ -105,15 +92,14 @@ class Probes:
                 sequence, member.name, member.addr, member.port, nack=nack
             )
             self._outbox.send(request, relay.address)
-        if not self._by_stream or member.newest_protocol < STREAM_PINGS_SINCE:
+        if not self._shared.settings.stream_pings or member.newest_protocol < STREAM_PINGS_SINCE:
             return
 
         def finished(answered: bool, now: float) -> None:
             probe.answered_by_stream = answered
 
-        self._pings.ping_by_stream(
-            member.address, sequence, member.name, now, probe.ends_at - now, finished
-        )
+        ping = self._pings.ping(sequence, member.name)
+        self._pings.ping_by_stream(member.address, ping, now, probe.ends_at - now, finished)
 
     def _on_ack(self, now: float) -> None:
         self._awareness.adjust(-1)

@@ -3,15 +3,14 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from random import Random
 
 from wesher.gossip.addresses import Address
-from wesher.gossip.deadlines import Deadlines
 from wesher.gossip.events import ExchangeFinished
-from wesher.gossip.members import Members, MemberState
+from wesher.gossip.members import MemberState
 from wesher.gossip.messages import PushPull, Record, RecordState
-from wesher.gossip.outbox import Answer, Outbox
-from wesher.gossip.timing import Timing, push_pull_scale
+from wesher.gossip.outbox import Answer
+from wesher.gossip.shared import Shared
+from wesher.gossip.timing import push_pull_scale
 
 MAX_INBOUND_EXCHANGES = 127
 """How many push/pulls may run towards us at once; the transport counts them (protocol, 3.3)."""
@@ -52,26 +51,16 @@ class _Exchange:
 
 
 class Exchanges:
-    """Push/pulls that we open: for our owner, periodically, and early when there may be more news."""
+    """Push/pulls: those our owner wants, the periodic ones, early ones where news may lack."""
 
-    def __init__(
-        self,
-        timing: Timing,
-        members: Members,
-        outbox: Outbox,
-        deadlines: Deadlines,
-        rng: Random,
-        take: Take,
-        *,
-        early: bool,
-    ) -> None:
-        self._timing = timing
-        self._members = members
-        self._outbox = outbox
-        self._deadlines = deadlines
-        self._rng = rng
+    def __init__(self, shared: Shared, take: Take) -> None:
+        self._timing = shared.timing
+        self._members = shared.members
+        self._outbox = shared.outbox
+        self._deadlines = shared.deadlines
+        self._rng = shared.rng
+        self._early = shared.settings.eager
         self._take = take
-        self._early = early
         self._early_at = float("-inf")
         self._joined = False
         self._running: dict[int, _Exchange] = {}
@@ -84,7 +73,7 @@ class Exchanges:
         return PushPull(join, records, self.user_state)
 
     def merge(self, message: PushPull, source: Address, now: float) -> bool:
-        """Take over what a whole table says; False, and nothing done, if it does not go with ours."""
+        """Take over what a table says; False, and nothing done, if it does not go with ours."""
         local = [member.as_record() for member in self._members]
         if not compatible([*message.records, *local]):
             return False

@@ -5,9 +5,11 @@ from wesher.gossip.messages import Alive, Dead, Suspect
 MAX_NAME = 255  # bytes
 MAX_META = 512  # bytes
 MAX_INCARNATION = 2**32 - 2
-"""The highest incarnation we take or make. The counter has 32 bits: in Go, refuting 2**32 - 1 wraps to 0 and
-the name is lost for ever. Our own stops here, so whoever claims 2**32 - 2 in our name wins, but only until we
-are reaped, and nothing wraps; a holder of the key could do worse."""
+"""The highest incarnation we take or make.
+
+The counter has 32 bits: in Go, refuting 2**32 - 1 wraps to 0 and the name is lost for good. Ours
+stops here: who claims 2**32 - 2 in our name still wins, but only until we are reaped, and nothing
+wraps. A holder of the key can do worse."""
 
 _VERSIONS = 6  # bytes
 _RANGES = ((0, 1, 2), (3, 4, 5))  # where minimum, maximum, current stand: protocol, delegate

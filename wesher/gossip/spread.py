@@ -1,40 +1,31 @@
-"""Gossip: telling random members the news, each interval and at once (protocol, 4.13; eager rounds are ours)."""
+"""Gossip: telling random members the news, each interval (protocol, 4.13) and, ours, at once."""
 
-from random import Random
-
-from wesher.gossip.broadcasts import Broadcasts
-from wesher.gossip.deadlines import Action, Deadlines
-from wesher.gossip.members import Member, Members, MemberState
-from wesher.gossip.outbox import Outbox
-from wesher.gossip.timing import Timing
+from wesher.gossip.deadlines import Action
+from wesher.gossip.members import Member, MemberState
+from wesher.gossip.shared import Shared
 
 EAGER_INTERVAL = 0.02  # seconds between eager rounds
 
 
 class Spread:
-    """Sends what waits in the queue: to a few members each interval, news at once and 20 ms later."""
+    """Sends what is queued to a few members each interval, and news at once and 20 ms later."""
 
-    def __init__(
-        self,
-        timing: Timing,
-        members: Members,
-        broadcasts: Broadcasts,
-        outbox: Outbox,
-        deadlines: Deadlines,
-    ) -> None:
-        self._timing = timing
-        self._members = members
-        self._broadcasts = broadcasts
-        self._outbox = outbox
-        self._deadlines = deadlines
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._timing = shared.timing
+        self._members = shared.members
+        self._broadcasts = shared.broadcasts
+        self._outbox = shared.outbox
+        self._deadlines = shared.deadlines
         self._eager_again_at = 0.0
         self._eager_planned = False
         self._calls: dict[int, Action] = {}
         self._rounds = 0
 
-    def start(self, now: float, rng: Random) -> None:
+    def start(self, now: float) -> None:
         """Begin, at a random phase of the interval."""
-        self._deadlines.at(now + rng.uniform(0, self._timing.gossip_interval), self._tick)
+        phase = self._shared.rng.uniform(0, self._timing.gossip_interval)
+        self._deadlines.at(now + phase, self._tick)
 
     def _tick(self, now: float) -> None:
         self._deadlines.at(now + self._timing.gossip_interval, self._tick)

@@ -1,0 +1,229 @@
+"""Whom to believe: how messages about members change the table (protocol, 4.4 and 4.5)."""
+
+from dataclasses import replace
+
+from wesher.gossip.addresses import short_form
+from wesher.gossip.events import (
+    AddressConflict,
+    MemberFailed,
+    MemberJoined,
+    MemberLeft,
+    MemberUpdated,
+    Refuted,
+)
+from wesher.gossip.members import Member, MemberState
+from wesher.gossip.messages import Alive, Dead, Suspect
+from wesher.gossip.refusal import MAX_INCARNATION, MAX_META
+from wesher.gossip.shared import Shared
+from wesher.gossip.suspicion import Suspicion
+
+
+class Rules:
+    """Precedence of claims, our own incarnation, and the suspicions that run.
+
+    Claims are checked before they come here; ours are as true as anybody's.
+    """
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._settings = shared.settings
+        self._members = shared.members
+        self._suspicions: dict[str, Suspicion] = {}
+        self._incarnation = 0
+        self.leaving = False
+        self.learnt = 0
+        """Members that have joined since our caller set this to 0."""
+
+    def announce(self, meta: bytes | None, addr: bytes, incarnation: int, now: float) -> None:
+        """Become a member; raises ValueError for more than 512 bytes of metadata."""
+        self._incarnation = incarnation
+        self._publish(meta, addr, now)
+
+    def update_meta(self, meta: bytes | None, now: float) -> None:
+        """Publish other metadata; raises ValueError for more than 512 bytes."""
+        local = self.announced()
+        self._incarnation = min(self._incarnation + 1, MAX_INCARNATION)
+        self._publish(meta, local.addr, now)
+
+    def leave(self, now: float) -> None:
+        """Become a member that has left; from now on nothing is refuted."""
+        self.leaving = True
+        local = self._members.local
+        if local is not None:
+            self.dead(Dead(local.incarnation, local.name, local.name), now)
+
+    def announced(self) -> Member:
+        """Return our own record."""
+        local = self._members.local
+        assert local is not None, "announce comes first"
+        return local
+
+    def _publish(self, meta: bytes | None, addr: bytes, now: float) -> None:
+        if meta and len(meta) > MAX_META:
+            raise ValueError(f"{len(meta)} bytes of metadata, at most {MAX_META} are allowed")
+        settings = self._settings
+        alive = Alive(
+            self._incarnation, settings.name, addr, settings.port, meta, self._shared.versions
+        )
+        self.alive(alive, now, bootstrap=True)
+
+    def alive(self, message: Alive, now: float, *, bootstrap: bool = False) -> None:
+        """Believe a member that says it is alive, if that is news (protocol, 4.4)."""
+        ours = message.node == self._settings.name
+        old = self._members.get(message.node)
+        if old is None:
+            old = self._stranger(message, now)
+            self._members.put(old)
+        returns = False
+        if (message.addr, message.port) != (old.addr, old.port):
+            returns = self._may_move(old, now)
+            if not returns and not _same_place(message, old):
+                self._shared.outbox.emit(AddressConflict(old, message))
+                return
+            if not returns:
+                # Go compares bytes: what is held everywhere must not change its form.
+                message = replace(message, addr=old.addr)
+        if message.incarnation <= old.incarnation and not ours and not returns:
+            return
+        if ours and message.incarnation < old.incarnation:
+            return
+        self._suspicions.pop(message.node, None)
+        if not ours or bootstrap:
+            self._store_alive(message, old, now)
+        elif message.incarnation > old.incarnation or not self._says_what_we_say(message, old):
+            self._refute(message.incarnation)
+
+    def _stranger(self, message: Alive, now: float) -> Member:
+        """Return what we hold of somebody of whom we hear for the first time."""
+        return Member(
+            message.node,
+            message.addr,
+            message.port,
+            message.meta,
+            message.versions or self._shared.versions,
+            incarnation=0,
+            state=MemberState.DEAD,
+            state_changed_at=now,
+        )
+
+    def _may_move(self, member: Member, now: float) -> bool:
+        """Tell whether a member may appear at another address."""
+        if member.state is MemberState.LEFT:
+            return True
+        reclaim_after = self._settings.reclaim_after
+        return (
+            member.state is MemberState.DEAD and 0 < reclaim_after < now - member.state_changed_at
+        )
+
+    def _says_what_we_say(self, message: Alive, local: Member) -> bool:
+        return (message.meta or b"") == (
+            local.meta or b""
+        ) and message.versions == self._shared.versions
+
+    def _store_alive(self, message: Alive, old: Member, now: float) -> None:
+        self._shared.broadcast(message.node, message)
+        member = Member(
+            message.node,
+            message.addr,
+            message.port,
+            message.meta,
+            message.versions or old.versions,
+            message.incarnation,
+            MemberState.ALIVE,
+            old.state_changed_at if old.state is MemberState.ALIVE else now,
+        )
+        self._members.put(member)
+        if message.node == self._settings.name:
+            return
+        if not old.live:
+            self.learnt += 1
+            self._shared.outbox.emit(MemberJoined(member))
+        elif (old.meta or b"") != (member.meta or b""):
+            self._shared.outbox.emit(MemberUpdated(member))
+
+    def suspect(self, message: Suspect, now: float) -> None:
+        """Weigh an accusation: refute it, confirm it, or start a suspicion (protocol, 4.5)."""
+        member = self._members.get(message.node)
+        if member is None or message.incarnation < member.incarnation:
+            return
+        if suspicion := self._suspicions.get(message.node):
+            if suspicion.confirm(message.accuser):
+                self._shared.broadcast(message.node, message)
+                self._watch(message.node, suspicion)
+            return
+        # Asked before whether it is us: who has left does not refute itself back to life.
+        if member.state is not MemberState.ALIVE:
+            return
+        if message.node == self._settings.name:
+            self._refute(message.incarnation)
+            return
+        self._shared.broadcast(message.node, message)
+        self._members.put(
+            replace(
+                member,
+                incarnation=message.incarnation,
+                state=MemberState.SUSPECT,
+                state_changed_at=now,
+            )
+        )
+        suspicion = Suspicion(message.accuser, now, self._shared.timing, len(self._members))
+        self._suspicions[message.node] = suspicion
+        self._watch(message.node, suspicion)
+
+    def _watch(self, name: str, suspicion: Suspicion) -> None:
+        self._shared.deadlines.at(
+            suspicion.deadline, lambda now: self._expire(name, suspicion, now)
+        )
+
+    def _expire(self, name: str, suspicion: Suspicion, now: float) -> None:
+        if self._suspicions.get(name) is not suspicion:
+            return
+        member = self._members.get(name)
+        assert member is not None, "suspects are not reaped"
+        self.dead(Dead(member.incarnation, name, self._settings.name), now)
+
+    def dead(self, message: Dead, now: float) -> None:
+        """Give up a member, or hear that it has left (protocol, 4.5)."""
+        member = self._members.get(message.node)
+        if member is None or message.incarnation < member.incarnation:
+            return
+        self._suspicions.pop(message.node, None)
+        if not member.live:
+            return
+        ours = message.node == self._settings.name
+        if ours and not self.leaving:
+            self._refute(message.incarnation)
+            return
+        self._shared.broadcast(message.node, message)
+        left = message.accuser == message.node
+        member = replace(
+            member,
+            incarnation=message.incarnation,
+            state=MemberState.LEFT if left else MemberState.DEAD,
+            state_changed_at=now,
+        )
+        self._members.put(member)
+        if not ours:
+            self._shared.outbox.emit(MemberLeft(member) if left else MemberFailed(member))
+
+    def _refute(self, claimed: int) -> None:
+        """Answer a claim about ourselves with a higher incarnation."""
+        local = self.announced()
+        self._incarnation = min(max(self._incarnation, claimed) + 1, MAX_INCARNATION)
+        local = replace(local, incarnation=self._incarnation)
+        self._members.put(local)
+        self._shared.awareness.adjust(1)
+        self._shared.broadcast(local.name, _alive_of(local))
+        self._shared.outbox.emit(Refuted(self._incarnation))
+
+
+def _same_place(message: Alive, member: Member) -> bool:
+    """Tell whether two addresses differ in form only: 4 bytes, or 16 with IPv4 in them."""
+    same_addr = short_form(message.addr) == short_form(member.addr)
+    return same_addr and message.port == member.port
+
+
+def _alive_of(member: Member) -> Alive:
+    return Alive(
+        member.incarnation, member.name, member.addr, member.port, member.meta, member.versions
+    )
