@@ -3,7 +3,6 @@
 import difflib
 import os
 import stat
-import sys
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from wesher.options import CONFIG_FILE, DEFAULT_FILE, OPTIONS, Option
 from wesher.values import IPAddress, IPInterface, parse_key, parse_node_name
 
 _MAX_KEY_FILE = 4096  # bytes; a key needs 45
+_STDIN = 0
 _DEFAULT = "default"
 
 
@@ -69,7 +69,7 @@ class Config:
 def load(given: Mapping[str, str], environ: MutableMapping[str, str]) -> Config:
     """Return the checked configuration of an agent.
 
-    Takes the cluster key out of `environ`, where children and `ps e` would see it. Raises
+    Takes the cluster key out of `environ`, from where children would inherit it. Raises
     ConfigError for what the operator wrote, StartError for a host name we cannot use.
     """
     settings = resolve(OPTIONS, given, environ)
@@ -171,7 +171,8 @@ def _load_key(settings: Settings, file: str) -> bytes:
     source = settings.sources["cluster_key_file"]
     try:
         if file == "-":
-            text = sys.stdin.buffer.readline(_MAX_KEY_FILE)
+            with open(_STDIN, "rb", closefd=False) as opened:
+                text = opened.readline(_MAX_KEY_FILE)
         else:
             with Path(file).open("rb") as opened:
                 _check_private(Path(file), os.fstat(opened.fileno()).st_mode)

@@ -1,7 +1,7 @@
 import base64
-import io
 import math
 import os
+import subprocess
 import sys
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
@@ -276,12 +276,24 @@ def test_a_key_file_holds_the_key(tmp_path):
     assert config.sources["cluster_key_file"] == "--cluster-key-file"
 
 
-def test_a_key_can_come_from_standard_input(monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{KEY_TEXT}\n".encode())))
+def key_from_standard_input(given):
+    script = (
+        "from wesher.config import load; print(load({'cluster_key_file': '-'}, {}).cluster_key)"
+    )
+    argv = [sys.executable, "-c", script]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, **given)
 
-    config = load({"cluster_key_file": "-"}, {})
 
-    assert config.cluster_key == KEY
+def test_a_key_can_come_from_standard_input():
+    done = key_from_standard_input({"input": f"{KEY_TEXT}\nsomething else"})
+
+    assert done.stdout == f"{KEY!r}\n"
+
+
+def test_closed_standard_input_is_an_error_of_its_own():
+    done = key_from_standard_input({"preexec_fn": lambda: os.close(0)})
+
+    assert "--cluster-key-file: cannot read -: Bad file descriptor" in done.stderr
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
