@@ -1,0 +1,111 @@
+"""LZW: round trips, limits and refusals; byte equality with Go is in tests/vectors."""
+
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wesher.errors import LimitError, ProtocolError
+from wesher.gossip import lzw
+
+
+def codes(*values, width=9):
+    """Return codes of one width, least significant bit first."""
+    bits = sum(value << width * index for index, value in enumerate(values))
+    return bits.to_bytes((width * len(values) + 7) // 8, "little")
+
+
+@pytest.mark.case(4)
+@given(st.binary(max_size=3000) | st.text("ab", max_size=9000).map(str.encode))
+def test_whatever_is_compressed_comes_back(plain):
+    assert lzw.decode(lzw.encode(plain), len(plain)) == plain
+
+
+@pytest.mark.case(4)
+@given(st.binary(max_size=300), st.integers(0, 300))
+def test_damaged_data_gives_nothing_worse_than_a_protocol_error(data, limit):
+    try:
+        plain = lzw.decode(data, limit)
+    except ProtocolError:
+        return
+
+    assert len(plain) <= limit
+
+
+@pytest.mark.case(4)
+def test_output_is_limited_to_the_byte():
+    data = lzw.encode(b"a" * 1000)
+
+    assert lzw.decode(data, 1000) == b"a" * 1000
+    with pytest.raises(LimitError):
+        lzw.decode(data, 999)
+
+
+@pytest.mark.case(4)
+def test_a_bomb_costs_no_more_memory_than_its_limit():
+    bomb = lzw.encode(bytes(30_000_000))
+
+    tracemalloc.start()
+    with pytest.raises(LimitError):
+        lzw.decode(bomb, 262_144)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 4 * 262_144
+
+
+@pytest.mark.case(4)
+@pytest.mark.parametrize("text", ["hello", "the quick brown fox " * 30, "x" * 5000])
+def test_data_without_its_end_is_refused(text):
+    data = lzw.encode(text.encode())
+
+    for end in range(len(data) - 1):
+        with pytest.raises(ProtocolError, match="without an end"):
+            lzw.decode(data[:end], 10_000)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(codes(256, 258, 257), id="an entry before there is one"),
+        pytest.param(codes(256, 97, 259, 257), id="an entry too far ahead"),
+        pytest.param(codes(256, 97, 97, 256, 258, 257), id="an entry from before the clear"),
+    ],
+)
+def test_codes_that_stand_for_nothing_are_refused(data):
+    with pytest.raises(ProtocolError, match="unknown code"):
+        lzw.decode(data, 1000)
+
+
+def test_an_entry_may_be_used_while_it_is_made():
+    assert lzw.decode(codes(256, 97, 258, 257), 1000) == b"aaa"
+
+
+def test_data_may_start_without_a_clear_and_go_on_behind_the_end():
+    assert lzw.decode(codes(97, 257) + b"whatever", 1000) == b"a"
+
+
+def test_a_clear_code_starts_the_table_anew():
+    assert lzw.decode(codes(256, 97, 98, 256, 256, 97, 258, 257), 1000) == b"abaaa"
+
+
+def test_a_full_table_keeps_its_entries():
+    # Go clears before the table is full; other encoders need not.
+    def bits(values):
+        size, top = 258, 512
+        position = total = 0
+        for value in values:
+            total |= value << position
+            position += top.bit_length() - 1
+            size += 1
+            if size > top and top < 4096:
+                top *= 2
+        return total.to_bytes((position + 7) // 8, "little")
+
+    literals = [index % 251 for index in range(4096 - 258 + 1)]
+
+    plain = lzw.decode(bits([*literals, 258, 4095, 65, 258, 257]), 10_000)
+
+    tail = bytes([literals[0], literals[1]])
+    assert plain == bytes(literals) + tail + bytes(literals[-2:]) + b"A" + tail
