@@ -98,6 +98,7 @@ class Host:
         self.name = name
         self.address = f"192.168.77.{number}"
         self.directory = directory
+        self.processes: list[Process] = []
         self._pid = pid
 
     def path(self, absolute: str) -> Path:
@@ -142,7 +143,8 @@ class Host:
                 env={**_clean_environment(), **(env or {})},
                 start_new_session=True,
             )
-        return Process(entering)
+        self.processes.append(Process(entering))
+        return self.processes[-1]
 
     def socket(self, kind: int, family: int = socket.AF_INET) -> socket.socket:
         """Open a socket that lives in this host's network."""
@@ -204,6 +206,8 @@ class Lab:
             self._room.wait()
         assert self._room.stdout is not None
         self._room.stdout.close()
+        for process in (process for host in self.hosts for process in host.processes):
+            process.wait(5)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def add(self, count: int) -> list[Host]:
