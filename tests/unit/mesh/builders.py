@@ -1,0 +1,43 @@
+"""Values that tests of the decisions need by the dozen."""
+
+import base64
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_interface
+
+from wesher.gossip.addresses import pack_ip
+from wesher.mesh.metadata import Metadata, encode_metadata
+from wesher.mesh.trust import LocalMember
+
+
+def key(number):
+    """Return a WireGuard public key, another for every number."""
+    return base64.b64encode(number.to_bytes(32, "big")).decode()
+
+
+LOCAL = LocalMember(
+    name="local",
+    network=ip_interface("10.0.0.0/8"),
+    overlay_addr=ip_address("10.0.0.1"),
+    public_key=key(1),
+    wireguard_port=51820,
+)
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """What a member says of itself, as gossip's members and records carry it."""
+
+    name: str
+    addr: bytes
+    meta: bytes | None
+
+
+def member(name, overlay="10.0.0.2", number=2, ip="192.0.2.2", **extra):
+    """Announce a member: one of ours, or without `extra` a Go peer."""
+    metadata = Metadata(ip_address(overlay), key(number), has_ext=bool(extra), **extra)
+    return Announcement(name, pack_ip(ip), encode_metadata(metadata, "current"))
+
+
+def ours(name, overlay="10.0.0.2", number=2, ip="192.0.2.2", **extra):
+    """Announce a member that can move."""
+    return member(name, overlay, number, ip, version="1", **extra)

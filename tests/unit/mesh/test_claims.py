@@ -1,0 +1,49 @@
+"""Who holds what several members claim."""
+
+from dataclasses import replace
+from ipaddress import ip_address
+from itertools import permutations
+
+import pytest
+
+from wesher.mesh.claims import Claim, address_holders, key_holders, name_holders
+
+ADDRESS = ip_address("10.0.0.2")
+MOVABLE = Claim("b", ADDRESS, "key", live=True, immovable=False, kept=False)
+
+
+@pytest.mark.parametrize(
+    ("winner", "loser"),
+    [
+        (MOVABLE, replace(MOVABLE, name="a", live=False, immovable=True, kept=True)),
+        (replace(MOVABLE, immovable=True), replace(MOVABLE, name="a", kept=True)),
+        (replace(MOVABLE, kept=True), replace(MOVABLE, name="a")),
+        (replace(MOVABLE, name="a"), MOVABLE),
+        (replace(MOVABLE, name="B"), MOVABLE),
+    ],
+)
+def test_live_then_immovable_then_kept_then_the_smaller_name_wins(winner, loser):
+    for claims in permutations([winner, loser]):
+        assert address_holders(claims) == {ADDRESS: winner}
+        assert key_holders(claims) == {"key": winner}
+
+
+def test_the_order_of_hearing_does_not_matter():
+    claims = [replace(MOVABLE, name=name, kept=name > "b") for name in "abcd"]
+
+    winners = {address_holders(order)[ADDRESS].name for order in permutations(claims)}
+
+    assert winners == {"c"}
+
+
+def test_different_things_have_different_holders():
+    other = Claim("c", ip_address("10.0.0.3"), "other", True, False, False)
+
+    assert address_holders([MOVABLE, other]) == {ADDRESS: MOVABLE, other.overlay_addr: other}
+    assert key_holders([MOVABLE, other]) == {"key": MOVABLE, "other": other}
+
+
+def test_names_that_resolvers_cannot_tell_apart_are_one():
+    upper = replace(MOVABLE, name="B")
+
+    assert name_holders([MOVABLE, upper]) == {"b": upper}

@@ -1,0 +1,66 @@
+"""Who holds an overlay address or a key that several members claim.
+
+Every node that knows the same claims finds the same holder, whatever it heard first.
+"""
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from wesher.mesh.plan import IPAddress
+
+T = TypeVar("T", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One member's claim to its address and key, and what decides between several.
+
+    `immovable` members cannot choose another address (Go peers, `--overlay-addr`); `kept` says that
+    the address is from before the member's start.
+    """
+
+    name: str
+    overlay_addr: IPAddress
+    public_key: str
+    live: bool
+    immovable: bool
+    kept: bool
+
+    @property
+    def rank(self) -> tuple[bool, bool, bool, str]:
+        """Order among claims to one thing: the smallest holds it."""
+        return not self.live, not self.immovable, not self.kept, self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two members claim one overlay address; `winner` holds it."""
+
+    address: IPAddress
+    winner: str
+    loser: str
+
+
+def address_holders(claims: Iterable[Claim]) -> dict[IPAddress, Claim]:
+    """Return who holds each claimed overlay address."""
+    return _holders((claim.overlay_addr, claim) for claim in claims)
+
+
+def key_holders(claims: Iterable[Claim]) -> dict[str, Claim]:
+    """Return who holds each claimed key."""
+    return _holders((claim.public_key, claim) for claim in claims)
+
+
+def name_holders(claims: Iterable[Claim]) -> dict[str, Claim]:
+    """Return whom each name means, in lower case: resolvers do not tell the cases apart."""
+    return _holders((claim.name.lower(), claim) for claim in claims)
+
+
+def _holders(claims: Iterable[tuple[T, Claim]]) -> dict[T, Claim]:
+    holders: dict[T, Claim] = {}
+    for thing, claim in claims:
+        holder = holders.get(thing)
+        if holder is None or claim.rank < holder.rank:
+            holders[thing] = claim
+    return holders

@@ -1,0 +1,32 @@
+"""What the decisions must know of this host, handed in as one value."""
+
+from dataclasses import dataclass
+
+from wesher.mesh.plan import IPAddress, IPNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFacts:
+    """This host as it is without us: nothing here comes from our own interface."""
+
+    connected: tuple[IPNetwork, ...] = ()
+    """Networks that other interfaces are connected to."""
+    own_addresses: frozenset[IPAddress] = frozenset()
+    next_hops: frozenset[IPAddress] = frozenset()
+    resolvers: frozenset[IPAddress] = frozenset()
+    foreign_host_names: frozenset[str] = frozenset()
+    """Names on lines of the hosts file that are not ours, in lower case."""
+    loopback_bound: bool = False
+    """Whether our gossip is bound to a loopback address."""
+
+    def objection(self, ip: IPAddress) -> str | None:
+        """Say what a host route to `ip` through the mesh would cut off, or None when nothing."""
+        if ip in self.next_hops:
+            return "is a gateway of this host"
+        if ip in self.resolvers:
+            return "is a name server of this host"
+        if ip in self.own_addresses:
+            return "is an address of this host"
+        if network := next((network for network in self.connected if ip in network), None):
+            return f"is inside {network}, which this host is connected to"
+        return None

@@ -1,0 +1,234 @@
+"""How members become a Plan."""
+
+from collections.abc import Container, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Protocol
+
+from wesher.errors import ProtocolError
+from wesher.gossip.addresses import unpack_ip
+from wesher.mesh.claims import Claim, Conflict, address_holders, key_holders, name_holders
+from wesher.mesh.facts import LocalFacts
+from wesher.mesh.metadata import Metadata, decode_metadata
+from wesher.mesh.plan import HostsEntry, InterfaceSettings, IPAddress, Peer, Plan
+from wesher.mesh.trust import LocalMember, Refusal, RefusalKind, Trusted, check_member
+
+DECODED = 2048  # metadata values kept decoded, shared by all nodes of this process
+
+
+class Announced(Protocol):
+    """What a member, or a record of one, says of itself."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def addr(self) -> bytes: ...
+    @property
+    def meta(self) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A Plan, and what an operator may want to know about it.
+
+    `trusted` are the peers by name, those that lost their overlay address included; `refusals` says
+    of the other members why they are none. `conflicts` has those about our own address too.
+    """
+
+    plan: Plan
+    trusted: Mapping[str, Trusted]
+    refusals: Mapping[str, Refusal]
+    conflicts: tuple[Conflict, ...]
+
+    def lost_to(self, name: str) -> str | None:
+        """Return who holds the address that `name` claims, if that is somebody else."""
+        return next((c.winner for c in self.conflicts if c.loser == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A member and what was found about it."""
+
+    member: Announced
+    underlay: frozenset[IPAddress]
+    verdict: Trusted | Refusal
+
+
+class Planner:
+    """Turns membership into Plans, checking anew only members that changed."""
+
+    def __init__(self) -> None:
+        self._basis: tuple[LocalMember, LocalFacts] | None = None
+        self._judged: dict[str, _Judged] = {}
+
+    def build(
+        self,
+        local: LocalMember,
+        live: Iterable[Announced],
+        failed: Iterable[Announced],
+        facts: LocalFacts,
+        *,
+        complete: bool,
+    ) -> Outcome:
+        """Decide what this host should look like.
+
+        `live` are the members that are alive or suspect, with or without ourselves; `failed` those
+        that we still try to reach. A name in both is live.
+        """
+        alive = {member.name: member for member in live}
+        members = {member.name: member for member in failed} | alive
+        members.pop(local.name, None)
+        self._judge(members, local, facts)
+        trusted, refusals = _sort_out(self._judged)
+        claims = [_local_claim(local)]
+        claims += [_claim(member, member.name in alive) for member in trusted.values()]
+        claims = _with_their_own_keys(claims, trusted, refusals)
+        addresses = address_holders(claims)
+        conflicts = tuple(
+            Conflict(claim.overlay_addr, holder.name, claim.name)
+            for claim in claims
+            if (holder := addresses[claim.overlay_addr]) is not claim
+        )
+        plan = Plan(
+            InterfaceSettings(local.overlay_addr, local.wireguard_port),
+            _peers(trusted, {conflict.loser for conflict in conflicts}),
+            _hosts(trusted, addresses.values()),
+            complete,
+        )
+        return Outcome(plan, trusted, refusals, conflicts)
+
+    def _judge(
+        self, members: Mapping[str, Announced], local: LocalMember, facts: LocalFacts
+    ) -> None:
+        """Bring what was found about each member up to date, in the order of their names."""
+        if self._basis != (local, facts):
+            self._basis = (local, facts)
+            self._judged = {}
+        known, self._judged = self._judged, {}
+        for name in sorted(members):
+            member = members[name]
+            judged = known.get(name)
+            if judged is None or _changed(judged.member, member):
+                judged = _judge_member(member, local, facts)
+            self._judged[name] = judged
+
+
+def addresses_in_use(members: Iterable[Announced]) -> set[IPAddress]:
+    """Return every address that members hold or are reached at, which nobody else may choose."""
+    used: set[IPAddress] = set()
+    for member in members:
+        used |= _underlay(member)
+        metadata = read_metadata(member)
+        if isinstance(metadata, Metadata) and metadata.overlay_addr:
+            used.add(metadata.overlay_addr)
+    return used
+
+
+def read_metadata(member: Announced) -> Metadata | Refusal:
+    """Return a member's metadata, or why there is none."""
+    if not member.meta:
+        return Refusal(RefusalKind.PENDING, "has not published its key and address yet")
+    return _decode(member.meta)
+
+
+@lru_cache(maxsize=DECODED)
+def _decode(meta: bytes) -> Metadata | Refusal:
+    try:
+        return decode_metadata(meta)
+    except ProtocolError as error:
+        return Refusal(RefusalKind.METADATA, f"has unreadable metadata: {error}")
+
+
+def _underlay(member: Announced) -> frozenset[IPAddress]:
+    """Return where a member is reached, by gossip and by WireGuard."""
+    addresses = set()
+    with suppress(ValueError):
+        addresses.add(ip_address(unpack_ip(member.addr)))
+    metadata = read_metadata(member)
+    if isinstance(metadata, Metadata) and metadata.endpoint:
+        addresses.add(ip_address(metadata.endpoint))
+    return frozenset(addresses)
+
+
+def _changed(old: Announced, new: Announced) -> bool:
+    return old is not new and (old.addr, old.meta) != (new.addr, new.meta)
+
+
+def _judge_member(member: Announced, local: LocalMember, facts: LocalFacts) -> _Judged:
+    return _Judged(member, _underlay(member), _verdict(member, local, facts))
+
+
+def _verdict(member: Announced, local: LocalMember, facts: LocalFacts) -> Trusted | Refusal:
+    metadata = read_metadata(member)
+    if isinstance(metadata, Refusal):
+        return metadata
+    try:
+        underlay = ip_address(unpack_ip(member.addr))
+    except ValueError:
+        return Refusal(RefusalKind.ENDPOINT, "has no IP address")
+    return check_member(member.name, metadata, underlay, local, facts)
+
+
+def _sort_out(
+    members: Mapping[str, _Judged],
+) -> tuple[dict[str, Trusted], dict[str, Refusal]]:
+    """Part the trusted from the refused, now that everybody's underlay addresses are known."""
+    underlay = frozenset().union(*(judged.underlay for judged in members.values()))
+    trusted: dict[str, Trusted] = {}
+    refusals: dict[str, Refusal] = {}
+    for name, judged in members.items():
+        verdict = judged.verdict
+        if isinstance(verdict, Refusal):
+            refusals[name] = verdict
+        elif verdict.overlay_addr in underlay:
+            reason = f"has overlay address {verdict.overlay_addr}, at which a member is reached"
+            refusals[name] = Refusal(RefusalKind.ADDRESS, reason)
+        else:
+            trusted[name] = verdict
+    return trusted, refusals
+
+
+def _local_claim(local: LocalMember) -> Claim:
+    return Claim(
+        local.name, local.overlay_addr, local.public_key, True, local.immovable, local.kept
+    )
+
+
+def _claim(member: Trusted, live: bool) -> Claim:
+    address, key = member.overlay_addr, member.public_key
+    return Claim(member.name, address, key, live, member.immovable, member.metadata.kept)
+
+
+def _with_their_own_keys(
+    claims: Iterable[Claim], trusted: dict[str, Trusted], refusals: dict[str, Refusal]
+) -> list[Claim]:
+    """Return the claims whose key is nobody else's, and move the other members to the refused."""
+    claims = list(claims)
+    holders = key_holders(claims)
+    for claim in claims:
+        holder = holders[claim.public_key]
+        if holder is not claim:
+            reason = f"has the WireGuard key of {holder.name}"
+            refusals[claim.name] = Refusal(RefusalKind.KEY, reason)
+            del trusted[claim.name]
+    return [claim for claim in claims if holders[claim.public_key] is claim]
+
+
+def _peers(trusted: Mapping[str, Trusted], losers: Container[str]) -> dict[str, Peer]:
+    """Return everybody's peer; who lost its overlay address gets no packets for it."""
+    return {
+        member.public_key: Peer(
+            member.endpoint, () if member.name in losers else member.allowed_ips
+        )
+        for member in trusted.values()
+    }
+
+
+def _hosts(trusted: Mapping[str, Trusted], holders: Iterable[Claim]) -> tuple[HostsEntry, ...]:
+    """Return the hosts lines of those who hold their address, in the order of their names."""
+    named = {claim.name for claim in name_holders(holders).values()}
+    return tuple(
+        HostsEntry(member.overlay_addr, name) for name, member in trusted.items() if name in named
+    )
