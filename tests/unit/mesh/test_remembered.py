@@ -1,0 +1,90 @@
+"""Failed members stay known until they come back, leave, or time is up."""
+
+from math import inf
+
+from wesher.gossip.members import Member, MemberState
+from wesher.mesh.remembered import MAX_REMEMBERED, Remembered
+
+
+def failed(name, meta=None):
+    return Member(name, bytes([192, 0, 2, 2]), 7946, meta, bytes(6), 1, MemberState.DEAD, 0.0)
+
+
+def names(remembered):
+    return [member.name for member in remembered]
+
+
+def test_a_failed_member_is_remembered_as_it_was():
+    remembered = Remembered()
+
+    remembered.add(failed("web", b"meta"), 5.0)
+
+    assert list(remembered) == [failed("web", b"meta")]
+    assert "web" in remembered
+    assert remembered.failed_at("web") == 5.0
+    assert remembered.failed_at("db") is None
+
+
+def test_a_member_that_came_back_is_dropped():
+    remembered = Remembered()
+    remembered.add(failed("web"), 5.0)
+
+    remembered.drop("web")
+    remembered.drop("never seen")
+
+    assert len(remembered) == 0
+    assert "web" not in remembered
+
+
+def test_news_of_a_failed_member_do_not_prolong_its_memory():
+    remembered = Remembered()
+    remembered.add(failed("web"), 5.0)
+
+    remembered.add(failed("web", b"newer"), 90.0)
+
+    assert list(remembered) == [failed("web", b"newer")]
+    assert remembered.failed_at("web") == 5.0
+
+
+def test_members_expire_one_by_one_when_their_time_is_up():
+    remembered = Remembered()
+    for at, name in enumerate(["a", "b", "c"]):
+        remembered.add(failed(name), float(at))
+
+    early = remembered.expire(99.0, 100.0)
+    due = remembered.next_timer(100.0)
+    over = remembered.expire(101.0, 100.0)
+
+    assert early == []
+    assert due == 100.0
+    assert [member.name for member in over] == ["a", "b"]
+    assert names(remembered) == ["c"]
+    assert remembered.next_timer(100.0) == 102.0
+
+
+def test_members_restored_out_of_order_expire_in_order():
+    remembered = Remembered()
+    for at in 30.0, 10.0, 20.0:
+        remembered.add(failed(f"n{at:.0f}"), at)
+
+    assert remembered.next_timer(5.0) == 15.0
+    assert [member.name for member in remembered.expire(25.0, 5.0)] == ["n10", "n20"]
+
+
+def test_nothing_expires_where_nothing_is_ever_forgotten():
+    remembered = Remembered()
+    remembered.add(failed("web"), 5.0)
+
+    assert remembered.next_timer(inf) is None
+    assert remembered.expire(1e12, inf) == []
+    assert Remembered().next_timer(60.0) is None
+
+
+def test_the_longest_failed_are_dropped_when_there_are_too_many():
+    remembered = Remembered()
+
+    for number in range(MAX_REMEMBERED + 5):
+        remembered.add(failed(f"n{number}"), float(number))
+
+    assert len(remembered) == MAX_REMEMBERED
+    assert names(remembered)[0] == "n5"
