@@ -11,9 +11,10 @@ from typing import Any
 import tomli
 
 from wesher.errors import ConfigError, StartError
+from wesher.mesh.plan import IPAddress
 from wesher.mesh.rejoin import Seed, parse_seed
 from wesher.options import CONFIG_FILE, DEFAULT_FILE, OPTIONS, Option
-from wesher.values import IPAddress, IPInterface, parse_key, parse_node_name
+from wesher.values import IPInterface, parse_key, parse_node_name
 
 _MAX_KEY_FILE = 4096  # bytes; a key needs 45
 _STDIN = 0

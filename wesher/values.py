@@ -8,7 +8,6 @@ from collections.abc import Callable
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
-    IPv6Address,
     IPv6Interface,
     ip_address,
     ip_interface,
@@ -16,8 +15,8 @@ from ipaddress import (
 from pathlib import Path
 
 from wesher.mesh.names import name_problem
+from wesher.mesh.plan import IPAddress
 
-IPAddress = IPv4Address | IPv6Address
 IPInterface = IPv4Interface | IPv6Interface
 
 KEY_LENGTH = 32  # bytes: AES-256, the only size wesher uses
