@@ -90,11 +90,7 @@ class Wire:
     def open_packet(self, data: bytes) -> Opened:
         """Return whatever `data` holds that can be read; never raises."""
         try:
-            body = self._strip_label(data)
-        except ProtocolError as error:
-            return Opened(problems=((DropReason.LABEL, str(error)),))
-        try:
-            body = _verify_checksum(self._unseal_packet(body))
+            body = _verify_checksum(self._unseal_packet(self._strip_label(data)))
         except ProtocolError as error:
             return Opened(problems=(_problem(error),))
         unfolding = _Unfolding()
@@ -145,7 +141,7 @@ class Wire:
         would be too long.
         """
         start = self._frame_start(head, reply=reply)
-        if start is None or len(head) <= start:
+        if start is None:
             return None
         if head[start] != MessageType.ENCRYPTED:
             return self._plain_size(head, start)
@@ -165,29 +161,32 @@ class Wire:
         return bytes([MessageType.LABEL, len(self.label)]) + self.label
 
     def _strip_label(self, data: bytes) -> bytes:
+        if not data:
+            raise ProtocolError("empty packet")
         start = self._label_end(data)
         if start is None:
-            raise ProtocolError("label cut off")
+            raise _LabelError("label cut off")
         return data[start:]
 
     def _label_end(self, data: bytes) -> int | None:
         """Return where the label header ends, None when it is cut off; raise unless it is ours."""
         label, end = b"", 0
-        if data[:1] == bytes([MessageType.LABEL]):
-            end = 2 + data[1] if len(data) > 1 else 2
-            if end == 2 and len(data) > 1:
-                raise ProtocolError("label without length")
-            if len(data) < end:
+        if data[0] == MessageType.LABEL:
+            if len(data) < 2 or len(data) < 2 + data[1]:
                 return None
+            end = 2 + data[1]
             label = data[2:end]
         expected = b"" if self.skip_label_check else self.label
-        if label != expected:
-            raise ProtocolError("label of another cluster")
+        if label != expected or end == 2:
+            raise _LabelError("label of another cluster")
         return end
 
     def _frame_start(self, head: bytes, *, reply: bool) -> int | None:
-        """Return where the frame starts, None when `head` does not tell yet."""
-        return 0 if reply else self._label_end(head)
+        """Return where the frame's first byte is, None when it has not come yet."""
+        if not head:
+            return None
+        start = 0 if reply else self._label_end(head)
+        return start if start is not None and start < len(head) else None
 
     def _plain_size(self, head: bytes, start: int) -> int | None:
         if self.keyring and self.verify_incoming:
@@ -198,8 +197,6 @@ class Wire:
         return None if size is None else start + size
 
     def _unseal_packet(self, data: bytes) -> bytes:
-        if not data:
-            raise ProtocolError("empty packet")
         if not self.keyring:
             return data
         try:
@@ -271,6 +268,10 @@ def _verify_checksum(data: bytes) -> bytes:
     return body
 
 
+class _LabelError(ProtocolError):
+    """A packet or stream of another cluster."""
+
+
 class _ChecksumError(ProtocolError):
     """A packet changed on its way, or written by somebody who cannot count."""
 
@@ -285,5 +286,6 @@ def _problem(error: ProtocolError) -> Problem:
 _REASONS = {
     UndecryptableError: DropReason.UNDECRYPTABLE,
     LimitError: DropReason.LIMIT,
+    _LabelError: DropReason.LABEL,
     _ChecksumError: DropReason.CHECKSUM,
 }
