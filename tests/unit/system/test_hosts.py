@@ -5,6 +5,8 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wesher.mesh.plan import HostsEntry
 from wesher.system.hosts import HostsFile, HostsFileError, render
@@ -119,6 +121,20 @@ def test_foreign_bytes_survive_our_coming_and_going_exactly(path, hosts, content
     assert hosts.remove_all() is True
 
     assert path.read_bytes() == content
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"\n", b"\r", b"#", b" ", b"\x00", b"\xff", b"10.0.0.1", BANNER[:-1]])
+    )
+)
+def test_any_foreign_content_comes_back_unchanged(pieces):
+    content = b"".join(pieces)
+
+    with_ours = render(content, "wg0", [NORTH, SOUTH])
+
+    assert render(with_ours, "wg0", [NORTH, SOUTH]) == with_ours
+    assert render(with_ours, "wg0", []) == content
 
 
 def test_two_names_of_one_address_share_a_line():

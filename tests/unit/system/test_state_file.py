@@ -6,6 +6,8 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wesher.errors import StartError
 from wesher.system.state_file import (
@@ -224,6 +226,28 @@ def test_a_bad_incarnation_counts_as_none(value):
     document = {"ClusterKey": KEY_TEXT, "Wesher": {"Incarnation": value}}
 
     assert decode(json.dumps(document).encode()).incarnation == 0
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(
+            st.sampled_from(["Name", "Addr", "Meta", "Port", "Left", "Incarnation", "OverlayAddr"]),
+            inner,
+        )
+    ),
+)
+
+
+@given(nodes=JSON, ours=JSON)
+def test_nothing_in_a_file_with_a_proper_key_loses_the_key(nodes, ours):
+    document = {"ClusterKey": KEY_TEXT, "Nodes": nodes, "Wesher": ours}
+
+    state = decode(json.dumps(document).encode())
+
+    assert state.cluster_key == KEY
+    assert decode(encode(state)) == state
 
 
 DAMAGED_WITH_KEY = [
