@@ -1,6 +1,6 @@
 """How members become a Plan."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -98,6 +98,12 @@ class Planner:
             complete,
         )
         return Outcome(plan, trusted, refusals, conflicts)
+
+    @staticmethod
+    def taken(members: Iterable[Announced], facts: LocalFacts) -> Callable[[IPAddress], bool]:
+        """Return a test of which overlay addresses we must not choose beside these members."""
+        used = addresses_in_use(members)
+        return lambda ip: ip in used or facts.objection(ip) is not None
 
     def _judge(
         self, members: Mapping[str, Announced], local: LocalMember, facts: LocalFacts

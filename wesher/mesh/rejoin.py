@@ -70,6 +70,11 @@ class Rejoin:
         """Whether nobody has answered since we were last alone."""
         return self._next_at is not None
 
+    @property
+    def has_contacts(self) -> bool:
+        """Whether there is anybody to contact."""
+        return bool(self._seeds or self._others)
+
     def remember(self, addresses: Iterable[tuple[str, int]]) -> None:
         """Replace the remembered addresses (saved or failed members); old ones keep their turn."""
         wanted = dict.fromkeys(Contact(ip, port, False) for ip, port in addresses)

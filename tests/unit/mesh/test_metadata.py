@@ -75,6 +75,25 @@ def test_metadata_that_grows_too_long_is_not_written():
         encode_metadata(replace(OURS, version="v" * 400), "current")
 
 
+@pytest.mark.case(40)
+@pytest.mark.parametrize(
+    ("metadata", "value"),
+    [
+        (Metadata(), "03ff8200"),
+        (replace(GO, overlay_addr=None), "31ff82022c" + KEY.encode().hex() + "00"),
+    ],
+)
+def test_empty_fields_are_left_out_as_go_does(metadata, value):
+    assert encode_metadata(metadata, "current").hex().endswith("0000" + value)
+
+
+def test_an_empty_address_in_v02_format_is_an_empty_struct():
+    data = encode_metadata(replace(GO, overlay_addr=None), "v0.2")
+
+    assert gob.decode(data)["OverlayAddr"] == {"IP": None, "Mask": None}
+    assert decode_metadata(data) == replace(GO, overlay_addr=None, format="v0.2")
+
+
 def test_the_extra_field_changes_nothing_that_go_reads():
     go, ours = (gob.decode(encode_metadata(metadata, "current")) for metadata in (GO, OURS))
 

@@ -202,6 +202,21 @@ def test_addresses_in_use_are_those_held_and_those_members_are_reached_at():
     assert used == {ip_address(text) for text in expected}
 
 
+@pytest.mark.parametrize(
+    ("address", "taken"),
+    [
+        ("10.0.0.2", True),
+        ("192.0.2.2", True),
+        ("10.5.0.1", True),
+        ("10.0.0.3", False),
+    ],
+)
+def test_an_address_is_taken_by_a_member_or_by_this_host(address, taken):
+    facts = LocalFacts(connected=(ip_network("10.5.0.0/16"),))
+
+    assert Planner.taken([ours("web")], facts)(ip_address(address)) is taken
+
+
 def test_only_members_that_changed_are_checked_again():
     planner = Planner()
     members = [ours(f"n{i:03}", f"10.1.0.{i}", 10 + i, f"192.0.2.{i}") for i in range(100)]

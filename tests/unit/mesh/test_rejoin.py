@@ -184,3 +184,11 @@ def test_remembering_anew_forgets_the_others_and_keeps_the_turns():
     hosts = {contact.host for contact in second + third}
     assert not set(first) & set(second)
     assert hosts == {f"10.0.0.{number}" for number in range(1, 21)}
+
+
+@pytest.mark.parametrize(
+    ("seeds", "saved", "anybody"),
+    [([], [], False), (["a"], [], True), ([], [("10.0.0.1", 7946)], True)],
+)
+def test_it_knows_whether_there_is_anybody_to_contact(seeds, saved, anybody):
+    assert rejoin(seeds, saved).has_contacts is anybody

@@ -71,6 +71,15 @@ def test_members_restored_out_of_order_expire_in_order():
     assert [member.name for member in remembered.expire(25.0, 5.0)] == ["n10", "n20"]
 
 
+def test_all_expire_when_the_time_of_all_is_up():
+    remembered = Remembered()
+    remembered.add(failed("a"), 1.0)
+    remembered.add(failed("b"), 1.0)
+
+    assert len(remembered.expire(1e6, 60.0)) == 2
+    assert len(remembered) == 0
+
+
 def test_nothing_expires_where_nothing_is_ever_forgotten():
     remembered = Remembered()
     remembered.add(failed("web"), 5.0)
