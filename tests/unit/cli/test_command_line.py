@@ -88,7 +88,7 @@ def test_every_command_has_help(word, capsys):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["cleanpu"], "unknown command 'cleanpu'; did you mean cleanup? commands: cleanup"),
+        (["clean-up"], "unknown command 'clean-up'; did you mean cleanup? commands: cleanup"),
         (["status-of-x"], "unknown command 'status-of-x'; commands: cleanup"),
         (["--cluster-port", "x"], "--cluster-port: 'x' is not a port"),
         (["--cluster-port"], "--cluster-port: expected one argument"),

@@ -104,7 +104,7 @@ FOREIGN = [
     b"",
     b"127.0.0.1 localhost",
     b"127.0.0.1 localhost\n",
-    b"127.0.0.1\tlocalhost\r\n\r\n# caf\xe9 \xff\xfe\r\n",
+    b"127.0.0.1\tlocalhost\r\n\r\n# z\xfcrich \xff\xfe\r\n",
     b"\n\n\n",
     b"\xef\xbb\xbf127.0.0.1 localhost\n\x0b\x0c\r\x85\n",
     b"# ends in a tab\t",
@@ -290,12 +290,12 @@ def test_foreign_names_are_those_no_wesher_wrote(path, hosts):
         b"127.0.0.1 localhost Gate.Example\t# and Not-This\n"
         b"# 10.0.0.1 commented\n"
         b"10.0.0.2\n"
-        b"10.0.0.3 caf\xe9\r\n"
+        b"10.0.0.3 z\xfcrich\r\n"
         b"10.0.0.4\told\t" + OLD_BANNER + b"\n"
         b"10.0.0.5\ttheirs\t# ! managed automatically by wesher interface wg9 \n" + NORTH_LINE
     )
 
-    assert hosts.foreign_names() == {"localhost", "gate.example", "caf\\xe9"}
+    assert hosts.foreign_names() == {"localhost", "gate.example", "z\\xfcrich"}
 
 
 def test_a_missing_file_has_no_foreign_names(tmp_path):
