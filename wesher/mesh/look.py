@@ -1,0 +1,101 @@
+"""Looking before announcing: ask every contact for the members it knows, changing nothing there."""
+
+from collections.abc import Iterable
+
+from wesher.gossip import Address, ExchangeFinished, PingFinished, Record, RecordState
+from wesher.gossip.addresses import short_form, unpack_ip
+
+PATIENCE = 3.0  # seconds in all
+GRACE = 0.5  # seconds more for the others once somebody has told us of members
+HOLDER_PATIENCE = 3.0  # seconds for whoever has our name to answer a ping
+
+
+class Look:
+    """The answers collected so far, and whether to wait for more of them.
+
+    `name`, `addr` and `port` are ours, so that an earlier self is told from somebody else.
+    """
+
+    def __init__(self, name: str, addr: bytes, port: int, now: float) -> None:
+        self._name = name
+        self._addr = addr
+        self._port = port
+        self._resolving = 0
+        self._exchanges: set[int] = set()
+        self._pings: set[int] = set()
+        self.begun = False
+        self.deadline = now + PATIENCE
+        self.records: dict[str, Record] = {}
+        self.answered: list[Address] = []
+        self.holder_asked = False
+        self.holder_answered = False
+
+    @property
+    def earlier_self(self) -> Record | None:
+        """What the members know under our name."""
+        return self.records.get(self._name)
+
+    @property
+    def holder(self) -> Address | None:
+        """Where a live member of our name is said to be, if that is not here."""
+        record = self.earlier_self
+        if record is None or record.state not in (RecordState.ALIVE, RecordState.SUSPECT):
+            return None
+        same_ip = short_form(record.addr) == short_form(self._addr)
+        if (same_ip and record.port == self._port) or len(record.addr) not in (4, 16):
+            return None
+        return Address(unpack_ip(record.addr), record.port)
+
+    @property
+    def address_form(self) -> bytes:
+        """Our underlay address as the members write it, or as we do when they know none of ours.
+
+        A Go peer takes the other form of the same address for a conflict (protocol, 4.2).
+        """
+        record = self.earlier_self
+        if record and short_form(record.addr) == short_form(self._addr):
+            return record.addr
+        return self._addr
+
+    def resolving(self) -> None:
+        """Note that a contact's name is being looked up."""
+        self._resolving += 1
+
+    def resolved(self) -> None:
+        """Note that a look-up has ended, with or without addresses."""
+        self._resolving -= 1
+
+    def asked(self, exchange: int) -> None:
+        """Note that a request is on its way."""
+        self._exchanges.add(exchange)
+
+    def finished(self, event: ExchangeFinished, now: float) -> None:
+        """Take one answer in; of two records of one name the higher incarnation counts."""
+        self._exchanges.discard(event.exchange)
+        if event.error is not None or event.own:
+            return
+        self.answered.append(event.to)
+        for record in event.records:
+            known = self.records.get(record.name)
+            if known is None or known.incarnation < record.incarnation:
+                self.records[record.name] = record
+        if self.records:
+            self.deadline = min(self.deadline, now + GRACE)
+
+    def ask_holder(self, pings: Iterable[int], now: float) -> None:
+        """Wait for the answer to one of `pings`, sent to the holder of our name."""
+        self.holder_asked = True
+        self._pings = set(pings)
+        self.deadline = now + HOLDER_PATIENCE
+
+    def answered_ping(self, event: PingFinished) -> None:
+        """Take the outcome of a ping in."""
+        if event.ping in self._pings:
+            self._pings.discard(event.ping)
+            self.holder_answered |= event.seconds is not None
+
+    def is_over(self, now: float) -> bool:
+        """Say whether everyone has answered or failed to, or our patience has ended."""
+        if now >= self.deadline or self.holder_answered:
+            return True
+        return not (self._resolving or self._exchanges or self._pings)

@@ -1,0 +1,415 @@
+"""MeshNode: one participant of the mesh, without a clock, a socket or a file."""
+
+import random
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import ip_address
+from typing import Any
+
+from wesher.gossip import (
+    Address,
+    AddressConflict,
+    DropReason,
+    ExchangeFinished,
+    Gossip,
+    GossipSettings,
+    LeaveFinished,
+    Member,
+    MemberFailed,
+    MemberJoined,
+    MemberLeft,
+    MemberUpdated,
+    Packet,
+    PacketDropped,
+    PingFinished,
+    StreamRequest,
+    TcpOnly,
+    Wire,
+    pack_ip,
+    unpack_ip,
+)
+from wesher.mesh.events import Departed, MeshEvent, PlanChanged, Refused, Resolve
+from wesher.mesh.facts import LocalFacts
+from wesher.mesh.look import Look
+from wesher.mesh.notices import Notices
+from wesher.mesh.overlay import Overlay
+from wesher.mesh.plan import Plan
+from wesher.mesh.rejoin import Rejoin
+from wesher.mesh.remembered import Remembered
+from wesher.mesh.settings import NodeSettings, Saved, SavedMember
+
+MAX_RESOLVED = 8  # addresses of one seed that are tried
+MAX_LEFT = 256  # departed members kept as contact addresses, the newest
+REVIEW_GAP = 0.1  # seconds between two reviews of the table while it changes quickly
+
+
+class MeshNode:
+    """A Gossip and every decision that follows from it, yielding Plans.
+
+    Driven like a Gossip: inputs take `now`, outputs are drained after every input. It begins by
+    looking: who is there, and which overlay addresses are taken. Only then it announces itself.
+    """
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        saved: Saved,
+        facts: LocalFacts,
+        wire: Wire,
+        rng: random.Random,
+    ) -> None:
+        self._settings = settings
+        self._saved = saved
+        self._facts = facts
+        self._addr = pack_ip(settings.ip, mapped=settings.mapped)
+        self._wire = wire
+        self._gossip = Gossip(
+            GossipSettings(settings.name, self._addr, settings.port, settings.timing),
+            self._wire,
+            rng,
+        )
+        contacts = [member.address for member in saved.members]
+        self._rejoin = Rejoin(settings.seeds, contacts, rng)
+        self._failed = Remembered()
+        self._left: OrderedDict[str, SavedMember] = OrderedDict()
+        self._notices = Notices()
+        self._overlay = Overlay(settings, saved.overlay_addr, self._notices)
+        self._events: list[MeshEvent] = []
+        self._look: Look | None = None
+        self._review_at: float | None = None
+        self._reviewed_at = float("-inf")
+        self._contacted: set[str] = set()
+        self._complete = False
+        self._departing = False
+        self._handlers: dict[type[Any], Callable[[Any, float], None]] = {
+            MemberJoined: self._on_joined,
+            MemberUpdated: self._on_updated,
+            MemberFailed: self._on_failed,
+            MemberLeft: self._on_left,
+            AddressConflict: self._on_conflict,
+            TcpOnly: self._on_tcp_only,
+            ExchangeFinished: self._on_exchange,
+            PingFinished: self._on_ping,
+            PacketDropped: self._on_drop,
+            LeaveFinished: self._on_leave_finished,
+        }
+
+    # Inputs
+
+    def start(self, now: float) -> None:
+        """Look for other members, or announce ourselves at once when there is nobody to ask."""
+        self._look = Look(self._settings.name, self._addr, self._settings.port, now)
+        self._rejoin.alone(now)
+        self._advance(now)
+
+    def receive_packet(self, data: bytes, source: Address, now: float) -> None:
+        """Take one datagram."""
+        self._gossip.receive_packet(data, source, now)
+        self._advance(now)
+
+    def receive_request(self, data: bytes, source: Address, now: float) -> bytes | None:
+        """Take one whole stream request; returns the reply, None to just close the stream."""
+        reply = self._gossip.receive_request(data, source, now)
+        self._advance(now)
+        return reply
+
+    def receive_reply(self, request_id: int, data: bytes, now: float) -> None:
+        """Take the whole reply to a stream request of ours."""
+        self._gossip.receive_reply(request_id, data, now)
+        self._advance(now)
+
+    def stream_failed(self, request_id: int, error: str, now: float) -> None:
+        """Hear that a stream request of ours got no reply."""
+        self._gossip.stream_failed(request_id, error, now)
+        self._advance(now)
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due; calling it too early does no harm."""
+        self._gossip.handle_timer(now)
+        self._advance(now)
+
+    def resolved(self, request: Resolve, ips: Iterable[str], now: float) -> None:
+        """Take the addresses of a contact's name; none when the look-up failed."""
+        found = list(dict.fromkeys(ips))[:MAX_RESOLVED]
+        if not found:
+            self._notices.warn(request.host, now, "seed {seed} has no address", seed=request.host)
+        for ip in found:
+            self._reach(Address(ip, request.port), now)
+        if self._look:
+            self._look.resolved()
+        self._advance(now)
+
+    def update_facts(self, facts: LocalFacts, now: float) -> None:
+        """Take what was newly learnt about this host."""
+        if facts != self._facts:
+            self._facts = facts
+            self._changed(now)
+            self._advance(now)
+
+    def leave(self, now: float) -> None:
+        """Announce our departure; `Departed` follows within a second."""
+        self._departing = True
+        self._look = None
+        self._rejoin.answered()
+        self._gossip.leave(now)
+        self._advance(now)
+
+    # Outputs
+
+    def packets_to_send(self) -> Iterator[Packet]:
+        """Give out the packets to send, once."""
+        return self._gossip.packets_to_send()
+
+    def streams_to_open(self) -> Iterator[StreamRequest]:
+        """Give out the streams to open, once."""
+        return self._gossip.streams_to_open()
+
+    def events(self) -> Iterator[MeshEvent]:
+        """Give out what happened, once; notices first."""
+        yield from self._notices.drain()
+        events, self._events = self._events, []
+        yield from events
+
+    def next_timer(self) -> float | None:
+        """Return when `handle_timer` wants to be called, None for never."""
+        deadlines = (
+            self._gossip.next_timer(),
+            self._rejoin.next_timer() if self._look is None else self._look.deadline,
+            self._review_at,
+            self._failed.next_timer(self._settings.forget_after),
+        )
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def frame_size(self, head: bytes, *, reply: bool) -> int | None:
+        """Return the size of the stream that begins with `head`, see `Wire.frame_size`."""
+        return self._wire.frame_size(head, reply=reply)
+
+    def plan(self) -> Plan | None:
+        """Return what this host should look like; None until we have an overlay address."""
+        return self._overlay.plan
+
+    def saved(self) -> Saved | None:
+        """Return what to keep for the next start; None while there is nothing new to keep.
+
+        Once our departure has begun the others leave too, perhaps: what we knew before is kept.
+        """
+        local, address = self._gossip.local, self._overlay.address
+        if self._departing or local is None or not self._complete:
+            return None
+        members = [
+            SavedMember(member.name, member.address, member.meta)
+            for member in (*self._live(), *self._failed)
+        ]
+        return Saved(address, local.incarnation, (*members, *self._left.values()))
+
+    # Following up
+
+    def _advance(self, now: float) -> None:
+        """Follow up on what the last input brought."""
+        for event in self._gossip.events():
+            if handler := self._handlers.get(type(event)):
+                handler(event, now)
+        if self._look:
+            self._proceed(self._look, now)
+        else:
+            self._search(now)
+        if self._failed.expire(now, self._settings.forget_after):
+            self._changed(now)
+        if self._review_at is not None and now >= self._review_at:
+            self._review(now)
+
+    def _on_joined(self, event: MemberJoined, now: float) -> None:
+        member = event.member
+        self._failed.drop(member.name)
+        self._left.pop(member.name, None)
+        self._notices.inform(
+            "member {member} joined at {address}", member=member.name, address=member.address
+        )
+        self._changed(now)
+
+    def _on_updated(self, event: MemberUpdated, now: float) -> None:
+        self._notices.trace("member {member} changed", member=event.member.name)
+        self._changed(now)
+
+    def _on_failed(self, event: MemberFailed, now: float) -> None:
+        self._failed.add(event.member, now)
+        self._notices.inform(
+            "member {member} failed; its peer stays until it returns or is forgotten",
+            member=event.member.name,
+        )
+        self._changed(now)
+
+    def _on_left(self, event: MemberLeft, now: float) -> None:
+        member = event.member
+        self._failed.drop(member.name)
+        self._left[member.name] = SavedMember(member.name, member.address, None, left=True)
+        if len(self._left) > MAX_LEFT:
+            self._left.popitem(last=False)
+        self._notices.inform("member {member} left", member=member.name)
+        self._changed(now)
+
+    def _on_conflict(self, event: AddressConflict, now: float) -> None:
+        text = "two hosts are named {member}, one at {address}, another at {claimed}"
+        if event.member.name == self._settings.name:
+            text = "a host at {claimed} has our name, {member}: give one another --node-name"
+        self._notices.warn(
+            event.member.name,
+            now,
+            text,
+            member=event.member.name,
+            address=event.member.address,
+            claimed=Address(unpack_ip(event.claim.addr), event.claim.port),
+        )
+
+    def _on_tcp_only(self, event: TcpOnly, now: float) -> None:
+        self._notices.warn(
+            event.member.name,
+            now,
+            "member {member} answers at {address} by TCP but not by UDP: "
+            "does a firewall drop its UDP packets?",
+            member=event.member.name,
+            address=event.member.address,
+        )
+
+    def _on_exchange(self, event: ExchangeFinished, now: float) -> None:
+        if event.undecryptable:
+            self._warn_of_key(event.to, now)
+        if event.error is not None:
+            self._notices.trace(
+                "no exchange with {address}: {error}", address=event.to, error=event.error
+            )
+        if self._look:
+            self._look.finished(event, now)
+        elif event.error is None and not event.own and self._gossip.members.live_remotes:
+            self._rejoin.answered()
+            if not self._complete:
+                self._complete = True
+                self._changed(now)
+
+    def _on_ping(self, event: PingFinished, now: float) -> None:
+        if self._look:
+            self._look.answered_ping(event)
+
+    def _on_drop(self, event: PacketDropped, now: float) -> None:
+        self._notices.trace(
+            "dropped what {address} sent: {reason} ({detail})",
+            address=event.source,
+            reason=event.reason.value,
+            detail=event.detail,
+        )
+        if event.reason is DropReason.UNDECRYPTABLE and self._knows(event.source.ip):
+            self._warn_of_key(event.source, now)
+
+    def _on_leave_finished(self, _event: LeaveFinished, _now: float) -> None:
+        self._events.append(Departed())
+
+    def _warn_of_key(self, source: Address, now: float) -> None:
+        self._notices.warn(
+            source.ip,
+            now,
+            "{address} has another cluster key, or none: compare --cluster-key on both hosts",
+            address=source.ip,
+        )
+
+    # Looking and searching
+
+    def _proceed(self, look: Look, now: float) -> None:
+        """Ask who is there; when enough have answered, go on to announce ourselves."""
+        if not look.begun:
+            look.begun = True
+            self._contact(now)
+        if not look.is_over(now):
+            return
+        if look.holder is None or (look.holder_asked and not look.holder_answered):
+            self._enter(look, now)
+        elif look.holder_answered:
+            self._refuse(
+                f"the name {self._settings.name} belongs to another live member, at "
+                f"{look.holder}: give this host another --node-name"
+            )
+        else:
+            look.ask_holder(
+                (
+                    self._gossip.ping(look.holder, self._settings.name, now),
+                    self._gossip.ping(look.holder, self._settings.name, now, stream=True),
+                ),
+                now,
+            )
+
+    def _search(self, now: float) -> None:
+        """Contact others while nobody has answered, and again when we are left alone."""
+        if self._departing:
+            return
+        if not (self._rejoin.searching or self._gossip.members.live_remotes):
+            self._rejoin.remember(member.address for member in self._failed)
+            self._rejoin.alone(now)
+        self._contact(now)
+
+    def _contact(self, now: float) -> None:
+        """Contact those whose turn it is: addresses at once, names when they are looked up."""
+        for contact in self._rejoin.contacts(now):
+            try:
+                ip = str(ip_address(contact.host))
+            except ValueError:
+                self._events.append(Resolve(contact.host, contact.port))
+                if self._look:
+                    self._look.resolving()
+            else:
+                self._reach(Address(ip, contact.port), now)
+
+    def _reach(self, address: Address, now: float) -> None:
+        self._contacted.add(address.ip)
+        if self._look:
+            self._look.asked(self._gossip.push_pull(address, now, join=False, look=True))
+        elif not self._departing:
+            self._gossip.push_pull(address, now, join=True)
+
+    def _knows(self, ip: str) -> bool:
+        """Tell whether a seed or a member is at this address, so that an operator cares."""
+        return ip in self._contacted or any(member.address.ip == ip for member in self._live())
+
+    def _refuse(self, reason: str) -> None:
+        self._look = None
+        self._departing = True
+        self._events.append(Refused(reason))
+
+    # Deciding
+
+    def _enter(self, look: Look, now: float) -> None:
+        """Choose an overlay address, announce ourselves, and join whoever answered."""
+        if not self._overlay.choose(look.records.values(), self._facts):
+            self._refuse(f"the overlay network {self._settings.overlay_net.network} is full")
+            return
+        self._look = None
+        earlier = look.earlier_self
+        seen = max(self._saved.incarnation, earlier.incarnation if earlier else 0)
+        self._gossip.announce(
+            self._overlay.metadata(), now, incarnation=seen + 1, addr=look.address_form
+        )
+        self._complete = not self._rejoin.has_contacts
+        for contact in look.answered:
+            self._reach(contact, now)
+        self._review(now)
+
+    def _changed(self, now: float) -> None:
+        """See to it that the table is reviewed: at once, or soon when it has just been."""
+        if self._review_at is None:
+            self._review_at = max(now, self._reviewed_at + REVIEW_GAP)
+
+    def _review(self, now: float) -> None:
+        """Decide anew what this host should look like, and move if our address is another's."""
+        self._review_at, self._reviewed_at = None, now
+        if self._overlay.address is None:
+            return
+        live = list(self._live())
+        moved = self._overlay.review(live, self._failed, self._facts, now, complete=self._complete)
+        if moved:
+            self._gossip.update_meta(self._overlay.metadata(), now)
+        self._events.append(PlanChanged())
+
+    def _live(self) -> Iterator[Member]:
+        return (
+            member
+            for member in self._gossip.members
+            if member.live and member.name != self._settings.name
+        )

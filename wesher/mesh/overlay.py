@@ -1,0 +1,167 @@
+"""Our own place in the overlay: which address we have, when we move, and the Plan that follows."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from wesher import __version__
+from wesher.gossip import Member, Record, RecordState
+from wesher.mesh.address import choose_address, is_usable
+from wesher.mesh.facts import LocalFacts
+from wesher.mesh.metadata import Metadata, encode_metadata
+from wesher.mesh.notices import Notices
+from wesher.mesh.plan import IPAddress, Plan
+from wesher.mesh.planning import Outcome, Planner
+from wesher.mesh.settings import NodeSettings
+from wesher.mesh.trust import LocalMember, RefusalKind
+
+Taken = Callable[[IPAddress], bool]
+
+
+class Overlay:
+    """Our overlay address, once `choose` has found one, and after each `review` the newest Plan."""
+
+    def __init__(
+        self, settings: NodeSettings, saved_address: IPAddress | None, notices: Notices
+    ) -> None:
+        self._settings = settings
+        self._saved_address = saved_address
+        self._notices = notices
+        self._planner = Planner()
+        self._local: LocalMember | None = None
+        self.plan: Plan | None = None
+
+    @property
+    def address(self) -> IPAddress | None:
+        """Our overlay address; None until one is chosen."""
+        return self._local.overlay_addr if self._local else None
+
+    def choose(self, records: Iterable[Record], facts: LocalFacts) -> bool:
+        """Take an address that nobody in `records` has; False when there is none."""
+        settings = self._settings
+        others = [
+            record
+            for record in records
+            if record.state != RecordState.LEFT and record.name != settings.name
+        ]
+        address = settings.overlay_addr or self._first(self._planner.taken(others, facts))
+        if address is None:
+            return False
+        self._local = LocalMember(
+            name=settings.name,
+            network=settings.overlay_net,
+            overlay_addr=address,
+            public_key=settings.public_key,
+            wireguard_port=settings.wireguard_port,
+            immovable=settings.overlay_addr is not None,
+            kept=address == self._saved_address,
+        )
+        return True
+
+    def review(
+        self,
+        live: Iterable[Member],
+        failed: Iterable[Member],
+        facts: LocalFacts,
+        now: float,
+        *,
+        complete: bool,
+    ) -> bool:
+        """Decide anew what this host should look like; True when we moved to another address.
+
+        Only after `choose`.
+        """
+        live, failed = list(live), list(failed)
+        outcome = self._build(live, failed, facts, complete)
+        winner = outcome.lost_to(self._settings.name)
+        moved = winner is not None and self._move(
+            winner, self._planner.taken((*live, *failed), facts), now
+        )
+        if moved:
+            outcome = self._build(live, failed, facts, complete)
+        self.plan = outcome.plan
+        self._warn(outcome, now)
+        return moved
+
+    def metadata(self) -> bytes:
+        """Return what we publish about ourselves; only after `choose`."""
+        local = self._chosen()
+        metadata = Metadata(
+            overlay_addr=local.overlay_addr,
+            public_key=local.public_key,
+            wireguard_port=local.wireguard_port,
+            overlay_net=str(local.network.network),
+            immovable=local.immovable,
+            kept=local.kept,
+            version=__version__,
+            has_ext=True,
+        )
+        return encode_metadata(metadata, self._settings.metadata_format)
+
+    def _chosen(self) -> LocalMember:
+        assert self._local, "no overlay address has been chosen yet"
+        return self._local
+
+    def _first(self, taken: Taken) -> IPAddress | None:
+        """Return the address we had before, if it is still good, else the first free candidate."""
+        network, saved = self._settings.overlay_net, self._saved_address
+        if saved and saved in network.network and is_usable(saved, network) and not taken(saved):
+            return saved
+        return choose_address(self._settings.name, network, taken)
+
+    def _build(
+        self, live: list[Member], failed: list[Member], facts: LocalFacts, complete: bool
+    ) -> Outcome:
+        return self._planner.build(self._chosen(), live, failed, facts, complete=complete)
+
+    def _move(self, winner: str, taken: Taken, now: float) -> bool:
+        """Leave our address to `winner` and take the next free one; False when we cannot."""
+        local = self._chosen()
+        if local.immovable:
+            return False
+        address = choose_address(local.name, local.network, taken)
+        if address is None:
+            self._notices.warn(
+                local.name,
+                now,
+                "no overlay address is left for us: {winner} has {address}, and {network} is full",
+                winner=winner,
+                address=local.overlay_addr,
+                network=local.network.network,
+            )
+            return False
+        self._notices.warn(
+            local.name,
+            now,
+            "moved from {old} to {new}, because {winner} has that address too and keeps it",
+            old=local.overlay_addr,
+            new=address,
+            winner=winner,
+        )
+        self._local = replace(local, overlay_addr=address, kept=False)
+        return True
+
+    def _warn(self, outcome: Outcome, now: float) -> None:
+        """Tell the operator of members that cannot be peers, or that cannot be told apart."""
+        for name, refusal in outcome.refusals.items():
+            if refusal.kind is not RefusalKind.PENDING:
+                text = "member {member} is no peer: it {reason}"
+                self._notices.warn(name, now, text, member=name, reason=refusal.reason)
+        for conflict in outcome.conflicts:
+            self._notices.warn(
+                conflict.loser,
+                now,
+                "{winner} and {loser} both have overlay address {address}: it goes to {winner}",
+                winner=conflict.winner,
+                loser=conflict.loser,
+                address=conflict.address,
+            )
+        ours = self._settings.metadata_format
+        for member in outcome.trusted.values():
+            if not member.metadata.has_ext and member.metadata.format != ours:
+                self._notices.warn(
+                    member.name,
+                    now,
+                    "member {member} cannot read our metadata: it wants --metadata-format {format}",
+                    member=member.name,
+                    format=member.metadata.format,
+                )

@@ -1,0 +1,50 @@
+"""What a MeshNode is told when it starts."""
+
+from dataclasses import dataclass
+
+from wesher.gossip import Address, Timing
+from wesher.mesh.address import OverlayNetwork
+from wesher.mesh.metadata import MetadataFormat
+from wesher.mesh.plan import IPAddress
+from wesher.mesh.rejoin import Seed
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What the operator decided about this node.
+
+    `ip` is the underlay address we advertise; `mapped` says to write it in the 16-byte form, as a
+    Go node bound to 0.0.0.0 does. `forget_after` is in seconds, infinity for never.
+    """
+
+    name: str
+    ip: str
+    port: int
+    mapped: bool
+    seeds: tuple[Seed, ...]
+    overlay_net: OverlayNetwork
+    overlay_addr: IPAddress | None
+    public_key: str
+    wireguard_port: int
+    metadata_format: MetadataFormat
+    forget_after: float
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class SavedMember:
+    """A member as the state file keeps it; one that left is a contact address and nothing else."""
+
+    name: str
+    address: Address
+    meta: bytes | None
+    left: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What outlives the process, besides the cluster key; `incarnation` is the last one we had."""
+
+    overlay_addr: IPAddress | None = None
+    incarnation: int = 0
+    members: tuple[SavedMember, ...] = ()

@@ -1,0 +1,237 @@
+"""UDP and TCP under a sans-I/O engine: feed it what arrives, flush what it wants sent."""
+
+import asyncio
+import errno
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from wesher.errors import ProtocolError, StartError
+from wesher.gossip import MAX_INBOUND_EXCHANGES, Address, Packet, StreamRequest
+
+CROWDED = (
+    64  # from here on one source may hold only a few streams, so that nobody can lock others out
+)
+MAX_STREAMS_PER_SOURCE = 8  # when crowded
+MAX_BUFFERED = 64 << 20  # bytes of unfinished requests, all streams together
+CHUNK = 64 << 10  # bytes
+HEAD = 512  # bytes, more than a label and a frame's length need
+RECEIVE_BUFFER = 2 << 20  # bytes, memberlist's request
+SO_RCVBUFFORCE = 33  # Linux; the socket module does not name it
+
+
+class Engine(Protocol):
+    """What the transport drives: a Gossip, or something around one."""
+
+    def receive_packet(self, data: bytes, source: Address, now: float) -> None: ...
+    def receive_request(self, data: bytes, source: Address, now: float) -> bytes | None: ...
+    def receive_reply(self, request_id: int, data: bytes, now: float) -> None: ...
+    def stream_failed(self, request_id: int, error: str, now: float) -> None: ...
+    def handle_timer(self, now: float) -> None: ...
+    def packets_to_send(self) -> Iterator[Packet]: ...
+    def streams_to_open(self) -> Iterator[StreamRequest]: ...
+    def next_timer(self) -> float | None: ...
+    def frame_size(self, head: bytes, *, reply: bool) -> int | None: ...
+
+
+class Transport(asyncio.DatagramProtocol):
+    """One UDP socket and one TCP server on the same port, driving an engine.
+
+    `flushed` is called after every input, once packets and streams are on their way.
+    """
+
+    def __init__(self, engine: Engine, stream_timeout: float, flushed: Callable[[], None]) -> None:
+        self._engine = engine
+        self._stream_timeout = stream_timeout
+        self._flushed = flushed
+        self._loop = asyncio.get_running_loop()
+        self._udp: asyncio.DatagramTransport | None = None
+        self._server: asyncio.Server | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sources: Counter[str] = Counter()
+        self._buffered = 0
+
+    async def open(self, ip: str, port: int) -> None:
+        """Bind `port` for UDP and TCP; raises StartError when that is impossible."""
+        try:
+            self._udp, _ = await self._loop.create_datagram_endpoint(
+                lambda: self, local_addr=(ip, port)
+            )
+            self._server = await asyncio.start_server(self._serve, ip, port, backlog=512)
+        except OSError as error:
+            self.close()
+            raise StartError(_bind_problem(error, ip, port)) from error
+        _widen(self._udp.get_extra_info("socket"))
+
+    def close(self) -> None:
+        """Close the sockets at once and forget every stream; calling it again does nothing."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._udp:
+            self._udp.abort()
+            self._udp = None
+        if self._server:
+            self._server.close()
+            self._server = None
+        for task in self._tasks:
+            task.cancel()
+
+    def flush(self) -> None:
+        """Send and open what the engine has ready, and arm the timer; call it after every input."""
+        if self._udp is None:
+            return
+        for packet in self._engine.packets_to_send():
+            self._udp.sendto(packet.data, packet.to)
+        for request in self._engine.streams_to_open():
+            self._spawn(self._exchange(request))
+        self._arm()
+        self._flushed()
+
+    def _arm(self) -> None:
+        """Make sure the timer fires no later than the engine's deadline; too early does no harm."""
+        at = self._engine.next_timer()
+        if at is None or (self._timer and self._timer.when() <= at):
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._engine.handle_timer(self._loop.time())
+        self.flush()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._engine.receive_packet(data, _address(addr), self._loop.time())
+        self.flush()
+
+    def error_received(self, exc: Exception) -> None:
+        """Ignore what a send met (no route, a firewall): the protocol's own timeouts notice it."""
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = writer.get_extra_info("peername")
+        if peer is None or not self._admits(source := _address(peer)):
+            writer.transport.abort()
+            return
+        task = asyncio.current_task()
+        assert task
+        self._tasks.add(task)
+        self._sources[source.ip] += 1
+        try:
+            async with asyncio.timeout(self._stream_timeout):
+                await self._answer(reader, writer, source)
+        except (OSError, ProtocolError, asyncio.IncompleteReadError):
+            writer.transport.abort()
+        finally:
+            writer.close()
+            self._tasks.discard(task)
+            self._sources[source.ip] -= 1
+            self._sources += Counter()  # drops the sources that are at zero
+
+    def _admits(self, source: Address) -> bool:
+        open_streams = self._sources.total()
+        if open_streams >= MAX_INBOUND_EXCHANGES:
+            return False
+        return open_streams < CROWDED or self._sources[source.ip] < MAX_STREAMS_PER_SOURCE
+
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, source: Address
+    ) -> None:
+        frame = await self._read_frame(reader, reply=False)
+        reply = self._engine.receive_request(frame, source, self._loop.time())
+        self.flush()
+        if reply is not None:
+            writer.write(reply)
+            await writer.drain()
+
+    async def _exchange(self, request: StreamRequest) -> None:
+        """Carry one request of ours and hand the engine the reply, or why there is none."""
+        try:
+            async with asyncio.timeout(request.timeout):
+                reply = await self._ask(request)
+        except (OSError, ProtocolError, asyncio.IncompleteReadError) as error:
+            problem = _stream_problem(error, request.timeout)
+            self._engine.stream_failed(request.id, problem, self._loop.time())
+        else:
+            self._engine.receive_reply(request.id, reply, self._loop.time())
+        self.flush()
+
+    async def _ask(self, request: StreamRequest) -> bytes:
+        reader, writer = await asyncio.open_connection(request.to.ip, request.to.port)
+        try:
+            writer.write(request.data)
+            await writer.drain()
+            return await self._read_frame(reader, reply=True)
+        finally:
+            writer.close()
+
+    async def _read_frame(self, reader: asyncio.StreamReader, *, reply: bool) -> bytes:
+        """Read one whole frame, counting what waits in memory against the common bound."""
+        frame = bytearray()
+        try:
+            while (missing := self._missing(frame, reply)) > 0:
+                chunk = await reader.read(min(missing, CHUNK))
+                if not chunk:
+                    raise asyncio.IncompleteReadError(bytes(frame[:16]), len(frame) + missing)
+                frame += chunk
+                self._buffered += len(chunk)
+                if self._buffered > MAX_BUFFERED:
+                    raise ProtocolError("too many bytes in unfinished streams")
+            return bytes(frame)
+        finally:
+            self._buffered -= len(frame)
+
+    def _missing(self, frame: bytearray, reply: bool) -> int:
+        try:
+            size = self._engine.frame_size(bytes(frame[:HEAD]), reply=reply)
+        except ProtocolError:
+            return 0  # the engine is to see it, and may have an answer
+        return 1 if size is None else size - len(frame)
+
+    def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            self._loop.call_exception_handler({"message": "stream failed", "exception": error})
+
+
+def _address(raw: tuple[str, int]) -> Address:
+    """Return a socket's peer as we write it: an IPv4-mapped address as IPv4."""
+    ip = raw[0]
+    return Address(ip[7:] if ip.startswith("::ffff:") and "." in ip else ip, raw[1])
+
+
+def _widen(sock: socket.socket) -> None:
+    """Ask for memberlist's receive buffer; the kernel may grant less."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+    except OSError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+
+
+def _bind_problem(error: OSError, ip: str, port: int) -> str:
+    where = Address(ip, port)
+    if error.errno == errno.EADDRINUSE:
+        return f"{where} is taken: stop what listens there, or choose another --cluster-port"
+    if error.errno == errno.EACCES:
+        return f"not allowed to listen on {where}: choose a --cluster-port above 1023"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{ip} is no address of this host: choose another --bind-addr"
+    return f"cannot listen on {where}: {error.strerror or error}"
+
+
+def _stream_problem(error: Exception, timeout: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {timeout:g} s"
+    if isinstance(error, asyncio.IncompleteReadError):
+        return "closed without a reply"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error)
