@@ -84,7 +84,7 @@ class Gossip:
         self._requests: dict[type[Message], Callable[[Any, Address, float], bytes | None]] = {
             PushPull: self._on_push_pull,
             Ping: self._on_stream_ping,
-            UserMessage: self._on_stream_user_message,
+            UserMessage: self._on_user_message,
         }
 
     # State
@@ -244,6 +244,8 @@ class Gossip:
         ours = message.node == self.settings.name
         if ours and (self._rules.leaving or self.local is None):
             return
+        if not message.port:
+            message = replace(message, port=self.settings.port)
         if flaw := flaw_of_alive(message, self._shared.versions, local=ours):
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
@@ -253,7 +255,7 @@ class Gossip:
         if self.accept and not ours and not self.accept(message):
             self._outbox.drop(source, DropReason.REFUSED, "not accepted")
             return
-        self._rules.alive(replace(message, port=message.port or self.settings.port), now)
+        self._rules.alive(message, now)
 
     def _on_user_message(self, message: UserMessage, source: Address, now: float) -> None:
         self._outbox.emit(UserDataReceived(source, message.payload))
@@ -293,9 +295,6 @@ class Gossip:
             self._outbox.drop(source, DropReason.REFUSED, "ping for somebody else", stream=True)
             return None
         return self._wire.seal_frame(encode(Ack(message.sequence)), reply=True)
-
-    def _on_stream_user_message(self, message: UserMessage, source: Address, now: float) -> None:
-        self._on_user_message(message, source, now)
 
     def _take_table(self, message: PushPull, source: Address, now: float) -> None:
         for record in message.records:

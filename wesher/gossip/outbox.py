@@ -17,7 +17,7 @@ from wesher.gossip.timing import transmit_limit
 from wesher.gossip.wire import Wire
 
 CHECKSUM_SINCE = 5  # the protocol version whose speakers are sent checksums
-MAX_EVENTS = 1000  # undrained; beyond it, drops go unreported
+MAX_EVENTS = 1000  # undrained; beyond it, what strangers can cause goes unreported
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +142,16 @@ class Outbox:
         """Tell the owner."""
         self._events.append(event)
 
+    def mention(self, event: Event) -> None:
+        """Tell the owner what others can cause at will, unless it has too much to hear already."""
+        if len(self._events) < MAX_EVENTS:
+            self.emit(event)
+
     def drop(
         self, source: Address, reason: DropReason, detail: str, *, stream: bool = False
     ) -> None:
         """Tell the owner that something from `source` was thrown away."""
-        if len(self._events) < MAX_EVENTS:
-            self.emit(PacketDropped(source, reason, detail, stream))
+        self.mention(PacketDropped(source, reason, detail, stream))
 
     def packets(self) -> Iterator[Packet]:
         """Give out the packets to send, once."""

@@ -15,7 +15,7 @@ from wesher.gossip.members import Member, MemberState
 from wesher.gossip.messages import Alive, Dead, Suspect
 from wesher.gossip.refusal import MAX_INCARNATION, MAX_META
 from wesher.gossip.shared import Shared
-from wesher.gossip.suspicion import Suspicion
+from wesher.gossip.suspicion import Suspicions
 
 
 class Rules:
@@ -28,7 +28,7 @@ class Rules:
         self._shared = shared
         self._settings = shared.settings
         self._members = shared.members
-        self._suspicions: dict[str, Suspicion] = {}
+        self._suspicions = Suspicions(shared.timing, shared.deadlines, self._give_up)
         self._incarnation = 0
         self.leaving = False
         self.learnt = 0
@@ -70,40 +70,42 @@ class Rules:
     def alive(self, message: Alive, now: float, *, bootstrap: bool = False) -> None:
         """Believe a member that says it is alive, if that is news (protocol, 4.4)."""
         ours = message.node == self._settings.name
-        old = self._members.get(message.node)
-        if old is None:
-            old = self._stranger(message, now)
-            self._members.put(old)
-        returns = False
-        if (message.addr, message.port) != (old.addr, old.port):
-            returns = self._may_move(old, now)
-            if not returns and not _same_place(message, old):
-                self._shared.outbox.emit(AddressConflict(old, message))
+        old = self._members.get(message.node) or self._introduce(message, now)
+        differs = (message.addr, message.port) != (old.addr, old.port)
+        returns = differs and self._may_move(old, now)
+        if differs and not returns:
+            if not _same_place(message, old):
+                self._shared.outbox.mention(AddressConflict(old, message))
                 return
-            if not returns:
-                # Go compares bytes: what is held everywhere must not change its form.
-                message = replace(message, addr=old.addr)
-        if message.incarnation <= old.incarnation and not ours and not returns:
+            # Go compares bytes: what is held everywhere must not change its form.
+            message = replace(message, addr=old.addr)
+        news = returns or message.incarnation > old.incarnation
+        if not news and not (ours and message.incarnation == old.incarnation):
             return
-        if ours and message.incarnation < old.incarnation:
-            return
-        self._suspicions.pop(message.node, None)
+        self._suspicions.forget(message.node)
         if not ours or bootstrap:
-            self._store_alive(message, old, now)
-        elif message.incarnation > old.incarnation or not self._says_what_we_say(message, old):
+            self._store(message, old, now)
+        elif news or not self._as_we_say(message, old):
             self._refute(message.incarnation)
 
-    def _stranger(self, message: Alive, now: float) -> Member:
-        """Return what we hold of somebody of whom we hear for the first time."""
+    def _introduce(self, message: Alive, now: float) -> Member:
+        """Add somebody of whom we hear for the first time; if it is alive remains to be seen."""
+        stranger = self._member(message, MemberState.DEAD, now)
+        stranger = replace(stranger, incarnation=0)
+        self._members.put(stranger)
+        return stranger
+
+    def _member(self, message: Alive, state: MemberState, changed_at: float) -> Member:
+        assert message.versions is not None, "checked on arrival"
         return Member(
             message.node,
             message.addr,
             message.port,
             message.meta,
-            message.versions or self._shared.versions,
-            incarnation=0,
-            state=MemberState.DEAD,
-            state_changed_at=now,
+            message.versions,
+            message.incarnation,
+            state,
+            changed_at,
         )
 
     def _may_move(self, member: Member, now: float) -> bool:
@@ -115,25 +117,16 @@ class Rules:
             member.state is MemberState.DEAD and 0 < reclaim_after < now - member.state_changed_at
         )
 
-    def _says_what_we_say(self, message: Alive, local: Member) -> bool:
-        return (message.meta or b"") == (
-            local.meta or b""
-        ) and message.versions == self._shared.versions
+    def _as_we_say(self, message: Alive, local: Member) -> bool:
+        same_meta = (message.meta or b"") == (local.meta or b"")
+        return same_meta and message.versions == self._shared.versions
 
-    def _store_alive(self, message: Alive, old: Member, now: float) -> None:
+    def _store(self, message: Alive, old: Member, now: float) -> None:
         self._shared.broadcast(message.node, message)
-        member = Member(
-            message.node,
-            message.addr,
-            message.port,
-            message.meta,
-            message.versions or old.versions,
-            message.incarnation,
-            MemberState.ALIVE,
-            old.state_changed_at if old.state is MemberState.ALIVE else now,
-        )
+        changed_at = old.state_changed_at if old.state is MemberState.ALIVE else now
+        member = self._member(message, MemberState.ALIVE, changed_at)
         self._members.put(member)
-        if message.node == self._settings.name:
+        if member.name == self._settings.name:
             return
         if not old.live:
             self.learnt += 1
@@ -146,10 +139,9 @@ class Rules:
         member = self._members.get(message.node)
         if member is None or message.incarnation < member.incarnation:
             return
-        if suspicion := self._suspicions.get(message.node):
-            if suspicion.confirm(message.accuser):
+        if message.node in self._suspicions:
+            if self._suspicions.confirm(message.node, message.accuser):
                 self._shared.broadcast(message.node, message)
-                self._watch(message.node, suspicion)
             return
         # Asked before whether it is us: who has left does not refute itself back to life.
         if member.state is not MemberState.ALIVE:
@@ -158,26 +150,15 @@ class Rules:
             self._refute(message.incarnation)
             return
         self._shared.broadcast(message.node, message)
-        self._members.put(
-            replace(
-                member,
-                incarnation=message.incarnation,
-                state=MemberState.SUSPECT,
-                state_changed_at=now,
-            )
-        )
-        suspicion = Suspicion(message.accuser, now, self._shared.timing, len(self._members))
-        self._suspicions[message.node] = suspicion
-        self._watch(message.node, suspicion)
+        self._change(member, MemberState.SUSPECT, message.incarnation, now)
+        self._suspicions.start(message.node, message.accuser, len(self._members), now)
 
-    def _watch(self, name: str, suspicion: Suspicion) -> None:
-        self._shared.deadlines.at(
-            suspicion.deadline, lambda now: self._expire(name, suspicion, now)
-        )
+    def _change(self, member: Member, state: MemberState, incarnation: int, now: float) -> Member:
+        changed = replace(member, state=state, incarnation=incarnation, state_changed_at=now)
+        self._members.put(changed)
+        return changed
 
-    def _expire(self, name: str, suspicion: Suspicion, now: float) -> None:
-        if self._suspicions.get(name) is not suspicion:
-            return
+    def _give_up(self, name: str, now: float) -> None:
         member = self._members.get(name)
         assert member is not None, "suspects are not reaped"
         self.dead(Dead(member.incarnation, name, self._settings.name), now)
@@ -187,7 +168,7 @@ class Rules:
         member = self._members.get(message.node)
         if member is None or message.incarnation < member.incarnation:
             return
-        self._suspicions.pop(message.node, None)
+        self._suspicions.forget(message.node)
         if not member.live:
             return
         ours = message.node == self._settings.name
@@ -196,13 +177,8 @@ class Rules:
             return
         self._shared.broadcast(message.node, message)
         left = message.accuser == message.node
-        member = replace(
-            member,
-            incarnation=message.incarnation,
-            state=MemberState.LEFT if left else MemberState.DEAD,
-            state_changed_at=now,
-        )
-        self._members.put(member)
+        state = MemberState.LEFT if left else MemberState.DEAD
+        member = self._change(member, state, message.incarnation, now)
         if not ours:
             self._shared.outbox.emit(MemberLeft(member) if left else MemberFailed(member))
 

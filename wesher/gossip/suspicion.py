@@ -1,7 +1,9 @@
-"""A timed accusation: the more members confirm it, the sooner it ends (protocol, 4.7)."""
+"""Timed accusations: the more members confirm one, the sooner it ends (protocol, 4.7)."""
 
 import math
+from collections.abc import Callable
 
+from wesher.gossip.deadlines import Deadlines
 from wesher.gossip.timing import Timing, suspicion_timeout
 
 
@@ -37,3 +39,58 @@ class Suspicion:
         lasts = suspicion_lasts(confirmations, self._wanted, self._shortest, self._longest)
         self.deadline = self._started_at + lasts
         return True
+
+
+class Suspicions:
+    """The suspicions that run, by the name of the suspect."""
+
+    def __init__(
+        self, timing: Timing, deadlines: Deadlines, expired: Callable[[str, float], None]
+    ) -> None:
+        self._timing = timing
+        self._deadlines = deadlines
+        self._expired = expired
+        self._by_name: dict[str, Suspicion] = {}
+        self._looks: dict[str, float] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    def start(self, name: str, accuser: str, members: int, now: float) -> None:
+        """Begin to suspect `name`; `expired` is called with it unless `forget` comes first."""
+        self._by_name[name] = Suspicion(accuser, now, self._timing, members)
+        self._plan_look(name)
+
+    def confirm(self, name: str, accuser: str) -> bool:
+        """Count another accuser; False when it is none, or one more than needed."""
+        confirmed = self._by_name[name].confirm(accuser)
+        if confirmed:
+            self._plan_look(name)
+        return confirmed
+
+    def forget(self, name: str) -> None:
+        """End the suspicion, if there is one."""
+        self._by_name.pop(name, None)
+
+    def _plan_look(self, name: str) -> None:
+        """See to it that we look in time; a look too early plans the next one.
+
+        So there is one deadline a name, however often others make us start anew.
+        """
+        deadline = self._by_name[name].deadline
+        if deadline < self._looks.get(name, math.inf):
+            self._looks[name] = deadline
+            self._deadlines.at(deadline, lambda now: self._look(name, deadline, now))
+
+    def _look(self, name: str, planned: float, now: float) -> None:
+        if self._looks.get(name) != planned:
+            return
+        del self._looks[name]
+        suspicion = self._by_name.get(name)
+        if suspicion is None:
+            return
+        if suspicion.deadline > now:
+            self._plan_look(name)
+            return
+        del self._by_name[name]
+        self._expired(name, now)
