@@ -2,45 +2,31 @@
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from zlib import crc32
 
 from wesher.errors import LimitError, ProtocolError, UndecryptableError
 from wesher.gossip import lzw
 from wesher.gossip.codec import (
     MessageType,
-    decode,
     decode_compressed,
     decode_stream,
     encode_compressed,
     stream_size,
 )
-from wesher.gossip.compound import join_parts, split_parts
-from wesher.gossip.events import DropReason
+from wesher.gossip.compound import join_parts
 from wesher.gossip.keyring import Keyring, overhead, sealed_size
 from wesher.gossip.messages import Message
+from wesher.gossip.unfolding import ChecksumError, LabelError, Opened, problem_of, unfold
 
 MAX_PACKET = 1400  # bytes, memberlist's UDPBufferSize: what we aim at, not what we accept
 MAX_LABEL = 255
 MAX_FRAME = 20_971_520  # bytes between a frame's head and its end
 MAX_STREAM = 41_943_040  # bytes of a stream's message, decompressed
-MAX_INFLATED = 262_144  # bytes decompressed from one packet, all its parts together
-MAX_DEPTH = 4  # layers of compounds and compression in one packet
-MAX_MESSAGES = 512  # parts of one packet, all its compounds together
 
 _FRAME_HEAD = struct.Struct(">BI")
 _CHECKSUM_HEAD = struct.Struct(">BI")
 _COMPOUND_OVERHEAD = 2
-
-Problem = tuple[DropReason, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What a packet held: its messages, and why parts of it (or all of it) were dropped."""
-
-    messages: tuple[Message, ...] = ()
-    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(slots=True)
@@ -92,10 +78,8 @@ class Wire:
         try:
             body = _verify_checksum(self._unseal_packet(self._strip_label(data)))
         except ProtocolError as error:
-            return Opened(problems=(_problem(error),))
-        unfolding = _Unfolding()
-        unfolding.take(body)
-        return Opened(tuple(unfolding.messages), tuple(unfolding.problems))
+            return Opened(problems=(problem_of(error),))
+        return unfold(body)
 
     def seal_frame(self, message: bytes, *, reply: bool = False) -> bytes:
         """Return the stream that carries one encoded message; a `reply` has no label header."""
@@ -165,7 +149,7 @@ class Wire:
             raise ProtocolError("empty packet")
         start = self._label_end(data)
         if start is None:
-            raise _LabelError("label cut off")
+            raise LabelError("label cut off")
         return data[start:]
 
     def _label_end(self, data: bytes) -> int | None:
@@ -178,7 +162,7 @@ class Wire:
             label = data[2:end]
         expected = b"" if self.skip_label_check else self.label
         if label != expected or end == 2:
-            raise _LabelError("label of another cluster")
+            raise LabelError("label of another cluster")
         return end
 
     def _frame_start(self, head: bytes, *, reply: bool) -> int | None:
@@ -212,80 +196,11 @@ class Wire:
         return self.keyring.open(sealed, head + self.label)
 
 
-@dataclass(slots=True)
-class _Unfolding:
-    """One packet being taken apart, and what it may still cost us."""
-
-    messages: list[Message] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    parts: int = MAX_MESSAGES
-    inflatable: int = MAX_INFLATED
-
-    def take(self, data: bytes, depth: int = 0, *, inflated: bool = False) -> None:
-        """Add the messages in `data`; one that cannot be read does not harm the others."""
-        try:
-            self._take(data, depth, inflated)
-        except ProtocolError as error:
-            self.problems.append(_problem(error))
-
-    def _take(self, data: bytes, depth: int, inflated: bool) -> None:
-        kind = data[0] if data else None
-        if kind not in (MessageType.COMPOUND, MessageType.COMPRESSED):
-            self.messages.append(decode(data))
-            return
-        if depth == MAX_DEPTH:
-            raise LimitError(f"more than {MAX_DEPTH} layers")
-        if kind == MessageType.COMPOUND:
-            self._split(data, depth + 1, inflated)
-            return
-        if inflated:
-            raise LimitError("compressed twice")
-        self.take(self._inflate(data), depth + 1, inflated=True)
-
-    def _split(self, data: bytes, depth: int, inflated: bool) -> None:
-        parts, lost = split_parts(data)
-        for part in parts:
-            if not self.parts:
-                raise LimitError(f"more than {MAX_MESSAGES} parts")
-            self.parts -= 1
-            self.take(part, depth, inflated=inflated)
-        if lost:
-            raise ProtocolError(f"{lost} parts of a compound cut off")
-
-    def _inflate(self, data: bytes) -> bytes:
-        plain = lzw.decode(decode_compressed(data), self.inflatable)
-        self.inflatable -= len(plain)
-        return plain
-
-
 def _verify_checksum(data: bytes) -> bytes:
     """Take off the checksum, if there is one; only recognised right under the encryption."""
     if len(data) < _CHECKSUM_HEAD.size or data[0] != MessageType.CHECKSUM:
         return data
     body = data[_CHECKSUM_HEAD.size :]
     if _CHECKSUM_HEAD.unpack_from(data)[1] != crc32(body):
-        raise _ChecksumError("checksum mismatch")
+        raise ChecksumError("checksum mismatch")
     return body
-
-
-class _LabelError(ProtocolError):
-    """A packet or stream of another cluster."""
-
-
-class _ChecksumError(ProtocolError):
-    """A packet changed on its way, or written by somebody who cannot count."""
-
-
-def _problem(error: ProtocolError) -> Problem:
-    for kind, reason in _REASONS.items():
-        if isinstance(error, kind):
-            return reason, str(error)
-    return DropReason.MALFORMED, str(error)
-
-
-_REASONS = {
-    UndecryptableError: DropReason.UNDECRYPTABLE,
-    LimitError: DropReason.LIMIT,
-    _LabelError: DropReason.LABEL,
-    _ChecksumError: DropReason.CHECKSUM,
-}

@@ -17,10 +17,69 @@ def codes(*values, width=9):
     return bits.to_bytes((width * len(values) + 7) // 8, "little")
 
 
+def encode_by_specification(data):
+    """Compress as the pseudo-code of the protocol page does (2.6), slowly."""
+    written, width, high, top, table = [(256, 9)], 9, 257, 512, {}
+
+    def bump():
+        nonlocal width, high, top, table
+        high += 1
+        if high == top:
+            width, top = width + 1, 2 * top
+        if high == 4095:
+            written.append((256, width))
+            width, high, top, table = 9, 257, 512, {}
+            return False
+        return True
+
+    current = data[0] if data else None
+    for byte in data[1:]:
+        if (current, byte) in table:
+            current = table[current, byte]
+            continue
+        written.append((current, width))
+        if bump():
+            table[current, byte] = high
+        current = byte
+    if data:
+        written.append((current, width))
+        bump()
+    written.append((257, width))
+    bits = "".join(reversed([f"{code:0{size}b}" for code, size in written]))
+    return int(bits, 2).to_bytes((len(bits) + 7) // 8, "little")
+
+
+def without_repeated_pairs(size):
+    """Return bytes of which no two neighbours occur twice, so that each costs one code."""
+    steps = (step for step in range(1, 256, 2) for _ in range(256))
+    value, plain = 0, bytearray()
+    for _, step in zip(range(size), steps, strict=False):
+        plain.append(value)
+        value = (value + step) % 256
+    return bytes(plain)
+
+
 @pytest.mark.case(4)
 @given(st.binary(max_size=3000) | st.text("ab", max_size=9000).map(str.encode))
 def test_whatever_is_compressed_comes_back(plain):
     assert lzw.decode(lzw.encode(plain), len(plain)) == plain
+
+
+@pytest.mark.case(4)
+@given(st.binary(max_size=3000) | st.text("ab", max_size=9000).map(str.encode))
+def test_compression_is_what_the_specification_says(plain):
+    assert lzw.encode(plain) == encode_by_specification(plain)
+
+
+@pytest.mark.case(4)
+@pytest.mark.parametrize("size", range(3834, 3844))
+def test_a_table_that_is_full_just_at_the_end_is_cleared(size):
+    plain = without_repeated_pairs(size)
+
+    data = lzw.encode(plain)
+
+    assert data == encode_by_specification(plain)
+    assert lzw.decode(data, size) == plain
 
 
 @pytest.mark.case(4)
