@@ -123,7 +123,7 @@ def test_strings_and_bytes_are_written_as_raw_of_any_length(length):
 
 
 def test_names_that_are_not_utf8_survive_a_round_trip():
-    data = struct(3, {"From": b"\xff\xfe", "Incarnation": 1, "Node": b"caf\xc3\xa9\x80"})
+    data = struct(3, {"From": b"\xff\xfe", "Incarnation": 1, "Node": b"\xc3\xa9\x80"})
 
     message = decode(data)
 
