@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.lab.interfaces import SeenPeer, seen_peers
+from tests.lab.looking import look
 from tests.lab.netns import Host, Lab, LabError, Process, wait_for
+from wesher.gossip import Record
 
 WESHER = [sys.executable, str(Path(__file__).resolve().parents[2] / "wesher.py")]
 _INTERFACE = "wgoverlay"
@@ -96,6 +98,7 @@ class Mesh:
     def __init__(
         self, lab: Lab, hosts: Sequence[Host] | None = None, command: Sequence[str] = WESHER
     ) -> None:
+        self.lab = lab
         self.key = new_key()
         self.daemons = [Daemon(lab, host, command=command) for host in hosts or lab.hosts]
 
@@ -139,6 +142,10 @@ class Mesh:
                 timeout,
                 f"hosts lines on {daemon.host.name}",
             )
+
+    def look(self, daemon: Daemon) -> dict[str, Record]:
+        """The agent's own table of members by name; empty while it does not answer."""
+        return look(self.seed.host, daemon.host, base64.b64decode(self.key))
 
     def stop(self) -> None:
         """Stop all within the same moment, and wait for them."""

@@ -1,0 +1,151 @@
+"""A running node under hostile input, from a stranger and from somebody who has the key."""
+
+import base64
+import os
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.hostile import Attacker
+from tests.lab.looking import CLUSTER_PORT
+from tests.lab.netns import wait_for
+from wesher.gossip import RecordState
+
+_PACKETS = 100_000
+_STREAMS = 1_000
+_SLOW = 60  # connections held open at once; each occupies a reader of the victim
+_BACKLOG = 60_000  # bytes waiting in the victim's socket before we wait for it
+
+
+@pytest.mark.timeout(400)
+def test_hostile_input_neither_disturbs_nor_fattens_a_node(mesh_of, record_seconds):
+    seed = int(os.environ.get("HOSTILE_SEED") or time.time_ns() % 1_000_000)
+    print(f"HOSTILE_SEED={seed}")
+    mesh = mesh_of(4)
+    victim, *peers = mesh.daemons[:3]
+    for daemon in (victim, *peers):
+        mesh.start_one(daemon)
+    mesh.wait_until_complete(30, [victim, *peers])
+    attacker = Attacker(seed, base64.b64decode(mesh.key), victim.host.name)
+    watch = _Watch(mesh, victim, peers)
+    before, lost_before = victim.process.resident_mb(), _queue(victim)[1]
+
+    started = time.monotonic()
+    with watch:
+        streams = _Streams(mesh, victim)
+        waiting = attacker.streams(_STREAMS)
+        for number in _send_packets(mesh, victim, attacker):
+            if number % (_PACKETS // _STREAMS) == 0:
+                streams.send(next(waiting))
+        streams.close()
+        time.sleep(3)
+    record_seconds("100,000 packets and 1,000 streams", time.monotonic() - started, 240)
+
+    lost = _queue(victim)[1] - lost_before
+    grown = victim.process.resident_mb() - before
+    print(f"memory grew by {grown:.1f} MB, {lost} packets were lost on the way")
+    assert watch.complaints == []
+    assert watch.looks > 20
+    assert grown < 5
+    assert len(victim.log().splitlines()) < 10, victim.log()
+    assert lost < _PACKETS / 100
+    assert victim.lives()
+
+
+class _Streams:
+    """Connections that stay open after what was sent, some of them dribbling, oldest closed."""
+
+    def __init__(self, mesh, victim) -> None:
+        self._source = mesh.lab.hosts[3]
+        self._target = (victim.host.address, CLUSTER_PORT)
+        self._open: deque[socket.socket] = deque()
+
+    def send(self, data: bytes) -> None:
+        stream = self._source.socket(socket.SOCK_STREAM)
+        stream.settimeout(5)
+        self._open.append(stream)
+        try:
+            stream.connect(self._target)
+            stream.settimeout(0)
+            stream.send(data)
+        except OSError:
+            pass  # refused or reset, as it should be
+        if len(self._open) > _SLOW:
+            self._open.popleft().close()
+        self._dribble()
+
+    def _dribble(self) -> None:
+        for stream in list(self._open)[:5]:
+            try:
+                stream.send(b"\x00")
+            except OSError:
+                continue
+
+    def close(self) -> None:
+        for stream in self._open:
+            stream.close()
+
+
+class _Watch:
+    """Looks at the peers' tables all the time and notes what they think of the victim."""
+
+    def __init__(self, mesh, victim, peers) -> None:
+        self.complaints: list[str] = []
+        self.looks = 0
+        self._mesh, self._victim, self._peers = mesh, victim, peers
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._incarnation = self._look(peers[0]).incarnation
+
+    def __enter__(self) -> "_Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    def _look(self, peer):
+        name = self._victim.host.name
+        tables = []
+        wait_for(
+            lambda: tables.append(self._mesh.look(peer)) or tables[-1],
+            10,
+            f"{peer.host.name} to show its table",
+        )
+        return tables[-1].get(name)
+
+    def _run(self) -> None:
+        while not self._ending.wait(0.5):
+            for peer in self._peers:
+                record = self._look(peer)
+                self.looks += 1
+                if (
+                    record is None
+                    or record.state != RecordState.ALIVE
+                    or record.incarnation != self._incarnation
+                ):
+                    self.complaints.append(f"{peer.host.name} has {record}")
+
+
+def _send_packets(mesh, victim, attacker) -> Iterator[int]:
+    """Send all packets no faster than they are read, and yield their numbers."""
+    with mesh.lab.hosts[3].socket(socket.SOCK_DGRAM) as sending:
+        for number, packet in enumerate(attacker.packets(_PACKETS)):
+            if number % 20 == 0:
+                wait_for(lambda: _queue(victim)[0] < _BACKLOG, 30, "the victim to read")
+            sending.sendto(packet, (victim.host.address, CLUSTER_PORT))
+            yield number
+
+
+def _queue(victim) -> tuple[int, int]:
+    """The bytes that wait in the victim's UDP socket, and how many packets it lost."""
+    port = f":{CLUSTER_PORT:04X}"
+    with open(f"/proc/{victim.process.pid}/net/udp", encoding="ascii") as table:
+        rows = [line.split() for line in table]
+    row = next(row for row in rows if row[1].endswith(port))
+    return int(row[4].split(":")[1], 16), int(row[-1])

@@ -1,0 +1,125 @@
+"""What others break or forbid on a host, and what the agent makes of it."""
+
+import json
+import time
+
+from tests.lab.daemons import Daemon, Mesh, new_key, ping
+from tests.lab.netns import wait_for
+
+_FOREIGN = "192.0.2.1\tprinter  # with \xe9 and no final newline"
+
+
+def test_what_someone_broke_is_repaired(mesh_of, record_seconds):
+    mesh = mesh_of(4)
+    mesh.start()
+    mesh.wait_until_complete(30)
+    mesh.wait_for_hosts_lines(10)
+    one, without_interface, without_routes, without_lines = mesh.daemons
+    hosts_file = without_lines.host.path("/etc/hosts")
+
+    broken = time.monotonic()
+    without_interface.host.run("ip", "link", "del", without_interface.interface)
+    without_routes.host.run("ip", "route", "flush", "dev", without_routes.interface)
+    hosts_file.write_bytes(_FOREIGN.encode("latin-1"))
+    _record(record_seconds, "route repaired", broken, lambda: len(_routes(without_routes)) == 3)
+    _record(record_seconds, "hosts repaired", broken, lambda: len(without_lines.hosts_lines()) == 3)
+    _record(record_seconds, "interface repaired", broken, lambda: ping(without_interface, "node1"))
+
+    mesh.wait_until_complete(10)
+    assert ping(one, without_interface.host.name)
+    assert hosts_file.read_bytes().startswith(_FOREIGN.encode("latin-1"))
+    for daemon in (without_interface, without_routes, without_lines):
+        assert _warnings(daemon) == 1, daemon.log()
+
+
+def test_a_bind_mounted_hosts_file_is_written_in_place(mesh_of):
+    mesh = mesh_of(2)
+    host = mesh.daemons[1].host
+    host.run("sh", "-c", "cp /etc/hosts /run/hosts && mount --bind /run/hosts /etc/hosts")
+    before = host.path("/run/hosts").read_bytes()
+
+    mesh.start()
+    mesh.wait_until_complete(30)
+    mesh.wait_for_hosts_lines(10)
+    mesh.daemons[1].stop()
+
+    assert host.path("/run/hosts").read_bytes() == before
+    assert not list(host.path("/etc").glob("etchosts*"))
+
+
+def test_a_full_disk_is_a_warning_and_spoils_no_state(mesh_of):
+    mesh = mesh_of(2)
+    victim = mesh.daemons[1]
+    directory = "/var/lib/wesher"
+    victim.host.run("mkdir", directory)
+    victim.host.run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", directory)
+    mesh.start()
+    mesh.wait_until_complete(30)
+    state = victim.state / "wgoverlay.json"
+    wait_for(state.exists, 5, "the state file")
+
+    victim.stop()
+    before = state.read_bytes()
+    victim.host.run("sh", "-c", f"cat /dev/zero >{directory}/filler", check=False)
+    victim.start()
+    mesh.wait_until_complete(30)
+    wait_for(lambda: "wgoverlay.json" in victim.log(), 10, "the warning")
+
+    assert state.read_bytes() == before
+    assert json.loads(before)["ClusterKey"] == mesh.key
+    assert [path.name for path in victim.state.iterdir() if path.name != "filler"] == [state.name]
+
+
+def test_a_foreign_device_of_our_name_is_left_alone(lab_of):
+    lab = lab_of(1)
+    host = lab.hosts[0]
+    kernel = ["ip", "link", "add", "wgoverlay", "type", "wireguard"]
+    host.run(*(kernel if lab.kernel_wireguard else ["wireguard-go", "wgoverlay"]))
+    key = host.run("wg", "genkey")
+    host.run("wg", "set", "wgoverlay", "private-key", "/dev/stdin", stdin=key)
+    host.run("ip", "address", "add", "198.51.100.1/32", "dev", "wgoverlay")
+    before = _device(host)
+
+    daemon = Daemon(lab, host)
+    daemon.start("--cluster-key", new_key())
+    status = daemon.exit_status()
+
+    assert status == 1
+    assert len(daemon.log().splitlines()) == 1
+    assert "wgoverlay" in daemon.log()
+    assert _device(host) == before
+
+
+def test_a_second_agent_on_the_interface_is_refused(lab_of):
+    lab = lab_of(1)
+    mesh = Mesh(lab)
+    mesh.start()
+    mesh.wait_until_complete(30)
+    wait_for(mesh.seed.overlay_address, 10, "the address")
+    second = Daemon(lab, lab.hosts[0])
+    second.output = second.output.with_name("second.log")
+
+    second.start("--cluster-key", mesh.key, "--cluster-port", "7950")
+    status = second.exit_status()
+
+    assert status == 1
+    assert len(second.log().splitlines()) == 1
+    assert mesh.seed.lives()
+    assert mesh.seed.overlay_address()
+
+
+def _record(record_seconds, what, since, condition):
+    wait_for(condition, 45, what)
+    record_seconds(what, time.monotonic() - since, 30)
+
+
+def _routes(daemon):
+    return daemon.host.run("ip", "route", "show", "proto", "87").splitlines()
+
+
+def _warnings(daemon):
+    return sum("WARN" in line.upper() for line in daemon.log().splitlines())
+
+
+def _device(host):
+    return host.run("wg", "show", "wgoverlay", "dump") + host.run("ip", "address", "show")
