@@ -58,15 +58,22 @@ def find_tool(name: str) -> str | None:
     return shutil.which(name, path=f"{path}:/usr/sbin:/sbin")
 
 
-async def run(*argv: str, stdin: str | None = None, timeout: float = TIMEOUT) -> str:
+async def run(
+    *argv: str,
+    stdin: str | None = None,
+    timeout: float = TIMEOUT,
+    stdout_explains: bool = False,
+) -> str:
     """Run `argv` without a shell and return its standard output.
 
     Secrets go through `stdin`, never through `argv`, where `ps` would show them. After `timeout`
     seconds, or when the caller is cancelled, the tool is killed with everything it started.
+    `stdout_explains` is for tools that write the reason of a failure to standard output; that of
+    others may hold keys and never becomes part of an error.
     Raises CommandError: MissingToolError when it is not installed, TransientCommandError when
     trying again may help.
     """
-    process = _Process(argv, stdin)
+    process = _Process(argv, stdin, stdout_explains=stdout_explains)
     timer = asyncio.get_running_loop().call_later(timeout, process.kill)
     _running.add(process)
     try:
@@ -88,8 +95,9 @@ def kill_running() -> None:
 class _Process:
     """One call of a tool: run in a thread, perhaps killed from another."""
 
-    def __init__(self, argv: Sequence[str], stdin: str | None) -> None:
+    def __init__(self, argv: Sequence[str], stdin: str | None, *, stdout_explains: bool) -> None:
         self._argv = argv
+        self._stdout_explains = stdout_explains
         self._shown = argv if len(argv) <= _SHOWN else (*argv[:_SHOWN], "…")
         self._stdin = stdin
         self._lock = threading.Lock()
@@ -108,7 +116,8 @@ class _Process:
             status = self._status_of(path, given, out, err)
             _log_call(self._shown, status, time.monotonic() - started)
             if status != 0:
-                raise self._error(status, _text(err))
+                explained = _text(err) + (_text(out) if self._stdout_explains else "")
+                raise self._error(status, explained)
             return _text(out)
 
     def kill(self) -> None:
