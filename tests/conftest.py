@@ -1,0 +1,16 @@
+"""Fixtures for every layer."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.tools import Tools
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
+    """Put the fake `wg`, `ip` and `wireguard-go` first on PATH, on a host of their own."""
+    fakes = Tools(tmp_path / "host")
+    monkeypatch.setenv("PATH", fakes.env["PATH"])
+    monkeypatch.setenv("FAKES", fakes.env["FAKES"])
+    return fakes
