@@ -1,0 +1,214 @@
+"""The WireGuard interface of one agent: open it, keep it as planned, take it away."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from wesher.errors import CommandError, StartError
+from wesher.mesh.plan import Endpoint, Plan
+from wesher.system.interface import BORROWED, CREATED, check_name, create, delete
+from wesher.system.network import Link, Network, read_network
+from wesher.system.peers import (
+    PeerChanges,
+    apply_peer_changes,
+    endpoints_in_place,
+    peer_changes,
+)
+from wesher.system.routes import IpChanges, apply_lines, ip_changes
+from wesher.system.shell import patiently
+from wesher.system.teardown import Leftover, as_lent, delete_created, strip_borrowed
+from wesher.system.wireguard import (
+    WireGuardState,
+    generate_private_key,
+    is_no_wireguard,
+    public_key_of,
+    read_wireguard,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one `Device.apply` found and did.
+
+    `repaired` names what somebody else had broken, `failed` what could not be done and is tried
+    again by the next call. `network` and `wireguard` are what was read, before any change.
+    """
+
+    changed: bool
+    repaired: tuple[str, ...]
+    failed: tuple[str, ...]
+    network: Network
+    wireguard: WireGuardState
+
+
+class Device:
+    """A WireGuard interface that is ours to use, made by `Device.open`.
+
+    `adopted` tells that it survived an earlier agent, with the key and the peers it had.
+    """
+
+    def __init__(self, name: str, private_key: str, lent: Link | None, *, adopted: bool) -> None:
+        self.name = name
+        self.adopted = adopted
+        self.public_key = public_key_of(private_key)
+        self._private_key = private_key
+        self._lent = lent  # as it was before us; None when we made the device
+        self._announced: dict[str, Endpoint] = {}
+        self._applied: Plan | None = None
+
+    @classmethod
+    async def open(cls, name: str) -> "Device":
+        """Create interface `name`, or adopt the one an earlier agent left, or use a blank one.
+
+        Raises StartError when it belongs to somebody else or this host can have none, CommandError
+        when a tool keeps failing. Nothing but the device itself and its mark is set by this.
+        """
+        check_name(name)
+        return await _open(name)
+
+    async def apply(self, plan: Plan) -> Applied:
+        """Make interface, peers, addresses and routes what `plan` says, touching nothing else.
+
+        At most one `wg` and one `ip` change anything, none when nothing differs. An interface that
+        somebody deleted is made anew. Raises CommandError when a tool fails as a whole, and
+        StartError when the interface cannot be had; either may pass, so call again later.
+        """
+        network, state = await _read(self.name)
+        repaired: tuple[str, ...] = ()
+        if state is None:
+            network, state = await self._restore()
+            repaired = (f"interface {self.name}",)
+        self._check_owner(network, state)
+        peers, addresses = self._differences(network, state, plan)
+        changed = bool(repaired or peers or addresses.lines)
+        if not repaired and changed and self._applied is not None:
+            repaired = _named(*self._differences(network, state, self._applied))
+        self._applied = None
+        failed = [*addresses.refused, *await self._change(plan, state, peers, addresses)]
+        self._applied = None if failed else plan
+        return Applied(changed, repaired, tuple(failed), network, state)
+
+    async def close(self, limit: float = 1.2) -> list[Leftover]:
+        """Take away what is ours within `limit` seconds; return what could not be.
+
+        A caller that wants to leave everything in place for its successor just does not call this.
+        """
+        if self._lent is None:
+            return await delete_created(self.name, limit)
+        return await strip_borrowed(self._lent, limit)
+
+    async def _restore(self) -> tuple[Network, WireGuardState]:
+        """Make the interface anew after somebody deleted it."""
+        self._announced.clear()
+        self._applied = None
+        await create(self.name)
+        self._lent = None
+        network, state = await _read(self.name)
+        if state is None:
+            raise CommandError(("ip", "link", "add", self.name), 0, "vanished at once")
+        return network, state
+
+    def _check_owner(self, network: Network, state: WireGuardState) -> None:
+        marked = network.links[self.name].alias in {CREATED, BORROWED}
+        if not marked and state.private_key not in {None, self._private_key}:
+            raise _foreign(self.name)
+
+    def _differences(
+        self, network: Network, state: WireGuardState, plan: Plan
+    ) -> tuple[PeerChanges, IpChanges]:
+        # WireGuard tells handshakes in wall-clock time.
+        now = time.clock_gettime(time.CLOCK_REALTIME)
+        mark, spared = (BORROWED, self._lent.addresses) if self._lent else (CREATED, ())
+        return (
+            peer_changes(state, plan, self._private_key, self._announced, now),
+            ip_changes(network, self.name, plan, mark, spared),
+        )
+
+    async def _change(
+        self, plan: Plan, state: WireGuardState, peers: PeerChanges, addresses: IpChanges
+    ) -> list[str]:
+        """Make the changes; return what failed."""
+        blamed = await apply_peer_changes(self.name, peers) if peers else {}
+        self._announced = {
+            key: endpoint
+            for key, endpoint in endpoints_in_place(state, plan, peers, self._announced).items()
+            if key not in blamed
+        }
+        lines = await apply_lines(addresses.lines) if addresses.lines else {}
+        return [
+            *(f"peer {key}: {error.stderr}" for key, error in blamed.items()),
+            *(f"ip {line}: {reason}" for line, reason in lines.items()),
+        ]
+
+
+@patiently
+async def _open(name: str) -> Device:
+    """Look, then act on what is there: so trying again is safe although creating is not."""
+    network, state = await _look(name)
+    link = network.links.get(name)
+    if link is not None and is_no_wireguard(state):
+        if link.alias != CREATED:
+            raise _foreign(name)
+        # Ours, but without its wireguard-go.
+        await delete(name)
+        link = None
+    if link is None:
+        await create(name)
+        return Device(name, generate_private_key(), None, adopted=False)
+    if isinstance(state, CommandError):
+        raise state
+    return _take(link, state)
+
+
+def _take(link: Link, state: WireGuardState) -> Device:
+    """Adopt a device with our mark, or borrow a blank one; StartError for any other."""
+    marked = link.alias in {CREATED, BORROWED}
+    if not marked and not state.blank:
+        raise _foreign(link.name)
+    lent = None
+    if link.alias != CREATED:
+        lent = as_lent(link) if marked else link
+    private_key = state.private_key or generate_private_key()
+    return Device(link.name, private_key, lent, adopted=state.private_key is not None)
+
+
+async def _look(name: str) -> tuple[Network, WireGuardState | CommandError]:
+    """Read what the kernel has in two processes at once; why not, where `wg` fails."""
+    network, state = await asyncio.gather(
+        read_network(), read_wireguard(name), return_exceptions=True
+    )
+    if isinstance(network, BaseException):
+        raise network
+    if isinstance(state, BaseException) and not isinstance(state, CommandError):
+        raise state
+    return network, state
+
+
+async def _read(name: str) -> tuple[Network, WireGuardState | None]:
+    """Read what the kernel has; no state when there is no such interface."""
+    network, state = await _look(name)
+    if name not in network.links:
+        return network, None
+    if isinstance(state, CommandError):
+        raise state
+    return network, state
+
+
+def _foreign(name: str) -> StartError:
+    return StartError(
+        f"interface {name} exists and wesher did not make it: choose another with --interface, "
+        f"or remove it with `ip link del {name}`"
+    )
+
+
+def _named(peers: PeerChanges, addresses: IpChanges) -> tuple[str, ...]:
+    """Put into words what is to be set again."""
+    kinds = {"route": "routes", "address": "the address", "link": "the interface's settings"}
+    names = ["the private key"] if peers.private_key else []
+    names += ["the listen port"] if peers.listen_port is not None else []
+    names += [f"{len(peers.words)} peers"] if peers.words else []
+    broken = [line.split()[0] for line in addresses.lines]
+    for kind in dict.fromkeys(broken):
+        count = f"{broken.count(kind)} " if kind == "route" else ""
+        names.append(count + kinds[kind])
+    return tuple(names)

@@ -1,0 +1,200 @@
+"""The difference between the peers that WireGuard has and those it should have."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+
+from wesher.errors import CommandError, MissingToolError
+from wesher.mesh.plan import Endpoint, IPNetwork, Peer, Plan
+from wesher.system.shell import patiently
+from wesher.system.wireguard import PeerState, WireGuardState, wg_set
+
+_MAX_WORDS = 512 * 1024  # bytes of one command line; Linux allows 2 MiB, environment included
+_MAX_FAILURES = 64  # calls we spend on finding out which peers are to blame
+
+
+@dataclass(frozen=True, slots=True)
+class PeerChanges:
+    """What `wg set` has to do, and nothing it does not have to.
+
+    `words` are the arguments for each peer, additions before removals; `endpoints` those it sets.
+    """
+
+    private_key: str | None = field(default=None, repr=False)
+    listen_port: int | None = None
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.private_key or self.listen_port is not None or self.words)
+
+
+def peer_changes(
+    state: WireGuardState,
+    plan: Plan,
+    private_key: str,
+    announced: Mapping[str, Endpoint],
+    now: float,
+) -> PeerChanges:
+    """Compare `state` with `plan`; `announced` are the endpoints we set last, `now` the epoch.
+
+    A peer as it should be is not mentioned. An endpoint that WireGuard learnt from a roaming peer
+    counts as right until the member announces another (architecture, section 3).
+    """
+    words: dict[str, tuple[str, ...]] = {}
+    endpoints: dict[str, Endpoint] = {}
+    claimed = frozenset(chain.from_iterable(peer.allowed_ips for peer in plan.peers.values()))
+    for key, peer in plan.peers.items():
+        current = state.peers.get(key)
+        if _needs_endpoint(current, peer.endpoint, announced.get(key), now):
+            endpoints[key] = peer.endpoint
+        allowed_ips = set(peer.allowed_ips)
+        if current and not plan.complete:
+            allowed_ips |= current.allowed_ips - claimed
+        changed = tuple(_words(current, peer, endpoints.get(key), allowed_ips))
+        if changed or current is None:
+            words[key] = ("peer", key, *changed)
+    if plan.complete:
+        gone = sorted(state.peers.keys() - plan.peers.keys())
+        words |= {key: ("peer", key, "remove") for key in gone}
+    return PeerChanges(
+        private_key=None if state.private_key == private_key else private_key,
+        listen_port=_unless_equal(plan.interface.listen_port, state.listen_port),
+        words=words,
+        endpoints=endpoints,
+    )
+
+
+def endpoints_in_place(
+    state: WireGuardState, plan: Plan, changes: PeerChanges, announced: Mapping[str, Endpoint]
+) -> dict[str, Endpoint]:
+    """Return the announced endpoints that WireGuard knows of once `changes` are made."""
+    known = {}
+    for key, peer in plan.peers.items():
+        current = state.peers.get(key)
+        if (
+            changes.endpoints.get(key) == peer.endpoint
+            or announced.get(key) == peer.endpoint
+            or (current and current.endpoint == peer.endpoint)
+        ):
+            known[key] = peer.endpoint
+    return known
+
+
+async def apply_peer_changes(name: str, changes: PeerChanges) -> dict[str, CommandError]:
+    """Make the changes in one `wg set`; return the peers that could not be set, and why.
+
+    Only a command line that would be too long, and a call that fails, take more than one: it is
+    split until the peers to blame stand alone. Raises CommandError when it is not the peers.
+    """
+    port = changes.listen_port
+    head = () if port is None else ("listen-port", str(port))
+    batches = list(_batches(changes.words)) or [{}]
+    blamed: dict[str, CommandError] = {}
+    for number, batch in enumerate(batches):
+        first = number == 0
+        await _apply_batch(
+            name,
+            batch,
+            blamed,
+            head=head if first else (),
+            private_key=changes.private_key if first else None,
+        )
+    return blamed
+
+
+async def _apply_batch(
+    name: str,
+    batch: Mapping[str, tuple[str, ...]],
+    blamed: dict[str, CommandError],
+    *,
+    head: tuple[str, ...],
+    private_key: str | None,
+) -> None:
+    try:
+        await patiently(wg_set)(name, *head, *_flat(batch), private_key=private_key)
+        return
+    except CommandError as error:
+        if not batch or not _may_blame_a_peer(error):
+            raise
+        if len(batch) == 1 and not head and private_key is None:
+            blamed.update(dict.fromkeys(batch, error))
+            return
+    if head or private_key is not None:
+        await patiently(wg_set)(name, *head, private_key=private_key)
+    await _split(name, batch, blamed)
+
+
+async def _split(
+    name: str, batch: Mapping[str, tuple[str, ...]], blamed: dict[str, CommandError]
+) -> None:
+    """Apply a batch that failed as a whole, in ever smaller parts."""
+    waiting = [list(batch)]
+    failures = 0
+    while waiting:
+        keys = waiting.pop(0)
+        try:
+            await wg_set(name, *_flat({key: batch[key] for key in keys}))
+        except CommandError as error:
+            failures += 1
+            if failures == _MAX_FAILURES or not _may_blame_a_peer(error):
+                raise
+            if len(keys) == 1:
+                blamed[keys[0]] = error
+                continue
+            half = len(keys) // 2
+            waiting += [keys[:half], keys[half:]]
+
+
+def _may_blame_a_peer(error: CommandError) -> bool:
+    return error.status is not None and not isinstance(error, MissingToolError)
+
+
+def _needs_endpoint(
+    current: PeerState | None, wanted: Endpoint, announced: Endpoint | None, now: float
+) -> bool:
+    if current is None or current.endpoint is None:
+        return True
+    if current.endpoint == wanted:
+        return False
+    if announced is not None:
+        return wanted != announced
+    # Adopted after a restart: it may have roamed, or be out of date. While packets flow it is good.
+    return not current.has_session(now)
+
+
+def _words(
+    current: PeerState | None,
+    peer: Peer,
+    endpoint: Endpoint | None,
+    allowed_ips: set[IPNetwork],
+) -> Iterator[str]:
+    if endpoint is not None:
+        yield from ("endpoint", str(endpoint))
+    if peer.keepalive != (current.keepalive if current else 0):
+        yield from ("persistent-keepalive", str(peer.keepalive))
+    if allowed_ips != (current.allowed_ips if current else set()):
+        # Setting them takes them off any other peer, so they can change hands in one call.
+        yield from ("allowed-ips", ",".join(sorted(map(str, allowed_ips))))
+
+
+def _unless_equal(wanted: int, current: int) -> int | None:
+    return None if wanted == current else wanted
+
+
+def _flat(batch: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    return chain.from_iterable(batch.values())
+
+
+def _batches(words: Mapping[str, tuple[str, ...]]) -> Iterator[dict[str, tuple[str, ...]]]:
+    batch: dict[str, tuple[str, ...]] = {}
+    size = 0
+    for key, arguments in words.items():
+        length = sum(len(word) + 1 for word in arguments)
+        if batch and size + length > _MAX_WORDS:
+            yield batch
+            batch, size = {}, 0
+        batch[key] = arguments
+        size += length
+    if batch:
+        yield batch
