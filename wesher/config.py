@@ -11,6 +11,7 @@ from typing import Any
 import tomli
 
 from wesher.errors import ConfigError, StartError
+from wesher.mesh.metadata import MetadataFormat
 from wesher.mesh.plan import IPAddress
 from wesher.mesh.rejoin import Seed, parse_seed
 from wesher.options import CONFIG_FILE, DEFAULT_FILE, OPTIONS, Option
@@ -60,7 +61,7 @@ class Config:
     node_name: str
     timing: str
     forget_after: float
-    metadata_format: str
+    metadata_format: MetadataFormat
     state_dir: Path
     hosts_file: Path
     run_dir: Path

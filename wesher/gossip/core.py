@@ -5,7 +5,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from wesher.errors import LimitError, ProtocolError, UndecryptableError
+from wesher.errors import ProtocolError
 from wesher.gossip.addresses import Address
 from wesher.gossip.codec import decode_stream, encode
 from wesher.gossip.events import (
@@ -40,6 +40,7 @@ from wesher.gossip.rules import Rules
 from wesher.gossip.settings import GossipSettings
 from wesher.gossip.shared import Shared
 from wesher.gossip.spread import Spread
+from wesher.gossip.unfolding import LabelError, problem_of
 from wesher.gossip.wire import Wire
 
 ERROR_REPLIES_PER_SECOND = 10
@@ -126,7 +127,7 @@ class Gossip:
         try:
             plain = self._wire.unseal_frame(data)
         except ProtocolError as error:
-            return self._refuse_stream(data, source, error, now)
+            return self._refuse_stream(source, error, now)
         reply = self._answer(plain, source, now)
         self._settle(now)
         return reply
@@ -262,12 +263,10 @@ class Gossip:
 
     # Streams
 
-    def _refuse_stream(
-        self, data: bytes, source: Address, error: ProtocolError, now: float
-    ) -> bytes | None:
+    def _refuse_stream(self, source: Address, error: ProtocolError, now: float) -> bytes | None:
         """Tell who sent something unreadable, but not as often as we are sent it."""
-        self._outbox.drop(source, _reason_of(error), str(error), stream=True)
-        if not data or not self._error_replies.allow(now):
+        self._outbox.drop(source, *problem_of(error), stream=True)
+        if isinstance(error, LabelError) or not self._error_replies.allow(now):
             return None
         return self._wire.seal_frame(encode(ErrorReply(str(error))), reply=True)
 
@@ -275,7 +274,7 @@ class Gossip:
         try:
             message = decode_stream(plain)
         except ProtocolError as error:
-            self._outbox.drop(source, _reason_of(error), str(error), stream=True)
+            self._outbox.drop(source, *problem_of(error), stream=True)
             return None
         handler = self._requests.get(type(message))
         if handler is None:
@@ -332,8 +331,3 @@ class Gossip:
             self._exchanges.ask_after_much_news(now)
         self._spread.eagerly(now)
 
-
-def _reason_of(error: ProtocolError) -> DropReason:
-    if isinstance(error, UndecryptableError):
-        return DropReason.UNDECRYPTABLE
-    return DropReason.LIMIT if isinstance(error, LimitError) else DropReason.MALFORMED

@@ -62,8 +62,8 @@ class TcpOnly:
 class ExchangeFinished:
     """A push/pull that we opened has ended.
 
-    `exchange` is the number `push_pull` returned (0 for the periodic ones), `error` None after success.
-    `records` is what the other side holds; `own` says that it was ourselves who answered.
+    `exchange` is the number `push_pull` returned (0 for the periodic ones), `error` None after
+    success. `records` is what the other side holds; `own` says that it was ourselves who answered.
     """
 
     exchange: int

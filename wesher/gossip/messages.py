@@ -1,9 +1,9 @@
 """What travels: one frozen value per message, saying what it claims, not how it is encoded.
 
-Names are text decoded from the wire with `surrogateescape`, so that any bytes survive a round trip.
-IP addresses are network-order bytes of length 4 or 16, kept exactly as received: memberlist compares
-them bytewise (protocol, 1.2 and 4.4). Versions are six bytes (protocol min, max, current; delegate
-min, max, current) or None.
+Names are text decoded from the wire with `surrogateescape`, so that any bytes survive a round
+trip. IP addresses are network-order bytes of length 4 or 16, kept exactly as received: memberlist
+compares them bytewise (protocol, 1.2 and 4.4). Versions are six bytes (protocol min, max, current;
+delegate min, max, current) or None.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class RecordState(IntEnum):
 class Ping:
     """Ask `node` to acknowledge `sequence`; an empty `node` means whoever receives it.
 
-    The reply goes to `source_addr`:`source_port` when both are given, else to the datagram's source.
+    The reply goes to `source_addr`:`source_port` if both are given, else to the datagram's source.
     """
 
     sequence: int
@@ -35,7 +35,7 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class IndirectPing:
-    """Ask the receiver to ping `node` at `target`:`port` for us, and to report silence if `nack`."""
+    """Ask the receiver to ping `node` at `target`:`port`, and to report silence if `nack`."""
 
     sequence: int
     target: bytes
@@ -80,7 +80,7 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """Claim by `accuser` that `node` is gone; made by itself, or by nobody (v0.1.4), it has left."""
+    """Claim by `accuser` that `node` is gone; from itself, or nobody (v0.1.4): it has left."""
 
     incarnation: int
     node: str
@@ -128,4 +128,15 @@ class UserMessage:
     payload: bytes
 
 
-Message = Ping | IndirectPing | Ack | Nack | ErrorReply | Suspect | Dead | Alive | PushPull | UserMessage
+Message = (
+    Ping
+    | IndirectPing
+    | Ack
+    | Nack
+    | ErrorReply
+    | Suspect
+    | Dead
+    | Alive
+    | PushPull
+    | UserMessage
+)

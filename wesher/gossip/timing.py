@@ -1,4 +1,4 @@
-"""Timing presets and the formulas that scale with the cluster (protocol, sections 4.6, 4.7, 4.13 and 5)."""
+"""Timing presets, and the formulas that scale with the cluster (protocol, 4.6, 4.7, 4.13, 5)."""
 
 import math
 from dataclasses import dataclass

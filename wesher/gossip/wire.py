@@ -105,10 +105,12 @@ class Wire:
         A server answers what fails here, with a ProtocolError, by an error reply; not what then
         fails in `decode_stream` (protocol, 3.4). Bytes after the frame are ignored.
         """
+        start = self._frame_start(data, reply=reply)
+        if start is None:
+            raise LabelError("stream ended before its first byte")
         size = self.frame_size(data, reply=reply)
         if size is None or len(data) < size:
             raise ProtocolError("stream ended early")
-        start = self._frame_start(data, reply=reply) or 0
         message = data[start:size]
         if message[0] == MessageType.ENCRYPTED:
             message = self._open_frame_body(message)

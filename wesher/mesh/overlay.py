@@ -73,9 +73,7 @@ class Overlay:
         live, failed = list(live), list(failed)
         outcome = self._build(live, failed, facts, complete)
         winner = outcome.lost_to(self._settings.name)
-        moved = winner is not None and self._move(
-            winner, self._planner.taken((*live, *failed), facts), now
-        )
+        moved = winner is not None and self._move(winner, (*live, *failed), facts, now)
         if moved:
             outcome = self._build(live, failed, facts, complete)
         self.plan = outcome.plan
@@ -113,11 +111,12 @@ class Overlay:
     ) -> Outcome:
         return self._planner.build(self._chosen(), live, failed, facts, complete=complete)
 
-    def _move(self, winner: str, taken: Taken, now: float) -> bool:
+    def _move(self, winner: str, others: tuple[Member, ...], facts: LocalFacts, now: float) -> bool:
         """Leave our address to `winner` and take the next free one; False when we cannot."""
         local = self._chosen()
         if local.immovable:
             return False
+        taken = self._planner.taken(others, facts)
         address = choose_address(local.name, local.network, taken)
         if address is None:
             self._notices.warn(

@@ -5,20 +5,55 @@ import errno
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from wesher.errors import ProtocolError, StartError
 from wesher.gossip import MAX_INBOUND_EXCHANGES, Address, Packet, StreamRequest
+from wesher.mesh.plan import IPAddress
 
 CROWDED = (
     64  # from here on one source may hold only a few streams, so that nobody can lock others out
 )
 MAX_STREAMS_PER_SOURCE = 8  # when crowded
 MAX_BUFFERED = 64 << 20  # bytes of unfinished requests, all streams together
+BACKLOG = 512  # connections: everybody may join at once
 CHUNK = 64 << 10  # bytes
 HEAD = 512  # bytes, more than a label and a frame's length need
 RECEIVE_BUFFER = 2 << 20  # bytes, memberlist's request
 SO_RCVBUFFORCE = 33  # Linux; the socket module does not name it
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """A UDP and a TCP socket on the same port, bound but silent."""
+
+    udp: socket.socket
+    tcp: socket.socket
+
+    def close(self) -> None:
+        """Give the port back; calling it again does nothing."""
+        self.udp.close()
+        self.tcp.close()
+
+
+def bind(ip: IPAddress, port: int) -> Sockets:
+    """Take `port` for UDP and TCP; raises StartError when that is impossible."""
+    family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
+    udp = socket.socket(family, socket.SOCK_DGRAM)
+    tcp = socket.socket(family, socket.SOCK_STREAM)
+    sockets = Sockets(udp, tcp)
+    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        for one in (udp, tcp):
+            one.setblocking(False)
+            one.bind((str(ip), port))
+        tcp.listen(BACKLOG)
+    except OSError as error:
+        sockets.close()
+        raise StartError(_bind_problem(error, str(ip), port)) from error
+    _widen(udp)
+    return sockets
 
 
 class Engine(Protocol):
@@ -53,17 +88,11 @@ class Transport(asyncio.DatagramProtocol):
         self._sources: Counter[str] = Counter()
         self._buffered = 0
 
-    async def open(self, ip: str, port: int) -> None:
-        """Bind `port` for UDP and TCP; raises StartError when that is impossible."""
-        try:
-            self._udp, _ = await self._loop.create_datagram_endpoint(
-                lambda: self, local_addr=(ip, port)
-            )
-            self._server = await asyncio.start_server(self._serve, ip, port, backlog=512)
-        except OSError as error:
-            self.close()
-            raise StartError(_bind_problem(error, ip, port)) from error
-        _widen(self._udp.get_extra_info("socket"))
+    async def open(self, sockets: Sockets) -> None:
+        """Begin to receive on both sockets, which are closed with us."""
+        self._udp, _ = await self._loop.create_datagram_endpoint(lambda: self, sock=sockets.udp)
+        self._server = await asyncio.start_server(self._serve, sock=sockets.tcp, backlog=BACKLOG)
+        self.flush()
 
     def close(self) -> None:
         """Close the sockets at once and forget every stream; calling it again does nothing."""

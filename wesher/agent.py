@@ -1,0 +1,347 @@
+"""The agent: one MeshNode with real time, real sockets and real effects."""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from enum import Enum
+from typing import Any
+
+from loguru import logger
+
+from wesher.config import Config
+from wesher.errors import StartError, WesherError
+from wesher.gossip import PRESETS, Address, Keyring, Wire
+from wesher.mesh.events import Departed, MeshEvent, Notice, PlanChanged, Refused, Resolve
+from wesher.mesh.facts import LocalFacts
+from wesher.mesh.node import MeshNode
+from wesher.mesh.settings import NodeSettings, Saved, SavedMember
+from wesher.reconcile import Reconciler
+from wesher.startup import Underlay, find_underlay, load_state
+from wesher.system.device import Device
+from wesher.system.facts import host_facts
+from wesher.system.hosts import HostsFile
+from wesher.system.lock import InterfaceLock
+from wesher.system.network import Network
+from wesher.system.requirements import check_requirements
+from wesher.system.state_file import SavedNode, State, StateFile
+from wesher.system.threads import in_thread
+from wesher.system.transport import Sockets, Transport, bind
+
+STOP_TIME = 1.8  # seconds that an orderly stop takes at most, of the two that are promised
+LEAVE_TIME = 1.1  # seconds of it for telling the others
+NONCE_SIZE = 12  # bytes
+
+
+class Stop(Enum):
+    """How an agent is told to stop."""
+
+    LEAVE = "leave the cluster and take everything down"
+    HAND_OVER = "leave everything in place for the next agent"
+
+
+def run(config: Config) -> int:
+    """Run one node until it is told to stop; returns the exit code.
+
+    Raises WesherError when it could not start or could not go on.
+    """
+    check_requirements()
+    with InterfaceLock(config.run_dir, config.interface):
+        return asyncio.run(Agent(config).run())
+
+
+class Agent:
+    """One node on this host, from its start to its orderly stop."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._hosts = HostsFile(config.hosts_file, config.interface, config.run_dir)
+        self._state_file = StateFile(config.state_dir, config.interface)
+        self._key = b""
+        self._sockets: Sockets | None = None
+        self._opening: asyncio.Task[Device] | None = None
+        self._node: MeshNode | None = None
+        self._transport: Transport | None = None
+        self._reconciler: Reconciler | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._departed = asyncio.Event()
+
+    async def run(self) -> int:
+        """Run until a signal or a failure ends it; returns the exit code or raises the failure."""
+        loop = asyncio.get_running_loop()
+        self._failure: asyncio.Future[None] = loop.create_future()
+        self._stop: asyncio.Future[Stop] = loop.create_future()
+        loop.set_exception_handler(self._on_bug)
+        self._catch_signals()
+        self._spawn(self._work())
+        ends: set[asyncio.Future[Any]] = {self._stop, self._failure}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        deadline = loop.time() + STOP_TIME
+        if self._stop.done():
+            self._failure.cancel()
+            return await self._end(self._stop.result(), deadline)
+        return await self._give_up(self._failure, deadline)
+
+    # Running
+
+    async def _work(self) -> None:
+        """Start step by step, then reconcile for ever."""
+        config = self._config
+        state = load_state(config, self._state_file)
+        assert state.cluster_key
+        self._key = state.cluster_key
+        underlay = await find_underlay(config)
+        self._sockets = bind(underlay.bind, config.cluster_port)
+        self._opening = asyncio.create_task(Device.open(config.interface))
+        device = await asyncio.shield(self._opening)
+        self._node = self._make_node(state, underlay, device.public_key)
+        self._reconciler = Reconciler(
+            device,
+            self._hosts if config.etc_hosts else None,
+            self._state_file,
+            plan=self._node.plan,
+            state=self._state,
+            observed=self._observe,
+        )
+        self._transport = Transport(
+            self._node, PRESETS[config.timing].stream_timeout, self._drain_events
+        )
+        self._node.start(asyncio.get_running_loop().time())
+        await self._transport.open(self._sockets)
+        self._spawn(self._announce(self._reconciler))
+        await self._reconciler.run()
+
+    def _make_node(self, state: State, underlay: Underlay, public_key: str) -> MeshNode:
+        config = self._config
+        settings = NodeSettings(
+            name=config.node_name,
+            ip=str(underlay.advertise),
+            port=config.cluster_port,
+            mapped=underlay.mapped,
+            seeds=config.join,
+            overlay_net=config.overlay_net,
+            overlay_addr=config.overlay_addr,
+            public_key=public_key,
+            wireguard_port=config.wireguard_port,
+            metadata_format=config.metadata_format,
+            forget_after=config.forget_after,
+            timing=PRESETS[config.timing],
+        )
+        self._loopback_bound = underlay.bind.is_loopback
+        self._family = socket.AF_INET if underlay.bind.version == 4 else socket.AF_INET6
+        wire = Wire(Keyring(self._key), lambda: os.urandom(NONCE_SIZE))
+        facts = self._local_facts(underlay.network)
+        return MeshNode(settings, self._saved(state), facts, wire, random.Random())
+
+    def _saved(self, state: State) -> Saved:
+        """Return the saved state in the mesh's terms; Go does not save ports."""
+        return Saved(
+            state.overlay_addr,
+            state.incarnation,
+            tuple(
+                SavedMember(
+                    node.name,
+                    Address(node.addr, node.port or self._config.cluster_port),
+                    node.meta,
+                    node.left,
+                )
+                for node in state.nodes
+            ),
+        )
+
+    def _state(self) -> State | None:
+        """Return what belongs in the state file now, None while it is to stay as it is."""
+        saved = self._node.saved() if self._node else None
+        if saved is None:
+            return None
+        nodes = tuple(
+            SavedNode(member.name, member.address.ip, member.address.port, member.meta, member.left)
+            for member in saved.members
+        )
+        return State(self._key, nodes, saved.overlay_addr, saved.incarnation)
+
+    def _local_facts(self, network: Network) -> LocalFacts:
+        facts = host_facts(network, self._config.interface)
+        return LocalFacts(
+            connected=facts.connected,
+            own_addresses=facts.own_addresses,
+            next_hops=facts.next_hops,
+            resolvers=facts.resolvers,
+            foreign_host_names=self._hosts.foreign_names(),
+            loopback_bound=self._loopback_bound,
+        )
+
+    async def _observe(self, network: Network) -> None:
+        """Tell the node what a reconcile has seen of this host."""
+        facts = await in_thread(self._local_facts, network)
+        if self._node and self._transport:
+            self._node.update_facts(facts, asyncio.get_running_loop().time())
+            self._transport.flush()
+
+    async def _announce(self, reconciler: Reconciler) -> None:
+        """Say, once, that the interface is up."""
+        await reconciler.up.wait()
+        plan = self._node.plan() if self._node else None
+        if plan is None:
+            return
+        name, address = self._config.interface, plan.interface.address
+        logger.info("{interface} is up as {address}", interface=name, address=address)
+        if sys.stdout.isatty():
+            waiting = "" if plan.peers else ", waiting for members"
+            print(f"{name} up as {address}{waiting}", flush=True)
+
+    def _drain_events(self) -> None:
+        """Act on what the node has to say after an input."""
+        for event in self._node.events() if self._node else ():
+            self._on_event(event)
+
+    def _on_event(self, event: MeshEvent) -> None:
+        match event:
+            case Notice():
+                logger.log(event.severity.value, event.text, **event.data)
+            case PlanChanged():
+                if self._reconciler:
+                    self._reconciler.wake()
+            case Resolve():
+                self._spawn(self._resolve(event))
+            case Refused():
+                self._fail(StartError(event.reason))
+            case Departed():
+                self._departed.set()
+
+    async def _resolve(self, request: Resolve) -> None:
+        """Look a seed's name up, which may take as long as the resolver likes."""
+        ips: list[str] = []
+        with suppress(OSError, UnicodeError):
+            found = await in_thread(
+                socket.getaddrinfo, request.host, request.port, self._family, socket.SOCK_DGRAM
+            )
+            ips = [str(address[0]) for *_, address in found]
+        if self._node and self._transport:
+            self._node.resolved(request, ips, asyncio.get_running_loop().time())
+            self._transport.flush()
+
+    # Stopping
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for one in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(one, self._request_stop, Stop.LEAVE)
+        loop.add_signal_handler(signal.SIGUSR1, self._request_stop, Stop.HAND_OVER)
+        terminal = sys.stdin is not None and sys.stdin.isatty()
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup, terminal)
+
+    def _on_hangup(self, terminal: bool) -> None:
+        """Leave when the terminal closes; without one the signal means nothing yet."""
+        if terminal:
+            self._request_stop(Stop.LEAVE)
+
+    def _request_stop(self, how: Stop) -> None:
+        if not self._stop.done():
+            self._stop.set_result(how)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_done)
+
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            self._fail(error)
+
+    def _on_bug(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """End on what nobody expected: a restart is safer than going on half-broken."""
+        self._fail(context.get("exception") or RuntimeError(context["message"]))
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(error)
+
+    async def _end(self, how: Stop, deadline: float) -> int:
+        """Stop as we were told to; returns the exit code."""
+        await self._halt()
+        if how is Stop.HAND_OVER:
+            self._close_sockets()
+            return 0
+        await self._leave(deadline)
+        self._close_sockets()
+        leftovers = await self._take_down(deadline)
+        for line in leftovers:
+            print(f"wesher: {line}", file=sys.stderr)
+        return 1 if leftovers else 0
+
+    async def _give_up(self, failure: "asyncio.Future[None]", deadline: float) -> int:
+        """Undo a failed start and raise its failure; after a bug all stays, as after a crash."""
+        await self._halt()
+        self._close_sockets()
+        error = failure.exception()
+        assert error
+        if isinstance(error, WesherError):
+            await self._undo_start(deadline)
+        raise error
+
+    async def _halt(self) -> None:
+        """End every task of ours, and with them the tools they run."""
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=LEAVE_TIME / 4)
+
+    async def _leave(self, deadline: float) -> None:
+        """Tell the others that we leave."""
+        if not (self._node and self._transport):
+            return
+        loop = asyncio.get_running_loop()
+        self._node.leave(loop.time())
+        self._transport.flush()
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(min(deadline, loop.time() + LEAVE_TIME)):
+                await self._departed.wait()
+
+    def _close_sockets(self) -> None:
+        if self._transport:
+            self._transport.close()
+        if self._sockets:
+            self._sockets.close()
+
+    async def _undo_start(self, deadline: float) -> None:
+        """Remove what this start has made; what an earlier agent left stays for the next one."""
+        device = await self._device(deadline)
+        if device is not None and not device.adopted:
+            for line in await self._take_down(deadline):
+                logger.warning("{leftover}", leftover=line)
+
+    async def _take_down(self, deadline: float) -> list[str]:
+        """Remove our hosts lines, routes and interface; returns what is left and how to undo it."""
+        loop = asyncio.get_running_loop()
+        leftovers: list[str] = []
+        if self._config.etc_hosts and self._reconciler:
+            try:
+                async with asyncio.timeout_at(deadline - (deadline - loop.time()) / 2):
+                    await in_thread(self._hosts.remove_all)
+            except (WesherError, TimeoutError) as error:
+                reason = error if isinstance(error, WesherError) else "no time left"
+                leftovers.append(
+                    f"our lines in {self._config.hosts_file} are left ({reason}); "
+                    f"run: wesher cleanup --interface {self._config.interface}"
+                )
+        device = await self._device(deadline)
+        if device is not None:
+            for left in await device.close(max(0.1, deadline - loop.time())):
+                leftovers.append(f"{left.what} is left; run: {left.command}")
+        return leftovers
+
+    async def _device(self, deadline: float) -> Device | None:
+        """Return our device, waiting for it if it is just being made; None without one."""
+        if self._opening is None:
+            return None
+        with suppress(WesherError, TimeoutError):
+            async with asyncio.timeout_at(deadline - LEAVE_TIME / 4):
+                return await asyncio.shield(self._opening)
+        return None

@@ -1,0 +1,155 @@
+"""What an agent settles before it can run: its cluster key, saved state and addresses."""
+
+import asyncio
+import base64
+import os
+import sys
+from dataclasses import dataclass, replace
+
+from loguru import logger
+
+from wesher.config import Config
+from wesher.errors import ConfigError, StartError
+from wesher.mesh.plan import IPAddress
+from wesher.system.facts import (
+    address_inside,
+    default_route_address,
+    enclosing_network,
+    first_global_address,
+    host_facts,
+)
+from wesher.system.network import Network, read_network
+from wesher.system.state_file import State, StateFile, StateFileError
+
+ADDRESS_PATIENCE = 30.0  # seconds that the host may take to get an address
+KEY_SIZE = 32  # bytes
+_POLL_INTERVAL = 0.5  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Underlay:
+    """Where we listen and where others reach us; `network` is the host as it was seen then.
+
+    `mapped` is the form in which a Go node bound like us would write the address (protocol, 4.2).
+    """
+
+    bind: IPAddress
+    advertise: IPAddress
+    mapped: bool
+    network: Network
+
+
+def load_state(config: Config, file: StateFile) -> State:
+    """Return the earlier state, with the cluster key to use in it: saved before anybody uses it.
+
+    Blocks on the disk. Raises ConfigError or StartError when there is no usable key.
+    """
+    earlier = _earlier(config, file)
+    if config.cluster_key:
+        return _with_given_key(config.cluster_key, earlier, file)
+    if earlier.cluster_key:
+        return earlier
+    if config.join:
+        raise ConfigError(
+            "--join needs the cluster's key: give it with --cluster-key or --cluster-key-file"
+        )
+    return _with_new_key(file)
+
+
+def _earlier(config: Config, file: StateFile) -> State:
+    if not config.init:
+        return file.load(key_needed=config.cluster_key is None)
+    if old := file.set_aside():
+        logger.warning("set the earlier state aside as {path}", path=old)
+    return State()
+
+
+def _with_given_key(key: bytes, earlier: State, file: StateFile) -> State:
+    if earlier.cluster_key == key:
+        return earlier
+    if earlier.cluster_key:
+        logger.warning(
+            "the given cluster key is not the saved one: the members of the old cluster are dropped"
+        )
+        earlier = State()
+    state = replace(earlier, cluster_key=key)
+    try:
+        file.save(state)
+    except StateFileError as error:
+        logger.warning("{error}; the next start needs the cluster key again", error=error)
+    return state
+
+
+def _with_new_key(file: StateFile) -> State:
+    state = State(cluster_key=os.urandom(KEY_SIZE))
+    try:
+        file.save(state)
+    except StateFileError as error:
+        raise StartError(f"{error}; a new cluster key is of no use unsaved") from error
+    assert state.cluster_key
+    if sys.stdout.isatty():
+        text = base64.b64encode(state.cluster_key).decode()
+        print(f"new cluster key generated: {text}", flush=True)
+    else:
+        print(f"new cluster key generated, it is in {file.path}", flush=True)
+    return state
+
+
+async def find_underlay(config: Config) -> Underlay:
+    """Return our own addresses, waiting up to 30 s for the host to get one.
+
+    Raises StartError when it gets none, or when the overlay network cannot work on this host.
+    """
+    deadline = asyncio.get_running_loop().time() + ADDRESS_PATIENCE
+    while True:
+        network = await read_network()
+        if underlay := _underlay(config, network):
+            _check_overlay(config, network)
+            return underlay
+        if asyncio.get_running_loop().time() >= deadline:
+            raise StartError(_no_address(config))
+        await asyncio.sleep(_POLL_INTERVAL)
+
+
+def _underlay(config: Config, network: Network) -> Underlay | None:
+    bind: IPAddress | None = config.bind_addr
+    if config.bind_iface:
+        bind = first_global_address(network, config.bind_iface)
+    if bind is None:
+        return None
+    found = bind
+    if bind.is_unspecified:
+        found = default_route_address(network, config.interface) or bind
+    advertise = config.advertise_addr or found
+    if advertise.is_unspecified:
+        return None
+    if bind.is_unspecified:
+        bind = type(advertise)(0)
+    mapped = bind.is_unspecified and bind.version == 4 and config.advertise_addr is None
+    return Underlay(bind, advertise, mapped, network)
+
+
+def _no_address(config: Config) -> str:
+    if config.bind_iface:
+        return (
+            f"interface {config.bind_iface} has no global address: give it one, "
+            "or choose another --bind-iface"
+        )
+    return "this host has no default route, so no address to advertise: give --advertise-addr"
+
+
+def _check_overlay(config: Config, network: Network) -> None:
+    overlay = config.overlay_net.network
+    facts = host_facts(network, config.interface)
+    if outer := enclosing_network(overlay, facts):
+        raise StartError(
+            f"the overlay network {overlay} lies inside {outer}, which this host is connected to: "
+            "choose another --overlay-net, the same on all hosts"
+        )
+    if inner := address_inside(overlay, facts):
+        logger.warning(
+            "this host's address {address} is in the overlay network {network}: "
+            "choose another --overlay-net if hosts cannot be reached",
+            address=inner,
+            network=overlay,
+        )
