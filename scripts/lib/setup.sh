@@ -75,7 +75,7 @@ setup_python() {
     local output
     output=$("$python" -m pip install --quiet --disable-pip-version-check --retries 5 \
         --timeout 30 --editable "$wanted" </dev/null 2>&1) ||
-        fail "pip could not install what pyproject.toml asks for: $(tail -n 1 <<<"$output")"
+        fail "pip could not install what pyproject.toml asks for: $(grep 'ERROR:' <<<"$output" | tail -n 1)"
     touch "$stamp" "$root/.venv/.installed-agent"
 }
 
