@@ -330,4 +330,3 @@ class Gossip:
         if learnt >= 2 and learnt * 10 > len(self.members):
             self._exchanges.ask_after_much_news(now)
         self._spread.eagerly(now)
-

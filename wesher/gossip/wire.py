@@ -107,7 +107,7 @@ class Wire:
         """
         start = self._frame_start(data, reply=reply)
         if start is None:
-            raise LabelError("stream ended before its first byte")
+            raise LabelError("stream ended early, before its first byte")
         size = self.frame_size(data, reply=reply)
         if size is None or len(data) < size:
             raise ProtocolError("stream ended early")

@@ -1,0 +1,133 @@
+"""The queue of news (protocol, 4.6)."""
+
+import pytest
+
+from wesher.gossip.broadcasts import EAGER_LIMIT, Broadcasts
+
+
+def queue_of(*messages: bytes, eager: bool = False) -> Broadcasts:
+    broadcasts = Broadcasts(eager=eager)
+    for message in messages:
+        broadcasts.queue(message.decode(), message)
+    return broadcasts
+
+
+@pytest.mark.case(39)
+def test_fewest_transmissions_first_then_the_longest_then_the_newest():
+    broadcasts = queue_of(b"old", b"longest")
+    broadcasts.take(100, limit=9)
+    for message in (b"1st", b"2nd", b"longer"):
+        broadcasts.queue(message.decode(), message)
+
+    assert broadcasts.take(100, limit=9) == [b"longer", b"2nd", b"1st", b"longest", b"old"]
+
+
+@pytest.mark.case(39)
+def test_only_what_fits_is_taken_two_bytes_each_on_top():
+    broadcasts = queue_of(b"aaaaaaaa", b"bbbb", b"cc")
+
+    assert broadcasts.take(9, limit=9) == [b"bbbb"]
+    assert broadcasts.take(10, limit=9) == [b"aaaaaaaa"]
+    assert broadcasts.take(10, limit=9) == [b"cc", b"bbbb"]
+    assert broadcasts.take(3, limit=9) == []
+    assert broadcasts.take(0, limit=9) == []
+    assert broadcasts.take(-5, limit=9) == []
+
+
+@pytest.mark.case(39)
+def test_what_does_not_fit_leaves_room_for_others_of_the_same_and_of_later_tiers():
+    broadcasts = queue_of(b"told")
+    broadcasts.take(100, limit=9)
+    for message in (b"much too long", b"fits"):
+        broadcasts.queue(message.decode(), message)
+
+    assert broadcasts.take(12, limit=9) == [b"fits", b"told"]
+
+
+@pytest.mark.case(39)
+def test_news_about_the_same_subject_replaces_what_waits():
+    broadcasts = queue_of(b"x")
+    broadcasts.queue("subject", b"old")
+    broadcasts.queue("subject", b"new")
+
+    assert len(broadcasts) == 2
+    assert broadcasts.take(100, limit=9) == [b"new", b"x"]
+
+
+@pytest.mark.case(39)
+@pytest.mark.parametrize(("limit", "times"), [(0, 1), (1, 1), (4, 4)])
+def test_a_broadcast_is_sent_as_often_as_the_limit_says(limit, times):
+    broadcasts = queue_of(b"news")
+
+    sent = 0
+    while broadcasts.take(100, limit):
+        sent += 1
+
+    assert sent == times
+    assert len(broadcasts) == 0
+
+
+def test_a_replaced_broadcast_starts_counting_anew():
+    broadcasts = queue_of(b"news")
+    broadcasts.take(100, limit=2)
+
+    broadcasts.queue("news", b"newer")
+
+    assert broadcasts.take(100, limit=2) == [b"newer"]
+    assert broadcasts.take(100, limit=2) == [b"newer"]
+
+
+def test_each_has_two_eager_rounds():
+    broadcasts = queue_of(b"a" * 40, eager=True)
+
+    rounds = [broadcasts.take_eagerly(100) for _ in range(3)]
+
+    assert rounds == [[b"a" * 40], [b"a" * 40], []]
+    assert not broadcasts.eager_waiting
+
+
+def test_eager_rounds_do_not_count_as_transmissions():
+    broadcasts = queue_of(b"a" * 40, eager=True)
+    broadcasts.take_eagerly(100)
+
+    assert broadcasts.take(100, limit=1) == [b"a" * 40]
+
+
+def test_transmissions_do_not_count_as_eager_rounds():
+    broadcasts = queue_of(b"a" * 40, eager=True)
+    broadcasts.take(100, limit=1)
+
+    assert broadcasts.take_eagerly(100) == [b"a" * 40]
+
+
+def test_first_eager_rounds_come_before_second_ones_and_new_ones_before_old_ones():
+    a, b, c = (letter * 40 for letter in (b"a", b"b", b"c"))
+    broadcasts = queue_of(a, b, c, eager=True)
+
+    rounds = [broadcasts.take_eagerly(42) for _ in range(6)]
+
+    assert rounds == [[c], [b], [a], [a], [b], [c]]
+
+
+def test_what_does_not_fit_in_an_eager_round_leaves_room_for_others():
+    broadcasts = queue_of(b"a" * 40, b"b" * 80, eager=True)
+
+    assert broadcasts.take_eagerly(60) == [b"a" * 40]
+
+
+def test_replaced_news_has_no_eager_rounds_left():
+    broadcasts = queue_of(b"x", eager=True)
+    broadcasts.queue("x", b"n" * 40)
+    broadcasts.take_eagerly(100)
+    broadcasts.queue("x", b"m" * 40)
+
+    assert [broadcasts.take_eagerly(100) for _ in range(3)] == [[b"m" * 40], [b"m" * 40], []]
+
+
+def test_only_so_much_news_is_eager():
+    broadcasts = queue_of(*[b"%040d" % number for number in range(EAGER_LIMIT + 5)], eager=True)
+
+    taken = broadcasts.take_eagerly(100_000)
+
+    assert len(taken) == EAGER_LIMIT
+    assert len(broadcasts) == EAGER_LIMIT + 5
