@@ -39,10 +39,14 @@ async def create(name: str) -> None:
     except CommandError as error:
         if not any(words in error.stderr.lower() for words in _NO_KERNEL_SUPPORT):
             raise
-        await _create_in_userspace(name)
+        await create_in_userspace(name)
 
 
-async def _create_in_userspace(name: str) -> None:
+async def create_in_userspace(name: str) -> None:
+    """Create interface `name` with our mark and let wireguard-go serve it, which stays behind.
+
+    What an ended wireguard-go left in /var/run/wireguard does not matter. Raises as `create` does.
+    """
     try:
         await run("wireguard-go", name, stdout_explains=True)
     except MissingToolError as error:

@@ -10,6 +10,7 @@ from wesher.system.shell import patiently
 from wesher.system.wireguard import PeerState, WireGuardState, wg_set
 
 _MAX_WORDS = 512 * 1024  # bytes of one command line; Linux allows 2 MiB, environment included
+_NOT_THE_PEERS = ("No such device", "not permitted", "not supported")
 _MAX_FAILURES = 64  # calls we spend on finding out which peers are to blame
 
 
@@ -147,7 +148,9 @@ async def _split(
 
 
 def _may_blame_a_peer(error: CommandError) -> bool:
-    return error.status is not None and not isinstance(error, MissingToolError)
+    if error.status is None or isinstance(error, MissingToolError):
+        return False
+    return not any(words in error.stderr for words in _NOT_THE_PEERS)
 
 
 def _needs_endpoint(

@@ -1,0 +1,174 @@
+"""What `ip` prints becomes interfaces, addresses and routes."""
+
+import json
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from wesher.errors import CommandError
+from wesher.system.network import Gateway, Link, LinkAddress, Network, parse_network
+
+# As iproute2 6.1 printed them, less fields that nobody reads.
+LO = {"ifname": "lo", "flags": ["LOOPBACK", "UP"], "mtu": 65536}
+WG = {"ifname": "wgoverlay", "flags": ["POINTOPOINT", "NOARP"], "mtu": 1420}
+
+
+def parse(addresses: list = (), links: list = (), routes: list = ()) -> Network:
+    lines = [json.dumps(list(each)) for each in (addresses, links, routes)]
+    return parse_network("\n".join(lines) + "\n")
+
+
+def test_an_empty_host_is_an_empty_network():
+    assert parse() == Network()
+
+
+def test_links_carry_state_mtu_mark_and_addresses():
+    addresses = [
+        LO | {"addr_info": [{"local": "127.0.0.1", "prefixlen": 8, "scope": "254"}]},
+        WG | {"addr_info": [{"local": "10.1.2.3", "prefixlen": 32, "scope": "0"}, {}]},
+    ]
+
+    network = parse(addresses, [LO, WG | {"ifalias": "wesher"}])
+
+    assert network.links == {
+        "lo": Link(
+            "lo",
+            True,
+            65536,
+            None,
+            (LinkAddress(ip_address("127.0.0.1"), ip_network("127.0.0.0/8"), lasting=False),),
+        ),
+        "wgoverlay": Link(
+            "wgoverlay",
+            False,
+            1420,
+            "wesher",
+            (LinkAddress(ip_address("10.1.2.3"), ip_network("10.1.2.3/32")),),
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"local": "192.0.2.7", "prefixlen": 24, "scope": "0"}, ("192.0.2.0/24", True)),
+        (
+            {"local": "192.0.2.7", "address": "203.0.113.1", "prefixlen": 32, "scope": "0"},
+            ("203.0.113.1/32", True),
+        ),
+        ({"local": "fe80::7", "prefixlen": 64, "scope": "253"}, ("fe80::/64", False)),
+        (
+            {"local": "2001:db8::7", "prefixlen": 64, "scope": "0", "temporary": True},
+            ("2001:db8::/64", False),
+        ),
+        (
+            {"local": "2001:db8::7", "prefixlen": 64, "scope": "0", "deprecated": True},
+            ("2001:db8::/64", False),
+        ),
+    ],
+)
+def test_an_address_tells_its_network_and_whether_it_lasts(fields: dict, expected):
+    network = parse([LO | {"addr_info": [fields]}], [LO])
+
+    (address,) = network.links["lo"].addresses
+    assert (str(address.network), address.lasting) == expected
+    assert str(address.ip) == fields["local"]
+
+
+def test_our_routes_are_told_from_those_of_others():
+    network = parse(
+        routes=[
+            {"dst": "10.9.9.9", "dev": "wgoverlay", "protocol": "87", "scope": "253"},
+            {"dst": "10.9.9.0/24", "dev": "wgoverlay", "protocol": "87"},
+            {"dst": "fd77::1", "dev": "wgoverlay", "protocol": "87", "pref": "medium"},
+            {"dst": "10.8.8.8", "dev": "wg1", "protocol": "87"},
+            {"dst": "10.7.7.7", "dev": "eth0", "protocol": "3"},
+            {"dst": "10.6.6.6", "protocol": "3", "nexthops": []},
+            {"dst": "10.5.5.5", "dev": "wgoverlay", "protocol": "87", "table": "1000"},
+            {"dst": "10.1.2.3", "type": "2", "dev": "wgoverlay", "protocol": "2", "table": "255"},
+        ]
+    )
+
+    assert network.marked == {
+        "wgoverlay": {
+            ip_network("10.9.9.9/32"),
+            ip_network("10.9.9.0/24"),
+            ip_network("fd77::1/128"),
+        },
+        "wg1": {ip_network("10.8.8.8/32")},
+    }
+    assert network.foreign == {
+        "10.7.7.7": "eth0",
+        "10.6.6.6": "another table or several interfaces",
+    }
+
+
+HOP = ip_address("192.0.2.1")
+HOP6 = ip_address("fe80::1")
+
+
+@pytest.mark.parametrize(
+    ("route", "expected"),
+    [
+        (
+            {"dst": "default", "gateway": "192.0.2.1", "dev": "eth0", "protocol": "3"},
+            Gateway("eth0", HOP, 4, default=True),
+        ),
+        (
+            {
+                "dst": "default",
+                "gateway": "192.0.2.1",
+                "dev": "eth0",
+                "prefsrc": "192.0.2.9",
+                "metric": 100,
+            },
+            Gateway("eth0", HOP, 4, default=True, source=ip_address("192.0.2.9"), metric=100),
+        ),
+        ({"dst": "default", "dev": "ppp0"}, Gateway("ppp0", None, 4, default=True)),
+        (
+            {
+                "dst": "default",
+                "gateway": "fe80::1",
+                "dev": "eth0",
+                "metric": 1024,
+                "pref": "medium",
+            },
+            Gateway("eth0", HOP6, 6, default=True, metric=1024),
+        ),
+        (
+            {"dst": "default", "via": {"family": "inet6", "host": "fe80::1"}, "dev": "eth0"},
+            Gateway("eth0", HOP6, 4, default=True),
+        ),
+        ({"dst": "10.0.0.0/8", "gateway": "192.0.2.1", "dev": "eth0"}, Gateway("eth0", HOP, 4)),
+        (
+            {"dst": "default", "gateway": "192.0.2.1", "dev": "eth0", "table": "100"},
+            Gateway("eth0", HOP, 4),
+        ),
+        (
+            {"dst": "default", "nexthops": [{"gateway": "192.0.2.1", "dev": "eth0", "weight": 1}]},
+            Gateway("eth0", HOP, 4, default=True),
+        ),
+    ],
+)
+def test_gateways_are_found(route: dict, expected: Gateway):
+    assert parse(routes=[route]).gateways == (expected,)
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        {"dst": "192.0.2.0/24", "dev": "eth0", "protocol": "2"},
+        {"type": "7", "dst": "default", "dev": "lo", "metric": 4294967295, "pref": "medium"},
+        {"dst": "default", "protocol": "3"},
+    ],
+)
+def test_other_routes_have_no_gateway(route: dict):
+    assert parse(routes=[route]).gateways == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]\n[]\n", "[]\n[]\n[]\n[]\n", "{}\n[\n[]", "[]\n[{}]\n[]\n"]
+)
+def test_nonsense_is_a_command_error(text: str):
+    with pytest.raises(CommandError, match="could not be understood"):
+        parse_network(text)

@@ -1,0 +1,236 @@
+"""The difference of peers: only what differs, and in an order that keeps traffic flowing."""
+
+import asyncio
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from tests.tools import Tools
+from wesher.errors import CommandError
+from wesher.mesh.plan import Endpoint, InterfaceSettings, Peer, Plan
+from wesher.system.peers import (
+    PeerChanges,
+    apply_peer_changes,
+    endpoints_in_place,
+    peer_changes,
+)
+from wesher.system.wireguard import PeerState, WireGuardState
+
+NOW = 1_700_000_000.0
+HERE, THERE = Endpoint(ip_address("198.51.100.7"), 51820), Endpoint(ip_address("203.0.113.1"), 9)
+KEY = "A" * 43 + "="
+
+
+def peer(*allowed: str, endpoint: Endpoint = HERE, keepalive: int = 0) -> Peer:
+    return Peer(endpoint, tuple(map(ip_network, allowed)), keepalive)
+
+
+def state_of(*allowed: str, endpoint: Endpoint | None = HERE, handshake: float = 0) -> PeerState:
+    networks = frozenset(map(ip_network, allowed))
+    return PeerState(endpoint, networks, latest_handshake=int(handshake))
+
+
+def plan(complete: bool = True, **peers: Peer) -> Plan:
+    return Plan(InterfaceSettings(ip_address("10.0.0.9"), 51820), peers, complete=complete)
+
+
+def changes(
+    have: dict[str, PeerState], want: Plan, announced: dict[str, Endpoint] | None = None
+) -> PeerChanges:
+    state = WireGuardState("secret", 51820, have)
+    return peer_changes(state, want, "secret", announced or {}, NOW)
+
+
+def words(found: PeerChanges) -> list[str]:
+    return [" ".join(arguments) for arguments in found.words.values()]
+
+
+def test_equal_is_no_change():
+    found = changes({"A": state_of("10.0.0.1/32")}, plan(A=peer("10.0.0.1/32")))
+
+    assert not found
+    assert found == PeerChanges()
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (WireGuardState("secret", 51820), PeerChanges()),
+        (WireGuardState(None, 51820), PeerChanges(private_key="secret")),
+        (WireGuardState("other", 51820), PeerChanges(private_key="secret")),
+        (WireGuardState("secret", 1), PeerChanges(listen_port=51820)),
+    ],
+)
+def test_our_key_and_port_are_set_only_when_they_differ(state, expected):
+    found = peer_changes(state, plan(), "secret", {}, NOW)
+
+    assert found == expected
+    assert bool(found) is (expected != PeerChanges())
+    assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (
+            peer("10.0.0.1/32"),
+            "peer A endpoint 198.51.100.7:51820 allowed-ips 10.0.0.1/32",
+        ),
+        (peer(), "peer A endpoint 198.51.100.7:51820"),
+        (
+            peer("fd00::1/128", "10.0.0.1/32", keepalive=25),
+            "peer A endpoint 198.51.100.7:51820 persistent-keepalive 25"
+            " allowed-ips 10.0.0.1/32,fd00::1/128",
+        ),
+        (
+            peer("10.0.0.1/32", endpoint=Endpoint(ip_address("2001:db8::1"), 7)),
+            "peer A endpoint [2001:db8::1]:7 allowed-ips 10.0.0.1/32",
+        ),
+    ],
+)
+def test_a_new_peer_is_set_completely(wanted: Peer, expected: str):
+    assert words(changes({}, plan(A=wanted))) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (peer("10.0.0.1/32", keepalive=5), "peer A persistent-keepalive 5"),
+        (peer("10.0.0.2/32"), "peer A allowed-ips 10.0.0.2/32"),
+        (peer(), "peer A allowed-ips "),
+    ],
+)
+def test_of_a_known_peer_only_what_differs_is_set(wanted: Peer, expected: str):
+    assert words(changes({"A": state_of("10.0.0.1/32")}, plan(A=wanted))) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("has", "announced", "handshake", "expected"),
+    [
+        (THERE, HERE, NOW, False),  # roamed
+        (THERE, HERE, 0, False),  # roamed, and silent since
+        (THERE, THERE, NOW, True),  # announces a new one
+        (HERE, THERE, NOW, False),  # announces what WireGuard had learnt
+        (None, HERE, 0, True),  # somebody set the peer without one
+        (THERE, None, NOW - 60, False),  # adopted, and packets flow
+        (THERE, None, NOW - 600, True),  # adopted, and silent
+        (THERE, None, 0, True),  # adopted, and never heard of
+    ],
+)
+def test_an_endpoint_is_set_only_when_it_does_not_undo_roaming(has, announced, handshake, expected):
+    have = {"A": state_of("10.0.0.1/32", endpoint=has, handshake=handshake)}
+    known = {} if announced is None else {"A": announced}
+
+    found = changes(have, plan(A=peer("10.0.0.1/32")), known)
+
+    assert words(found) == (["peer A endpoint 198.51.100.7:51820"] if expected else [])
+
+
+def test_an_adopted_endpoint_is_looked_at_again_until_it_is_certain():
+    want = plan(A=peer("10.0.0.1/32"), B=peer(), C=peer())
+    have = {"A": state_of("10.0.0.1/32", endpoint=THERE, handshake=NOW), "C": state_of()}
+    state = WireGuardState("secret", 51820, have)
+    found = peer_changes(state, want, "secret", {}, NOW)
+
+    known = endpoints_in_place(state, want, found, {})
+
+    assert known == {"B": HERE, "C": HERE}
+    assert endpoints_in_place(state, want, found, {"A": HERE}) == {"A": HERE} | known
+    assert endpoints_in_place(state, plan(), found, {"A": HERE}) == {}
+
+
+def test_additions_come_before_removals():
+    found = changes({"Z": state_of(), "A": state_of()}, plan(M=peer(), N=peer()))
+
+    assert [line.split()[1:3] for line in words(found)] == [
+        ["M", "endpoint"],
+        ["N", "endpoint"],
+        ["A", "remove"],
+        ["Z", "remove"],
+    ]
+
+
+def test_while_incomplete_no_peer_and_no_address_is_taken_away():
+    have = {"A": state_of("10.0.0.1/32", "10.0.0.2/32", "10.0.0.3/32"), "B": state_of()}
+
+    found = changes(have, plan(complete=False, A=peer("10.0.0.7/32"), C=peer("10.0.0.3/32")))
+
+    assert words(found) == [
+        "peer A allowed-ips 10.0.0.1/32,10.0.0.2/32,10.0.0.7/32",
+        "peer C endpoint 198.51.100.7:51820 allowed-ips 10.0.0.3/32",
+    ]
+
+
+def key(number: int) -> str:
+    return f"{number:042}A="
+
+
+@pytest.fixture
+def fake(tools: Tools) -> Tools:
+    tools.do("ip link add wg0 type wireguard")
+    return tools
+
+
+def set_peers(*keys: str, **rest) -> PeerChanges:
+    return PeerChanges(words={key: ("peer", key, "endpoint", "1.2.3.4:5") for key in keys}, **rest)
+
+
+def test_addresses_change_hands_in_one_call(fake: Tools):
+    one, other = key(1), key(2)
+    fake.do(f"wg set wg0 peer {one} allowed-ips 10.0.0.1/32 peer {other} allowed-ips 10.0.0.2/32")
+    have = {one: state_of("10.0.0.1/32"), other: state_of("10.0.0.2/32")}
+
+    swapped = plan(**{one: peer("10.0.0.2/32"), other: peer("10.0.0.1/32")})
+    asyncio.run(apply_peer_changes("wg0", changes(have, swapped)))
+
+    assert [fields[3] for fields in fake.dump("wg0")[1:]] == ["10.0.0.2/32", "10.0.0.1/32"]
+
+
+def test_a_command_line_too_long_for_linux_is_cut(fake: Tools):
+    keys = [key(number) for number in range(10_000)]
+
+    blamed = asyncio.run(apply_peer_changes("wg0", set_peers(*keys, listen_port=7)))
+
+    assert blamed == {}
+    assert len(fake.dump("wg0")) == 10_001
+    calls = fake.changing_calls
+    assert len(calls) == 2
+    assert [" listen-port 7 " in call for call in calls] == [True, False]
+    assert all(len(call) < 600_000 for call in calls)
+
+
+@pytest.mark.parametrize("bad", [[0], [99], [50], [0, 1, 50, 98, 99]])
+def test_peers_to_blame_are_found_and_the_rest_is_set(fake: Tools, bad: list[int]):
+    keys = [f"bad{number}" if number in bad else key(number) for number in range(100)]
+
+    blamed = asyncio.run(apply_peer_changes("wg0", set_peers(*keys, listen_port=7)))
+
+    assert sorted(blamed) == sorted(f"bad{number}" for number in bad)
+    assert len(fake.dump("wg0")) == 101 - len(bad)
+    assert fake.dump("wg0")[0][2] == "7"
+
+
+def test_a_lone_bad_peer_does_not_keep_our_own_settings_from_being_set(fake: Tools):
+    blamed = asyncio.run(apply_peer_changes("wg0", set_peers("bad", listen_port=7)))
+
+    assert list(blamed) == ["bad"]
+    assert fake.dump("wg0")[0][2] == "7"
+
+
+def test_the_search_for_whom_to_blame_is_bounded(fake: Tools):
+    keys = [f"bad{number}" for number in range(1000)]
+
+    with pytest.raises(CommandError):
+        asyncio.run(apply_peer_changes("wg0", set_peers(*keys)))
+
+    assert len(fake.changing_calls) < 70
+
+
+def test_an_interface_that_is_gone_is_not_blamed_on_its_peers(fake: Tools):
+    keys = [key(number) for number in range(1000)]
+    fake.do("ip link del wg0")
+
+    with pytest.raises(CommandError, match="No such device"):
+        asyncio.run(apply_peer_changes("wg0", set_peers(*keys)))
+
+    assert len(fake.changing_calls) < 5

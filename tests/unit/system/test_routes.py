@@ -1,0 +1,185 @@
+"""The difference of addresses and routes, and what one `ip -batch` makes of it."""
+
+import asyncio
+from ipaddress import ip_address, ip_interface, ip_network
+
+import pytest
+
+from tests.tools import Tools
+from wesher.errors import CommandError
+from wesher.mesh.plan import Endpoint, InterfaceSettings, Peer, Plan
+from wesher.system.network import Link, LinkAddress, Network
+from wesher.system.routes import IpChanges, apply_lines, ip_changes
+
+NAME = "wg0"
+ENDPOINT = Endpoint(ip_address("198.51.100.7"), 51820)
+
+
+def address(word: str, lasting: bool = True) -> LinkAddress:
+    return LinkAddress(ip_interface(word).ip, ip_interface(word).network, lasting)
+
+
+OURS = address("10.0.0.9/32")
+SETTLED = Link(NAME, up=True, mtu=1420, alias="wesher", addresses=(OURS,))
+
+
+def plan(*routes: str, complete: bool = True, own: str = "10.0.0.9") -> Plan:
+    peers = {word: Peer(ENDPOINT, (ip_network(word),)) for word in routes}
+    return Plan(InterfaceSettings(ip_address(own), 51820), peers, complete=complete)
+
+
+def changes(
+    want: Plan,
+    link: Link = SETTLED,
+    *,
+    routes: tuple[str, ...] = (),
+    foreign: dict[str, str] | None = None,
+    alias: str | None = "wesher",
+    spared: tuple[LinkAddress, ...] = (),
+) -> IpChanges:
+    marked = {NAME: frozenset(map(ip_network, routes))}
+    network = Network({NAME: link}, marked, foreign or {})
+    return ip_changes(network, NAME, want, alias, spared)
+
+
+def test_equal_is_no_change():
+    assert changes(plan("10.0.0.1/32"), routes=("10.0.0.1/32",)) == IpChanges()
+
+
+def test_a_new_interface_gets_all():
+    found = changes(plan("10.0.0.1/32", "fd00::1/128"), Link(NAME, mtu=1500))
+
+    assert found.lines == (
+        "address replace 10.0.0.9/32 dev wg0",
+        "link set dev wg0 mtu 1420 alias wesher up",
+        "route replace 10.0.0.1/32 dev wg0 proto 87 scope link",
+        "route replace fd00::1/128 dev wg0 proto 87",
+    )
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        (Link(NAME, False, 1420, "wesher", (OURS,)), "link set dev wg0 up"),
+        (Link(NAME, True, 1280, "wesher", (OURS,)), "link set dev wg0 mtu 1420"),
+        (Link(NAME, True, 1420, None, (OURS,)), "link set dev wg0 alias wesher"),
+        (Link(NAME, True, 1420, "wesher", ()), "address replace 10.0.0.9/32 dev wg0"),
+    ],
+)
+def test_only_what_differs_is_set(link: Link, expected: str):
+    assert changes(plan(), link).lines == (expected,)
+
+
+def test_the_mark_can_be_left_alone():
+    assert changes(plan(), Link(NAME, True, 1420, "other", (OURS,)), alias=None) == IpChanges()
+
+
+def test_additions_come_before_removals():
+    found = changes(plan("10.0.0.2/32", own="10.0.0.8"), routes=("10.0.0.1/32",))
+
+    assert found.lines == (
+        "address replace 10.0.0.8/32 dev wg0",
+        "route replace 10.0.0.2/32 dev wg0 proto 87 scope link",
+        "route del 10.0.0.1/32 dev wg0 proto 87",
+        "address del 10.0.0.9/32 dev wg0",
+    )
+
+
+def test_nothing_is_removed_while_incomplete():
+    found = changes(plan(complete=False, own="10.0.0.8"), routes=("10.0.0.1/32",))
+
+    assert found.lines == ("address replace 10.0.0.8/32 dev wg0",)
+
+
+def test_addresses_of_the_kernel_and_of_the_lender_stay():
+    lent, local = address("10.200.0.1/24"), address("fe80::1/64", lasting=False)
+    link = Link(NAME, True, 1420, "wesher", (OURS, lent, local))
+
+    assert changes(plan(), link, spared=(lent,)) == IpChanges()
+    assert changes(plan(), link).lines == ("address del 10.200.0.1/24 dev wg0",)
+
+
+@pytest.mark.parametrize(
+    ("route", "written"),
+    [
+        ("10.0.0.1/32", "10.0.0.1"),
+        ("10.4.0.0/16", "10.4.0.0/16"),
+        ("fd00::1/128", "fd00::1"),
+        ("fd00::/64", "fd00::/64"),
+    ],
+)
+def test_a_route_of_somebody_else_is_refused_not_replaced(route: str, written: str):
+    found = changes(plan(route), foreign={written: "eth0"})
+
+    assert found == IpChanges((), (f"route to {route}: one through eth0 exists",))
+
+
+def test_a_route_through_our_interface_is_ours_to_mark():
+    found = changes(plan("10.0.0.1/32"), foreign={"10.0.0.1": NAME})
+
+    assert found.lines == ("route replace 10.0.0.1/32 dev wg0 proto 87 scope link",)
+
+
+@pytest.fixture
+def fake(tools: Tools) -> Tools:
+    tools.do(f"ip link add {NAME} type wireguard")
+    tools.do(f"ip link set {NAME} up")
+    return tools
+
+
+def route(number: int) -> str:
+    return f"route replace 10.0.0.{number}/32 dev {NAME} proto 87 scope link"
+
+
+def test_all_lines_go_into_one_call(fake: Tools):
+    failed = asyncio.run(apply_lines([route(1), route(2)]))
+
+    assert failed == {}
+    assert fake.calls == ["ip -force -batch -"]
+    assert fake.routes(NAME) == ["10.0.0.1", "10.0.0.2"]
+
+
+def test_a_line_that_lastingly_fails_is_reported_at_once(fake: Tools):
+    bad = "route replace 10.0.0.2/32 dev nowhere proto 87"
+
+    failed = asyncio.run(apply_lines([route(1), bad, route(3)]))
+
+    assert failed == {bad: 'Cannot find device "nowhere"'}
+    assert len(fake.calls) == 1
+    assert fake.routes(NAME) == ["10.0.0.1", "10.0.0.3"]
+
+
+def test_only_the_line_that_failed_is_tried_again(fake: Tools):
+    fake.do(f"ip link set {NAME} down")
+
+    failed = asyncio.run(apply_lines([f"address replace 10.0.0.9/32 dev {NAME}", route(1)]))
+
+    assert failed == {route(1): "Error: Device for nexthop is not up."}
+    assert len(fake.calls) == 4
+    assert fake.stdin("ip") == f"{route(1)}\n"
+
+
+def test_taking_away_what_is_gone_is_no_failure(fake: Tools):
+    lines = [
+        f"route del 10.0.0.1/32 dev {NAME} proto 87",
+        f"address del 10.0.0.9/32 dev {NAME}",
+        "route del 10.0.0.1/32 dev nowhere proto 87",
+        "link del dev nowhere",
+    ]
+
+    assert asyncio.run(apply_lines(lines)) == {}
+    assert len(fake.calls) == 1
+
+
+def test_a_tool_that_fails_as_a_whole_is_tried_again(fake: Tools):
+    fake.fail("ip", 3)
+
+    assert asyncio.run(apply_lines([route(1)])) == {}
+    assert fake.routes(NAME) == ["10.0.0.1"]
+
+
+def test_a_tool_that_keeps_failing_is_an_error(fake: Tools):
+    fake.fail("ip", 4)
+
+    with pytest.raises(CommandError, match="resource busy"):
+        asyncio.run(apply_lines([route(1)]))
