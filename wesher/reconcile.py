@@ -15,8 +15,8 @@ from wesher.system.threads import in_thread
 
 INTERVAL = 30.0  # seconds between two looks at what others may have broken
 RETRY_FIRST, RETRY_LONGEST = 0.5, 5.0  # seconds until what failed is tried again
-REST = 2.0  # times as long as a reconcile took we rest after it, so that bursts coalesce
-LONGEST_REST = 2.0  # seconds
+REST = 1.0  # times as long as a reconcile took we rest after it, so that bursts coalesce
+LONGEST_REST = 1.0  # seconds
 SHOWN = 3  # failed changes that one warning names
 
 

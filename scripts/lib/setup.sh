@@ -74,7 +74,7 @@ setup_python() {
     echo "installing Python packages into .venv" >&2
     local output
     output=$("$python" -m pip install --quiet --disable-pip-version-check --retries 5 \
-        --timeout 30 --editable "$wanted" </dev/null 2>&1) ||
+        --timeout 30 --config-settings editable_mode=compat --editable "$wanted" </dev/null 2>&1) ||
         fail "pip could not install what pyproject.toml asks for: $(grep 'ERROR:' <<<"$output" | tail -n 1)"
     touch "$stamp" "$root/.venv/.installed-agent"
 }

@@ -40,6 +40,7 @@ from wesher.mesh.settings import NodeSettings, Saved, SavedMember
 
 MAX_RESOLVED = 8  # addresses of one seed that are tried
 MAX_LEFT = 256  # departed members kept as contact addresses, the newest
+JOIN_PATIENCE = 0.25  # seconds that the first Plan waits for those who have answered our look
 REVIEW_GAP = 0.1  # seconds between two reviews of the table while it changes quickly
 
 
@@ -389,12 +390,13 @@ class MeshNode:
         self._complete = not self._rejoin.has_contacts
         for contact in look.answered:
             self._reach(contact, now)
-        self._review(now)
+        # Whoever answers in time is in the first Plan already: one reconcile less.
+        self._review_at = now + JOIN_PATIENCE if look.answered else now
 
     def _changed(self, now: float) -> None:
         """See to it that the table is reviewed: at once, or soon when it has just been."""
-        if self._review_at is None:
-            self._review_at = max(now, self._reviewed_at + REVIEW_GAP)
+        soon = max(now, self._reviewed_at + REVIEW_GAP)
+        self._review_at = soon if self._review_at is None else min(soon, self._review_at)
 
     def _review(self, now: float) -> None:
         """Decide anew what this host should look like, and move if our address is another's."""
