@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 from wesher.errors import CommandError, StartError
@@ -203,12 +204,17 @@ def _foreign(name: str) -> StartError:
 
 def _named(peers: PeerChanges, addresses: IpChanges) -> tuple[str, ...]:
     """Put into words what is to be set again."""
-    kinds = {"route": "routes", "address": "the address", "link": "the interface's settings"}
-    names = ["the private key"] if peers.private_key else []
-    names += ["the listen port"] if peers.listen_port is not None else []
-    names += [f"{len(peers.words)} peers"] if peers.words else []
-    broken = [line.split()[0] for line in addresses.lines]
-    for kind in dict.fromkeys(broken):
-        count = f"{broken.count(kind)} " if kind == "route" else ""
-        names.append(count + kinds[kind])
-    return tuple(names)
+    broken = Counter(line.split()[0] for line in addresses.lines)
+    names = {
+        "the private key": peers.private_key is not None,
+        "the listen port": peers.listen_port is not None,
+        _counted(len(peers.words), "peer"): bool(peers.words),
+        "the address": "address" in broken,
+        "the interface's settings": "link" in broken,
+        _counted(broken["route"], "route"): "route" in broken,
+    }
+    return tuple(name for name, differs in names.items() if differs)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -48,7 +48,7 @@ async def create_in_userspace(name: str) -> None:
     What an ended wireguard-go left in /var/run/wireguard does not matter. Raises as `create` does.
     """
     try:
-        await run("wireguard-go", name, stdout_explains=True)
+        await run("wireguard-go", name, leaves_daemon=True)
     except MissingToolError as error:
         raise StartError(
             "this kernel has no WireGuard and wireguard-go is not installed: "

@@ -44,7 +44,7 @@ def peer_changes(
     """
     words: dict[str, tuple[str, ...]] = {}
     endpoints: dict[str, Endpoint] = {}
-    claimed = frozenset(chain.from_iterable(peer.allowed_ips for peer in plan.peers.values()))
+    claimed = _all_allowed_ips(plan) if not plan.complete else frozenset()
     for key, peer in plan.peers.items():
         current = state.peers.get(key)
         if _needs_endpoint(current, peer.endpoint, announced.get(key), now):
@@ -145,6 +145,10 @@ async def _split(
                 continue
             half = len(keys) // 2
             waiting += [keys[:half], keys[half:]]
+
+
+def _all_allowed_ips(plan: Plan) -> frozenset[IPNetwork]:
+    return frozenset(chain.from_iterable(peer.allowed_ips for peer in plan.peers.values()))
 
 
 def _may_blame_a_peer(error: CommandError) -> bool:

@@ -23,12 +23,12 @@ class IpChanges:
 
 
 def ip_changes(
-    network: Network, name: str, plan: Plan, alias: str | None, spared: Collection[LinkAddress]
+    network: Network, name: str, plan: Plan, alias: str, spared: Collection[LinkAddress]
 ) -> IpChanges:
     """Compare interface `name` with the plan; it must exist.
 
-    `alias` is the mark it should carry, None to leave that alone; `spared` are addresses that
-    were there before us. Nothing is removed while the plan is not complete.
+    `alias` is the mark it should carry; `spared` are addresses that were there before us. Nothing
+    is removed while the plan is not complete.
     """
     link = network.links[name]
     present = network.marked.get(name, frozenset())
@@ -103,11 +103,11 @@ def _address_lines(link: Link, settings: InterfaceSettings) -> Iterator[str]:
         yield f"address replace {settings.address}/{length} dev {link.name}"
 
 
-def _link_lines(link: Link, settings: InterfaceSettings, alias: str | None) -> Iterator[str]:
+def _link_lines(link: Link, settings: InterfaceSettings, alias: str) -> Iterator[str]:
     words = []
     if link.mtu != settings.mtu:
         words.append(f"mtu {settings.mtu}")
-    if alias is not None and link.alias != alias:
+    if link.alias != alias:
         words.append(f"alias {alias}")
     if not link.up:
         words.append("up")

@@ -62,42 +62,34 @@ async def run(
     *argv: str,
     stdin: str | None = None,
     timeout: float = TIMEOUT,
-    stdout_explains: bool = False,
+    leaves_daemon: bool = False,
 ) -> str:
     """Run `argv` without a shell and return its standard output.
 
     Secrets go through `stdin`, never through `argv`, where `ps` would show them. After `timeout`
     seconds, or when the caller is cancelled, the tool is killed with everything it started.
-    `stdout_explains` is for tools that write the reason of a failure to standard output; that of
-    others may hold keys and never becomes part of an error.
+    `leaves_daemon` is for wireguard-go: what stays behind must not hold our open files, and it
+    says on standard output why it failed. That of others may hold keys and is never in an error.
     Raises CommandError: MissingToolError when it is not installed, TransientCommandError when
     trying again may help.
     """
-    process = _Process(argv, stdin, stdout_explains=stdout_explains)
+    process = _Process(argv, stdin, leaves_daemon=leaves_daemon)
     timer = asyncio.get_running_loop().call_later(timeout, process.kill)
-    _running.add(process)
     try:
         return await in_thread(process.run)
     except asyncio.CancelledError:
         process.kill()
         raise
     finally:
-        _running.discard(process)
         timer.cancel()
-
-
-def kill_running() -> None:
-    """Kill every tool that still runs: the program is about to exit."""
-    for process in tuple(_running):
-        process.kill()
 
 
 class _Process:
     """One call of a tool: run in a thread, perhaps killed from another."""
 
-    def __init__(self, argv: Sequence[str], stdin: str | None, *, stdout_explains: bool) -> None:
+    def __init__(self, argv: Sequence[str], stdin: str | None, *, leaves_daemon: bool) -> None:
         self._argv = argv
-        self._stdout_explains = stdout_explains
+        self._leaves_daemon = leaves_daemon
         self._shown = argv if len(argv) <= _SHOWN else (*argv[:_SHOWN], "…")
         self._stdin = stdin
         self._lock = threading.Lock()
@@ -116,7 +108,7 @@ class _Process:
             status = self._status_of(path, given, out, err)
             _log_call(self._shown, status, time.monotonic() - started)
             if status != 0:
-                explained = _text(err) + (_text(out) if self._stdout_explains else "")
+                explained = _text(err) + (_text(out) if self._leaves_daemon else "")
                 raise self._error(status, explained)
             return _text(out)
 
@@ -138,6 +130,8 @@ class _Process:
                 _env=_environment(),
                 _bg=True,
                 _bg_exc=False,
+                # Python's own never get across; looking for others costs a tenth of the call.
+                _close_fds=self._leaves_daemon,
                 _new_session=True,
                 _tty_out=False,
             )
@@ -172,9 +166,6 @@ class _Process:
         if any(words in stderr.lower() for words in _PERMANENT):
             return CommandError(self._shown, status, stderr)
         return TransientCommandError(self._shown, status, stderr)
-
-
-_running: set[_Process] = set()
 
 
 def _environment() -> dict[str, str]:

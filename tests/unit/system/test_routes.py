@@ -34,12 +34,11 @@ def changes(
     *,
     routes: tuple[str, ...] = (),
     foreign: dict[str, str] | None = None,
-    alias: str | None = "wesher",
     spared: tuple[LinkAddress, ...] = (),
 ) -> IpChanges:
     marked = {NAME: frozenset(map(ip_network, routes))}
     network = Network({NAME: link}, marked, foreign or {})
-    return ip_changes(network, NAME, want, alias, spared)
+    return ip_changes(network, NAME, want, "wesher", spared)
 
 
 def test_equal_is_no_change():
@@ -68,10 +67,6 @@ def test_a_new_interface_gets_all():
 )
 def test_only_what_differs_is_set(link: Link, expected: str):
     assert changes(plan(), link).lines == (expected,)
-
-
-def test_the_mark_can_be_left_alone():
-    assert changes(plan(), Link(NAME, True, 1420, "other", (OURS,)), alias=None) == IpChanges()
 
 
 def test_additions_come_before_removals():

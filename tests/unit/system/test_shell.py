@@ -10,7 +10,7 @@ import pytest
 from loguru import logger
 
 from wesher.errors import CommandError, MissingToolError, TransientCommandError
-from wesher.system.shell import find_tool, kill_running, patiently, run
+from wesher.system.shell import find_tool, patiently, run
 
 WriteTool = Callable[[str, str], None]
 
@@ -184,20 +184,6 @@ def test_a_tool_cancelled_before_it_started_does_not_live_on(write_tool, tmp_pat
     assert not (tmp_path / "done").exists()
 
 
-def test_everything_that_runs_can_be_killed_at_once(write_tool):
-    write_tool("tool", "exec sleep 60")
-
-    async def main() -> list[str | BaseException]:
-        calls = asyncio.gather(run("tool"), run("tool"), return_exceptions=True)
-        await asyncio.sleep(0.1)
-        kill_running()
-        return await calls
-
-    outcomes = asyncio.run(main())
-
-    assert [type(outcome) for outcome in outcomes] == [CommandError, CommandError]
-
-
 def test_a_daemon_left_behind_does_not_hold_the_call(write_tool, tmp_path):
     write_tool("tool", f"sleep 60 & echo $! > {tmp_path}/child")
     started = time.monotonic()
@@ -208,6 +194,20 @@ def test_a_daemon_left_behind_does_not_hold_the_call(write_tool, tmp_path):
     child = int((tmp_path / "child").read_text())
     assert is_running(child)
     os.kill(child, 9)
+
+
+def test_a_daemon_left_behind_holds_none_of_our_files(write_tool, tmp_path):
+    write_tool("tool", "ls /proc/self/fd; echo why it failed; exit 1")
+    opened = os.open(tmp_path, os.O_RDONLY)
+    os.set_inheritable(opened, True)
+
+    with pytest.raises(CommandError) as caught:
+        asyncio.run(run("tool", leaves_daemon=True))
+
+    *files, reason = caught.value.stderr.split("\n")
+    assert set(files) <= {"0", "1", "2", "3"}
+    assert reason == "why it failed"
+    os.close(opened)
 
 
 def test_calls_are_logged_at_debug_without_what_goes_in_and_out(write_tool):
