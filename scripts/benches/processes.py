@@ -78,4 +78,4 @@ class _Calls:
 
 
 def _only_reads(call: str) -> bool:
-    return call.startswith(("wg show ", "ip -json "))
+    return call.startswith("wg show ") or (call.startswith("ip ") and "-json" in call.split())
