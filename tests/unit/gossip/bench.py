@@ -85,6 +85,8 @@ class Bench:
     def __init__(
         self,
         *known: Message,
+        name: str = LOCAL,
+        ip: str = LOCAL_IP,
         announced: bool = True,
         wire: Wire | None = None,
         timing: Timing = WAN,
@@ -93,7 +95,7 @@ class Bench:
     ) -> None:
         self.wire = wire or sealing()
         self.now = 0.0
-        local = GossipSettings(LOCAL, pack_ip(LOCAL_IP), PORT, timing=timing, **settings)
+        local = GossipSettings(name, pack_ip(ip), PORT, timing=timing, **settings)
         self.gossip = Gossip(local, self.wire, Random(seed))
         if announced:
             self.gossip.announce(b"own", self.now)
@@ -144,6 +146,14 @@ class Bench:
         """Let the time pass until the next timer."""
         self.now = self.gossip.next_timer()
         self.gossip.handle_timer(self.now)
+
+    def step_answering(self) -> None:
+        """Let the time pass until the next timer, and answer our pings."""
+        self.step()
+        for _, messages in self.said():
+            for message in messages:
+                if isinstance(message, Ping):
+                    self.hears(Ack(message.sequence))
 
     # Out
 

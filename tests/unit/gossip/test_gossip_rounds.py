@@ -1,0 +1,183 @@
+"""Gossip each interval, and at once (protocol, 4.13; architecture, decision 5)."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.gossip.bench import LOCAL, REMOTE, Bench, address, alive, others, sealing
+from wesher.gossip import WAN, Alive, Dead, Ping, Suspect
+from wesher.gossip.codec import encode
+from wesher.gossip.deadlines import Deadlines
+
+# Without probes and exchanges, which would take news along.
+QUIET = replace(WAN, probe_interval=1000, push_pull_interval=1000)
+
+
+def gossiped(bench):
+    """Return (time, address) of every packet that bears news of `remote`."""
+    told = []
+    while bench.now < 10:
+        told += [
+            (bench.now, to)
+            for to, messages in bench.said()
+            for message in messages
+            if not isinstance(messages[0], Ping)
+            and isinstance(message, Alive)
+            and message.node == REMOTE
+        ]
+        bench.step()
+    return told
+
+
+def test_news_goes_to_four_members_at_once_and_again_after_20_ms_then_at_the_interval():
+    bench = Bench(*others(20), timing=QUIET)
+    bench.no_longer_queues()
+    bench.run(1.3)
+    bench.packets()
+
+    bench.hears(alive())
+
+    told = gossiped(bench)
+    times = sorted({round(when, 6) for when, _ in told})
+    assert times[:2] == [1.3, 1.32]
+    assert [len([1 for when, _ in told if round(when, 6) == at]) for at in times[:2]] == [4, 4]
+    assert times[3] - times[2] == pytest.approx(0.5)
+    assert len(told) == 4 + 4 + 8
+
+
+def test_without_eager_rounds_news_waits_for_the_interval():
+    bench = Bench(*others(20), eager=False, timing=QUIET)
+    bench.no_longer_queues()
+
+    bench.hears(alive())
+
+    assert len(gossiped(bench)) == 8
+
+
+def test_news_within_20_ms_shares_the_next_eager_round():
+    bench = Bench(*others(3))
+    bench.no_longer_queues()
+    bench.run(1)
+    bench.packets()
+
+    bench.hears(alive("first", ip="10.0.2.1"))
+    first = bench.said()
+    bench.now += 0.005
+    bench.hears(alive("second", ip="10.0.2.2"))
+    between = bench.said()
+    bench.step()
+
+    assert [message.node for message in first[0][1]] == ["first"]
+    assert between == []
+    assert [message.node for message in bench.said()[0][1]] == ["first", "second"]
+
+
+def test_news_of_one_packet_shares_the_eager_round():
+    bench = Bench(*others(3))
+    bench.no_longer_queues()
+    bench.run(1)
+    bench.packets()
+
+    bench.hears(*[alive(f"new{index}", ip=f"10.0.2.{index + 1}") for index in range(3)])
+
+    assert [len(messages) for _, messages in bench.said()] == [3, 3, 3, 3]
+
+
+def test_news_before_there_is_anybody_to_tell_waits_for_the_first():
+    bench = Bench()
+    bench.run(3)
+
+    bench.hears(alive())
+
+    assert {message.node for message in bench.said_to(address("10.0.0.2"))} == {LOCAL, REMOTE}
+
+
+def test_eager_rounds_that_wait_do_not_keep_the_clock_busy():
+    bench = Bench()
+
+    steps = 0
+    while bench.now < 2:
+        bench.step()
+        steps += 1
+
+    assert steps < 10
+
+
+@pytest.mark.case(39)
+@pytest.mark.parametrize(
+    ("change", "age", "told"),
+    [
+        (None, 1, True),
+        (Suspect(1, REMOTE, "accuser"), 1, True),
+        (Dead(1, REMOTE, "accuser"), 59, True),
+        (Dead(1, REMOTE, "accuser"), 61, False),
+        (Dead(1, REMOTE, REMOTE), 1, False),
+    ],
+    ids=["alive", "suspect", "dead for a while", "dead for long", "left"],
+)
+def test_who_is_told(change, age, told):
+    bench = Bench(alive(), timing=QUIET)
+    if change:
+        bench.hears(change)
+    bench.no_longer_queues()
+    bench.run(age)
+    bench.packets()
+
+    bench.hears(alive("news", ip="10.0.2.1"))
+
+    assert bool(bench.said_to(address("10.0.0.2"))) is told
+
+
+@pytest.mark.case(13)
+@pytest.mark.parametrize(("newest", "first_byte"), [(5, 12), (4, 4)])
+def test_gossip_has_a_checksum_if_the_member_knows_them(newest, first_byte):
+    plain = sealing(key=None, compress=False)
+    member = alive(versions=bytes([1, newest, 2, 0, 0, 0]))
+    bench = Bench(member, wire=plain)
+    bench.no_longer_queues()
+    bench.run(1)
+    bench.packets()
+
+    bench.gossip.update_meta(b"new", bench.now)
+
+    [packet] = bench.packets()
+    assert packet.data[0] == first_byte
+
+
+@pytest.mark.case(13)
+@pytest.mark.parametrize(
+    ("name", "newest", "first_byte"), [("10.0.0.2", 5, 12), ("10.0.0.2", 4, 2), (REMOTE, 5, 2)]
+)
+def test_an_ack_has_a_checksum_if_a_member_is_named_like_the_address(name, newest, first_byte):
+    plain = sealing(key=None, compress=False)
+    bench = Bench(alive(name, versions=bytes([1, newest, 2, 0, 0, 0])), wire=plain)
+    bench.no_longer_queues()
+
+    bench.hears(Ping(1, LOCAL), source=address("10.0.0.2"))
+
+    [packet] = bench.packets()
+    assert packet.data[0] == first_byte
+
+
+@pytest.mark.case(13)
+def test_a_packet_with_a_wrong_checksum_is_dropped():
+    plain = sealing(key=None, compress=False)
+    bench = Bench(wire=plain)
+    good = plain.seal_packet([encode(alive())], checksum=True)
+
+    bench.receives(good[:-1] + bytes([good[-1] ^ 1]))
+    assert bench.state() == "unknown"
+    bench.receives(good)
+    assert bench.state() == "ALIVE"
+
+
+def test_deadlines_are_kept_in_order_and_done_once():
+    deadlines = Deadlines()
+    done = []
+    for when in (3.0, 1.0, 2.0, 1.0):
+        deadlines.at(when, done.append)
+
+    deadlines.run(2.5)
+
+    assert done == [2.5, 2.5, 2.5]
+    assert deadlines.next() == 3.0

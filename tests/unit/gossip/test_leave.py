@@ -1,0 +1,135 @@
+"""Leaving (protocol, 4.14; architecture, decision 5)."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.gossip.bench import LOCAL, Bench, address, alive, local_alive, others, record
+from wesher.gossip import WAN, Ack, Dead, LeaveFinished, MemberLeft, Ping, RecordState, Suspect
+
+DEPARTURE = Dead(1, LOCAL, LOCAL)
+
+
+def left_at(bench):
+    """Let time pass until the leave has finished; return when."""
+    while LeaveFinished() not in bench.events():
+        bench.step()
+    return bench.now
+
+
+@pytest.mark.case(34)
+def test_the_others_hear_of_a_departure_at_once_and_hold_us_for_left():
+    leaver, other = Bench(alive()), Bench(local_alive())
+    leaver.run(1.3)
+    leaver.packets()
+
+    leaver.gossip.leave(leaver.now)
+
+    assert leaver.state(LOCAL) == "LEFT"
+    assert leaver.said_to(address("10.0.0.2"))[0] == DEPARTURE
+    remaining = Bench()
+    remaining.hears(alive("leaver"), Dead(1, "leaver", "leaver"))
+    assert remaining.events()[-1] == MemberLeft(remaining.member("leaver"))
+    assert remaining.gossip.members.live_remotes == 0
+    assert other.state(LOCAL) == "ALIVE"
+
+
+@pytest.mark.case(34)
+def test_one_that_has_left_ignores_that_it_is_alive():
+    bench = Bench(alive())
+    bench.gossip.leave(bench.now)
+    bench.forget()
+
+    bench.hears(local_alive(9), local_alive(9, ip="10.0.0.9"))
+
+    assert bench.state(LOCAL) == "LEFT"
+    assert bench.events() == []
+
+
+@pytest.mark.case(34)
+def test_one_that_has_left_can_come_back_as_a_new_instance():
+    bench = Bench(alive(incarnation=3), Dead(3, "remote", "remote"))
+
+    bench.exchanges(record(incarnation=1))
+    still = bench.state()
+    bench.exchanges(record(incarnation=4))
+
+    assert still == "LEFT"
+    assert bench.state() == "ALIVE"
+
+
+def test_a_leave_ends_after_two_rounds_of_gossip_and_tells_in_each():
+    bench = Bench(*others(30))
+    bench.no_longer_queues()
+    bench.run(1)
+    bench.forget()
+
+    bench.gossip.leave(bench.now)
+    rounds = []
+    while LeaveFinished() not in bench.events():
+        if any(DEPARTURE in messages for _, messages in bench.said()):
+            rounds.append(bench.now)
+        bench.step()
+    if any(DEPARTURE in messages for _, messages in bench.said()):
+        rounds.append(bench.now)
+
+    assert len(rounds) >= 4
+    assert 1.5 <= bench.now <= 2.0
+
+
+def test_a_leave_ends_after_a_second_even_when_gossip_is_slow():
+    bench = Bench(alive(), timing=replace(WAN, gossip_interval=30))
+    bench.run(3)
+    bench.forget()
+
+    bench.gossip.leave(bench.now)
+
+    assert left_at(bench) == 4
+    bench.run(100)
+    assert bench.events().count(LeaveFinished()) == 0
+
+
+def test_with_nobody_to_tell_a_leave_ends_at_once():
+    bench = Bench(alive(), Dead(1, "remote", "x"))
+
+    bench.gossip.leave(bench.now)
+
+    assert bench.events() == [LeaveFinished()]
+
+
+def test_a_suspect_is_told_too():
+    bench = Bench(alive(), Suspect(1, "remote", "x"))
+
+    bench.gossip.leave(bench.now)
+
+    assert bench.events() == []
+
+
+def test_leaving_before_the_announcement_ends_at_once():
+    bench = Bench(alive(), announced=False)
+
+    bench.gossip.leave(bench.now)
+
+    assert bench.events() == [LeaveFinished()]
+    assert bench.said() == []
+
+
+def test_leaving_twice_is_leaving_once():
+    bench = Bench()
+
+    bench.gossip.leave(bench.now)
+    bench.gossip.leave(bench.now)
+
+    assert bench.events() == [LeaveFinished()]
+
+
+def test_one_that_has_left_still_answers():
+    bench = Bench(alive())
+    bench.gossip.leave(bench.now)
+    bench.forget()
+
+    bench.hears(Ping(5, LOCAL))
+    table = bench.exchanges()
+
+    assert bench.said()[0][1][0] == Ack(5)
+    assert {each.name: each.state for each in table.records}[LOCAL] == RecordState.LEFT

@@ -1,0 +1,122 @@
+"""The table, the order of probing, the random choice (protocol, 4.8, 4.12, 4.13)."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from wesher.gossip import Address, Member, Members, MemberState, RecordState
+
+VERSIONS = bytes([1, 5, 2, 0, 0, 0])
+
+
+def member(name, state=MemberState.ALIVE, changed_at=0.0):
+    return Member(name, bytes([10, 0, 0, 2]), 7946, None, VERSIONS, 1, state, changed_at)
+
+
+def table(*members, seed=0):
+    members_table = Members("local", Random(seed))
+    for each in members:
+        members_table.put(each)
+    return members_table
+
+
+def cycle(members, count, now=0.0):
+    return [members.next_to_probe(now, 60).name for _ in range(count)]
+
+
+@pytest.mark.case(35)
+def test_every_live_remote_member_has_its_turn_once_a_cycle():
+    live = [member(f"m{index}") for index in range(10)]
+    suspect = member("suspect", MemberState.SUSPECT)
+    gone = [member("dead", MemberState.DEAD), member("left", MemberState.LEFT)]
+    members = table(member("local"), *live, suspect, *gone)
+
+    first, second = cycle(members, 11), cycle(members, 11)
+
+    assert sorted(first) == sorted(second) == sorted([each.name for each in [*live, suspect]])
+    assert first != second
+
+
+@pytest.mark.case(35)
+def test_the_end_of_a_cycle_forgets_those_gone_for_longer_than_the_limit():
+    states = (MemberState.DEAD, MemberState.LEFT)
+    old = [member(f"old {state.name}", state, 39.9) for state in states]
+    young = [member(f"young {state.name}", state, 40.0) for state in states]
+    members = table(member("local", MemberState.LEFT), member("live"), *old, *young)
+
+    for _ in range(4):
+        members.next_to_probe(100, reap_after=60)
+
+    assert {each.name for each in members} == {
+        "local",
+        "live",
+        *[each.name for each in young],
+    }
+
+
+@pytest.mark.parametrize(
+    "members", [[], ["local"], ["local", "dead"]], ids=["nobody", "we", "we and a dead one"]
+)
+def test_there_may_be_nobody_to_probe(members):
+    state = {"dead": MemberState.DEAD}
+    members = table(*[member(name, state.get(name, MemberState.ALIVE)) for name in members])
+
+    assert [members.next_to_probe(0, 60) for _ in range(5)] == [None] * 5
+
+
+@pytest.mark.parametrize("size", [3, 10, 100])
+def test_the_choice_is_uniform_without_repetition_and_without_us(size):
+    names = [f"m{index}" for index in range(size)]
+    members = table(member("local"), *map(member, names))
+
+    chosen = Counter()
+    for _ in range(3000):
+        picked = [each.name for each in members.choose(3, lambda each: True)]
+        assert len(picked) == len(set(picked)) == min(3, size)
+        chosen.update(picked)
+
+    expected = 3000 * 3 / size
+    assert set(chosen) == set(names)
+    assert all(abs(chosen[name] - expected) < 6 * expected**0.5 + 1 for name in names)
+
+
+def test_the_choice_finds_the_few_that_are_eligible():
+    members = table(*[member(f"m{index}") for index in range(100)])
+
+    picked = members.choose(3, lambda each: each.name in ("m17", "m71"))
+
+    assert {each.name for each in picked} == {"m17", "m71"}
+
+
+def test_live_remotes_are_counted_through_all_changes():
+    members = table()
+    counts = []
+    for each in (
+        member("a"),
+        member("local"),
+        member("b", MemberState.SUSPECT),
+        member("a", MemberState.DEAD),
+        member("b", MemberState.ALIVE),
+        member("local", MemberState.LEFT),
+        member("b", MemberState.LEFT),
+    ):
+        members.put(each)
+        counts.append(members.live_remotes)
+
+    assert counts == [1, 1, 2, 1, 1, 1, 0]
+
+
+def test_a_member_of_ipv4_in_ipv6_form_is_reached_by_ipv4():
+    mapped = Member(
+        "m", bytes(10) + b"\xff\xff\x0a\0\0\x02", 7946, None, VERSIONS, 1, MemberState.ALIVE, 0
+    )
+
+    assert mapped.address == Address("10.0.0.2", 7946)
+    assert mapped.as_record().addr == mapped.addr
+
+
+def test_states_have_the_numbers_of_push_pull_records():
+    assert {state.name: state.value for state in MemberState} == {
+        state.name: state.value for state in RecordState
+    }

@@ -1,0 +1,307 @@
+"""Probing members in turn, directly, through others and by TCP (protocol, 4.8)."""
+
+import pytest
+
+from tests.unit.gossip.bench import LOCAL, REMOTE, Bench, address, alive, local_alive, others
+from wesher.gossip import (
+    Ack,
+    IndirectPing,
+    Nack,
+    Ping,
+    Suspect,
+    TcpOnly,
+    pack_ip,
+)
+
+REMOTE_ADDRESS = address("10.0.0.2")
+
+
+class Probed(Bench):
+    """A bench that has just sent the first ping to `remote`, the only one whose turn is awaited."""
+
+    def __init__(self, *known, **options):
+        super().__init__(*known, **options)
+        self.pings = self.next_probe()
+
+    def next_probe(self, to=REMOTE_ADDRESS):
+        """Let time pass until `to` is probed, all others being answered; return the messages."""
+        while True:
+            self.step()
+            for target, messages in self.said():
+                pings = [message for message in messages if isinstance(message, Ping)]
+                if pings and target == to:
+                    self.probed_at = self.now
+                    self.sequence = pings[0].sequence
+                    return messages
+                for ping in pings:
+                    self.hears(Ack(ping.sequence))
+
+    def tcp_pings(self):
+        """Return the streams opened that bear a ping."""
+        return [
+            stream
+            for stream in self.streams()
+            if isinstance(self.wire.open_frame(stream.data), Ping)
+        ]
+
+    def later(self, seconds):
+        """Let time pass until so many seconds after the ping."""
+        self.run(self.probed_at + seconds)
+
+
+@pytest.mark.case(35)
+def test_members_are_probed_in_turn_once_an_interval():
+    bench = Bench(*others(3))
+    probed = []
+    for _ in range(200):
+        bench.step()
+        for _, messages in bench.said():
+            for ping in messages:
+                if isinstance(ping, Ping):
+                    probed.append((ping.node, bench.now))
+                    bench.hears(Ack(ping.sequence))
+
+    rounds = [{node for node, _ in probed[start : start + 3]} for start in range(0, 12, 3)]
+    assert rounds == [{"m0", "m1", "m2"}] * 4
+    assert probed[1][1] - probed[0][1] == pytest.approx(5)
+
+
+def test_nobody_is_probed_when_nobody_is_there():
+    bench = Bench()
+
+    bench.run(60)
+
+    assert bench.said() == []
+
+
+@pytest.mark.case(36)
+def test_a_probe_names_us_as_the_source_and_takes_news_along():
+    bench = Probed(alive())
+
+    assert bench.pings[0] == Ping(bench.sequence, REMOTE, pack_ip("10.0.0.1"), 7946, LOCAL)
+
+
+def test_an_ack_makes_us_healthier():
+    bench = Probed(alive())
+    bench.hears(Suspect(1, LOCAL, "accuser"))
+    assert bench.gossip.health == 1
+
+    bench.hears(Ack(bench.sequence))
+
+    assert bench.gossip.health == 0
+    assert bench.state() == "ALIVE"
+
+
+@pytest.mark.case(36)
+def test_the_silent_is_asked_for_through_three_others_and_by_tcp():
+    bench = Probed(alive(), *others(5))
+
+    bench.later(2.9)
+    assert not [m for _, ms in bench.said() for m in ms if isinstance(m, IndirectPing)]
+    bench.later(3)
+
+    asked = [(to, ms[0]) for to, ms in bench.said() if isinstance(ms[0], IndirectPing)]
+    request = IndirectPing(
+        bench.sequence, pack_ip("10.0.0.2"), 7946, REMOTE, True, pack_ip("10.0.0.1"), 7946, LOCAL
+    )
+    [stream] = bench.tcp_pings()
+    ping = Ping(bench.sequence, REMOTE, pack_ip("10.0.0.1"), 7946, LOCAL)
+    assert [message for _, message in asked] == [request] * 3
+    assert len({to for to, _ in asked} - {REMOTE_ADDRESS}) == 3
+    assert bench.wire.open_frame(stream.data) == ping
+    assert stream.to == REMOTE_ADDRESS
+    assert stream.timeout == pytest.approx(2)
+
+
+def test_only_members_that_are_alive_are_asked_to_relay():
+    bench = Probed(alive(), *others(3), Suspect(1, "m0", "x"), Suspect(1, "m1", "x"))
+
+    bench.later(3)
+
+    asked = [to for to, ms in bench.said() if isinstance(ms[0], IndirectPing)]
+    assert asked == [address("10.0.1.3")]
+
+
+@pytest.mark.parametrize("late", [Ack, None])
+def test_a_late_ack_before_the_end_is_a_success(late):
+    bench = Probed(alive(), *others(2))
+    bench.later(4.9)
+
+    if late:
+        bench.hears(late(bench.sequence))
+    bench.later(5)
+
+    assert bench.state() == ("ALIVE" if late else "SUSPECT")
+
+
+@pytest.mark.case(36)
+def test_the_silent_is_suspected_when_the_interval_is_over():
+    bench = Probed(alive())
+
+    bench.later(4.99)
+    before = bench.state()
+    bench.later(5)
+
+    assert before == "ALIVE"
+    assert bench.state() == "SUSPECT"
+    assert bench.news() == [Suspect(1, REMOTE, LOCAL)]
+
+
+@pytest.mark.case(36)
+@pytest.mark.parametrize(
+    ("relays", "nacks", "health"),
+    [(3, 3, 0), (3, 2, 1), (3, 0, 3), (3, 5, 0), (0, 0, 1)],
+    ids=["all nacks", "one missing", "none", "more than all", "no relays"],
+)
+def test_missing_nacks_are_our_own_ill_health(relays, nacks, health):
+    bench = Probed(alive(), *others(relays))
+    bench.later(3)
+
+    bench.hears(*[Nack(bench.sequence)] * nacks, Ack(123456))
+    bench.later(5)
+
+    assert bench.gossip.health == health
+
+
+@pytest.mark.case(36)
+def test_relays_that_do_not_know_nacks_are_not_blamed():
+    old = bytes([1, 3, 2, 0, 0, 0])
+    bench = Probed(alive(), alive("m0", ip="10.0.1.1", versions=old))
+
+    bench.later(3)
+    requests = [ms[0] for _, ms in bench.said() if isinstance(ms[0], IndirectPing)]
+    bench.later(5)
+
+    assert [request.nack for request in requests] == [False]
+    assert bench.gossip.health == 1
+
+
+@pytest.mark.case(38)
+def test_nacks_after_the_end_are_not_counted():
+    bench = Probed(alive(), *others(1))
+    bench.later(5)
+    health = bench.gossip.health
+
+    bench.hears(Nack(bench.sequence))
+
+    assert bench.gossip.health == health == 1
+
+
+@pytest.mark.case(36)
+def test_bad_health_doubles_the_duration_of_a_probe_but_not_the_patience_before_asking_others():
+    bench = Bench(alive())
+    bench.hears(Suspect(1, LOCAL, "accuser"))
+    bench.__class__ = Probed
+    bench.next_probe()
+
+    bench.later(3)
+    [stream] = bench.tcp_pings()
+    bench.later(9.99)
+    before = bench.state()
+    bench.later(10)
+
+    assert stream.timeout == pytest.approx(7)
+    assert before == "ALIVE"
+    assert bench.state() == "SUSPECT"
+
+
+@pytest.mark.case(37)
+def test_success_by_tcp_only_is_a_success_and_reported():
+    bench = Probed(alive())
+    bench.hears(Suspect(1, LOCAL, "accuser"))
+    bench.later(3)
+    [stream] = bench.tcp_pings()
+
+    bench.answered(stream, Ack(bench.sequence))
+    bench.events()
+    before = bench.gossip.health
+    bench.later(5)
+
+    assert before == 1
+    assert bench.gossip.health == 0
+    assert bench.state() == "ALIVE"
+    assert TcpOnly(bench.member()) in bench.events()
+
+
+@pytest.mark.case(37)
+@pytest.mark.parametrize(
+    ("versions", "settings"),
+    [(bytes([1, 2, 2, 0, 0, 0]), {}), (bytes([1, 5, 2, 0, 0, 0]), {"stream_pings": False})],
+    ids=["does not know it", "disabled"],
+)
+def test_without_tcp_pings_the_silent_is_suspected(versions, settings):
+    bench = Probed(alive(versions=versions), **settings)
+
+    bench.later(3)
+    streams = bench.tcp_pings()
+    bench.later(5)
+
+    assert streams == []
+    assert bench.state() == "SUSPECT"
+
+
+@pytest.mark.case(37)
+def test_a_wrong_answer_by_tcp_is_no_success():
+    bench = Probed(alive())
+    bench.later(3)
+    [stream] = bench.tcp_pings()
+
+    bench.answered(stream, Ack(bench.sequence + 1))
+    bench.later(5)
+
+    assert bench.state() == "SUSPECT"
+
+
+@pytest.mark.case(37)
+def test_a_suspect_is_told_so_with_the_ping_and_nothing_else():
+    bench = Bench(alive(incarnation=3), Suspect(3, REMOTE, "accuser"))
+    bench.__class__ = Probed
+
+    messages = bench.next_probe()
+
+    ping = Ping(bench.sequence, REMOTE, pack_ip("10.0.0.1"), 7946, LOCAL)
+    assert messages == (ping, Suspect(3, REMOTE, LOCAL))
+
+
+@pytest.mark.case(37)
+def test_who_is_told_of_its_suspicion_refutes_it():
+    bench = Bench(alive())
+
+    bench.hears(Ping(1, LOCAL), Suspect(1, LOCAL, REMOTE))
+
+    assert bench.news(LOCAL) == [local_alive(2)]
+
+
+def test_an_ack_of_a_suspect_does_not_make_it_alive():
+    bench = Bench(alive(), Suspect(1, REMOTE, "accuser"))
+    bench.__class__ = Probed
+    bench.next_probe()
+
+    bench.hears(Ack(bench.sequence))
+
+    assert bench.state() == "SUSPECT"
+
+
+def test_a_member_that_refuted_meanwhile_is_accused_of_what_it_was_when_the_probe_began():
+    bench = Probed(alive())
+    bench.later(1)
+
+    bench.hears(alive(incarnation=2))
+    bench.later(5)
+
+    assert bench.state() == "ALIVE"
+
+
+def test_one_interval_that_a_long_probe_missed_is_made_up_at_its_end():
+    bench = Bench(alive())
+    for _ in range(2):
+        bench.hears(Suspect(bench.gossip.local.incarnation, LOCAL, "accuser"))
+    bench.__class__ = Probed
+    bench.next_probe()
+    began = bench.probed_at
+
+    bench.later(14)
+    bench.packets()
+    bench.next_probe()
+
+    assert bench.probed_at == pytest.approx(began + 15)
