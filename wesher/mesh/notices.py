@@ -1,12 +1,11 @@
 """Facts for the operator, each at once and then at most every ten minutes per source."""
 
-from collections import OrderedDict
 from collections.abc import Iterator
 
 from wesher.mesh.events import Notice, Severity
 
 QUIET = 600  # seconds between two warnings about the same thing
-MAX_SUBJECTS = 1024  # remembered; strangers must not fill our memory
+ALIKE = 3  # sources of one kind of trouble in that time: members invent names, a log has no end
 
 
 class Notices:
@@ -14,7 +13,7 @@ class Notices:
 
     def __init__(self) -> None:
         self._waiting: list[Notice] = []
-        self._given: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._given: dict[str, dict[str, float]] = {}
 
     def inform(self, text: str, **data: object) -> None:
         """Report a change of membership or of ourselves."""
@@ -25,15 +24,17 @@ class Notices:
         self._waiting.append(Notice(Severity.DEBUG, text, data))
 
     def warn(self, source: str, now: float, text: str, **data: object) -> None:
-        """Report something an operator must know about `source`, unless it was said lately."""
-        subject = (source, text)
-        given = self._given.get(subject)
-        if given is not None and now - given < QUIET:
+        """Report something an operator must know about `source`, unless it was said lately.
+
+        `text` is a template and never made of what somebody sent: it tells the kind of trouble.
+        """
+        given = self._given.setdefault(text, {})
+        for known, at in list(given.items()):
+            if now - at >= QUIET:
+                del given[known]
+        if source in given or len(given) >= ALIKE:
             return
-        self._given[subject] = now
-        self._given.move_to_end(subject)
-        if len(self._given) > MAX_SUBJECTS:
-            self._given.popitem(last=False)
+        given[source] = now
         self._waiting.append(Notice(Severity.WARNING, text, data))
 
     def drain(self) -> Iterator[Notice]:
