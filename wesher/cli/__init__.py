@@ -4,6 +4,7 @@ Light on purpose, see options.py: a command's module is imported once its option
 """
 
 import difflib
+import gc
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -61,8 +62,16 @@ def _run(arguments: Sequence[str]) -> int:
     prog, command, arguments = _select(arguments)
     parser = options.parser(prog, command.description, command.options, _epilog(command))
     given = options.parse_arguments(parser, arguments)
+    return _load(command)(given)
+
+
+def _load(command: Command) -> Callable[[Mapping[str, str]], int]:
+    """Import what runs a command, without looking through it for garbage: it all stays."""
+    gc.disable()
     run: Callable[[Mapping[str, str]], int] = import_module(f"wesher.cli.{command.module}").run
-    return run(given)
+    gc.freeze()
+    gc.enable()
+    return run
 
 
 def _select(arguments: Sequence[str]) -> tuple[str, Command, Sequence[str]]:

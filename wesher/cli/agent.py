@@ -3,12 +3,12 @@
 import os
 from collections.abc import Mapping
 
+import wesher.agent
 from wesher import config, log
-from wesher.agent import run as run_agent
 
 
 def run(given: Mapping[str, str]) -> int:
     """Run one node until it is told to stop; returns the exit code."""
     settings = config.load(given, os.environ)
     log.set_up(settings.log_level)
-    return run_agent(settings)
+    return wesher.agent.run(settings)

@@ -145,20 +145,19 @@ class Device:
 @patiently
 async def _open(name: str) -> Device:
     """Look, then act on what is there: so trying again is safe although creating is not."""
-    network, state = await _look(name)
-    link = network.links.get(name)
-    if link is not None and is_no_wireguard(state):
+    link = (await read_network()).links.get(name)
+    if link is not None:
+        try:
+            return _take(link, await read_wireguard(name))
+        except CommandError as error:
+            if not is_no_wireguard(error):
+                raise
         if link.alias != CREATED:
             raise _foreign(name)
         # Ours, but without its wireguard-go.
         await delete(name)
-        link = None
-    if link is None:
-        await create(name)
-        return Device(name, generate_private_key(), None, adopted=False)
-    if isinstance(state, CommandError):
-        raise state
-    return _take(link, state)
+    await create(name)
+    return Device(name, generate_private_key(), None, adopted=False)
 
 
 def _take(link: Link, state: WireGuardState) -> Device:
@@ -173,24 +172,16 @@ def _take(link: Link, state: WireGuardState) -> Device:
     return Device(link.name, private_key, lent, adopted=state.private_key is not None)
 
 
-async def _look(name: str) -> tuple[Network, WireGuardState | CommandError]:
-    """Read what the kernel has in two processes at once; why not, where `wg` fails."""
+async def _read(name: str) -> tuple[Network, WireGuardState | None]:
+    """Read what the kernel has, in two processes at once; no state when there is no interface."""
     network, state = await asyncio.gather(
         read_network(), read_wireguard(name), return_exceptions=True
     )
     if isinstance(network, BaseException):
         raise network
-    if isinstance(state, BaseException) and not isinstance(state, CommandError):
-        raise state
-    return network, state
-
-
-async def _read(name: str) -> tuple[Network, WireGuardState | None]:
-    """Read what the kernel has; no state when there is no such interface."""
-    network, state = await _look(name)
     if name not in network.links:
         return network, None
-    if isinstance(state, CommandError):
+    if isinstance(state, BaseException):
         raise state
     return network, state
 

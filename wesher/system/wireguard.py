@@ -81,9 +81,9 @@ async def wg_set(name: str, *words: str, private_key: str | None = None) -> None
     await run("wg", "set", name, *words, stdin=private_key)
 
 
-def is_no_wireguard(outcome: WireGuardState | CommandError) -> bool:
+def is_no_wireguard(error: CommandError) -> bool:
     """Tell whether `wg show` said that the interface is of another kind."""
-    return isinstance(outcome, CommandError) and "not supported" in outcome.stderr
+    return "not supported" in error.stderr
 
 
 def parse_dump(text: str) -> WireGuardState:

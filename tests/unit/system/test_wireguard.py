@@ -100,7 +100,3 @@ def test_a_session_lives_three_minutes_after_its_handshake(handshake: int, expec
 )
 def test_another_kind_of_interface_is_recognized(stderr: str, expected: bool):
     assert is_no_wireguard(CommandError(("wg", "show", "lo", "dump"), 1, stderr)) is expected
-
-
-def test_a_state_is_a_wireguard_interface():
-    assert not is_no_wireguard(WireGuardState())
