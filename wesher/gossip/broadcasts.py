@@ -1,14 +1,14 @@
 """The news waiting to be gossiped (protocol, 4.6)."""
 
 from bisect import bisect_left, insort
-from itertools import count
+from itertools import chain, count
 from typing import NamedTuple
 
 PART_OVERHEAD = 2  # bytes, the length of a part in a compound message
 SMALLEST_NEWS = 32  # bytes, less than any suspect, alive or dead message takes
 EAGER_LIMIT = 64
 """How many news may wait for their eager rounds. More come only from a push/pull, so that others
-know them already: those are gossiped at the normal pace."""
+know them already: the oldest are then gossiped at the normal pace only."""
 
 
 class _Broadcast(NamedTuple):
@@ -27,7 +27,8 @@ class Broadcasts:
     Each is sent until its transmit limit; and in two eager rounds besides, which do not count.
     """
 
-    def __init__(self, *, eager: bool) -> None:
+    def __init__(self, local_name: str, *, eager: bool) -> None:
+        self._local_name = local_name
         self._eager = eager
         self._serials = count(1)
         self._by_subject: dict[str, _Broadcast] = {}
@@ -53,8 +54,18 @@ class Broadcasts:
         insort(self._order, broadcast)
         self._told_once.pop(subject, None)
         self._fresh.pop(subject, None)
-        if self._eager and len(self._fresh) + len(self._told_once) < EAGER_LIMIT:
+        if self._eager:
+            self._make_room()
             self._fresh[subject] = message
+
+    def _make_room(self) -> None:
+        """Give up the oldest eager rounds if there are too many, but not those about ourselves."""
+        if len(self._fresh) + len(self._told_once) < EAGER_LIMIT:
+            return
+        waiting = chain(self._told_once, self._fresh)
+        oldest = next(subject for subject in waiting if subject != self._local_name)
+        self._told_once.pop(oldest, None)
+        self._fresh.pop(oldest, None)
 
     def take(self, space: int, limit: int) -> list[bytes]:
         """Return what to send in `space` bytes, counting a transmission of each.

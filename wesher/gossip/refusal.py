@@ -47,7 +47,9 @@ def flaw_of_alive(message: Alive, local_versions: bytes, *, local: bool) -> str 
 
 
 def _fits(name: str) -> bool:
-    return 0 < len(name) <= MAX_NAME and len(name.encode(errors="surrogateescape")) <= MAX_NAME
+    if not 0 < len(name) <= MAX_NAME:
+        return False
+    return name.isascii() or len(name.encode(errors="surrogateescape")) <= MAX_NAME
 
 
 def _compatible(one: bytes, other: bytes) -> bool:
@@ -55,9 +57,9 @@ def _compatible(one: bytes, other: bytes) -> bool:
 
     Go stores others unchecked, and then every push/pull of the cluster fails.
     """
-    if len(one) != _VERSIONS:
-        return False
-    return all(
+    if one == other:
+        return True
+    return len(one) == _VERSIONS and all(
         max(one[low], other[low]) <= current <= min(one[high], other[high])
         for low, high, at in _RANGES
         for current in (one[at], other[at])

@@ -27,7 +27,7 @@ class Shared:
         self.members = Members(settings.name, rng)
         self.awareness = Awareness(settings.timing.awareness_max)
         self.deadlines = Deadlines()
-        self.broadcasts = Broadcasts(eager=settings.eager)
+        self.broadcasts = Broadcasts(settings.name, eager=settings.eager)
         self.outbox = Outbox(
             wire, self.members, self.broadcasts, self.deadlines, settings.timing.retransmit_mult
         )

@@ -6,7 +6,7 @@ from wesher.gossip.broadcasts import EAGER_LIMIT, Broadcasts
 
 
 def queue_of(*messages: bytes, eager: bool = False) -> Broadcasts:
-    broadcasts = Broadcasts(eager=eager)
+    broadcasts = Broadcasts("local", eager=eager)
     for message in messages:
         broadcasts.queue(message.decode(), message)
     return broadcasts
@@ -124,10 +124,31 @@ def test_replaced_news_has_no_eager_rounds_left():
     assert [broadcasts.take_eagerly(100) for _ in range(3)] == [[b"m" * 40], [b"m" * 40], []]
 
 
-def test_only_so_much_news_is_eager():
-    broadcasts = queue_of(*[b"%040d" % number for number in range(EAGER_LIMIT + 5)], eager=True)
+def numbered(count: int) -> list[bytes]:
+    return [b"%040d" % number for number in range(count)]
+
+
+@pytest.mark.parametrize("told_once", [False, True])
+def test_only_the_newest_news_is_eager_and_our_own(told_once):
+    broadcasts = queue_of(eager=True)
+    broadcasts.queue("local", b"own" * 20)
+    if told_once:
+        broadcasts.take_eagerly(100)
+    for message in numbered(EAGER_LIMIT + 5):
+        broadcasts.queue(message.decode(), message)
 
     taken = broadcasts.take_eagerly(100_000)
 
     assert len(taken) == EAGER_LIMIT
-    assert len(broadcasts) == EAGER_LIMIT + 5
+    assert set(taken) == {b"own" * 20, *numbered(EAGER_LIMIT + 5)[6:]}
+    assert len(broadcasts) == EAGER_LIMIT + 6
+
+
+def test_news_told_once_gives_way_to_fresh_news():
+    first, *others = numbered(EAGER_LIMIT + 1)
+    broadcasts = queue_of(first, eager=True)
+    broadcasts.take_eagerly(100)
+    for message in others:
+        broadcasts.queue(message.decode(), message)
+
+    assert set(broadcasts.take_eagerly(100_000)) == set(others)
