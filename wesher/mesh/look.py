@@ -21,19 +21,29 @@ class Look:
         self._addr = addr
         self._port = port
         self._resolving = 0
-        self._exchanges: set[int] = set()
         self._pings: set[int] = set()
+        self._records: dict[str, Record] = {}
         self.begun = False
         self.deadline = now + PATIENCE
-        self.records: dict[str, Record] = {}
+        self.waiting: set[int] = set()
+        """Requests that have not been answered yet."""
         self.answered: list[Address] = []
-        self.holder_asked = False
+        self.asked_holder: Address | None = None
         self.holder_answered = False
 
     @property
     def earlier_self(self) -> Record | None:
         """What the members know under our name."""
-        return self.records.get(self._name)
+        return self._records.get(self._name)
+
+    @property
+    def others(self) -> list[Record]:
+        """Everybody else in the cluster, failed members included."""
+        return [
+            record
+            for record in self._records.values()
+            if record.state != RecordState.LEFT and record.name != self._name
+        ]
 
     @property
     def holder(self) -> Address | None:
@@ -41,10 +51,11 @@ class Look:
         record = self.earlier_self
         if record is None or record.state not in (RecordState.ALIVE, RecordState.SUSPECT):
             return None
+        port = record.port or self._port  # as everywhere in gossip, protocol 3.5
         same_ip = short_form(record.addr) == short_form(self._addr)
-        if (same_ip and record.port == self._port) or len(record.addr) not in (4, 16):
+        if (same_ip and port == self._port) or len(record.addr) not in (4, 16):
             return None
-        return Address(unpack_ip(record.addr), record.port)
+        return Address(unpack_ip(record.addr), port)
 
     @property
     def address_form(self) -> bytes:
@@ -67,24 +78,24 @@ class Look:
 
     def asked(self, exchange: int) -> None:
         """Note that a request is on its way."""
-        self._exchanges.add(exchange)
+        self.waiting.add(exchange)
 
     def finished(self, event: ExchangeFinished, now: float) -> None:
-        """Take one answer in; of two records of one name the higher incarnation counts."""
-        self._exchanges.discard(event.exchange)
+        """Take one answer in; of two records of one name the newer counts."""
+        self.waiting.discard(event.exchange)
         if event.error is not None or event.own:
             return
         self.answered.append(event.to)
         for record in event.records:
-            known = self.records.get(record.name)
-            if known is None or known.incarnation < record.incarnation:
-                self.records[record.name] = record
-        if self.records:
+            known = self._records.get(record.name)
+            if known is None or _age(known) < _age(record):
+                self._records[record.name] = record
+        if self._records and not self.asked_holder:
             self.deadline = min(self.deadline, now + GRACE)
 
-    def ask_holder(self, pings: Iterable[int], now: float) -> None:
+    def ask_holder(self, holder: Address, pings: Iterable[int], now: float) -> None:
         """Wait for the answer to one of `pings`, sent to the holder of our name."""
-        self.holder_asked = True
+        self.asked_holder = holder
         self._pings = set(pings)
         self.deadline = now + HOLDER_PATIENCE
 
@@ -98,4 +109,9 @@ class Look:
         """Say whether everyone has answered or failed to, or our patience has ended."""
         if now >= self.deadline or self.holder_answered:
             return True
-        return not (self._resolving or self._exchanges or self._pings)
+        return not (self._resolving or self.waiting or self._pings)
+
+
+def _age(record: Record) -> tuple[int, int]:
+    """Order records of one name: the later state of one incarnation has the higher number."""
+    return record.incarnation, record.state

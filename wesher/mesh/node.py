@@ -28,6 +28,7 @@ from wesher.gossip import (
     pack_ip,
     unpack_ip,
 )
+from wesher.gossip.refusal import MAX_INCARNATION
 from wesher.mesh.events import Departed, MeshEvent, PlanChanged, Refused, Resolve
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.look import Look
@@ -80,6 +81,9 @@ class MeshNode:
         self._review_at: float | None = None
         self._reviewed_at = float("-inf")
         self._contacted: set[str] = set()
+        self._live_ips: frozenset[str] = frozenset()
+        self._late: set[int] = set()  # requests of a look that is over
+        self._had_company = False
         self._complete = False
         self._departing = False
         self._handlers: dict[type[Any], Callable[[Any, float], None]] = {
@@ -279,9 +283,14 @@ class MeshNode:
             self._notices.trace(
                 "no exchange with {address}: {error}", address=event.to, error=event.error
             )
+        answered = event.error is None and not event.own
         if self._look:
             self._look.finished(event, now)
-        elif event.error is None and not event.own and self._gossip.members.live_remotes:
+        elif event.exchange in self._late:
+            self._late.discard(event.exchange)
+            if answered:
+                self._reach(event.to, now)
+        elif answered and self._gossip.members.live_remotes:
             self._rejoin.answered()
             if not self._complete:
                 self._complete = True
@@ -321,34 +330,41 @@ class MeshNode:
             self._contact(now)
         if not look.is_over(now):
             return
-        if look.holder is None or (look.holder_asked and not look.holder_answered):
-            self._enter(look, now)
-        elif look.holder_answered:
+        if look.holder_answered:
             self._refuse(
                 f"the name {self._settings.name} belongs to another live member, at "
-                f"{look.holder}: give this host another --node-name"
+                f"{look.asked_holder}: give this host another --node-name"
             )
+        elif look.holder and look.holder != look.asked_holder:
+            self._ask_holder(look, look.holder, now)
         else:
-            look.ask_holder(
-                (
-                    self._gossip.ping(look.holder, self._settings.name, now),
-                    self._gossip.ping(look.holder, self._settings.name, now, stream=True),
-                ),
-                now,
-            )
+            self._enter(look, now)
+
+    def _ask_holder(self, look: Look, holder: Address, now: float) -> None:
+        """Find out whether our name belongs to somebody else or to an earlier self, now gone."""
+        name = self._settings.name
+        by_packet = self._gossip.ping(holder, name, now)
+        by_stream = self._gossip.ping(holder, name, now, stream=True)
+        look.ask_holder(holder, (by_packet, by_stream), now)
 
     def _search(self, now: float) -> None:
         """Contact others while nobody has answered, and again when we are left alone."""
         if self._departing:
             return
-        if not (self._rejoin.searching or self._gossip.members.live_remotes):
+        has_company = self._gossip.members.live_remotes > 0
+        if self._had_company and not has_company:
             self._rejoin.remember(member.address for member in self._failed)
+            self._rejoin.answered()
             self._rejoin.alone(now)
+        elif has_company and not self._had_company and self._rejoin.searching:
+            # Somebody has found us first: it knows the others, and has a turn before any seed.
+            self._reach(next(self._live()).address, now)
+        self._had_company = has_company
         self._contact(now)
 
     def _contact(self, now: float) -> None:
         """Contact those whose turn it is: addresses at once, names when they are looked up."""
-        for contact in self._rejoin.contacts(now):
+        for contact in self._rejoin.contacts(now, every_seed=self._look is not None):
             try:
                 ip = str(ip_address(contact.host))
             except ValueError:
@@ -367,25 +383,27 @@ class MeshNode:
 
     def _knows(self, ip: str) -> bool:
         """Tell whether a seed or a member is at this address, so that an operator cares."""
-        return ip in self._contacted or any(member.address.ip == ip for member in self._live())
+        return ip in self._contacted or ip in self._live_ips
 
     def _refuse(self, reason: str) -> None:
         self._look = None
         self._departing = True
+        self._rejoin.answered()
         self._events.append(Refused(reason))
 
     # Deciding
 
     def _enter(self, look: Look, now: float) -> None:
         """Choose an overlay address, announce ourselves, and join whoever answered."""
-        if not self._overlay.choose(look.records.values(), self._facts):
-            self._refuse(f"the overlay network {self._settings.overlay_net.network} is full")
+        if problem := self._overlay.choose((*look.others, *self._live()), self._facts):
+            self._refuse(problem)
             return
-        self._look = None
+        self._look, self._late = None, look.waiting
         earlier = look.earlier_self
         seen = max(self._saved.incarnation, earlier.incarnation if earlier else 0)
+        incarnation = min(seen + 1, MAX_INCARNATION)
         self._gossip.announce(
-            self._overlay.metadata(), now, incarnation=seen + 1, addr=look.address_form
+            self._overlay.metadata(), now, incarnation=incarnation, addr=look.address_form
         )
         self._complete = not self._rejoin.has_contacts
         for contact in look.answered:
@@ -404,6 +422,7 @@ class MeshNode:
         if self._overlay.address is None:
             return
         live = list(self._live())
+        self._live_ips = frozenset(member.address.ip for member in live)
         moved = self._overlay.review(live, self._failed, self._facts, now, complete=self._complete)
         if moved:
             self._gossip.update_meta(self._overlay.metadata(), now)

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from wesher import __version__
-from wesher.gossip import Member, Record, RecordState
+from wesher.gossip import Member
 from wesher.mesh.address import choose_address, is_usable
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.metadata import Metadata, encode_metadata
 from wesher.mesh.notices import Notices
 from wesher.mesh.plan import IPAddress, Plan
-from wesher.mesh.planning import Outcome, Planner
+from wesher.mesh.planning import Announced, Outcome, Planner
 from wesher.mesh.settings import NodeSettings
 from wesher.mesh.trust import LocalMember, RefusalKind
 
@@ -35,17 +35,14 @@ class Overlay:
         """Our overlay address; None until one is chosen."""
         return self._local.overlay_addr if self._local else None
 
-    def choose(self, records: Iterable[Record], facts: LocalFacts) -> bool:
-        """Take an address that nobody in `records` has; False when there is none."""
+    def choose(self, others: Iterable[Announced], facts: LocalFacts) -> str | None:
+        """Take an address that none of `others` has; return what stands in the way, if anything."""
         settings = self._settings
-        others = [
-            record
-            for record in records
-            if record.state != RecordState.LEFT and record.name != settings.name
-        ]
         address = settings.overlay_addr or self._first(self._planner.taken(others, facts))
         if address is None:
-            return False
+            return f"the overlay network {settings.overlay_net.network} is full"
+        if settings.overlay_addr and (problem := facts.objection(address)):
+            return f"the overlay address {address} {problem}: choose another --overlay-addr"
         self._local = LocalMember(
             name=settings.name,
             network=settings.overlay_net,
@@ -55,7 +52,7 @@ class Overlay:
             immovable=settings.overlay_addr is not None,
             kept=address == self._saved_address,
         )
-        return True
+        return None
 
     def review(
         self,

@@ -100,14 +100,18 @@ class Rejoin:
         """Return when `contacts` has something to say, or None while nobody is searched for."""
         return self._next_at
 
-    def contacts(self, now: float) -> list[Contact]:
-        """Return whom to contact now, nobody before it is time, and put off the next round."""
+    def contacts(self, now: float, *, every_seed: bool = False) -> list[Contact]:
+        """Return whom to contact now, nobody before it is time, and put off the next round.
+
+        One round holds a few contacts, unless it must not miss a seed.
+        """
         if self._next_at is None or now < self._next_at:
             return []
         self._next_at = now + self._rng.uniform(self._wait / 2, self._wait)
         self._wait = min(2 * self._wait, LONGEST_WAIT)
-        seeds = _take(self._seeds, SEEDS if self._others else ROUND)
-        return seeds + _take(self._others, ROUND - len(seeds))
+        room = SEEDS if self._others else ROUND
+        seeds = _take(self._seeds, len(self._seeds) if every_seed else room)
+        return seeds + _take(self._others, max(ROUND - len(seeds), ROUND - SEEDS))
 
 
 def _take(queue: deque[Contact], count: int) -> list[Contact]:

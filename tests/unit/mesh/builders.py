@@ -4,6 +4,7 @@ import base64
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 
+from wesher.gossip import Record
 from wesher.gossip.addresses import pack_ip
 from wesher.mesh.metadata import Metadata, encode_metadata
 from wesher.mesh.trust import LocalMember
@@ -41,3 +42,9 @@ def member(name, overlay="10.0.0.2", number=2, ip="192.0.2.2", **extra):
 def ours(name, overlay="10.0.0.2", number=2, ip="192.0.2.2", **extra):
     """Announce a member that can move."""
     return member(name, overlay, number, ip, version="1", **extra)
+
+
+def record(name, *, ip="192.0.2.2", addr=None, port=7946, mapped=False, meta=None, **held):
+    """Return a push/pull's record of a member, alive unless `state` says otherwise."""
+    held = {"incarnation": 1, "state": 0, "versions": bytes([1, 5, 2, 0, 0, 0])} | held
+    return Record(name, addr or pack_ip(ip, mapped=mapped), port, meta, **held)
