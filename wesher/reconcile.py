@@ -13,7 +13,7 @@ from wesher.system.network import Network
 from wesher.system.state_file import State, StateFile
 from wesher.system.threads import in_thread
 
-INTERVAL = 30.0  # seconds between two looks at what others may have broken
+INTERVAL = 25.0  # seconds between two looks at what others may have broken, repaired within 30
 RETRY_FIRST, RETRY_LONGEST = 0.5, 5.0  # seconds until what failed is tried again
 REST = 1.0  # times as long as a reconcile took we rest after it, so that bursts coalesce
 LONGEST_REST = 1.0  # seconds
