@@ -40,6 +40,7 @@ class Daemon:
         self.command = list(command)
         self.env = dict(env or {})
         self.state = host.path("/var/lib/wesher")
+        self.state_file = self.state / f"{interface}.json"
         self.output = host.directory / f"{interface}.log"
         self._kernel = lab.kernel_wireguard
         self._process: Process | None = None
@@ -134,6 +135,18 @@ class Mesh:
             )
         _check_complete({daemon.host.name: set(daemon.peers()) for daemon in waiting})
 
+    def settle(self, timeout: float = 30) -> None:
+        """Return once peers, hosts files and state files of all have everybody in them."""
+        self.wait_until_complete(timeout)
+        self.wait_for_hosts_lines(timeout)
+        for daemon in self.daemons:
+            wait_for(lambda daemon=daemon: self._saved(daemon), timeout, "state to be saved")
+
+    def _saved(self, daemon: Daemon) -> bool:
+        saved = daemon.state_file.read_text() if daemon.state_file.exists() else ""
+        others = (other for other in self.daemons if other is not daemon)
+        return all(f'"{other.host.address}"' in saved for other in others)
+
     def wait_for_hosts_lines(self, timeout: float) -> None:
         """Return once every daemon's hosts file names every other."""
         for daemon in self.daemons:
@@ -166,13 +179,16 @@ def join_all(daemons: Sequence[Daemon]) -> str:
 
 
 def parse_command(text: str | None) -> list[str]:
-    """Read `--command "…"`; wesher itself when there is none."""
-    return shlex.split(text) if text else WESHER
+    """Read `--command "…"`, whose program may be a path from here; wesher when there is none."""
+    if not text:
+        return WESHER
+    program, *flags = shlex.split(text)
+    return [os.path.abspath(program) if os.sep in program else program, *flags]
 
 
 def _check_complete(seen: Mapping[str, set[str]]) -> None:
     """Every key must be known to all but its owner: equal counts alone could hide a mix-up."""
     everyone = set().union(*seen.values())
     missing = [everyone - keys for keys in seen.values()]
-    if len(everyone) != len(seen) or set().union(*missing) != everyone:
+    if len(seen) > 1 and (len(everyone) != len(seen) or set().union(*missing) != everyone):
         raise LabError(f"the peers do not add up: {seen}")

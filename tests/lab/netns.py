@@ -25,6 +25,8 @@ from types import TracebackType
 _HOST_PROGRAM = Path(__file__).with_name("host.sh")
 _DIRECTORY_PREFIX = "wesher-lab-"
 _CLONE_NEWNET = 0x40000000
+# Found here, since what runs inside may be given another PATH.
+_NSENTER = shutil.which("nsenter") or "nsenter"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -168,7 +170,7 @@ class Host:
         return shlex.join(self._enter(["bash"]))
 
     def _enter(self, argv: Sequence[str]) -> list[str]:
-        return ["nsenter", "-t", str(self._pid), "-p", "-m", "-n", "-u", "--", *argv]
+        return [_NSENTER, "-t", str(self._pid), "-p", "-m", "-n", "-u", "--", *argv]
 
 
 class Lab:

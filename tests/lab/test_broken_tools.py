@@ -74,6 +74,7 @@ def test_wg_that_fails_three_times_is_tried_again(broken, record_seconds):
     mesh.wait_until_complete(60)
 
     record_seconds("complete although wg failed three times", time.monotonic() - started, 10)
+    mesh.wait_for_hosts_lines(5)
     assert ping(victim, newcomer.host.name)
 
 
@@ -89,6 +90,7 @@ def test_wg_that_hangs_is_killed_and_made_up_for(broken, record_seconds):
     mesh.wait_until_complete(60)
 
     record_seconds("complete after wg hung", time.monotonic() - started, 30)
+    mesh.wait_for_hosts_lines(5)
     assert ping(victim, newcomer.host.name)
 
 
@@ -106,6 +108,7 @@ def test_wg_that_was_gone_for_twenty_seconds_is_made_up_for(broken, record_secon
     mesh.wait_until_complete(60)
 
     record_seconds("complete after wg was gone for 20 s", time.monotonic() - started, 30)
+    mesh.wait_for_hosts_lines(5)
     assert ping(victim, newcomer.host.name)
 
 

@@ -59,8 +59,7 @@ def test_two_clusters_share_a_host(lab_of):
 def test_a_node_cut_off_for_a_while_is_back_soon(mesh_of, record_seconds):
     mesh = mesh_of(3)
     mesh.start("--timing", "local")
-    mesh.wait_until_complete(30)
-    mesh.wait_for_hosts_lines(10)
+    mesh.settle()
     one, _, victim = mesh.daemons
 
     mesh.lab.cut(victim.host)

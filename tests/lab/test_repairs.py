@@ -12,8 +12,7 @@ _FOREIGN = "192.0.2.1\tprinter  # with \xe9 and no final newline"
 def test_what_someone_broke_is_repaired(mesh_of, record_seconds):
     mesh = mesh_of(4)
     mesh.start()
-    mesh.wait_until_complete(30)
-    mesh.wait_for_hosts_lines(10)
+    mesh.settle()
     one, without_interface, without_routes, without_lines = mesh.daemons
     hosts_file = without_lines.host.path("/etc/hosts")
 
@@ -39,8 +38,7 @@ def test_a_bind_mounted_hosts_file_is_written_in_place(mesh_of):
     before = host.path("/run/hosts").read_bytes()
 
     mesh.start()
-    mesh.wait_until_complete(30)
-    mesh.wait_for_hosts_lines(10)
+    mesh.settle()
     mesh.daemons[1].stop()
 
     assert host.path("/run/hosts").read_bytes() == before
@@ -54,20 +52,18 @@ def test_a_full_disk_is_a_warning_and_spoils_no_state(mesh_of):
     victim.host.run("mkdir", directory)
     victim.host.run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", directory)
     mesh.start()
-    mesh.wait_until_complete(30)
-    state = victim.state / "wgoverlay.json"
-    wait_for(state.exists, 5, "the state file")
+    mesh.settle()
 
     victim.stop()
-    before = state.read_bytes()
+    before = victim.state_file.read_bytes()
     victim.host.run("sh", "-c", f"cat /dev/zero >{directory}/filler", check=False)
     victim.start()
     mesh.wait_until_complete(30)
     wait_for(lambda: "wgoverlay.json" in victim.log(), 10, "the warning")
 
-    assert state.read_bytes() == before
+    assert victim.state_file.read_bytes() == before
     assert json.loads(before)["ClusterKey"] == mesh.key
-    assert [path.name for path in victim.state.iterdir() if path.name != "filler"] == [state.name]
+    assert {path.name for path in victim.state.iterdir()} == {"filler", "wgoverlay.json"}
 
 
 def test_a_foreign_device_of_our_name_is_left_alone(lab_of):
@@ -94,7 +90,7 @@ def test_a_second_agent_on_the_interface_is_refused(lab_of):
     lab = lab_of(1)
     mesh = Mesh(lab)
     mesh.start()
-    mesh.wait_until_complete(30)
+    mesh.settle()
     wait_for(mesh.seed.overlay_address, 10, "the address")
     second = Daemon(lab, lab.hosts[0])
     second.output = second.output.with_name("second.log")

@@ -14,7 +14,7 @@ from tests.lab.netns import wait_for
 def test_a_killed_agent_comes_back_without_flags(mesh_of, record_seconds):
     mesh = mesh_of(3)
     mesh.start()
-    mesh.wait_until_complete(30)
+    mesh.settle()
     one, victim, _ = mesh.daemons
     address, peers = victim.overlay_address(), one.peers().keys()
     incarnation = mesh.look(one)["node2"].incarnation
@@ -36,7 +36,7 @@ def test_a_killed_agent_comes_back_without_flags(mesh_of, record_seconds):
 def test_a_host_that_lost_power_comes_back_without_flags(mesh_of, record_seconds):
     mesh = mesh_of(3)
     mesh.start()
-    mesh.wait_until_complete(30)
+    mesh.settle()
     one, victim, _ = mesh.daemons
     address = victim.overlay_address()
 
@@ -57,7 +57,7 @@ def test_a_host_that_lost_power_comes_back_without_flags(mesh_of, record_seconds
 def test_a_cluster_stopped_as_a_whole_forms_again(seed, mesh_of, record_seconds):
     mesh = mesh_of(4)
     mesh.start()
-    mesh.wait_until_complete(30)
+    mesh.settle()
     addresses = [daemon.overlay_address() for daemon in mesh.daemons]
 
     mesh.stop()
@@ -73,7 +73,7 @@ def test_a_cluster_stopped_as_a_whole_forms_again(seed, mesh_of, record_seconds)
 def test_an_orderly_stop_leaves_nothing(mesh_of, record_seconds):
     mesh = mesh_of(2)
     mesh.start()
-    mesh.wait_until_complete(30)
+    mesh.settle()
     one, other = mesh.daemons
     mesh.wait_for_hosts_lines(10)
     host = other.host
@@ -93,8 +93,7 @@ def test_an_orderly_stop_leaves_nothing(mesh_of, record_seconds):
 def test_a_handover_stop_keeps_the_traffic_flowing(mesh_of):
     mesh = mesh_of(2)
     mesh.start()
-    mesh.wait_until_complete(30)
-    mesh.wait_for_hosts_lines(10)
+    mesh.settle()
     one, other = mesh.daemons
 
     status = other.stop(signal.SIGUSR1)
