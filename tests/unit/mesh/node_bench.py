@@ -83,7 +83,7 @@ class Bench:
             replace(SETTINGS, **settings),
             earlier or Saved(),
             facts or LocalFacts(),
-            Wire(Keyring(KEY), lambda: nonces.randbytes(12)),
+            self.wire,
             random.Random(7),
         )
 
@@ -113,6 +113,13 @@ class Bench:
         reply = self.wire.seal_frame(encode(PushPull(join=True, records=records)), reply=True)
         self.node.receive_reply(request.id, reply, self.now)
         self._drain()
+
+    def answer_to(self, other, request):
+        """Answer a push/pull of another node's as this node does."""
+        self.now = other.now
+        reply = self.node.receive_request(request.data, Address(HERE, 40000), self.now)
+        other.node.receive_reply(request.id, reply, other.now)
+        other._drain()
 
     def answer_ping(self, request):
         reply = self.wire.seal_frame(encode(Ack(self.message(request).sequence)), reply=True)
