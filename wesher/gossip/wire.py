@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from zlib import crc32
 
 from wesher.errors import LimitError, ProtocolError, UndecryptableError
@@ -66,7 +67,7 @@ class Wire:
         """
         data = join_parts(parts)
         if self.compress:
-            data = min(data, encode_compressed(lzw.encode(data)), key=len)
+            data = min(data, _compressed(data), key=len)
         if checksum:
             data = _CHECKSUM_HEAD.pack(MessageType.CHECKSUM, crc32(data)) + data
         if self.keyring and self.verify_outgoing:
@@ -206,3 +207,9 @@ def _verify_checksum(data: bytes) -> bytes:
     if _CHECKSUM_HEAD.unpack_from(data)[1] != crc32(body):
         raise ChecksumError("checksum mismatch")
     return body
+
+
+@lru_cache(maxsize=16)
+def _compressed(data: bytes) -> bytes:
+    """Compress what one packet carries; the rounds send the same to several members."""
+    return encode_compressed(lzw.encode(data))
