@@ -75,6 +75,7 @@ class Bench:
     def __init__(self, earlier=None, facts=None, *, ring=KEY, **settings):
         nonces = random.Random(1)
         self.wire = Wire(Keyring(ring), lambda: nonces.randbytes(12))
+        self.name = settings.get("name", "local")
         self.now = 0.0
         self.packets = []
         self.streams = []
@@ -254,7 +255,7 @@ class Bench:
     @property
     def record(self):
         """What others are told about us; None before we are announced."""
-        return next((record for record in self.push() if record.name == "local"), None)
+        return next((record for record in self.push() if record.name == self.name), None)
 
     @property
     def metadata(self):

@@ -1,0 +1,248 @@
+"""Two claims to one overlay address: everybody gives it to the same one, and the other moves."""
+
+from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_interface
+
+import pytest
+
+from tests.unit.mesh.builders import key, member, ours
+from tests.unit.mesh.node_bench import SETTINGS, Bench, joined, metadata, remote, saved, seed
+from wesher.gossip import Dead
+from wesher.mesh.address import overlay_address
+from wesher.mesh.facts import LocalFacts
+from wesher.mesh.metadata import decode_metadata
+from wesher.mesh.notices import Notices
+from wesher.mesh.overlay import Overlay
+
+X = "10.7.7.7"
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """How a host came to its address: by `--overlay-addr`, from an earlier start, or by choice."""
+
+    name: str
+    number: int
+    fixed: bool = False
+    kept: bool = False
+    go: bool = False
+
+    def record(self, address=X):
+        if self.go:
+            return remote(self.name, self.number, meta=metadata(address, self.number))
+        return remote(self.name, self.number, address, immovable=self.fixed, kept=self.kept)
+
+    def start(self, peer, format="current"):
+        """Start this host while nobody told it of the other, then let them meet."""
+        earlier = saved(overlay_addr=X) if self.kept else saved()
+        bench = Bench(
+            earlier,
+            name=self.name,
+            public_key=key(self.number),
+            overlay_addr=ip_address(X) if self.fixed else None,
+            overlay_net=NETWORK,
+            metadata_format=format,
+        ).start()
+        assert bench.overlay_addr == X
+        bench.hear_alive(peer.record())
+        bench.pass_time(0.3)
+        return bench
+
+
+NETWORK = ip_interface("10.7.7.7/32")  # the one address that everybody chooses
+FIXED = {"fixed": True}
+KEPT = {"kept": True}
+GO = {"go": True}
+
+RIVALS = [
+    ({}, {}, "amy"),
+    (KEPT, {}, "amy"),
+    ({}, KEPT, "zoe"),
+    (KEPT, KEPT, "amy"),
+    (FIXED, {}, "amy"),
+    ({}, FIXED, "zoe"),
+    ({}, FIXED | KEPT, "zoe"),
+    (KEPT, FIXED, "zoe"),
+    (FIXED, KEPT, "amy"),
+    (FIXED, FIXED, "amy"),
+    ({}, GO, "zoe"),
+    (KEPT, GO, "zoe"),
+    (FIXED, GO, "amy"),
+]
+
+
+@pytest.mark.parametrize(("amy", "zoe", "winner"), RIVALS)
+def test_all_give_an_address_to_the_same_of_two_that_claim_it(amy, zoe, winner):
+    amy, zoe = Claimant("amy", 2, **amy), Claimant("zoe", 3, **zoe)
+    at_amy, observer = amy.start(zoe), joined(amy.record(), zoe.record())
+    hosts = {"observer": {e.name for e in observer.plan.hosts}}
+
+    # In a network of one address nobody can move, so the conflict stays for all to see.
+    hosts["amy"] = {e.name for e in at_amy.plan.hosts} or {"amy"}
+    if not zoe.go:
+        hosts["zoe"] = {e.name for e in zoe.start(amy).plan.hosts} or {"zoe"}
+
+    assert set(map(frozenset, hosts.values())) == {frozenset({winner})}
+
+
+@pytest.mark.parametrize("format", ["current", "v0.2"])
+@pytest.mark.parametrize("extra", [{}, FIXED, KEPT])
+def test_others_judge_a_claim_by_the_same_marks_as_its_owner(format, extra):
+    claimant = Claimant("amy", 2, **extra)
+    bench = claimant.start(Claimant("zoe", 3), format)
+
+    told, assumed = bench.metadata, decode_metadata(claimant.record().meta)
+
+    assert told.format == format
+    assert (told.immovable, told.kept) == (assumed.immovable, assumed.kept)
+
+
+def test_the_loser_moves_once_to_its_next_address_and_stays_there():
+    bench = Bench(seeds=(seed("192.0.2.10"),)).start()
+    bench.answer(bench.take_streams()[0])
+    first, before = bench.overlay_addr, bench.record.incarnation
+    rival = remote("amy", 2, first)
+    bench.hear_alive(rival)
+    bench.pass_time(0.3)
+    second = bench.overlay_addr
+
+    bench.hear(Dead(1, "amy", "amy"))
+    bench.pass_time(5)
+
+    assert second == bench.overlay_addr == str(overlay_address("local", SETTINGS.overlay_net, 1))
+    assert bench.record.incarnation == before + 1
+    assert str(bench.plan.interface.address) == second
+    assert not bench.metadata.kept
+    (told,) = bench.warnings()
+    assert all(word in told for word in (first, second, "amy"))
+
+
+def test_the_winner_stays_and_routes_nothing_to_the_loser():
+    bench = joined(earlier=saved(overlay_addr="10.7.7.7"))
+
+    bench.hear_alive(remote("amy", 2, "10.7.7.7"))
+    bench.pass_time(0.3)
+
+    assert bench.overlay_addr == "10.7.7.7"
+    assert bench.plan.peers[key(2)].allowed_ips == ()
+    assert bench.plan.hosts == ()
+
+
+def test_a_failed_member_loses_its_address_to_a_live_one():
+    bench = joined(remote("amy", 2, immovable=True), remote("db", 3))
+    bench.hear(Dead(1, "amy", "db"))
+
+    bench.hear_alive(remote("zoe", 4, "10.9.9.2"))
+    bench.pass_time(0.3)
+
+    assert [(str(e.ip), e.name) for e in bench.plan.hosts] == [
+        ("10.9.9.3", "db"),
+        ("10.9.9.2", "zoe"),
+    ]
+    assert bench.plan.peers[key(2)].allowed_ips == ()
+
+
+def test_whoever_moves_takes_no_address_of_a_failed_member():
+    second = str(overlay_address("local", SETTINGS.overlay_net, 1))
+    bench = joined(remote("db", 3), remote("old", 4, second))
+    bench.hear(Dead(1, "old", "db"))
+
+    bench.hear_alive(remote("amy", 2, bench.overlay_addr))
+    bench.pass_time(0.3)
+
+    assert bench.overlay_addr == str(overlay_address("local", SETTINGS.overlay_net, 2))
+
+
+def test_a_fixed_address_that_is_lost_stays_and_is_told():
+    bench = joined(overlay_addr=ip_address(X))
+
+    bench.hear_alive(remote("amy", 2, X, immovable=True))
+    bench.pass_time(0.3)
+
+    assert bench.overlay_addr == X
+    (told,) = bench.warnings()
+    assert all(word in told for word in (X, "amy", "local"))
+
+
+def test_a_loser_that_finds_no_free_address_keeps_its_own_and_says_so():
+    network = ip_interface("10.0.0.0/30")
+    bench = joined(overlay_net=network)
+    first = bench.overlay_addr
+
+    bench.hear_alive(remote("amy", 2, first))
+    bench.pass_time(0.3)
+    second = bench.overlay_addr
+    bench.hear_alive(remote("bob", 3, second))
+    bench.pass_time(0.3)
+
+    assert {first, second} == {"10.0.0.1", "10.0.0.2"}
+    assert bench.overlay_addr == second
+    assert any("10.0.0.0/30 is full" in text for text in bench.warnings())
+    assert [entry.name for entry in bench.plan.hosts] == ["amy", "bob"]
+
+
+def review(overlay, *live, failed=(), facts=None, complete=True):
+    moved = overlay.review(live, failed, facts or LocalFacts(), 0, complete=complete)
+    return moved, overlay.plan
+
+
+def overlay_of(*others, earlier=None, facts=None, **settings):
+    overlay = Overlay(replace(SETTINGS, **settings), earlier, Notices())
+    assert overlay.choose(others, facts or LocalFacts()) is None
+    return overlay
+
+
+@pytest.mark.parametrize(
+    "earlier", ["172.16.0.1", "10.0.0.0", "10.255.255.255", "fd00::1", "10.9.9.2", "192.0.2.2"]
+)
+def test_an_earlier_address_that_does_not_fit_any_more_is_not_kept(earlier):
+    overlay = overlay_of(ours("web", "10.9.9.2"), earlier=ip_address(earlier))
+
+    assert overlay.address == overlay_address("local", SETTINGS.overlay_net)
+    assert not decode_metadata(overlay.metadata()).kept
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"connected": (ip_interface("10.7.0.0/16").network,)},
+        {"own_addresses": frozenset([ip_address(X)])},
+        {"next_hops": frozenset([ip_address(X)])},
+        {"resolvers": frozenset([ip_address(X)])},
+    ],
+)
+def test_an_earlier_address_that_would_cut_this_host_off_is_not_kept(facts):
+    overlay = overlay_of(earlier=ip_address(X), facts=LocalFacts(**facts))
+
+    assert str(overlay.address) != X
+
+
+@pytest.mark.parametrize("network", ["fd00::/64", "10.0.0.0/24", "10.3.4.5/17", "192.168.7.8/30"])
+def test_the_address_lies_in_the_network_whatever_its_size(network):
+    overlay = overlay_of(overlay_net=ip_interface(network))
+
+    assert overlay.address in ip_interface(network).network
+
+
+def test_metadata_says_who_and_where_we_are():
+    overlay = overlay_of(wireguard_port=51999)
+
+    told = decode_metadata(overlay.metadata())
+
+    assert told.overlay_addr == overlay.address
+    assert told.public_key == SETTINGS.public_key
+    assert told.wireguard_port == 51999
+    assert told.overlay_net == "10.0.0.0/8"
+    assert told.has_ext
+    assert (told.immovable, told.kept) == (False, False)
+
+
+def test_before_the_first_review_there_is_no_plan():
+    overlay = overlay_of()
+    before = overlay.plan
+
+    moved, plan = review(overlay, member("web"))
+
+    assert before is None
+    assert not moved
+    assert list(plan.peers) == [key(2)]
