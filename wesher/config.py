@@ -72,7 +72,7 @@ def load(given: Mapping[str, str], environ: MutableMapping[str, str]) -> Config:
     """Return the checked configuration of an agent.
 
     Takes the cluster key out of `environ`, from where children would inherit it. Raises
-    ConfigError for what the operator wrote, StartError for a host name we cannot use.
+    ConfigError for what the operator wrote, StartError for a host or interface name we cannot use.
     """
     settings = resolve(OPTIONS, given, environ)
     _check_exclusive(settings, "bind_addr", "bind_iface")
@@ -120,7 +120,9 @@ def _parse(option: Option, text: str | None, source: str) -> Any:
     try:
         return option.parse(text)
     except ValueError as error:
-        raise ConfigError(f"{source}: {error}") from error
+        # An interface that cannot exist ends the agent like one that is not ours.
+        kind = StartError if option.name == "interface" else ConfigError
+        raise kind(f"{source}: {error}") from error
 
 
 def _read_file(named: str | None) -> tuple[Path, dict[str, str]]:

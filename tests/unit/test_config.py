@@ -146,12 +146,6 @@ def test_every_option_works_from_every_source(name, toml):
         ("overlay_addr", "fd00::1", "is not in the overlay network 10.0.0.0/8"),
         ("overlay_addr", "10.0.0.0", "is the network or broadcast address"),
         ("overlay_addr", "10.255.255.255", "is the network or broadcast address"),
-        ("interface", "sixteen-letters-", "15 characters"),
-        ("interface", "", "is not an interface name"),
-        ("interface", "..", "is not an interface name"),
-        ("interface", "a/b", "is not an interface name"),
-        ("interface", "-a", "is not an interface name"),
-        ("interface", "all", "is not an interface name"),
         ("log_level", "loud", "is none of debug, info, warn, error"),
         ("node_name", "a b", "is not usable"),
         ("node_name", "localhost", "is not usable"),
@@ -172,6 +166,22 @@ def test_wrong_values_are_refused_with_their_source_and_reason(name, text, reaso
     assert message.startswith(f"--{name.replace('_', '-')}: ")
     assert reason in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("sixteen-letters-", "15 characters"),
+        ("", "is not an interface name"),
+        ("..", "is not an interface name"),
+        ("a/b", "is not an interface name"),
+        ("-a", "is not an interface name"),
+        ("all", "is not an interface name"),
+    ],
+)
+def test_an_interface_that_cannot_exist_is_something_that_could_not_be_done(name, reason):
+    with pytest.raises(StartError, match=f"^--interface: .*{reason}"):
+        load({"interface": name}, {})
 
 
 def test_a_wrong_variable_is_named():
