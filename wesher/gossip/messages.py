@@ -129,14 +129,5 @@ class UserMessage:
 
 
 Message = (
-    Ping
-    | IndirectPing
-    | Ack
-    | Nack
-    | ErrorReply
-    | Suspect
-    | Dead
-    | Alive
-    | PushPull
-    | UserMessage
+    Ping | IndirectPing | Ack | Nack | ErrorReply | Suspect | Dead | Alive | PushPull | UserMessage
 )
