@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from loguru import logger
 
 from wesher.errors import WesherError
-from wesher.mesh.plan import Plan
+from wesher.mesh.plan import HostsEntry, Plan
 from wesher.system.device import Device
 from wesher.system.hosts import HostsFile
 from wesher.system.network import Network
@@ -49,6 +49,7 @@ class Reconciler:
         self._woken = asyncio.Event()
         self._troubles: dict[str, str] = {}
         self._retry = RETRY_FIRST
+        self._written: tuple[HostsEntry, ...] | None = None
         self.up = asyncio.Event()
         """Set once a plan has been applied for the first time."""
 
@@ -87,7 +88,7 @@ class Reconciler:
         await self._attempt("interface", self._apply(plan))
         # Until we know the whole mesh, lines that an earlier agent left are not ours to judge.
         if self._hosts and (plan.complete or not self._device.adopted):
-            await self._attempt("hosts file", in_thread(self._hosts.update, plan.hosts))
+            await self._attempt("hosts file", self._write_hosts(self._hosts, plan.hosts))
         if state := self._state():
             await self._attempt("state file", in_thread(self._state_file.save, state))
 
@@ -108,6 +109,13 @@ class Reconciler:
         if applied.failed:
             raise PartlyAppliedError("; ".join(applied.failed[:SHOWN]))
         self.up.set()
+
+    async def _write_hosts(self, hosts: HostsFile, entries: tuple[HostsEntry, ...]) -> None:
+        """Write our lines, and say so when they were there before."""
+        written, self._written = self._written, None
+        if await in_thread(hosts.update, entries) and entries == written:
+            logger.warning("somebody else changed the hosts file; repaired")
+        self._written = entries
 
     def _report(self, what: str, trouble: str) -> None:
         if what not in self._troubles:

@@ -54,6 +54,7 @@ def test_hostile_input_neither_disturbs_nor_fattens_a_node(mesh_of, record_secon
     assert len(victim.log().splitlines()) < 10, victim.log()
     assert lost < _PACKETS / 100
     assert victim.lives()
+    assert "ghost0" in mesh.look(victim), "what was not damaged was heard"
 
 
 class _Streams:

@@ -22,11 +22,13 @@ def test_what_someone_broke_is_repaired(mesh_of, record_seconds):
     hosts_file.write_bytes(_FOREIGN.encode("latin-1"))
     _record(record_seconds, "route repaired", broken, lambda: len(_routes(without_routes)) == 3)
     _record(record_seconds, "hosts repaired", broken, lambda: len(without_lines.hosts_lines()) == 3)
-    _record(record_seconds, "interface repaired", broken, lambda: ping(without_interface, "node1"))
+    repaired = without_interface.peers
+    _record(record_seconds, "interface repaired", broken, lambda: len(repaired()) == 3)
 
-    mesh.wait_until_complete(10)
-    assert ping(one, without_interface.host.name)
-    assert hosts_file.read_bytes().startswith(_FOREIGN.encode("latin-1"))
+    mesh.settle()
+    wait_for(lambda: ping(without_interface, "node1", 1), 15, "an answer from node1")
+    wait_for(lambda: ping(one, "node2", 1), 15, "an answer from node2")
+    assert hosts_file.read_bytes().endswith(_FOREIGN.encode("latin-1"))
     for daemon in (without_interface, without_routes, without_lines):
         assert _warnings(daemon) == 1, daemon.log()
 
