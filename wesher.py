@@ -3,7 +3,7 @@
 
 import sys
 
-from wesher.cli import main
+from wesher.__main__ import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start())

@@ -3,24 +3,25 @@
 import asyncio
 import os
 import random
-import signal
 import socket
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
-from enum import Enum
 from typing import Any
 
 from loguru import logger
 
+from wesher import signals
 from wesher.config import Config
 from wesher.errors import StartError, WesherError
-from wesher.gossip import PRESETS, Address, Keyring, Wire
+from wesher.gossip import PRESETS, Keyring, Wire
 from wesher.mesh.events import Departed, MeshEvent, Notice, PlanChanged, Refused, Resolve
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.node import MeshNode
-from wesher.mesh.settings import NodeSettings, Saved, SavedMember
+from wesher.mesh.settings import NodeSettings
 from wesher.reconcile import Reconciler
+from wesher.saved_state import as_saved, as_state
+from wesher.signals import Stop
 from wesher.startup import Underlay, find_underlay, load_state
 from wesher.system.device import Device
 from wesher.system.facts import host_facts
@@ -28,20 +29,13 @@ from wesher.system.hosts import HostsFile
 from wesher.system.lock import InterfaceLock
 from wesher.system.network import Network
 from wesher.system.requirements import check_requirements
-from wesher.system.state_file import SavedNode, State, StateFile
+from wesher.system.state_file import State, StateFile
 from wesher.system.threads import in_thread
 from wesher.system.transport import Sockets, Transport, bind
 
 STOP_TIME = 1.8  # seconds that an orderly stop takes at most, of the two that are promised
 LEAVE_TIME = 1.1  # seconds of it for telling the others
 NONCE_SIZE = 12  # bytes
-
-
-class Stop(Enum):
-    """How an agent is told to stop."""
-
-    LEAVE = "leave the cluster and take everything down"
-    HAND_OVER = "leave everything in place for the next agent"
 
 
 def run(config: Config) -> int:
@@ -51,7 +45,10 @@ def run(config: Config) -> int:
     """
     check_requirements()
     with InterfaceLock(config.run_dir, config.interface):
-        return asyncio.run(Agent(config).run())
+        try:
+            return asyncio.run(Agent(config).run())
+        finally:
+            signals.ignore()
 
 
 class Agent:
@@ -76,7 +73,7 @@ class Agent:
         self._failure: asyncio.Future[None] = loop.create_future()
         self._stop: asyncio.Future[Stop] = loop.create_future()
         loop.set_exception_handler(self._on_bug)
-        self._catch_signals()
+        signals.catch(loop, self._request_stop)
         self._spawn(self._work())
         ends: set[asyncio.Future[Any]] = {self._stop, self._failure}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -135,34 +132,13 @@ class Agent:
         self._family = socket.AF_INET if underlay.bind.version == 4 else socket.AF_INET6
         wire = Wire(Keyring(self._key), lambda: os.urandom(NONCE_SIZE))
         facts = self._local_facts(underlay.network)
-        return MeshNode(settings, self._saved(state), facts, wire, random.Random())
-
-    def _saved(self, state: State) -> Saved:
-        """Return the saved state in the mesh's terms; Go does not save ports."""
-        return Saved(
-            state.overlay_addr,
-            state.incarnation,
-            tuple(
-                SavedMember(
-                    node.name,
-                    Address(node.addr, node.port or self._config.cluster_port),
-                    node.meta,
-                    node.left,
-                )
-                for node in state.nodes
-            ),
-        )
+        saved = as_saved(state, config.cluster_port)
+        return MeshNode(settings, saved, facts, wire, random.Random())
 
     def _state(self) -> State | None:
         """Return what belongs in the state file now, None while it is to stay as it is."""
         saved = self._node.saved() if self._node else None
-        if saved is None:
-            return None
-        nodes = tuple(
-            SavedNode(member.name, member.address.ip, member.address.port, member.meta, member.left)
-            for member in saved.members
-        )
-        return State(self._key, nodes, saved.overlay_addr, saved.incarnation)
+        return as_state(self._key, saved) if saved else None
 
     def _local_facts(self, network: Network) -> LocalFacts:
         facts = host_facts(network, self._config.interface)
@@ -226,19 +202,6 @@ class Agent:
             self._transport.flush()
 
     # Stopping
-
-    def _catch_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for one in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(one, self._request_stop, Stop.LEAVE)
-        loop.add_signal_handler(signal.SIGUSR1, self._request_stop, Stop.HAND_OVER)
-        terminal = sys.stdin is not None and sys.stdin.isatty()
-        loop.add_signal_handler(signal.SIGHUP, self._on_hangup, terminal)
-
-    def _on_hangup(self, terminal: bool) -> None:
-        """Leave when the terminal closes; without one the signal means nothing yet."""
-        if terminal:
-            self._request_stop(Stop.LEAVE)
 
     def _request_stop(self, how: Stop) -> None:
         if not self._stop.done():

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
-from wesher import options
+from wesher import options, signals
 from wesher.errors import ConfigError, WesherError
 
 DONE, FAILED, WRONG = 0, 1, 2
@@ -67,6 +67,8 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _load(command: Command) -> Callable[[Mapping[str, str]], int]:
     """Import what runs a command, without looking through it for garbage: it all stays."""
+    if command is AGENT:
+        signals.end_at_once()
     gc.disable()
     run: Callable[[Mapping[str, str]], int] = import_module(f"wesher.cli.{command.module}").run
     gc.freeze()
