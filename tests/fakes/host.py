@@ -38,7 +38,7 @@ def read(path, default=""):
 
 def main():
     tool, *words = sys.argv[1:]
-    with open(fakes("calls"), "a") as calls:
+    with open(os.environ.get("FAKES_CALLS") or fakes("calls"), "a") as calls:
         calls.write(" ".join([tool, *words]) + "\n")
     if os.path.exists(fakes(f"{tool}.hang")):
         os.execv("/bin/sleep", ["sleep", "3600"])
@@ -83,8 +83,10 @@ class locked_host:
     def __exit__(self, kind, error, traceback):
         after = marshal.dumps(self.host)
         if after != self.before:
-            with open(fakes("host"), "wb") as file:
+            # Renamed, since a daemon may kill us at any moment.
+            with open(fakes("host.new"), "wb") as file:
                 file.write(after)
+            os.replace(fakes("host.new"), fakes("host"))
         os.close(self.lock)
 
 

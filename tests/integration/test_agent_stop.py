@@ -1,0 +1,301 @@
+"""How an agent ends: at every moment, with nothing left, or with everything left in place."""
+
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.integration.agents import (
+    NAME,
+    STOP_LIMIT,
+    WESHER,
+    Agent,
+    new_key,
+    wait_for,
+    wait_until_met,
+)
+
+SIGNALS = [signal.SIGTERM, signal.SIGINT]
+
+# Runs wesher.py, and sends itself a signal at the moment a module is to be imported.
+INTERRUPTED = """
+import os, runpy, sys
+number, module, script = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == module:
+            os.kill(os.getpid(), number)
+            for _ in range(1000): pass
+sys.meta_path.insert(0, Finder())
+sys.argv = sys.argv[3:]
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_stop_leaves_the_cluster_and_nothing_behind(
+    agent_of: Callable[..., Agent], number: signal.Signals
+):
+    one, other = agent_of("alpha"), agent_of("beta")
+    key = f"--cluster-key={new_key()}"
+    one.start(key)
+    other.start(key, f"--join={one.host.address}", "--log-level=info")
+    wait_until_met(one, other)
+
+    code = one.stop(number)
+
+    assert code == 0
+    assert one.host.is_clean()
+    assert one.errors == ""
+    wait_for(lambda: other.knows() and other.host.peers() == {}, "the peer is gone")
+    assert "member alpha left" in other.errors
+    assert other.host.tools.routes() == []
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("module", ["argparse", "asyncio", "sh", "wesher.reconcile", "msgpack"])
+def test_a_signal_during_the_imports_ends_it_without_a_word(
+    agent: Agent, number: signal.Signals, module: str
+):
+    argv = [sys.executable, "-c", INTERRUPTED, str(int(number)), module, WESHER[1], *agent.flags]
+
+    agent.launch(argv)
+
+    code = agent.wait()
+    assert agent.errors == ""
+    assert code == (-number if module == "argparse" else 0)
+    assert agent.host.tools.calls == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_signal_at_any_moment_of_a_start_leaves_nothing(
+    agent_of: Callable[..., Agent], seed: int
+):
+    rng = random.Random(seed)
+    agent = agent_of("alpha").start("--join=127.0.0.1:9", f"--cluster-key={new_key()}")
+    wait_for(lambda: agent.host.tools.calls != [], "the first tool")
+    time.sleep(rng.uniform(0, 0.3))
+
+    code = agent.stop(rng.choice(SIGNALS))
+
+    assert code == 0, agent.errors
+    assert agent.host.is_clean()
+    assert "Traceback" not in agent.errors
+
+
+def test_more_of_the_same_signal_changes_nothing(agent_of: Callable[..., Agent]):
+    one, other = agent_of("alpha"), agent_of("beta")
+    key = f"--cluster-key={new_key()}"
+    one.start(key)
+    other.start(key, f"--join={one.host.address}")
+    wait_until_met(one, other)
+
+    began = time.monotonic()
+    while one.process.poll() is None and time.monotonic() - began < STOP_LIMIT:
+        one.tell(signal.SIGINT)
+        one.tell(signal.SIGTERM)
+        time.sleep(0.003)
+
+    assert one.wait(0) == 0
+    assert one.errors == ""
+    assert one.host.is_clean()
+
+
+def test_a_stop_while_a_seed_is_silent(agent: Agent):
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as seed:
+        seed.bind((agent.host.address, 9999))
+        seed.listen()
+        agent.start(f"--join={agent.host.address}:9999", f"--cluster-key={new_key()}")
+        wait_for(lambda: bool(agent.host.has_interface()), "the interface")
+        connection, _ = seed.accept()
+
+        code = agent.stop()
+        connection.close()
+
+    assert code == 0
+    assert agent.host.is_clean()
+    assert agent.errors == ""
+
+
+def test_a_stop_while_names_are_looked_up(agent: Agent):
+    """A resolver that never answers holds a thread, which must not hold the exit."""
+    slow = (
+        "import socket, sys, time; socket.getaddrinfo = lambda *_: time.sleep(60); "
+        "from wesher.cli import main; sys.exit(main())"
+    )
+    flags = [*agent.flags, "--join=seed.example", f"--cluster-key={new_key()}"]
+    agent.launch([sys.executable, "-c", slow, *flags])
+    wait_for(agent.host.has_interface, "the interface")
+
+    code = agent.stop()
+
+    assert code == 0
+    assert agent.host.is_clean()
+
+
+def test_a_stop_while_wg_hangs_takes_everything_down(agent_of: Callable[..., Agent]):
+    one, other = agent_of("alpha"), agent_of("beta")
+    key = f"--cluster-key={new_key()}"
+    one.start(key)
+    wait_for(one.is_up, "the first agent")
+    one.host.tools.hang("wg")
+    other.start(key, f"--join={one.host.address}")
+    wait_for(lambda: "wg" in running_tools(one), "wg hangs")
+
+    code = one.stop()
+
+    assert code == 0
+    assert one.host.is_clean()
+    assert running_tools(one) == []
+
+
+def test_what_a_hanging_ip_keeps_from_being_undone_is_named_with_its_command(agent: Agent):
+    agent.start()
+    wait_for(agent.is_up, "the agent")
+    agent.host.tools.hang("ip")
+
+    code = agent.stop()
+
+    assert code == 1
+    assert agent.errors == f"wesher: interface {NAME} is left; run: ip link del {NAME}\n"
+    assert running_tools(agent) == []
+
+
+def test_a_stop_while_ip_hangs_at_the_very_first_look(agent: Agent):
+    agent.host.tools.hang("ip")
+    agent.start()
+    wait_for(lambda: "ip" in running_tools(agent), "ip hangs")
+
+    code = agent.stop()
+
+    assert code == 0
+    assert agent.errors == ""
+    assert running_tools(agent) == []
+
+
+def test_a_stop_while_the_interface_is_being_made_names_what_may_be_left(agent: Agent):
+    agent.host.tools.without_kernel_wireguard()
+    agent.host.tools.hang("wireguard-go")
+    agent.start()
+    wait_for(lambda: "wireguard-go" in running_tools(agent), "wireguard-go hangs")
+
+    code = agent.stop()
+
+    assert code == 0
+    assert agent.host.is_clean()
+    assert running_tools(agent) == []
+
+
+def test_hosts_lines_that_cannot_be_removed_are_named_with_the_command(
+    agent_of: Callable[..., Agent],
+):
+    one, other = agent_of("alpha"), agent_of("beta")
+    key = f"--cluster-key={new_key()}"
+    one.start(key)
+    other.start(key, f"--join={one.host.address}")
+    wait_until_met(one, other)
+    content = one.host.hosts_file.read_bytes()
+    one.host.hosts_file.unlink()
+    one.host.hosts_file.mkdir()
+
+    code = one.stop()
+
+    assert b"beta" in content
+    assert code == 1
+    assert f"our lines in {one.host.hosts_file} are left" in one.errors
+    assert f"run: wesher cleanup --interface {NAME}" in one.errors
+    assert not one.host.has_interface()
+
+
+def test_a_terminal_that_closes_stops_it(agent: Agent):
+    agent.start(terminal=True)
+    wait_for(lambda: "waiting for members" in agent.screen(), "the agent")
+
+    began = time.monotonic()
+    agent.close_terminal()
+
+    assert agent.wait(STOP_LIMIT) == 0
+    print(f"ended {time.monotonic() - began:.2f} s after the hangup")
+    assert agent.host.is_clean()
+
+
+def test_a_hangup_without_a_terminal_means_nothing(agent: Agent):
+    agent.start()
+    wait_for(agent.is_up, "the agent")
+
+    agent.tell(signal.SIGHUP)
+    agent.host.tools.do(f"ip link del {NAME}")
+
+    assert agent.stop() == 0
+    assert agent.host.is_clean()
+
+
+def test_a_hand_over_leaves_everything_for_the_next_agent(agent_of: Callable[..., Agent]):
+    one, other = agent_of("alpha"), agent_of("beta")
+    key = f"--cluster-key={new_key()}"
+    one.start(key)
+    other.start(key, f"--join={one.host.address}", "--log-level=info")
+    wait_until_met(one, other)
+    before = one.host.tools.dump(), one.host.tools.routes(), one.host.hosts_lines()
+    one.host.tools.forget()
+
+    code = one.stop(signal.SIGUSR1)
+
+    assert code == 0
+    assert (one.host.tools.dump(), one.host.tools.routes(), one.host.hosts_lines()) == before
+    assert one.host.tools.changing_calls == []
+    assert "left" not in other.errors
+
+    one.start()
+    wait_for(lambda: one.host.tools.calls.count(f"wg show {NAME} dump") >= 2, "a reconcile")
+    wait_until_met(one, other)
+
+    assert (one.host.tools.dump(), one.host.tools.routes(), one.host.hosts_lines()) == before
+    assert one.host.tools.changing_calls == []
+
+
+def test_what_a_killed_agent_left_is_cleaned_up(agent_of: Callable[..., Agent]):
+    one, other = agent_of("alpha"), agent_of("beta")
+    key = f"--cluster-key={new_key()}"
+    one.start(key)
+    other.start(key, f"--join={one.host.address}")
+    wait_until_met(one, other)
+    one.stop(signal.SIGKILL)
+    assert one.host.hosts_lines() == {"beta": other.overlay_address}
+
+    one.launch([*WESHER, "cleanup", *one.host.paths])
+
+    assert one.wait() == 0, one.errors
+    assert one.host.is_clean()
+    assert one.output.splitlines() == [
+        "removed our lines of the hosts file",
+        f"removed interface {NAME}",
+    ]
+    assert other.knows(one)
+
+
+def running_tools(agent: Agent) -> list[str]:
+    """Names of the fake tools that hang at the moment on an agent's host."""
+    mark = f"FAKES={agent.host.tools.directory}".encode()
+    found = []
+    for process in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{process}/environ", "rb") as file:
+                ours = mark in file.read().split(b"\0")
+            with open(f"/proc/{process}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:
+            continue
+        if ours and words[0].endswith(b"sleep"):
+            found.append(hung_tool(agent))
+    return found
+
+
+def hung_tool(agent: Agent) -> str:
+    """The tool called last, which is the one that hangs."""
+    return agent.host.tools.calls[-1].split()[0]
