@@ -30,8 +30,10 @@ from wesher.system.lock import InterfaceLock
 from wesher.system.network import Network
 from wesher.system.requirements import check_requirements
 from wesher.system.state_file import State, StateFile
+from wesher.system.teardown import Leftover
 from wesher.system.threads import in_thread
 from wesher.system.transport import Sockets, Transport, bind
+from wesher.undo import opened, take_down
 
 STOP_TIME = 1.8  # seconds that an orderly stop takes at most, of the two that are promised
 LEAVE_TIME = 1.1  # seconds of it for telling the others
@@ -234,8 +236,9 @@ class Agent:
         await self._leave(deadline)
         self._close_sockets()
         leftovers = await self._take_down(deadline)
-        for line in leftovers:
-            print(f"wesher: {line}", file=sys.stderr)
+        for left in leftovers:
+            with suppress(OSError):  # the terminal may be gone
+                print(f"wesher: {left.what} is left; run: {left.command}", file=sys.stderr)
         return 1 if leftovers else 0
 
     async def _give_up(self, failure: "asyncio.Future[None]", deadline: float) -> int:
@@ -275,36 +278,14 @@ class Agent:
 
     async def _undo_start(self, deadline: float) -> None:
         """Remove what this start has made; what an earlier agent left stays for the next one."""
-        device = await self._device(deadline)
+        patience = deadline - asyncio.get_running_loop().time()
+        device = await opened(self._opening, patience) if self._opening else None
         if device is not None and not device.adopted:
-            for line in await self._take_down(deadline):
-                logger.warning("{leftover}", leftover=line)
-
-    async def _take_down(self, deadline: float) -> list[str]:
-        """Remove our hosts lines, routes and interface; returns what is left and how to undo it."""
-        loop = asyncio.get_running_loop()
-        leftovers: list[str] = []
-        if self._config.etc_hosts and self._reconciler:
-            try:
-                async with asyncio.timeout_at(deadline - (deadline - loop.time()) / 2):
-                    await in_thread(self._hosts.remove_all)
-            except (WesherError, TimeoutError) as error:
-                reason = error if isinstance(error, WesherError) else "no time left"
-                leftovers.append(
-                    f"our lines in {self._config.hosts_file} are left ({reason}); "
-                    f"run: wesher cleanup --interface {self._config.interface}"
+            for left in await self._take_down(deadline):
+                logger.warning(
+                    "{what} is left; run: {command}", what=left.what, command=left.command
                 )
-        device = await self._device(deadline)
-        if device is not None:
-            for left in await device.close(max(0.1, deadline - loop.time())):
-                leftovers.append(f"{left.what} is left; run: {left.command}")
-        return leftovers
 
-    async def _device(self, deadline: float) -> Device | None:
-        """Return our device, waiting for it if it is just being made; None without one."""
-        if self._opening is None:
-            return None
-        with suppress(WesherError, TimeoutError):
-            async with asyncio.timeout_at(deadline - LEAVE_TIME / 4):
-                return await asyncio.shield(self._opening)
-        return None
+    async def _take_down(self, deadline: float) -> list[Leftover]:
+        hosts = self._hosts if self._reconciler and self._config.etc_hosts else None
+        return await take_down(self._config, hosts, self._opening, deadline)

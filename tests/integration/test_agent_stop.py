@@ -178,7 +178,7 @@ def test_a_stop_while_ip_hangs_at_the_very_first_look(agent: Agent):
     assert running_tools(agent) == []
 
 
-def test_a_stop_while_the_interface_is_being_made_names_what_may_be_left(agent: Agent):
+def test_a_stop_while_the_interface_is_being_made_leaves_none(agent: Agent):
     agent.host.tools.without_kernel_wireguard()
     agent.host.tools.hang("wireguard-go")
     agent.start()
@@ -187,7 +187,26 @@ def test_a_stop_while_the_interface_is_being_made_names_what_may_be_left(agent: 
     code = agent.stop()
 
     assert code == 0
+    assert agent.errors == ""
     assert agent.host.is_clean()
+    assert running_tools(agent) == []
+
+
+def test_a_stop_while_an_interface_is_adopted_by_a_hanging_ip_names_what_is_left(agent: Agent):
+    agent.start()
+    wait_for(agent.is_up, "the agent")
+    agent.stop(signal.SIGKILL)
+    agent.host.tools.hang("wg")
+    agent.start()
+    wait_for(lambda: "wg" in running_tools(agent), "wg hangs")
+    agent.host.tools.hang("ip")
+
+    code = agent.stop()
+
+    assert code == 1
+    assert agent.errors == (
+        f"wesher: perhaps interface {NAME} is left; run: wesher cleanup --interface {NAME}\n"
+    )
     assert running_tools(agent) == []
 
 
@@ -207,8 +226,8 @@ def test_hosts_lines_that_cannot_be_removed_are_named_with_the_command(
 
     assert b"beta" in content
     assert code == 1
-    assert f"our lines in {one.host.hosts_file} are left" in one.errors
-    assert f"run: wesher cleanup --interface {NAME}" in one.errors
+    assert one.errors.startswith(f"wesher: what we wrote to {one.host.hosts_file} (")
+    assert one.errors.endswith(f" is left; run: wesher cleanup --interface {NAME}\n")
     assert not one.host.has_interface()
 
 
