@@ -50,6 +50,7 @@ class HostsFile:
         self._path = path
         self._interface = interface
         self._lock = run_dir / _LOCK_FILE
+        self._given_up = False
 
     def update(self, entries: Sequence[HostsEntry]) -> bool:
         """Make our lines be exactly `entries`; returns whether that changed the file.
@@ -68,7 +69,11 @@ class HostsFile:
             raise HostsFileError(f"cannot update {self._path}: {error.strerror}") from error
 
     def remove_all(self) -> bool:
-        """Take out all our lines; returns whether there were any."""
+        """Take out all our lines, for good: an `update` that is under way adds none after this.
+
+        Returns whether there were any.
+        """
+        self._given_up = True
         if not self._path.exists():
             return False
         return self.update(())
@@ -92,7 +97,7 @@ class HostsFile:
         for _ in range(_ATTEMPTS):
             before = path.stat()
             old = path.read_bytes()
-            new = render(old, self._interface, entries)
+            new = render(old, self._interface, () if self._given_up else entries)
             if new == old:
                 return False
             if _unchanged(before, path.stat()):

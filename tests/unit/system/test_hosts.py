@@ -300,3 +300,17 @@ def test_foreign_names_are_those_no_wesher_wrote(path, hosts):
 
 def test_a_missing_file_has_no_foreign_names(tmp_path):
     assert HostsFile(tmp_path / "none", "wg0", tmp_path).foreign_names() == frozenset()
+
+
+def test_an_update_under_way_adds_nothing_once_our_lines_were_removed(hosts, path, tmp_path):
+    lock = open_locked(tmp_path / "run" / "hosts-file-lock")
+    update = threading.Thread(target=hosts.update, args=([NORTH],))
+    removal = threading.Thread(target=hosts.remove_all)
+    update.start()
+    removal.start()
+
+    os.close(lock)
+    update.join()
+    removal.join()
+
+    assert path.read_bytes() == b"127.0.0.1 localhost\n"
