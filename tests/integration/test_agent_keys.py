@@ -1,0 +1,144 @@
+"""The cluster key: made, saved and shown once, and nowhere else to be seen."""
+
+import json
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.agents import NAME, Agent, new_key, wait_for, wait_until_met
+
+SHOWN = re.compile(r"^new cluster key generated: ([A-Za-z0-9+/]{43}=)$", re.MULTILINE)
+
+
+def saved_key(agent: Agent) -> str:
+    return str(json.loads((agent.host.state / f"{NAME}.json").read_text())["ClusterKey"])
+
+
+def everything_said(agent: Agent) -> str:
+    """What the agent wrote and what it typed; not what its tools read from standard input."""
+    return agent.output + agent.errors + "\n".join(agent.host.tools.calls)
+
+
+def test_a_new_key_is_saved_and_shown_on_a_terminal(agent: Agent):
+    agent.start(terminal=True)
+    wait_for(lambda: "waiting for members" in agent.screen(), "the agent")
+
+    first, second = agent.screen().splitlines()
+
+    shown = SHOWN.fullmatch(first)
+    assert shown
+    assert shown[1] == saved_key(agent)
+    assert second == f"{NAME} up as {agent.overlay_address}, waiting for members"
+
+
+def test_a_new_key_is_on_the_disk_before_it_is_shown(agent: Agent):
+    agent.host.state.mkdir()
+    (agent.host.state / f"{NAME}.json.tmp").mkdir()
+
+    agent.start(terminal=True)
+    code = agent.wait()
+
+    assert code == 1
+    assert "a new cluster key is of no use unsaved" in agent.screen()
+    assert not SHOWN.search(agent.screen())
+
+
+def test_without_a_terminal_one_line_says_where_the_new_key_is(agent: Agent):
+    agent.start("--log-level=debug")
+    wait_for(agent.is_up, "the agent")
+    agent.stop()
+
+    file = agent.host.state / f"{NAME}.json"
+    assert agent.output == f"new cluster key generated, it is in {file}\n"
+    assert saved_key(agent) not in everything_said(agent)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+def test_the_saved_key_is_used_without_a_word(agent: Agent):
+    agent.start()
+    wait_for(agent.is_up, "the agent")
+    agent.stop()
+    key = saved_key(agent)
+
+    agent.start()
+    wait_for(agent.is_up, "the agent")
+    agent.stop()
+
+    assert saved_key(agent) == key
+    assert agent.output == ""
+
+
+@pytest.mark.parametrize("source", ["flag", "variable", "file", "standard input", "TOML"])
+def test_a_given_key_is_never_repeated_nor_inherited(
+    agent_of: Callable[..., Agent], source: str, tmp_path: Path
+):
+    one, other = agent_of("alpha"), agent_of("beta")
+    key = new_key()
+    file = tmp_path / "key"
+    file.write_text(f"cluster-key = '{key}'\n" if source == "TOML" else f"{key}\n")
+    file.chmod(0o600)
+    flags = {
+        "flag": [f"--cluster-key={key}"],
+        "file": [f"--cluster-key-file={file}"],
+        "standard input": ["--cluster-key-file=-"],
+        "TOML": [f"--config={file}"],
+    }
+    env = noting_environments(one)
+    if source == "variable":
+        env["WESHER_CLUSTER_KEY"] = key
+    given = key if source == "standard input" else None
+
+    one.start("--log-level=debug", *flags.get(source, []), env=env, given=given)
+    other.start(f"--cluster-key={key}", f"--join={one.host.address}")
+    wait_until_met(one, other)
+    one.stop()
+
+    assert saved_key(one) == key
+    assert key not in everything_said(one)
+    environments = (one.host.directory / "environments").read_text()
+    assert "FAKES=" in environments
+    assert key not in environments
+    assert "WESHER_" not in environments
+
+
+def test_the_private_key_of_the_interface_is_never_shown(agent: Agent):
+    agent.start("--log-level=debug", env=noting_environments(agent))
+    wait_for(agent.is_up, "the agent")
+    private_key = agent.host.tools.dump()[0][0]
+    agent.stop()
+
+    assert agent.host.tools.stdin("wg").strip() == private_key
+    assert private_key not in everything_said(agent)
+    assert private_key not in (agent.host.directory / "environments").read_text()
+    assert private_key not in (agent.host.state / f"{NAME}.json").read_text()
+
+
+def test_another_key_than_the_saved_one_wins_with_a_warning(agent_of: Callable[..., Agent]):
+    one, other = agent_of("alpha"), agent_of("beta")
+    first, second = new_key(), new_key()
+    one.start(f"--cluster-key={first}")
+    other.start(f"--cluster-key={first}", f"--join={one.host.address}")
+    wait_until_met(one, other)
+    one.stop()
+
+    one.start(f"--cluster-key={second}")
+    wait_for(one.is_up, "the agent")
+
+    assert "the given cluster key is not the saved one: the members of the old" in one.errors
+    assert saved_key(one) == second
+    state = json.loads((one.host.state / f"{NAME}.json").read_text())
+    assert state["Nodes"] == []
+
+
+def noting_environments(agent: Agent) -> dict[str, str]:
+    """Return a PATH whose tools write down the environment they are given."""
+    programs = Path(agent.host.tools.without())
+    notes = agent.host.directory / "environments"
+    for program in programs.iterdir():
+        noting = f"/usr/bin/env >>{notes}\nexec"
+        program.write_text(program.read_text().replace("exec", noting, 1))
+    return {"PATH": str(programs)}
