@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ CROWDED = (
 MAX_STREAMS_PER_SOURCE = 8  # when crowded
 MAX_BUFFERED = 64 << 20  # bytes of unfinished requests, all streams together
 BACKLOG = 512  # connections: everybody may join at once
+ACCEPTED = 16  # of them are accepted at once: a flood must not use up our file descriptors
 CHUNK = 64 << 10  # bytes
 HEAD = 512  # bytes, more than a label and a frame's length need
 RECEIVE_BUFFER = 2 << 20  # bytes, memberlist's request
@@ -91,7 +93,8 @@ class Transport(asyncio.DatagramProtocol):
     async def open(self, sockets: Sockets) -> None:
         """Begin to receive on both sockets, which are closed with us."""
         self._udp, _ = await self._loop.create_datagram_endpoint(lambda: self, sock=sockets.udp)
-        self._server = await asyncio.start_server(self._serve, sock=sockets.tcp, backlog=BACKLOG)
+        self._server = await asyncio.start_server(self._serve, sock=sockets.tcp, backlog=ACCEPTED)
+        sockets.tcp.listen(BACKLOG)  # asyncio has set it to the number above
         self.flush()
 
     def close(self) -> None:
@@ -152,7 +155,8 @@ class Transport(asyncio.DatagramProtocol):
         try:
             async with asyncio.timeout(self._stream_timeout):
                 await self._answer(reader, writer, source)
-        except (OSError, ProtocolError, asyncio.IncompleteReadError):
+        except (OSError, ProtocolError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            # Cancelled by our close(): asyncio's streams would take that for a bug.
             writer.transport.abort()
         finally:
             writer.close()
@@ -174,7 +178,8 @@ class Transport(asyncio.DatagramProtocol):
         self.flush()
         if reply is not None:
             writer.write(reply)
-            await writer.drain()
+            writer.close()
+            await writer.wait_closed()  # it counts as open until its reader has read
 
     async def _exchange(self, request: StreamRequest) -> None:
         """Carry one request of ours and hand the engine the reply, or why there is none."""
@@ -261,6 +266,6 @@ def _stream_problem(error: Exception, timeout: float) -> str:
         return f"no answer within {timeout:g} s"
     if isinstance(error, asyncio.IncompleteReadError):
         return "closed without a reply"
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()  # asyncio puts words of its own around it
     return str(error)

@@ -1,0 +1,372 @@
+"""Streams of others, of ours, and how much of them we bear."""
+
+import asyncio
+import resource
+import socket
+import struct
+import subprocess
+import sys
+
+import pytest
+
+from tests.unit.mesh.node_bench import SETTINGS
+from tests.unit.system.transports import (
+    LOOPBACK,
+    ask_for,
+    frame,
+    free_port,
+    gone,
+    node_host,
+    open_now,
+    open_streams,
+    opened,
+    opens_to_push_pull,
+    run,
+    send_slowly,
+    stranger,
+    until,
+)
+from wesher.gossip import MAX_INBOUND_EXCHANGES, Ack, Address, ErrorReply, Ping, PushPull
+from wesher.gossip.codec import encode
+from wesher.system import transport as module
+from wesher.system.transport import CROWDED, MAX_STREAMS_PER_SOURCE
+
+# Requests from others
+
+
+def test_a_request_is_answered_and_closed():
+    async def scenario():
+        async with opened() as host:
+            assert await host.ask(frame(b"request")) == frame(b"reply")
+            assert host.engine.heard == [("request", frame(b"request"), "127.0.0.1")]
+
+    run(scenario)
+
+
+def test_a_request_without_a_reply_is_just_closed():
+    async def scenario():
+        async with opened() as host:
+            host.engine.reply = None
+
+            assert await host.ask(frame(b"request")) == b""
+
+    run(scenario)
+
+
+def test_a_request_in_single_bytes_is_put_together():
+    async def scenario():
+        async with opened() as host:
+            _, writer = await host.connect()
+            for byte in frame(b"request"):
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0)
+
+            assert await host.heard(1) == [("request", frame(b"request"), "127.0.0.1")]
+            writer.close()
+
+    run(scenario)
+
+
+def test_a_reply_of_many_megabytes_arrives_whole():
+    async def scenario():
+        async with opened() as host:
+            host.engine.reply = frame(bytes(8 << 20))
+
+            assert await host.ask(frame(b"request")) == host.engine.reply
+
+    run(scenario)
+
+
+@pytest.mark.case(21)
+@pytest.mark.parametrize("sent", [b"", b"\x00", frame(b"request")[:-1]])
+def test_a_stream_that_ends_early_is_closed_without_an_answer(sent):
+    async def scenario():
+        async with opened() as host:
+            reader, writer = await host.connect()
+            writer.write(sent)
+            writer.write_eof()
+
+            assert await gone(reader)
+            assert host.engine.heard == []
+            assert await open_streams(host) == 0
+            writer.close()
+
+    run(scenario)
+
+
+@pytest.mark.case(21)
+@pytest.mark.parametrize("sent", [b"", b"\x00"])
+def test_a_stream_that_is_reset_harms_nobody(sent):
+    async def scenario():
+        async with opened() as host:
+            _, writer = await host.connect()
+            writer.write(sent)
+            await asyncio.sleep(0.05)
+            writer.transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            writer.transport.abort()
+
+            assert await open_streams(host) == 0
+            assert await host.ask(frame(b"x")) == frame(b"reply")
+            assert host.bugs == []
+
+    run(scenario)
+
+
+def test_a_slow_sender_is_cut_off_at_the_deadline():
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        async with opened(timeout=0.3) as host:
+            reader, writer = await host.connect()
+            started = loop.time()
+            dribble = loop.create_task(send_slowly(writer, frame(bytes(10_000))))
+
+            assert await gone(reader)
+            assert 0.25 < loop.time() - started < 2
+            dribble.cancel()
+            writer.close()
+
+    run(scenario)
+
+
+def test_a_slow_reader_is_cut_off_at_the_deadline():
+    async def scenario():
+        async with opened(timeout=0.5) as host:
+            host.engine.reply = frame(bytes(20 << 20))
+            reader, writer = await host.connect()
+            writer.transport.pause_reading()
+            writer.write(frame(b"request"))
+            await host.heard(1)
+            while_it_reads_nothing = await open_streams(host, wait=False)
+            await asyncio.sleep(0.6)
+
+            assert while_it_reads_nothing == 1
+            assert await open_streams(host) == 0
+            writer.transport.abort()
+            assert reader
+
+    run(scenario)
+
+
+def test_what_cannot_be_a_frame_reaches_the_engine_and_its_reply_the_sender():
+    async def scenario():
+        async with opened() as host:
+            assert await host.ask(b"!garbage") == frame(b"reply")
+            assert host.engine.heard[0][:2] == ("request", b"!")
+
+    run(scenario)
+
+
+@pytest.mark.case(22)
+@pytest.mark.parametrize("first", [b"\x00", b"\x06", b"\x09", b"\xff"])
+def test_an_unsealed_request_is_told_so_by_a_sealed_reply(first):
+    async def scenario():
+        bench, node = node_host()
+        async with opened(node) as host:
+            reply = await host.ask(first + bytes(20))
+
+            assert isinstance(bench.wire.open_frame(reply, reply=True), ErrorReply)
+
+    run(scenario)
+
+
+@pytest.mark.case(20)
+def test_a_frame_that_says_it_is_too_long_is_refused_before_it_is_read():
+    async def scenario():
+        bench, node = node_host()
+        async with opened(node) as host:
+            reply = await host.ask(struct.pack(">BI", 10, 20_971_521))
+
+            assert isinstance(bench.wire.open_frame(reply, reply=True), ErrorReply)
+
+    run(scenario)
+
+
+def test_a_ping_by_stream_is_answered_by_a_real_node():
+    async def scenario():
+        bench, node = node_host()
+        async with opened(node) as host:
+            ping = bench.wire.seal_frame(encode(Ping(5, SETTINGS.name, b"", 0, "")))
+
+            reply = await host.ask(ping)
+
+            assert bench.wire.open_frame(reply, reply=True) == Ack(5)
+
+    run(scenario)
+
+
+# Bounds
+
+
+@pytest.mark.case(23)
+def test_the_128th_push_pull_at_once_is_dropped():
+    async def scenario():
+        bench, node = node_host()
+        request = bench.wire.seal_frame(encode(PushPull(join=True, records=())))
+        async with opened(node) as host:
+            streams = []
+            for number in range(MAX_INBOUND_EXCHANGES):
+                streams.append(await host.connect(f"127.0.0.{2 + number // 8}"))
+                streams[-1][1].write(request[:-1])
+            await until(lambda: open_now(host) == MAX_INBOUND_EXCHANGES)
+
+            dropped = await host.ask(request, "127.0.0.99")
+            for _, writer in streams:
+                writer.write(request[-1:])
+            replies = [await reader.read() for reader, _ in streams]
+            after = await host.ask(request, "127.0.0.99")
+
+            assert MAX_INBOUND_EXCHANGES == 127
+            assert dropped == b""
+            assert all(opens_to_push_pull(bench, reply) for reply in [*replies, after])
+            for _, writer in streams:
+                writer.close()
+
+    run(scenario)
+
+
+def test_one_source_cannot_lock_others_out():
+    async def scenario():
+        async with opened() as host:
+            greedy = [await host.connect("127.0.0.2") for _ in range(CROWDED)]
+            await until(lambda: open_now(host) == CROWDED)
+
+            one_more = await host.ask(frame(b"x"), "127.0.0.2")
+            others = [await host.connect("127.0.0.3") for _ in range(MAX_STREAMS_PER_SOURCE)]
+            await until(lambda: open_now(host) == CROWDED + MAX_STREAMS_PER_SOURCE)
+            too_many = await host.ask(frame(b"x"), "127.0.0.3")
+            third = await host.ask(frame(b"x"), "127.0.0.4")
+
+            assert (one_more, too_many, third) == (b"", b"", frame(b"reply"))
+            for _, writer in (*greedy, *others):
+                writer.close()
+            assert await open_streams(host) == 0
+
+    run(scenario)
+
+
+def test_what_unfinished_streams_hold_in_memory_is_bounded(monkeypatch):
+    monkeypatch.setattr(module, "MAX_BUFFERED", 1_000_000)
+
+    async def scenario():
+        async with opened() as host:
+            first, large = await host.connect(), frame(bytes(900_000))
+            first[1].write(large[:-1])
+            await first[1].drain()
+            await asyncio.sleep(0.2)
+
+            too_much = await host.ask(large)
+            small = await host.ask(frame(b"x"))
+            first[1].write(large[-1:])
+            reply = await first[0].read()
+            again = await host.ask(large)
+
+            assert too_much == b""
+            assert small == reply == again == frame(b"reply")
+            first[1].close()
+
+    run(scenario)
+
+
+FLOOD = """
+import socket, sys, time
+streams = []
+for _ in range(400):
+    stream = socket.socket()
+    stream.setblocking(False)
+    stream.connect_ex(("127.0.0.1", int(sys.argv[1])))
+    streams.append(stream)
+time.sleep(1)
+"""
+
+
+def test_a_flood_of_connections_does_not_use_up_our_file_descriptors():
+    async def scenario():
+        async with opened() as host:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", FLOOD, str(host.port), stderr=subprocess.DEVNULL
+            )
+            await process.wait()
+
+            assert host.bugs == []
+            assert await open_streams(host) == 0
+            assert await host.ask(frame(b"x")) == frame(b"reply")
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+    try:
+        run(scenario)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+# Requests of ours
+
+
+def test_our_request_brings_back_the_reply():
+    async def scenario():
+        async with opened() as a, opened() as b:
+            ask_for(a, Address("127.0.0.1", b.port))
+
+            assert await a.heard(1) == [("reply", 7, frame(b"reply"))]
+            assert b.engine.heard == [("request", frame(b"request"), "127.0.0.1")]
+
+    run(scenario)
+
+
+def test_nobody_there_is_told():
+    async def scenario():
+        async with opened() as host:
+            ask_for(host, Address("127.0.0.1", free_port(LOOPBACK)))
+
+            assert await host.heard(1) == [("failed", 7, "connection refused")]
+
+    run(scenario)
+
+
+def test_a_network_that_leads_nowhere_is_told():
+    async def scenario():
+        async with opened() as host:
+            ask_for(host, Address("255.255.255.255", 7946))
+
+            ((kind, _, words),) = await host.heard(1)
+            assert kind == "failed"
+            assert words in {"network is unreachable", "permission denied"}
+
+    run(scenario)
+
+
+def test_silence_is_told_after_the_time_we_gave():
+    async def scenario():
+        async with opened() as host, stranger() as silent:
+            ask_for(host, silent, timeout=0.2)
+
+            assert await host.heard(1) == [("failed", 7, "no answer within 0.2 s")]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x00", frame(b"reply")[:-1]])
+def test_a_reply_that_ends_early_is_told(sent):
+    async def scenario():
+        async with opened() as host, stranger(sent) as short:
+            ask_for(host, short)
+
+            ((kind, _, words),) = await host.heard(1)
+            assert kind == "failed"
+            assert words in {"closed without a reply", "connection reset by peer"}
+
+    run(scenario)
+
+
+def test_a_reply_that_is_no_frame_is_left_to_the_engine():
+    async def scenario():
+        async with opened() as a, opened() as b:
+            b.engine.reply = b"!"
+            ask_for(a, Address("127.0.0.1", b.port))
+
+            assert await a.heard(1) == [("reply", 7, b"!")]
+
+    run(scenario)

@@ -1,0 +1,202 @@
+"""A transport on loopback under an engine that is told, or makes up, what there is to do."""
+
+import asyncio
+import socket
+import struct
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+
+from tests.unit.mesh.node_bench import Bench
+from wesher.errors import ProtocolError
+from wesher.gossip import Address, PushPull, StreamRequest
+from wesher.system.transport import Transport, bind
+
+LOOPBACK = ip_address("127.0.0.1")
+HEAD = struct.Struct(">I")
+
+
+def frame(body):
+    """A stream as `Recorder` wants it: its length in four bytes, then the body."""
+    return HEAD.pack(len(body)) + body
+
+
+class Recorder:
+    """An engine that records what it is given, and asks for what a test puts into it."""
+
+    def __init__(self):
+        self.heard = []
+        self.packets = []
+        self.requests = []
+        self.deadline = None
+        self.woken_at = []
+        self.reply = frame(b"reply")
+
+    def receive_packet(self, data, source, now):
+        self.heard.append(("packet", data, source.ip))
+
+    def receive_request(self, data, source, now):
+        self.heard.append(("request", bytes(data), source.ip))
+        return self.reply
+
+    def receive_reply(self, request_id, data, now):
+        self.heard.append(("reply", request_id, data))
+
+    def stream_failed(self, request_id, error, now):
+        self.heard.append(("failed", request_id, error))
+
+    def handle_timer(self, now):
+        self.woken_at.append(now)
+        self.deadline = None
+
+    def packets_to_send(self):
+        while self.packets:
+            yield self.packets.pop(0)
+
+    def streams_to_open(self):
+        while self.requests:
+            yield self.requests.pop(0)
+
+    def next_timer(self):
+        return self.deadline
+
+    def frame_size(self, head, *, reply):
+        if head[:1] == b"!":
+            raise ProtocolError("no frame begins like that")
+        return 4 + HEAD.unpack_from(head)[0] if len(head) >= 4 else None
+
+
+class Host:
+    """An open transport, and what a test needs of it."""
+
+    def __init__(self, engine, ip, timeout):
+        self.engine = engine
+        self.flushes = 0
+        self.ip, self.port = str(ip), free_port(ip)
+        self.sockets = bind(ip, self.port)
+        self.writers = []
+        self.transport = Transport(engine, timeout, self._flushed)
+        self.bugs = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, bug: self.bugs.append(bug))
+
+    def _flushed(self):
+        self.flushes += 1
+
+    async def connect(self, source=None):
+        local = (source, 0) if source else None
+        reader, writer = await asyncio.open_connection(self.ip, self.port, local_addr=local)
+        self.writers.append(writer)
+        return reader, writer
+
+    async def ask(self, data, source=None):
+        """Send `data` and return all that comes back until the other side closes."""
+        reader, writer = await self.connect(source)
+        writer.write(data)
+        try:
+            return await reader.read()
+        except ConnectionResetError:
+            return b""
+        finally:
+            writer.transport.abort()
+
+    async def heard(self, count):
+        """Return what the engine was given, once that is `count` things."""
+        async with asyncio.timeout(10):
+            while len(self.engine.heard) < count:
+                await asyncio.sleep(0.01)
+        return self.engine.heard
+
+
+def free_port(ip):
+    family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.bind((str(ip), 0))
+        return probe.getsockname()[1]
+
+
+@asynccontextmanager
+async def opened(engine=None, ip=LOOPBACK, timeout=5.0):
+    host = Host(engine or Recorder(), ip, timeout)
+    await host.transport.open(host.sockets)
+    try:
+        yield host
+    finally:
+        host.transport.close()
+        host.sockets.close()
+        for writer in host.writers:
+            writer.transport.abort()
+        await asyncio.sleep(0.01)  # asyncio closes sockets a turn later
+
+
+@asynccontextmanager
+async def stranger(sent=None):
+    """Listen as somebody who sends `sent` and closes, or keeps silent; gives its address."""
+    writers = []
+
+    async def serve(_, writer):
+        writers.append(writer)
+        if sent is not None:
+            writer.write(sent)
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield Address(*server.sockets[0].getsockname())
+    finally:
+        server.close()
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.sleep(0.01)
+
+
+def node_host():
+    """Return a bench whose node is alone in its cluster, as an engine."""
+    bench = Bench().start()
+    return bench, bench.node
+
+
+def ask_for(host, to, timeout=5.0):
+    """Let the engine want a stream of number 7."""
+    host.engine.requests.append(StreamRequest(7, to, frame(b"request"), timeout))
+    host.transport.flush()
+
+
+def run(scenario):
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+def open_now(host):
+    return host.transport._sources.total()
+
+
+async def open_streams(host, wait=True):
+    """Return how many streams of others are open; with `wait`, once there is none, or too long."""
+    for _ in range(200 if wait else 1):
+        if not open_now(host):
+            return 0
+        await asyncio.sleep(0.01)
+    return open_now(host)
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def gone(reader):
+    """Wait for the other side to close, without having sent anything."""
+    try:
+        async with asyncio.timeout(5):
+            return await reader.read() == b""
+    except ConnectionResetError:
+        return True
+
+
+async def send_slowly(writer, data):
+    for byte in data:
+        writer.write(bytes([byte]))
+        await asyncio.sleep(0.01)
+
+
+def opens_to_push_pull(bench, reply):
+    return isinstance(bench.wire.open_frame(reply, reply=True), PushPull)
