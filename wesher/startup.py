@@ -24,6 +24,7 @@ from wesher.system.state_file import State, StateFile, StateFileError
 ADDRESS_PATIENCE = 30.0  # seconds that the host may take to get an address
 KEY_SIZE = 32  # bytes
 _POLL_INTERVAL = 0.5  # seconds
+_KEYLESS_JOIN = "--join needs the cluster's key: give it with --cluster-key or --cluster-key-file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,15 @@ def load_state(config: Config, file: StateFile) -> State:
 
     Blocks on the disk. Raises ConfigError or StartError when there is no usable key.
     """
+    if config.init and config.join and not config.cluster_key:
+        raise ConfigError(_KEYLESS_JOIN)  # before the earlier state is set aside
     earlier = _earlier(config, file)
     if config.cluster_key:
         return _with_given_key(config.cluster_key, earlier, file)
     if earlier.cluster_key:
         return earlier
     if config.join:
-        raise ConfigError(
-            "--join needs the cluster's key: give it with --cluster-key or --cluster-key-file"
-        )
+        raise ConfigError(_KEYLESS_JOIN)
     return _with_new_key(file)
 
 
@@ -119,7 +120,7 @@ def _underlay(config: Config, network: Network) -> Underlay | None:
         return None
     found = bind
     if bind.is_unspecified:
-        found = default_route_address(network, config.interface) or bind
+        found = _default_address(config, network, bind.version) or bind
     advertise = config.advertise_addr or found
     if advertise.is_unspecified:
         return None
@@ -127,6 +128,14 @@ def _underlay(config: Config, network: Network) -> Underlay | None:
         bind = type(advertise)(0)
     mapped = bind.is_unspecified and bind.version == 4 and config.advertise_addr is None
     return Underlay(bind, advertise, mapped, network)
+
+
+def _default_address(config: Config, network: Network, version: int) -> IPAddress | None:
+    """Return the address of the default route; of IPv6's, when `::` was asked for."""
+    if version == 6:
+        ipv6 = tuple(gateway for gateway in network.gateways if gateway.version == 6)
+        network = replace(network, gateways=ipv6)
+    return default_route_address(network, config.interface)
 
 
 def _no_address(config: Config) -> str:

@@ -1,0 +1,355 @@
+"""What an agent settles before it runs: its key, and where it is reached."""
+
+import asyncio
+import base64
+import json
+from ipaddress import ip_address
+
+import pytest
+from loguru import logger
+
+from wesher import startup
+from wesher.config import load
+from wesher.errors import ConfigError, StartError
+from wesher.startup import find_underlay, load_state
+from wesher.system.state_file import SavedNode, State, StateFile
+
+KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
+NODES = (SavedNode("web", "192.0.2.2"),)
+
+
+def text(key):
+    return base64.b64encode(key).decode()
+
+
+@pytest.fixture(autouse=True)
+def no_configuration(tmp_path, monkeypatch):
+    monkeypatch.setattr("wesher.config.DEFAULT_FILE", str(tmp_path / "default.toml"))
+
+
+@pytest.fixture
+def logged():
+    """Return what is logged while a test runs, each line with its level."""
+    lines = []
+    number = logger.add(
+        lambda line: lines.append(line.rstrip()), format="{level} {message}", level="INFO"
+    )
+    yield lines
+    logger.remove(number)
+
+
+@pytest.fixture
+def file(tmp_path):
+    return StateFile(tmp_path / "state", "wgoverlay")
+
+
+@pytest.fixture
+def unsavable(file):
+    """A state file in a directory that takes no new files, not even from root."""
+    file.path.with_name(file.path.name + ".tmp").mkdir(parents=True)
+    return file
+
+
+def config(key=None, **flags):
+    given = {"node_name": "local", **flags}
+    return load(given | ({"cluster_key": text(key)} if key else {}), {})
+
+
+# The key
+
+
+def test_without_any_key_one_is_made_saved_and_pointed_to(file, capsys):
+    state = load_state(config(), file)
+
+    assert len(state.cluster_key) == 32
+    assert StateFile(file.path.parent, "wgoverlay").load() == state
+    assert capsys.readouterr().out == f"new cluster key generated, it is in {file.path}\n"
+
+
+def test_on_a_terminal_a_new_key_is_shown_and_never_logged(file, capsys, monkeypatch, logged):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    state = load_state(config(), file)
+
+    shown = text(state.cluster_key)
+    assert capsys.readouterr().out == f"new cluster key generated: {shown}\n"
+    assert shown not in "".join(logged)
+
+
+def test_two_new_keys_are_different(tmp_path):
+    one, two = (load_state(config(), StateFile(tmp_path / name, "wg")) for name in "ab")
+
+    assert one.cluster_key != two.cluster_key
+
+
+def test_a_new_key_that_cannot_be_saved_is_not_used(unsavable, capsys):
+    with pytest.raises(StartError, match="of no use unsaved"):
+        load_state(config(), unsavable)
+
+    assert capsys.readouterr().out == ""
+
+
+def test_a_saved_key_is_used_in_silence_with_all_that_was_saved(file, capsys, logged):
+    saved = State(KEY, NODES, ip_address("10.7.7.7"), 5)
+    file.save(saved)
+
+    state = load_state(config(join="192.0.2.2"), file)
+
+    assert state == saved
+    assert capsys.readouterr().out == ""
+    assert logged == []
+
+
+def test_a_given_key_that_is_the_saved_one_keeps_everything(file, logged):
+    saved = State(KEY, NODES, ip_address("10.7.7.7"), 5)
+    file.save(saved)
+
+    assert load_state(config(KEY), file) == saved
+    assert logged == []
+
+
+def test_a_given_key_that_differs_wins_and_drops_the_old_cluster(file, logged):
+    file.save(State(OTHER, NODES, ip_address("10.7.7.7"), 5))
+
+    state = load_state(config(KEY), file)
+
+    assert state == StateFile(file.path.parent, "wgoverlay").load() == State(KEY)
+    (line,) = logged
+    assert line.startswith("WARNING")
+    assert "dropped" in line
+    assert text(KEY) not in line
+
+
+def test_a_given_key_on_a_fresh_host_is_saved_in_silence(file, capsys, logged):
+    state = load_state(config(KEY, join="192.0.2.2"), file)
+
+    assert state == StateFile(file.path.parent, "wgoverlay").load() == State(KEY)
+    assert capsys.readouterr().out == ""
+    assert logged == []
+
+
+def test_a_given_key_that_cannot_be_saved_is_used_with_a_warning(unsavable, logged):
+    state = load_state(config(KEY), unsavable)
+
+    assert state == State(KEY)
+    assert "the next start needs the cluster key again" in logged[0]
+
+
+def test_joining_without_a_key_is_refused(file):
+    with pytest.raises(ConfigError, match="--cluster-key"):
+        load_state(config(join="192.0.2.2"), file)
+
+    assert not file.path.exists()
+
+
+def test_a_new_beginning_sets_the_earlier_state_aside(file, logged):
+    file.save(State(OTHER, NODES))
+
+    state = load_state(config(init="true"), file)
+
+    assert state.cluster_key != OTHER
+    assert state.nodes == ()
+    (old,) = file.path.parent.glob("*.old")
+    assert text(OTHER) in old.read_text()
+    assert str(old) in logged[0]
+
+
+def test_a_new_beginning_with_a_key_knows_nothing_of_the_old_cluster(file, logged):
+    file.save(State(KEY, NODES, ip_address("10.7.7.7"), 5))
+
+    assert load_state(config(KEY, init="true"), file) == State(KEY)
+    assert len(logged) == 1
+
+
+def test_a_new_beginning_on_a_fresh_host_says_nothing_special(file, logged):
+    load_state(config(init="true"), file)
+
+    assert logged == []
+
+
+def test_a_new_beginning_that_is_refused_leaves_the_earlier_state_in_place(file):
+    file.save(State(OTHER, NODES))
+
+    with pytest.raises(ConfigError):
+        load_state(config(init="true", join="192.0.2.2"), file)
+
+    assert StateFile(file.path.parent, "wgoverlay").load() == State(OTHER, NODES)
+
+
+def test_a_damaged_state_without_a_key_is_fatal_unless_one_is_given(file):
+    file.path.parent.mkdir()
+    file.path.write_text("{")
+
+    with pytest.raises(StartError, match="--init"):
+        load_state(config(), file)
+    assert load_state(config(KEY), file) == State(KEY)
+
+
+# Our addresses
+
+
+def underlay(**flags):
+    found = asyncio.run(find_underlay(config(**flags)))
+    return str(found.bind), str(found.advertise), found.mapped
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(startup, "ADDRESS_PATIENCE", 0.3)
+    monkeypatch.setattr(startup, "_POLL_INTERVAL", 0.05)
+
+
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [
+        ({}, ("0.0.0.0", "192.0.2.10", True)),
+        ({"bind_addr": "192.0.2.10"}, ("192.0.2.10", "192.0.2.10", False)),
+        ({"bind_iface": "eth0"}, ("192.0.2.10", "192.0.2.10", False)),
+        ({"bind_addr": "127.0.0.5"}, ("127.0.0.5", "127.0.0.5", False)),
+        ({"advertise_addr": "203.0.113.9"}, ("0.0.0.0", "203.0.113.9", False)),
+        (
+            {"advertise_addr": "203.0.113.9", "bind_addr": "192.0.2.10"},
+            ("192.0.2.10", "203.0.113.9", False),
+        ),
+        ({"advertise_addr": "2001:db8::9"}, ("::", "2001:db8::9", False)),
+    ],
+)
+def test_what_is_advertised_follows_from_what_is_bound_and_asked_for(flags, found):
+    assert underlay(**flags) == found
+
+
+def test_without_a_default_route_an_address_to_advertise_must_be_given(tools, impatient):
+    tools.do("ip route del default dev eth0")
+
+    with pytest.raises(StartError, match=r"no default route.*--advertise-addr"):
+        underlay()
+    assert underlay(advertise_addr="192.0.2.10") == ("0.0.0.0", "192.0.2.10", False)
+
+
+def test_without_ipv4_the_ipv6_default_route_counts(tools):
+    tools.do("ip addr del 192.0.2.10/24 dev eth0")
+    tools.do("ip addr add 2001:db8::10/64 dev eth0")
+    tools.do("ip route replace default via fe80::1 dev eth0")
+
+    assert underlay() == ("::", "2001:db8::10", False)
+
+
+def test_a_default_route_through_our_own_interface_does_not_count(tools, impatient):
+    tools.do("ip link add wgoverlay type wireguard")
+    tools.do("ip link set wgoverlay up")
+    tools.do("ip addr add 10.1.2.3/32 dev wgoverlay")
+    tools.do("ip route replace default dev wgoverlay")
+
+    with pytest.raises(StartError, match="no default route"):
+        underlay()
+
+
+@pytest.mark.parametrize("address", [None, "fe80::10/64"])
+def test_an_interface_without_a_global_address_is_refused(tools, impatient, address):
+    tools.do("ip link add eth1 type ether")
+    if address:
+        tools.do(f"ip addr add {address} dev eth1")
+
+    with pytest.raises(StartError, match="interface eth1 has no global address"):
+        underlay(bind_iface="eth1")
+
+
+def test_an_address_that_comes_within_thirty_seconds_is_waited_for(tools, monkeypatch):
+    monkeypatch.setattr(startup, "_POLL_INTERVAL", 0.05)
+    tools.do("ip route del default dev eth0")
+
+    async def scenario():
+        finding = asyncio.create_task(find_underlay(config()))
+        await asyncio.sleep(0.3)
+        waited = not finding.done()
+        await asyncio.to_thread(tools.do, "ip route replace default via 192.0.2.1 dev eth0")
+        return waited, await finding
+
+    waited, found = asyncio.run(scenario())
+
+    assert waited
+    assert str(found.advertise) == "192.0.2.10"
+    assert startup.ADDRESS_PATIENCE == 30
+
+
+IP = """#!/bin/sh
+cat <<'END'
+{}
+END
+"""
+
+
+@pytest.fixture
+def dual_stack(tmp_path, monkeypatch):
+    """A host with both families, each with a default route: what `ip` says is written down."""
+    addresses = [
+        {"local": "192.0.2.10", "prefixlen": 24, "scope": "0"},
+        {"local": "2001:db8::10", "prefixlen": 64, "scope": "0"},
+    ]
+    routes = [
+        {"dst": "default", "gateway": "192.0.2.1", "dev": "eth0", "protocol": "3"},
+        {"dst": "default", "gateway": "fe80::1", "dev": "eth0", "protocol": "9", "pref": "medium"},
+    ]
+    eth0 = {"ifname": "eth0", "flags": ["UP"], "mtu": 1500}
+    answers = ([eth0 | {"addr_info": addresses}], [eth0], routes)
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin" / "ip"
+    script.write_text(IP.format("\n".join(map(json.dumps, answers))))
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+
+
+@pytest.mark.usefixtures("dual_stack")
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [
+        ({}, ("0.0.0.0", "192.0.2.10", True)),
+        ({"bind_addr": "::"}, ("::", "2001:db8::10", False)),
+        ({"bind_addr": "::", "advertise_addr": "2001:db8::9"}, ("::", "2001:db8::9", False)),
+    ],
+)
+def test_with_both_families_ipv4_is_taken_unless_ipv6_is_bound(flags, found):
+    assert underlay(**flags) == found
+
+
+@pytest.mark.usefixtures("dual_stack")
+def test_the_host_is_seen_whole_whatever_family_is_bound():
+    found = asyncio.run(find_underlay(config(bind_addr="::")))
+
+    assert {gateway.version for gateway in found.network.gateways} == {4, 6}
+
+
+# The overlay network on this host
+
+
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize("network", ["192.0.2.0/24", "192.0.2.128/25", "192.0.2.77/32"])
+def test_an_overlay_network_inside_a_connected_one_is_refused(network):
+    with pytest.raises(StartError, match=r"lies inside 192\.0\.2\.0/24.*--overlay-net"):
+        underlay(overlay_net=network)
+
+
+@pytest.mark.usefixtures("tools")
+def test_an_overlay_network_around_an_address_of_the_host_is_a_warning(logged):
+    underlay(overlay_net="192.0.0.0/16")
+
+    (line,) = logged
+    assert line.startswith("WARNING")
+    assert "192.0.2.10" in line
+
+
+@pytest.mark.usefixtures("tools")
+def test_an_overlay_network_apart_from_the_host_is_no_trouble(logged):
+    underlay(overlay_net="10.0.0.0/8")
+
+    assert logged == []
+
+
+def test_our_own_interface_of_an_earlier_run_is_no_trouble(tools, logged):
+    tools.do("ip link add wgoverlay type wireguard")
+    tools.do("ip addr add 10.1.2.3/8 dev wgoverlay")
+
+    underlay(overlay_net="10.0.0.0/8")
+
+    assert logged == []
