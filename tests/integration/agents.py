@@ -46,6 +46,8 @@ class Host:
 
     def peers(self, interface: str = NAME) -> dict[str, list[str]]:
         """Map each peer's allowed-ips to the fields of its line in `wg show dump`."""
+        if not self.has_interface(interface):
+            return {}
         return {fields[3]: fields for fields in self.tools.dump(interface)[1:]}
 
     def has_interface(self, interface: str = NAME) -> bool:

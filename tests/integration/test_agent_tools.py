@@ -1,0 +1,145 @@
+"""An agent whose tools and files fail, hang or vanish: it stays, says so once, and catches up."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from tests.integration.agents import NAME, Agent, new_key, wait_for, wait_until_met
+from wesher.system.lock import open_locked
+
+Pair = tuple[Agent, Agent, tuple[str, ...]]
+
+
+@pytest.fixture
+def pair(agent_of: Callable[..., Agent]) -> Pair:
+    """A running agent, one to come, and the flags with which that one joins."""
+    one, other = agent_of("alpha"), agent_of("beta")
+    key = f"--cluster-key={new_key()}"
+    one.start(key)
+    wait_for(one.is_up, "the first agent")
+    return one, other, (key, f"--join={one.host.address}")
+
+
+def has_peer(one: Agent, other: Agent) -> bool:
+    return one.lives() and f"{other.overlay_address}/32" in one.host.peers()
+
+
+def test_a_wg_that_fails_three_times_is_not_even_worth_a_word(pair: Pair):
+    one, other, joining = pair
+    one.host.tools.fail("wg", 3)
+
+    other.start(*joining)
+    wait_until_met(one, other)
+
+    assert has_peer(one, other)
+    assert one.errors == ""
+
+
+def test_a_wg_that_fails_longer_is_reported_once_and_tried_until_it_works(pair: Pair):
+    one, other, joining = pair
+    one.host.tools.fail("wg", 6)
+
+    other.start(*joining)
+    wait_for(lambda: "up to date again" in one.errors, "the good news")
+
+    assert has_peer(one, other)
+    first, last = one.errors.splitlines()
+    assert "`wg show wgoverlay dump` exited 1" in first
+    assert first.endswith("trying again until it works")
+    assert last.endswith("the interface is up to date again")
+
+
+def test_a_wg_that_vanishes_is_reported_once_and_used_when_it_is_back(
+    agent_of: Callable[..., Agent],
+):
+    one, other = agent_of("alpha"), agent_of("beta")
+    key = f"--cluster-key={new_key()}"
+    programs = one.host.tools.without()
+    one.start(key, env={"PATH": programs})
+    wait_for(one.is_up, "the first agent")
+    os.rename(f"{programs}/wg", f"{programs}/away")
+
+    other.start(key, f"--join={one.host.address}")
+    wait_for(lambda: "wg not found" in one.errors, "the complaint")
+    wait_for(lambda: one.knows(other), "the hosts line, which needs no wg")
+    os.rename(f"{programs}/away", f"{programs}/wg")
+
+    wait_for(lambda: has_peer(one, other), "the peer")
+    assert one.errors.count("wg not found") == 1
+
+
+def test_tools_that_hang_are_killed_and_the_plan_is_applied_later(pair: Pair):
+    one, other, joining = pair
+    one.host.tools.hang("wg")
+    one.host.tools.hang("ip")
+
+    other.start(*joining)
+    wait_for(lambda: "timed out" in one.errors, "the complaint", timeout=20)
+    one.host.tools.unhang("wg")
+    one.host.tools.unhang("ip")
+
+    wait_for(lambda: has_peer(one, other), "the peer")
+    wait_for(lambda: one.host.tools.routes() != [], "the route")
+    assert one.errors.count("timed out") == 1
+
+
+def test_a_hosts_file_that_is_missing_is_a_warning_and_nothing_more(pair: Pair):
+    one, other, joining = pair
+    other.host.hosts_file.unlink()
+
+    other.start(*joining)
+    wait_for(lambda: has_peer(one, other) and has_peer(other, one), "the peers")
+    wait_for(lambda: "cannot update" in other.errors, "the warning")
+
+    assert f"cannot update {other.host.hosts_file}: No such file or directory" in other.errors
+    assert other.errors.count("\n") == 1
+    assert other.stop() == 0
+    assert not other.host.hosts_file.exists()
+
+
+def test_without_etc_hosts_the_file_is_left_alone(pair: Pair):
+    one, other, joining = pair
+    before = other.host.hosts_file.stat()
+
+    other.start("--no-etc-hosts", *joining)
+    wait_for(lambda: has_peer(other, one), "the peer")
+    other.stop()
+
+    after = other.host.hosts_file.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_another_writer_of_the_hosts_file_is_waited_for(pair: Pair):
+    one, other, joining = pair
+    lock = open_locked(one.host.run / "hosts-file-lock")
+
+    other.start(*joining)
+    wait_for(lambda: "another wesher keeps" in one.errors, "the warning")
+    os.close(lock)
+
+    wait_for(lambda: one.knows(other), "the hosts line")
+    assert one.errors.count("another wesher keeps") == 1
+
+
+def test_a_full_disk_is_a_warning_and_the_state_is_saved_later(pair: Pair):
+    one, other, joining = pair
+    obstacle = one.host.state / f"{NAME}.json.tmp"
+    obstacle.mkdir()
+
+    other.start(*joining)
+    wait_for(lambda: "cannot save" in one.errors, "the warning")
+    obstacle.rmdir()
+
+    wait_for(lambda: "beta" in (one.host.state / f"{NAME}.json").read_text(), "the state")
+    assert has_peer(one, other)
+
+
+def test_what_somebody_else_broke_is_repaired_at_the_next_change(pair: Pair):
+    one, other, joining = pair
+    one.host.tools.do(f"ip link del {NAME}")
+
+    other.start(*joining)
+    wait_for(lambda: one.host.has_interface() and has_peer(one, other), "the interface")
+
+    assert f"somebody else changed interface {NAME}; repaired" in one.errors
