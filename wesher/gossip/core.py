@@ -154,16 +154,22 @@ class Gossip:
         """Enter the cluster, once: become a member, start probing and gossiping.
 
         `incarnation` should be above all that we were seen with; `addr` replaces the one in the
-        settings. Raises ValueError for more than 512 bytes of metadata.
+        settings. After `leave` nothing happens. Raises ValueError for more than 512 bytes of
+        metadata.
         """
         self._rules.announce(meta, addr or self.settings.addr, incarnation, now)
+        if self._rules.leaving:
+            return
         self._probes.start(now)
         self._spread.start(now)
         self._exchanges.start(now)
         self._settle(now)
 
     def update_meta(self, meta: bytes | None, now: float) -> None:
-        """Publish other metadata, after `announce`; raises ValueError for more than 512 bytes."""
+        """Publish other metadata, between `announce` and `leave`; after that nothing happens.
+
+        Raises ValueError for more than 512 bytes.
+        """
         self._rules.update_meta(meta, now)
         self._settle(now)
 

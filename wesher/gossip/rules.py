@@ -35,18 +35,24 @@ class Rules:
         """Members that have joined since our caller set this to 0."""
 
     def announce(self, meta: bytes | None, addr: bytes, incarnation: int, now: float) -> None:
-        """Become a member; raises ValueError for more than 512 bytes of metadata."""
+        """Become a member, unless we leave; raises ValueError for over 512 bytes of metadata."""
+        _check_size(meta)
+        if self.leaving:
+            return
         self._incarnation = incarnation
         self._publish(meta, addr, now)
 
     def update_meta(self, meta: bytes | None, now: float) -> None:
-        """Publish other metadata; raises ValueError for more than 512 bytes."""
+        """Publish other metadata, unless we leave; raises ValueError for more than 512 bytes."""
+        _check_size(meta)
+        if self.leaving:
+            return
         local = self.announced()
         self._incarnation = min(self._incarnation + 1, MAX_INCARNATION)
         self._publish(meta, local.addr, now)
 
     def leave(self, now: float) -> None:
-        """Become a member that has left; from now on nothing is refuted."""
+        """Become a member that has left, for good (protocol, 4.14); nothing is refuted any more."""
         self.leaving = True
         local = self._members.local
         if local is not None:
@@ -59,8 +65,6 @@ class Rules:
         return local
 
     def _publish(self, meta: bytes | None, addr: bytes, now: float) -> None:
-        if meta and len(meta) > MAX_META:
-            raise ValueError(f"{len(meta)} bytes of metadata, at most {MAX_META} are allowed")
         settings = self._settings
         alive = Alive(
             self._incarnation, settings.name, addr, settings.port, meta, self._shared.versions
@@ -191,6 +195,11 @@ class Rules:
         self._shared.awareness.adjust(1)
         self._shared.broadcast(local.name, _alive_of(local))
         self._shared.outbox.emit(Refuted(self._incarnation))
+
+
+def _check_size(meta: bytes | None) -> None:
+    if meta and len(meta) > MAX_META:
+        raise ValueError(f"{len(meta)} bytes of metadata, at most {MAX_META} are allowed")
 
 
 def _same_place(message: Alive, member: Member) -> bool:

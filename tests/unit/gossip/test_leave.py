@@ -123,6 +123,38 @@ def test_leaving_twice_is_leaving_once():
     assert bench.events() == [LeaveFinished()]
 
 
+def test_one_that_has_left_does_not_come_back_with_new_metadata():
+    bench = Bench(alive())
+    bench.gossip.leave(bench.now)
+    bench.forget()
+
+    bench.gossip.update_meta(b"new", bench.now)
+
+    assert bench.state(LOCAL) == "LEFT"
+    assert bench.news(LOCAL) == [DEPARTURE]
+
+
+def test_one_that_left_before_its_announcement_stays_silent():
+    bench = Bench(alive(), announced=False)
+    bench.gossip.leave(bench.now)
+
+    bench.gossip.announce(b"own", bench.now)
+    bench.gossip.update_meta(b"new", bench.now)
+    bench.run(300)
+
+    assert bench.gossip.local is None
+    assert bench.said() == []
+    assert bench.streams() == []
+
+
+def test_too_much_metadata_is_refused_even_after_a_leave():
+    bench = Bench(alive())
+    bench.gossip.leave(bench.now)
+
+    with pytest.raises(ValueError, match="513 bytes"):
+        bench.gossip.update_meta(bytes(513), bench.now)
+
+
 def test_one_that_has_left_still_answers():
     bench = Bench(alive())
     bench.gossip.leave(bench.now)
