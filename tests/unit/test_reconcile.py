@@ -1,0 +1,397 @@
+"""The host follows the plan: one reconcile at a time, patiently, and without much talk."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+from itertools import pairwise
+
+import pytest
+from loguru import logger
+
+from tests.unit.mesh.builders import key
+from wesher import reconcile
+from wesher.mesh.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
+from wesher.reconcile import Reconciler
+from wesher.system.device import Device
+from wesher.system.hosts import HostsFile
+from wesher.system.state_file import State, StateFile
+
+SETTINGS = InterfaceSettings(ip_address("10.1.2.3"), 51820)
+READING = "wg show wgoverlay dump"
+
+
+def plan(*numbers, complete=True):
+    """Return a plan with these peers, each with its line in the hosts file."""
+    peers = {}
+    for number in numbers:
+        endpoint = Endpoint(ip_address(f"198.51.100.{number}"), 51820)
+        peers[key(number)] = Peer(endpoint, (ip_network(f"10.9.9.{number}"),))
+    hosts = tuple(HostsEntry(ip_address(f"10.9.9.{n}"), f"n{n}") for n in numbers)
+    return Plan(SETTINGS, peers, hosts, complete)
+
+
+class Node:
+    """What a reconciler works for, and everything around it, on the fake host of `tools`."""
+
+    def __init__(self, tools, tmp_path, hosts=True):
+        self.tools = tools
+        self.hosts_path = tmp_path / "hosts"
+        self.hosts_path.write_text("127.0.0.1 localhost\n")
+        self.state_path = tmp_path / "state"
+        self.plan = None
+        self.state = None
+        self.asked_at = []
+        self.observed = []
+        self.observing_takes = 0
+        self.at_once = self.most_at_once = 0
+        self.logged = []
+        self._run_dir = tmp_path / "run"
+        self._with_hosts = hosts
+
+    @asynccontextmanager
+    async def running(self):
+        """Open the device and run the reconciler."""
+        self.device = await Device.open("wgoverlay")
+        hosts = HostsFile(self.hosts_path, "wgoverlay", self._run_dir)
+        self.reconciler = Reconciler(
+            self.device,
+            hosts if self._with_hosts else None,
+            StateFile(self.state_path, "wgoverlay"),
+            plan=self._asked,
+            state=lambda: self.state,
+            observed=self._observe,
+        )
+        number = logger.add(lambda line: self.logged.append(line.rstrip()), level="INFO")
+        task = asyncio.create_task(self.reconciler.run())
+        self.tools.forget()
+        try:
+            yield self
+        finally:
+            logger.remove(number)
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled(), task.exception()
+
+    def _asked(self):
+        self.asked_at.append(asyncio.get_running_loop().time())
+        return self.plan
+
+    async def _observe(self, network):
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(self.observing_takes)
+        self.at_once -= 1
+        self.observed.append(network)
+
+    async def want(self, wanted):
+        """Want a plan and wait until it is in place."""
+        self.plan = wanted
+        self.reconciler.wake()
+        await until(lambda: self.peers() == set(wanted.peers))
+        await until(lambda: len(self.tools.routes()) == len(wanted.peers))
+
+    def peers(self):
+        """Return the public keys the interface has."""
+        return {fields[0] for fields in self.tools.dump()[1:]}
+
+    def named(self):
+        """Return the names on our lines of the hosts file."""
+        lines = self.hosts_path.read_text().splitlines()
+        return [line.split()[1] for line in lines if "wesher" in line]
+
+    def reads(self):
+        return self.tools.calls.count(READING)
+
+    def warnings(self):
+        return [line.split(" - ", 1)[1] for line in self.logged if "WARNING" in line]
+
+
+async def until(condition, limit=15):
+    async with asyncio.timeout(limit):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def node(tools, tmp_path):
+    return Node(tools, tmp_path)
+
+
+@pytest.fixture
+def brisk(monkeypatch):
+    """Let a minute pass in a second."""
+    monkeypatch.setattr(reconcile, "INTERVAL", 0.5)
+    monkeypatch.setattr(reconcile, "RETRY_FIRST", 0.05)
+    monkeypatch.setattr(reconcile, "RETRY_LONGEST", 0.2)
+    monkeypatch.setattr(reconcile, "LONGEST_REST", 0.02)
+
+
+def run(scenario):
+    asyncio.run(asyncio.wait_for(scenario, 60))
+
+
+# Applying
+
+
+def test_a_plan_becomes_peers_routes_and_hosts_lines(node):
+    async def scenario():
+        async with node.running():
+            await node.want(plan(2, 3))
+            await until(lambda: node.named() == ["n2", "n3"])
+
+            assert node.tools.routes() == ["10.9.9.2", "10.9.9.3"]
+            assert node.reconciler.up.is_set()
+            assert node.observed
+            assert node.warnings() == []
+
+    run(scenario())
+
+
+def test_without_a_plan_nothing_happens(node):
+    async def scenario():
+        async with node.running():
+            node.reconciler.wake()
+            await asyncio.sleep(0.3)
+
+            assert node.tools.calls == []
+            assert not node.reconciler.up.is_set()
+
+    run(scenario())
+
+
+def test_without_a_hosts_file_the_rest_is_done(tools, tmp_path):
+    node = Node(tools, tmp_path, hosts=False)
+
+    async def scenario():
+        async with node.running():
+            await node.want(plan(2))
+
+            assert node.named() == []
+
+    run(scenario())
+
+
+def test_a_burst_of_changes_takes_few_reconciles(node):
+    async def scenario():
+        async with node.running():
+            await node.want(plan(2))
+            node.tools.forget()
+            for last in range(3, 23):
+                node.plan = plan(*range(2, last + 1))
+                node.reconciler.wake()
+                await asyncio.sleep(0.01)
+            await until(lambda: len(node.peers()) == 21)
+
+            assert len(node.tools.changing_calls) <= 2 * node.reads() <= 8
+
+    run(scenario())
+
+
+def test_one_reconcile_runs_at_a_time_and_the_newest_plan_wins(node):
+    async def scenario():
+        async with node.running():
+            await node.want(plan(2))
+            node.observing_takes = 0.1
+            for last in (3, 4, 5):
+                node.plan = plan(last)
+                node.reconciler.wake()
+                await asyncio.sleep(0.05)
+            await until(lambda: node.peers() == {key(5)})
+            await until(lambda: len(node.observed) >= 2 and not node.at_once)
+
+            assert node.most_at_once == 1
+
+    run(scenario())
+
+
+# Looking after it
+
+
+@pytest.mark.usefixtures("brisk")
+def test_without_being_woken_it_looks_again_after_a_while(node):
+    async def scenario():
+        async with node.running():
+            await node.want(plan(2))
+            await until(node.named)
+            node.tools.do(f"wg set wgoverlay peer {key(2)} remove")
+            node.hosts_path.write_text("127.0.0.1 localhost\n")
+            await until(lambda: len(node.warnings()) == 2)
+
+            assert "1 peer" in node.warnings()[0]
+            assert "hosts file" in node.warnings()[1]
+            assert node.peers() == {key(2)}
+            assert node.named() == ["n2"]
+
+    run(scenario())
+
+
+def test_what_others_break_is_repaired_within_thirty_seconds():
+    assert reconcile.INTERVAL + reconcile.LONGEST_REST + reconcile.RETRY_LONGEST / 2 < 30
+
+
+@pytest.mark.usefixtures("brisk")
+def test_with_nothing_to_do_it_only_reads(node):
+    async def scenario():
+        async with node.running():
+            await node.want(plan(2))
+            await until(node.named)
+            node.tools.forget()
+            await until(lambda: node.reads() >= 3)
+
+            assert node.tools.changing_calls == []
+            assert node.warnings() == []
+
+    run(scenario())
+
+
+# Trouble
+
+
+@pytest.mark.usefixtures("brisk")
+def test_a_tool_that_keeps_failing_is_retried_until_it_works_with_two_warnings(node):
+    async def scenario():
+        async with node.running():
+            await node.want(plan(2))
+            node.tools.fail("wg", 25)
+            node.plan = plan(2, 3)
+            node.reconciler.wake()
+            await until(node.warnings)
+            await until(lambda: "up to date again" in node.warnings()[-1], limit=40)
+
+            assert node.peers() == {key(2), key(3)}
+            first, second = node.warnings()
+            assert "wg" in first
+            assert "trying again" in first
+            assert "interface" in second
+
+    run(scenario())
+
+
+@pytest.mark.usefixtures("brisk")
+def test_one_bad_peer_keeps_no_other_out_and_is_named_once(node):
+    async def scenario():
+        async with node.running():
+            node.tools.refuse("wg", key(3))
+            node.plan = plan(2, 3, 4)
+            node.reconciler.wake()
+            await until(lambda: node.peers() >= {key(2), key(4)} and node.reads() >= 4)
+
+            (told,) = node.warnings()
+            assert key(3) in told
+            assert key(2) not in told
+
+    run(scenario())
+
+
+@pytest.mark.usefixtures("brisk")
+def test_an_interface_in_trouble_does_not_keep_the_hosts_file_and_the_state_waiting(node):
+    async def scenario():
+        async with node.running():
+            node.tools.fail("wg", 1000)
+            node.plan, node.state = plan(2), State(bytes(32))
+            node.reconciler.wake()
+            await until(lambda: node.named() == ["n2"], limit=30)
+            await until((node.state_path / "wgoverlay.json").exists)
+
+            assert not node.reconciler.up.is_set()
+
+    run(scenario())
+
+
+@pytest.mark.usefixtures("brisk")
+def test_a_missing_hosts_file_is_one_warning_and_its_return_another(node):
+    async def scenario():
+        async with node.running():
+            node.hosts_path.unlink()
+            await node.want(plan(2))
+            await until(node.warnings)
+            node.tools.forget()
+            await until(lambda: node.reads() >= 3)
+            while_missing = len(node.warnings())
+            node.hosts_path.write_text("127.0.0.1 localhost\n")
+            await until(lambda: node.named() == ["n2"])
+            await until(lambda: len(node.warnings()) == 2)
+
+            assert while_missing == 1
+            assert "hosts file is up to date again" in node.warnings()[1]
+
+    run(scenario())
+
+
+@pytest.mark.usefixtures("brisk")
+def test_a_state_that_cannot_be_saved_is_tried_again_with_the_newest(node):
+    async def scenario():
+        blocked = node.state_path / "wgoverlay.json.tmp"
+        blocked.mkdir(parents=True)
+        async with node.running():
+            node.state = State(bytes(32))
+            await node.want(plan(2))
+            await until(node.warnings)
+            node.state = replace(node.state, incarnation=7)
+            blocked.rmdir()
+            await until(lambda: len(node.warnings()) == 2)
+
+            assert StateFile(node.state_path, "wgoverlay").load() == node.state
+
+    run(scenario())
+
+
+def test_the_pauses_between_tries_grow_to_a_limit_and_start_anew(node, monkeypatch):
+    monkeypatch.setattr(reconcile, "RETRY_FIRST", 0.2)
+    monkeypatch.setattr(reconcile, "RETRY_LONGEST", 0.8)
+    monkeypatch.setattr(reconcile, "LONGEST_REST", 0)
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        async with node.running():
+            node.hosts_path.unlink()
+            await node.want(plan(2))
+            await until(lambda: len(node.asked_at) >= 6)
+            first, *pauses = [b - a for a, b in pairwise(node.asked_at)]
+            node.hosts_path.touch()
+            await until(lambda: len(node.warnings()) == 2)
+            node.hosts_path.unlink()
+            node.reconciler.wake()
+            await until(lambda: len(node.warnings()) == 3)
+            began, asked = loop.time(), len(node.asked_at)
+            await until(lambda: len(node.asked_at) > asked)
+
+            assert first >= 0.2
+            for pause, least in zip(pauses, (0.4, 0.8, 0.8, 0.8), strict=False):
+                assert least <= pause < least + 0.7
+            assert loop.time() - began < 0.7
+
+    run(scenario())
+
+
+# After an earlier agent
+
+
+def test_lines_of_an_earlier_agent_wait_until_the_plan_is_complete(node):
+    async def scenario():
+        async with node.running():
+            await node.want(plan(2, 3))
+            await until(lambda: node.named() == ["n2", "n3"])
+        async with node.running():
+            assert node.device.adopted
+            node.plan = plan(2, complete=False)
+            node.reconciler.wake()
+            await until(lambda: node.reads() >= 1)
+            await asyncio.sleep(0.2)
+            early = node.named(), node.peers()
+            await node.want(plan(2))
+            await until(lambda: node.named() == ["n2"])
+
+            assert early == (["n2", "n3"], {key(2), key(3)})
+
+    run(scenario())
+
+
+def test_lines_on_a_device_of_our_own_do_not_wait(node):
+    async def scenario():
+        async with node.running():
+            await node.want(plan(2, complete=False))
+            await until(lambda: node.named() == ["n2"])
+
+    run(scenario())
