@@ -35,7 +35,7 @@ from wesher.gossip.pings import Pings, reply_address
 from wesher.gossip.probe import Probes
 from wesher.gossip.push_pull import Exchanges
 from wesher.gossip.rates import TokenBucket
-from wesher.gossip.refusal import flaw_of_alive, flaw_of_claim
+from wesher.gossip.refusal import flaw_of_alive, flaw_of_claim, flaw_of_ping
 from wesher.gossip.rules import Rules
 from wesher.gossip.settings import GossipSettings
 from wesher.gossip.shared import Shared
@@ -221,10 +221,16 @@ class Gossip:
     # Packets
 
     def _on_ping(self, message: Ping, source: Address, now: float) -> None:
+        if flaw := flaw_of_ping(message):
+            self._outbox.drop(source, DropReason.REFUSED, flaw)
+            return
         if message.node in ("", self.settings.name):
             self._outbox.send(Ack(message.sequence), reply_address(message, source))
 
     def _on_indirect_ping(self, message: IndirectPing, source: Address, now: float) -> None:
+        if flaw := flaw_of_ping(message):
+            self._outbox.drop(source, DropReason.REFUSED, flaw)
+            return
         if self.local is not None:
             self._pings.relay(message, source, message.port or self.settings.port, now)
 

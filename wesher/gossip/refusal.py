@@ -1,6 +1,6 @@
 """What we do not take from anybody, however well it is sealed (protocol, 4.4 and 10.2)."""
 
-from wesher.gossip.messages import Alive, Dead, Suspect
+from wesher.gossip.messages import Alive, Dead, IndirectPing, Ping, Suspect
 
 MAX_NAME = 255  # bytes
 MAX_META = 512  # bytes
@@ -11,6 +11,7 @@ The counter has 32 bits: in Go, refuting 2**32 - 1 wraps to 0 and the name is lo
 stops here: who claims 2**32 - 2 in our name still wins, but only until we are reaped, and nothing
 wraps. A holder of the key can do worse."""
 
+_IP_SIZES = (4, 16)  # bytes
 _VERSIONS = 6  # bytes
 _RANGES = ((0, 1, 2), (3, 4, 5))  # where minimum, maximum, current stand: protocol, delegate
 
@@ -19,8 +20,19 @@ def flaw_of_claim(message: Suspect | Dead) -> str | None:
     """Return why an accusation is to be dropped, None if it is not."""
     if message.incarnation > MAX_INCARNATION:
         return "incarnation too high"
-    if not _fits(message.node) or (message.accuser and not _fits(message.accuser)):
+    if not _fits(message.node) or not _fits_or_empty(message.accuser):
         return "name of a wrong length"
+    return None
+
+
+def flaw_of_ping(message: Ping | IndirectPing) -> str | None:
+    """Return why a ping is to be dropped, None if it is not; "" stands for any node."""
+    if not _fits_or_empty(message.node) or not _fits_or_empty(message.source_node):
+        return "name of a wrong length"
+    if message.source_addr and len(message.source_addr) not in _IP_SIZES:
+        return "not an IP address"
+    if isinstance(message, IndirectPing) and len(message.target) not in _IP_SIZES:
+        return "not an IP address"
     return None
 
 
@@ -34,7 +46,7 @@ def flaw_of_alive(message: Alive, local_versions: bytes, *, local: bool) -> str 
         return "incarnation too high"
     if not _fits(message.node):
         return "name of a wrong length"
-    if len(message.addr) not in (4, 16):
+    if len(message.addr) not in _IP_SIZES:
         return "not an IP address"
     if len(message.meta or b"") > MAX_META:
         return "metadata too long"
@@ -50,6 +62,10 @@ def _fits(name: str) -> bool:
     if not 0 < len(name) <= MAX_NAME:
         return False
     return name.isascii() or len(name.encode(errors="surrogateescape")) <= MAX_NAME
+
+
+def _fits_or_empty(name: str) -> bool:
+    return not name or _fits(name)
 
 
 def _compatible(one: bytes, other: bytes) -> bool:

@@ -21,8 +21,10 @@ from wesher.gossip import (
     PacketDropped,
     Ping,
     PingFinished,
+    lzw,
     pack_ip,
 )
+from wesher.gossip.codec import encode, encode_compressed
 
 REMOTE_ADDRESS = address("10.0.0.2")
 REQUESTER = ("10.0.0.3", 7000)
@@ -56,7 +58,7 @@ def test_a_ping_is_acked_to_the_source_it_names(mapped):
 
 
 @pytest.mark.case(9)
-@pytest.mark.parametrize(("addr", "port"), [(b"", 7000), (b"\x0a\0\0\3", 0), (b"\x0a\0\0", 7000)])
+@pytest.mark.parametrize(("addr", "port"), [(b"", 7000), (b"\x0a\0\0\3", 0)])
 def test_an_incomplete_source_is_not_used(addr, port):
     bench = quiet()
 
@@ -259,15 +261,51 @@ def test_a_target_without_port_is_at_our_port():
     assert bench.said()[0][0] == REMOTE_ADDRESS
 
 
-def test_a_target_without_address_is_dropped():
+TARGET = pack_ip("10.0.0.2")
+LONG = "x" * 256
+
+
+@pytest.mark.parametrize(
+    ("message", "detail"),
+    [
+        (Ping(1, LONG), "name of a wrong length"),
+        (Ping(1, LOCAL, source_node=LONG), "name of a wrong length"),
+        (Ping(1, LOCAL, b"\x0a\0\0", 7000), "not an IP address"),
+        (IndirectPing(1, TARGET, PORT, LONG, True), "name of a wrong length"),
+        (IndirectPing(1, TARGET, PORT, "é" * 128, True), "name of a wrong length"),
+        (IndirectPing(1, TARGET, PORT, REMOTE, True, source_node=LONG), "name of a wrong length"),
+        (IndirectPing(1, TARGET, PORT, REMOTE, True, bytes(5), 7000), "not an IP address"),
+        (IndirectPing(1, TARGET[:3], PORT, REMOTE, True), "not an IP address"),
+        (IndirectPing(1, b"", PORT, REMOTE, True), "not an IP address"),
+    ],
+)
+def test_a_ping_out_of_bounds_is_refused(message, detail):
     bench = quiet()
 
-    bench.hears(IndirectPing(900, b"", PORT, REMOTE, True))
+    bench.hears(message)
 
     assert bench.said() == []
-    assert bench.events() == [
-        PacketDropped(STRANGER, DropReason.MALFORMED, "target without an IP address")
-    ]
+    assert bench.events() == [PacketDropped(STRANGER, DropReason.REFUSED, detail)]
+
+
+@pytest.mark.parametrize("node", ["", "x" * 255])
+def test_a_ping_for_anybody_or_for_a_long_name_is_relayed(node):
+    bench = quiet()
+
+    bench.hears(IndirectPing(900, TARGET, PORT, node, True))
+
+    [(to, [ping])] = bench.said()
+    assert (to, ping.node) == (REMOTE_ADDRESS, node)
+
+
+def test_a_huge_name_squeezed_into_a_small_packet_does_not_harm_the_rest():
+    bench = quiet()
+    huge = encode(IndirectPing(900, TARGET, PORT, "x" * 200_000, True))
+    squeezed = encode_compressed(lzw.encode(huge))
+
+    bench.receives(bench.wire.seal_packet([squeezed, encode(Ping(1, LOCAL))], checksum=False))
+
+    assert bench.said() == [(STRANGER, (Ack(1),))]
 
 
 def test_only_so_many_indirect_pings_are_relayed():
