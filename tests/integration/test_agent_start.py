@@ -282,6 +282,16 @@ def test_the_key_of_a_damaged_state_file_is_used_with_a_warning(agent: Agent):
     assert "new cluster key" not in agent.output
 
 
+def test_closed_standard_streams_are_no_obstacle(agent: Agent):
+    closing = 'exec "$@" <&- >&- 2>&-'
+
+    agent.launch(["sh", "-c", closing, "-", *WESHER, *agent.flags])
+    wait_for(agent.is_up, "the agent")
+
+    assert agent.stop() == 0
+    assert agent.host.is_clean()
+
+
 def test_init_sets_the_state_aside_and_makes_a_new_key(agent: Agent):
     agent.start()
     wait_for(agent.is_up, "the agent")
