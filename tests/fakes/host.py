@@ -7,6 +7,7 @@ Started by the scripts `wg`, `ip` and `wireguard-go` beside it. One directory, $
     TOOL.hang     present: the tool hangs             TOOL.refuse  words of which one in a call (or
     no-wireguard  present: the kernel lacks it                     in a line of a batch) is refused
 
+$FAKES_CALLS, when set, gets the calls instead; a tool that hangs has its name in $FAKES_HANGING.
 A new host has `lo` and `eth0` with 192.0.2.10/24 and a default route. Nothing but built-in modules
 is imported: daemons call this often.
 """
@@ -41,6 +42,7 @@ def main():
     with open(os.environ.get("FAKES_CALLS") or fakes("calls"), "a") as calls:
         calls.write(" ".join([tool, *words]) + "\n")
     if os.path.exists(fakes(f"{tool}.hang")):
+        os.environ["FAKES_HANGING"] = tool
         os.execv("/bin/sleep", ["sleep", "3600"])
     with locked_host() as host:
         try:

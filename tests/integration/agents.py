@@ -243,3 +243,17 @@ def wait_until_met(*agents: Agent, timeout: float = PATIENCE) -> None:
     for agent in agents:
         others = [other for other in agents if other is not agent]
         wait_for(lambda a=agent, o=others: a.knows(*o), f"{agent.name} knows the others", timeout)
+
+
+def hanging_tools(agent: Agent) -> list[str]:
+    """Name the fake tools that hang at the moment on an agent's host."""
+    ours = f"FAKES={agent.host.tools.directory}".encode()
+    found = []
+    for file in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            variables = file.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if ours in variables:
+            found += [one[14:].decode() for one in variables if one.startswith(b"FAKES_HANGING=")]
+    return found

@@ -1,6 +1,5 @@
 """How an agent ends: at every moment, with nothing left, or with everything left in place."""
 
-import os
 import random
 import signal
 import socket
@@ -15,6 +14,7 @@ from tests.integration.agents import (
     STOP_LIMIT,
     WESHER,
     Agent,
+    hanging_tools,
     new_key,
     wait_for,
     wait_until_met,
@@ -88,6 +88,28 @@ def test_a_signal_at_any_moment_of_a_start_leaves_nothing(
     assert "Traceback" not in agent.errors
 
 
+def test_a_signal_at_any_moment_of_a_join_leaves_nothing_here_and_there(
+    agent_of: Callable[..., Agent],
+):
+    rng = random.Random(1)
+    one, other = agent_of("alpha"), agent_of("beta")
+    key = f"--cluster-key={new_key()}"
+    one.start(key)
+    wait_for(one.is_up, "the first agent")
+
+    for _ in range(6):
+        other.host.tools.forget()
+        other.start(key, f"--join={one.host.address}")
+        wait_for(lambda: other.host.tools.calls != [], "the first tool")
+        time.sleep(rng.uniform(0.1, 0.5))
+        code = other.stop(rng.choice(SIGNALS))
+
+        assert code == 0, other.errors
+        assert other.host.is_clean()
+        assert other.errors == ""
+    wait_for(lambda: one.knows() and one.host.peers() == {}, "nobody is left")
+
+
 def test_more_of_the_same_signal_changes_nothing(agent_of: Callable[..., Agent]):
     one, other = agent_of("alpha"), agent_of("beta")
     key = f"--cluster-key={new_key()}"
@@ -145,13 +167,13 @@ def test_a_stop_while_wg_hangs_takes_everything_down(agent_of: Callable[..., Age
     wait_for(one.is_up, "the first agent")
     one.host.tools.hang("wg")
     other.start(key, f"--join={one.host.address}")
-    wait_for(lambda: "wg" in running_tools(one), "wg hangs")
+    wait_for(lambda: "wg" in hanging_tools(one), "wg hangs")
 
     code = one.stop()
 
     assert code == 0
     assert one.host.is_clean()
-    assert running_tools(one) == []
+    assert hanging_tools(one) == []
 
 
 def test_what_a_hanging_ip_keeps_from_being_undone_is_named_with_its_command(agent: Agent):
@@ -163,33 +185,33 @@ def test_what_a_hanging_ip_keeps_from_being_undone_is_named_with_its_command(age
 
     assert code == 1
     assert agent.errors == f"wesher: interface {NAME} is left; run: ip link del {NAME}\n"
-    assert running_tools(agent) == []
+    assert hanging_tools(agent) == []
 
 
 def test_a_stop_while_ip_hangs_at_the_very_first_look(agent: Agent):
     agent.host.tools.hang("ip")
     agent.start()
-    wait_for(lambda: "ip" in running_tools(agent), "ip hangs")
+    wait_for(lambda: "ip" in hanging_tools(agent), "ip hangs")
 
     code = agent.stop()
 
     assert code == 0
     assert agent.errors == ""
-    assert running_tools(agent) == []
+    assert hanging_tools(agent) == []
 
 
 def test_a_stop_while_the_interface_is_being_made_leaves_none(agent: Agent):
     agent.host.tools.without_kernel_wireguard()
     agent.host.tools.hang("wireguard-go")
     agent.start()
-    wait_for(lambda: "wireguard-go" in running_tools(agent), "wireguard-go hangs")
+    wait_for(lambda: "wireguard-go" in hanging_tools(agent), "wireguard-go hangs")
 
     code = agent.stop()
 
     assert code == 0
     assert agent.errors == ""
     assert agent.host.is_clean()
-    assert running_tools(agent) == []
+    assert hanging_tools(agent) == []
 
 
 def test_a_stop_while_an_interface_is_adopted_by_a_hanging_ip_names_what_is_left(agent: Agent):
@@ -198,7 +220,7 @@ def test_a_stop_while_an_interface_is_adopted_by_a_hanging_ip_names_what_is_left
     agent.stop(signal.SIGKILL)
     agent.host.tools.hang("wg")
     agent.start()
-    wait_for(lambda: "wg" in running_tools(agent), "wg hangs")
+    wait_for(lambda: "wg" in hanging_tools(agent), "wg hangs")
     agent.host.tools.hang("ip")
 
     code = agent.stop()
@@ -207,7 +229,7 @@ def test_a_stop_while_an_interface_is_adopted_by_a_hanging_ip_names_what_is_left
     assert agent.errors == (
         f"wesher: perhaps interface {NAME} is left; run: wesher cleanup --interface {NAME}\n"
     )
-    assert running_tools(agent) == []
+    assert hanging_tools(agent) == []
 
 
 def test_hosts_lines_that_cannot_be_removed_are_named_with_the_command(
@@ -248,10 +270,22 @@ def test_a_hangup_without_a_terminal_means_nothing(agent: Agent):
     wait_for(agent.is_up, "the agent")
 
     agent.tell(signal.SIGHUP)
-    agent.host.tools.do(f"ip link del {NAME}")
+    agent.tell(signal.SIGHUP)
 
+    with pytest.raises(AssertionError, match="did not end"):
+        agent.wait(0.3)
+    assert agent.errors == ""
+
+
+def test_a_hangup_means_nothing_under_nohup(agent: Agent):
+    agent.start(terminal=True, wrapper=("nohup",))
+    wait_for(agent.is_up, "the agent")
+
+    agent.close_terminal()
+
+    with pytest.raises(AssertionError, match="did not end"):
+        agent.wait(0.3)
     assert agent.stop() == 0
-    assert agent.host.is_clean()
 
 
 def test_a_hand_over_leaves_everything_for_the_next_agent(agent_of: Callable[..., Agent]):
@@ -296,25 +330,3 @@ def test_what_a_killed_agent_left_is_cleaned_up(agent_of: Callable[..., Agent]):
         f"removed interface {NAME}",
     ]
     assert other.knows(one)
-
-
-def running_tools(agent: Agent) -> list[str]:
-    """Names of the fake tools that hang at the moment on an agent's host."""
-    mark = f"FAKES={agent.host.tools.directory}".encode()
-    found = []
-    for process in os.listdir("/proc"):
-        try:
-            with open(f"/proc/{process}/environ", "rb") as file:
-                ours = mark in file.read().split(b"\0")
-            with open(f"/proc/{process}/cmdline", "rb") as file:
-                words = file.read().split(b"\0")
-        except OSError:
-            continue
-        if ours and words[0].endswith(b"sleep"):
-            found.append(hung_tool(agent))
-    return found
-
-
-def hung_tool(agent: Agent) -> str:
-    """The tool called last, which is the one that hangs."""
-    return agent.host.tools.calls[-1].split()[0]

@@ -1,6 +1,7 @@
 """An agent whose tools and files fail, hang or vanish: it stays, says so once, and catches up."""
 
 import os
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -69,13 +70,21 @@ def test_a_wg_that_vanishes_is_reported_once_and_used_when_it_is_back(
     assert one.errors.count("wg not found") == 1
 
 
-def test_tools_that_hang_are_killed_and_the_plan_is_applied_later(pair: Pair):
-    one, other, joining = pair
+def test_tools_that_hang_are_killed_and_the_plan_is_applied_later(agent_of: Callable[..., Agent]):
+    """The ten seconds that a tool may take are made one."""
+    one, other = agent_of("alpha"), agent_of("beta")
+    key = f"--cluster-key={new_key()}"
+    impatient = (
+        "import sys, wesher.cli, wesher.system.shell; "
+        "wesher.system.shell.run.__kwdefaults__['timeout'] = 1; sys.exit(wesher.cli.main())"
+    )
+    one.launch([sys.executable, "-c", impatient, *one.flags, key])
+    wait_for(one.is_up, "the first agent")
     one.host.tools.hang("wg")
     one.host.tools.hang("ip")
 
-    other.start(*joining)
-    wait_for(lambda: "timed out" in one.errors, "the complaint", timeout=20)
+    other.start(key, f"--join={one.host.address}")
+    wait_for(lambda: "timed out" in one.errors, "the complaint")
     one.host.tools.unhang("wg")
     one.host.tools.unhang("ip")
 
