@@ -75,15 +75,17 @@ class Rules:
         """Believe a member that says it is alive, if that is news (protocol, 4.4)."""
         ours = message.node == self._settings.name
         old = self._members.get(message.node) or self._introduce(message, now)
-        differs = (message.addr, message.port) != (old.addr, old.port)
-        returns = differs and self._may_move(old, now)
-        if differs and not returns:
-            if not _same_place(message, old):
-                self._shared.outbox.mention(AddressConflict(old, message))
-                return
-            # Go compares bytes: what is held everywhere must not change its form.
+        newer = message.incarnation > old.incarnation
+        may_move = self._may_move(old, now)
+        if _differ_in_form(message, old) and not (may_move and newer):
+            # Go compares bytes: what is held everywhere must not change its form, except where Go
+            # takes the other one as well, when a member comes back.
             message = replace(message, addr=old.addr)
-        news = returns or message.incarnation > old.incarnation
+        moves = (message.addr, message.port) != (old.addr, old.port)
+        if moves and not may_move:
+            self._shared.outbox.mention(AddressConflict(old, message))
+            return
+        news = moves or newer
         if not news and not (ours and message.incarnation == old.incarnation):
             return
         self._suspicions.forget(message.node)
@@ -202,10 +204,11 @@ def _check_size(meta: bytes | None) -> None:
         raise ValueError(f"{len(meta)} bytes of metadata, at most {MAX_META} are allowed")
 
 
-def _same_place(message: Alive, member: Member) -> bool:
-    """Tell whether two addresses differ in form only: 4 bytes, or 16 with IPv4 in them."""
-    same_addr = short_form(message.addr) == short_form(member.addr)
-    return same_addr and message.port == member.port
+def _differ_in_form(message: Alive, member: Member) -> bool:
+    """Tell whether an address is the same, written otherwise: 4 bytes, or 16 with IPv4 in them."""
+    if message.addr == member.addr or message.port != member.port:
+        return False
+    return short_form(message.addr) == short_form(member.addr)
 
 
 def _alive_of(member: Member) -> Alive:

@@ -255,6 +255,37 @@ def test_our_address_in_another_form_is_no_conflict():
     assert bench.events() == []
 
 
+@pytest.mark.case(42)
+@pytest.mark.parametrize("mapped", [True, False])
+@pytest.mark.parametrize("incarnation", [4, 5])
+@pytest.mark.parametrize("accuser", [REMOTE, "accuser"], ids=["left", "dead"])
+def test_a_stale_alive_in_another_form_does_not_bring_back_who_is_gone(
+    accuser, incarnation, mapped
+):
+    bench = Bench(alive(incarnation=5, mapped=mapped), Dead(5, REMOTE, accuser), reclaim_after=10)
+    gone = bench.member()
+    bench.now = 20
+
+    bench.hears(alive(incarnation=incarnation, mapped=not mapped))
+
+    assert bench.member() == gone
+    assert bench.events() == []
+    assert bench.news() == [Dead(5, REMOTE, accuser)]
+
+
+@pytest.mark.case(42)
+@pytest.mark.parametrize(("accuser", "mapped"), [(REMOTE, True), ("accuser", False)])
+def test_one_that_comes_back_in_another_form_has_the_one_that_go_holds_then(accuser, mapped):
+    bench = Bench(alive(incarnation=5), Dead(5, REMOTE, accuser))
+
+    bench.hears(alive(incarnation=6, mapped=True))
+
+    back = alive(incarnation=6, mapped=mapped)
+    assert bench.member().addr == back.addr
+    assert bench.events() == [MemberJoined(bench.member())]
+    assert bench.news() == [back]
+
+
 def test_a_new_member_with_incarnation_zero_is_kept_as_dead_and_not_passed_on():
     bench = Bench()
 
