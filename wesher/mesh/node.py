@@ -42,7 +42,8 @@ from wesher.mesh.settings import NodeSettings, Saved, SavedMember
 MAX_RESOLVED = 8  # addresses of one seed that are tried
 MAX_LEFT = 256  # departed members kept as contact addresses, the newest
 JOIN_PATIENCE = 0.25  # seconds that the first Plan waits for those who have answered our look
-REVIEW_GAP = 0.1  # seconds between two reviews of the table while it changes quickly
+REVIEW_GAP = 0.1  # seconds between two reviews of the table while it changes quickly,
+REVIEW_GAP_PER_MEMBER = 0.0001  # and so much more for each member, as a review looks at all
 
 
 class MeshNode:
@@ -413,7 +414,8 @@ class MeshNode:
 
     def _changed(self, now: float) -> None:
         """See to it that the table is reviewed: at once, or soon when it has just been."""
-        soon = max(now, self._reviewed_at + REVIEW_GAP)
+        gap = REVIEW_GAP + REVIEW_GAP_PER_MEMBER * len(self._gossip.members)
+        soon = max(now, self._reviewed_at + gap)
         self._review_at = soon if self._review_at is None else min(soon, self._review_at)
 
     def _review(self, now: float) -> None:

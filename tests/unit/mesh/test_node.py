@@ -439,11 +439,27 @@ def test_many_changes_at_once_are_one_change_of_the_plan():
         bench.hear_alive(remote(f"n{number}", number))
     at_once = len(bench.plan.peers)
     told = bench.plan_changes()
-    bench.pass_time(0.1)
+    bench.pass_time(0.2)
 
     assert at_once < 51
     assert told + bench.plan_changes() <= 2
     assert len(bench.plan.peers) == 51
+
+
+@pytest.mark.parametrize(("members", "most"), [(10, 100), (1000, 51)])
+def test_the_larger_the_mesh_the_rarer_it_is_reviewed(members, most):
+    several = [remote(f"n{n}", n, f"10.9.{n // 250}.{n % 250 + 1}", ip=HERE) for n in range(2, 12)]
+    idle = [remote(f"idle{n}", n, meta=b"?", ip=HERE) for n in range(members)]
+    bench = joined(*several, *idle)
+    bench.pass_time(1)
+    bench.plan_changes()
+
+    for step in range(200):
+        changed = remote("n2", 100 + step, "10.9.200.2", ip=HERE, incarnation=2 + step)
+        bench.hear_alive(changed)
+        bench.pass_time(0.05)
+
+    assert most / 2 <= bench.plan_changes() <= most
 
 
 def test_new_facts_about_the_host_change_the_plan():
