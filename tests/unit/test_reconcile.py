@@ -121,7 +121,7 @@ def node(tools, tmp_path):
 @pytest.fixture
 def brisk(monkeypatch):
     """Let a minute pass in a second."""
-    monkeypatch.setattr(reconcile, "INTERVAL", 0.5)
+    monkeypatch.setattr(reconcile, "INTERVAL", 0.2)
     monkeypatch.setattr(reconcile, "RETRY_FIRST", 0.05)
     monkeypatch.setattr(reconcile, "RETRY_LONGEST", 0.2)
     monkeypatch.setattr(reconcile, "LONGEST_REST", 0.02)
@@ -253,7 +253,7 @@ def test_a_tool_that_keeps_failing_is_retried_until_it_works_with_two_warnings(n
     async def scenario():
         async with node.running():
             await node.want(plan(2))
-            node.tools.fail("wg", 25)
+            node.tools.fail("wg", 10)
             node.plan = plan(2, 3)
             node.reconciler.wake()
             await until(node.warnings)
@@ -338,8 +338,8 @@ def test_a_state_that_cannot_be_saved_is_tried_again_with_the_newest(node):
 
 
 def test_the_pauses_between_tries_grow_to_a_limit_and_start_anew(node, monkeypatch):
-    monkeypatch.setattr(reconcile, "RETRY_FIRST", 0.2)
-    monkeypatch.setattr(reconcile, "RETRY_LONGEST", 0.8)
+    monkeypatch.setattr(reconcile, "RETRY_FIRST", 0.1)
+    monkeypatch.setattr(reconcile, "RETRY_LONGEST", 0.4)
     monkeypatch.setattr(reconcile, "LONGEST_REST", 0)
 
     async def scenario():
@@ -357,10 +357,10 @@ def test_the_pauses_between_tries_grow_to_a_limit_and_start_anew(node, monkeypat
             began, asked = loop.time(), len(node.asked_at)
             await until(lambda: len(node.asked_at) > asked)
 
-            assert first >= 0.2
-            for pause, least in zip(pauses, (0.4, 0.8, 0.8, 0.8), strict=False):
-                assert least <= pause < least + 0.7
-            assert loop.time() - began < 0.7
+            assert first >= 0.1
+            for pause, least in zip(pauses, (0.2, 0.4, 0.4, 0.4), strict=False):
+                assert least <= pause < least + 1
+            assert loop.time() - began < 1
 
     run(scenario())
 
