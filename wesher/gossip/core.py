@@ -31,7 +31,7 @@ from wesher.gossip.messages import (
     UserMessage,
 )
 from wesher.gossip.outbox import Answer, Packet, StreamRequest
-from wesher.gossip.pings import Pings, reply_address
+from wesher.gossip.pings import Pings
 from wesher.gossip.probe import Probes
 from wesher.gossip.push_pull import Exchanges
 from wesher.gossip.rates import TokenBucket
@@ -116,8 +116,9 @@ class Gossip:
         opened = self._wire.open_packet(data)
         for reason, detail in opened.problems:
             self._outbox.drop(source, reason, detail)
-        for message in opened.messages:
-            self._handlers[type(message)](message, source, now)
+        with self._outbox.answering_a_packet():
+            for message in opened.messages:
+                self._handlers[type(message)](message, source, now)
         self._settle(now)
 
     def receive_request(self, data: bytes, source: Address, now: float) -> bytes | None:
@@ -225,7 +226,7 @@ class Gossip:
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
         if message.node in ("", self.settings.name):
-            self._outbox.send(Ack(message.sequence), reply_address(message, source))
+            self._pings.answer(message, source, now)
 
     def _on_indirect_ping(self, message: IndirectPing, source: Address, now: float) -> None:
         if flaw := flaw_of_ping(message):

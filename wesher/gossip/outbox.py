@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -75,6 +76,8 @@ class Outbox:
         self._events: deque[Event] = deque()
         self._waiting: dict[int, AnswerHandler] = {}
         self._last_id = 0
+        self._answering = False
+        self._news_sent = False
 
     @property
     def budget(self) -> int:
@@ -82,11 +85,23 @@ class Outbox:
         return self._wire.budget
 
     def send(self, message: Message, to: Address) -> None:
-        """Send `message`, and as much news as fits behind it."""
-        first = encode(message)
-        parts = [first, *self.take_news(self.budget - len(first))]
+        """Send `message` and, mostly, as much news as fits behind it."""
+        parts = [encode(message)]
+        if not self._news_sent:
+            self._news_sent = self._answering
+            parts += self.take_news(self.budget - len(parts[0]))
         # memberlist looks for a member named like the IP; there is one if all are named so.
         self._put(parts, to, self._members.get(to.ip))
+
+    @contextmanager
+    def answering_a_packet(self) -> Iterator[None]:
+        """Let news go with the first message sent meanwhile only.
+
+        Otherwise one packet of many pings would use up the transmissions of all that waits.
+        """
+        self._answering = True
+        yield
+        self._answering = self._news_sent = False
 
     def send_parts(self, parts: Sequence[bytes], member: Member) -> None:
         """Send encoded messages, and nothing else, to a known member."""

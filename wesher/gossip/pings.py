@@ -10,6 +10,9 @@ from wesher.gossip.outbox import Answer
 from wesher.gossip.rates import TokenBucket
 from wesher.gossip.shared import Shared
 
+ANSWERS_PER_SECOND = 200
+"""Pings we answer by packet. In a cluster of any size everybody is pinged about once an interval;
+whoever floods us costs us no suspicion, since probes then try TCP, where there is no limit."""
 RELAYS_PER_SECOND = 50
 """Indirect pings we relay; they make us send to wherever a key holder likes."""
 _SEQUENCES = 2**32
@@ -40,6 +43,7 @@ class Pings:
         self._outbox = shared.outbox
         self._deadlines = shared.deadlines
         self._timeout = shared.timing.probe_timeout
+        self._answers = TokenBucket(ANSWERS_PER_SECOND)
         self._relays = TokenBucket(RELAYS_PER_SECOND)
         self._awaited: dict[int, Awaited] = {}
         self._sequence = 0
@@ -90,6 +94,13 @@ class Pings:
     def _source(self) -> tuple[bytes, int, str]:
         local = self._members.local
         return (local.addr, local.port, local.name) if local else (b"", 0, "")
+
+    def answer(self, ping: Ping, sender: Address, now: float) -> None:
+        """Acknowledge a ping for us."""
+        if not self._answers.allow(now):
+            self._outbox.drop(sender, DropReason.LIMIT, "too many pings")
+            return
+        self._outbox.send(Ack(ping.sequence), reply_address(ping, sender))
 
     def relay(self, request: IndirectPing, requester: Address, port: int, now: float) -> None:
         """Ping `request`'s target at `port` for somebody else, who sent it from `requester`."""

@@ -99,6 +99,43 @@ def test_an_ack_takes_the_news_along():
     assert bench.said() == [(STRANGER, (Ack(77), local_alive()))]
 
 
+def test_only_the_first_of_several_answers_to_one_packet_takes_the_news_along():
+    bench = Bench()
+
+    bench.hears(Ping(1, LOCAL), indirect_ping(), Ping(2, LOCAL))
+    one_packet = bench.said()
+    bench.hears(Ping(3, LOCAL))
+    another = bench.said()
+    bench.gossip.ping(REMOTE_ADDRESS, REMOTE, bench.now)
+
+    assert [len(messages) for _, messages in one_packet] == [2, 1, 1]
+    assert another == [(STRANGER, (Ack(3), local_alive()))]
+    assert [len(messages) for _, messages in bench.said()] == [2]
+
+
+def test_only_so_many_pings_are_answered():
+    bench = quiet()
+    bench.now = 100
+
+    for sequence in range(300):
+        bench.hears(Ping(sequence, LOCAL), Ping(sequence, "other"))
+    answered = len(bench.said())
+    bench.now = 101
+    bench.hears(Ping(1, LOCAL))
+
+    assert answered == 200
+    assert bench.events() == [PacketDropped(STRANGER, DropReason.LIMIT, "too many pings")] * 100
+    assert bench.said() == [(STRANGER, (Ack(1),))]
+
+
+def test_pings_by_tcp_are_answered_even_then():
+    bench = quiet()
+    for sequence in range(300):
+        bench.hears(Ping(sequence, LOCAL))
+
+    assert bench.asked(Ping(5, LOCAL)) == Ack(5)
+
+
 def test_a_packet_with_news_stays_within_the_budget():
     bench = Bench(*[alive(f"m{index}", ip="10.0.1.1", meta=bytes(300)) for index in range(9)])
 
