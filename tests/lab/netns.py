@@ -170,7 +170,7 @@ class Host:
         return shlex.join(self._enter(["bash"]))
 
     def _enter(self, argv: Sequence[str]) -> list[str]:
-        return [_NSENTER, "-t", str(self._pid), "-p", "-m", "-n", "-u", "--", *argv]
+        return [_NSENTER, "-t", str(self._pid), "-p", "-m", "-r", "-n", "-u", "--", *argv]
 
 
 class Lab:
@@ -229,7 +229,7 @@ class Lab:
 
     def run(self, *argv: str, stdin: str = "") -> str:
         """Run a program where the bridge is."""
-        enter = ["nsenter", "-t", str(self._root), "-p", "-m", "-n", "--", *argv]
+        enter = [_NSENTER, "-t", str(self._root), "-p", "-m", "-r", "-n", "--", *argv]
         done = subprocess.run(
             enter, check=False, input=stdin, timeout=20, capture_output=True, text=True
         )
@@ -264,8 +264,10 @@ class Lab:
 
     def _tell(self, command: str) -> None:
         assert self._room.stdin is not None
-        self._room.stdin.write(f"{command}\n".encode())
-        self._room.stdin.flush()
+        # One that has ended already is noticed, with its reason, when its answer is missing.
+        with contextlib.suppress(BrokenPipeError):
+            self._room.stdin.write(f"{command}\n".encode())
+            self._room.stdin.flush()
 
     def _hear(self, timeout: float) -> str:
         assert self._room.stdout is not None
