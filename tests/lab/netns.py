@@ -183,8 +183,12 @@ class Lab:
         self._errors = self.directory / "errors"
         self._room = self._open_room()
         self._root = _only_child(self._room)
-        self.kernel_wireguard = self._has_kernel_wireguard()
-        self.add(hosts)
+        try:
+            self.kernel_wireguard = self._has_kernel_wireguard()
+            self.add(hosts)
+        except LabError:
+            self.close()
+            raise
 
     def __enter__(self) -> "Lab":
         return self
@@ -200,7 +204,8 @@ class Lab:
     def close(self) -> None:
         """End every process in the lab, and with them everything else."""
         assert self._room.stdin is not None
-        self._room.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._room.stdin.close()
         try:
             self._room.wait(5)
         except subprocess.TimeoutExpired:
