@@ -14,8 +14,8 @@ from wesher.gossip.timing import push_pull_scale
 
 MAX_INBOUND_EXCHANGES = 127
 """How many push/pulls may run towards us at once; the transport counts them (protocol, 3.3)."""
-AFTER_JOIN = (1.0, 5.0)  # seconds until the early exchanges of a node that has just joined
-EARLY_INTERVAL = 10.0  # seconds between other early exchanges, at least
+EARLY_DELAYS = (1.0, 5.0)  # seconds until the early exchanges after a join or much news
+EARLY_INTERVAL = 10.0  # seconds between much news and much news that counts again, at least
 _VERSIONS = 6  # bytes
 
 Take = Callable[[PushPull, Address, float], None]
@@ -61,7 +61,7 @@ class Exchanges:
         self._rng = shared.rng
         self._early = shared.settings.eager
         self._take = take
-        self._early_at = float("-inf")
+        self._early_from = self._early_until = float("-inf")
         self._joined = False
         self._running: dict[int, _Exchange] = {}
         self.user_state = b""
@@ -123,7 +123,7 @@ class Exchanges:
                 return finished(error="incompatible protocol versions")
             if exchange.join and not self._joined:
                 self._joined = True
-                self._ask_after_join(now)
+                self._ask_early(now)
         return finished(records=reply.records)
 
     def start(self, now: float) -> None:
@@ -145,22 +145,19 @@ class Exchanges:
             return True
         return False
 
-    def _ask_after_join(self, now: float) -> None:
-        """Catch up with what happened while we joined, sooner than the interval would."""
-        for delay in AFTER_JOIN:
-            self._ask_early(now + delay * self._rng.uniform(0.75, 1.25))
-
     def ask_after_much_news(self, now: float) -> None:
-        """Ask somebody soon whether there is more, unless that is planned or has just been done."""
-        if now < self._early_at:
-            return
-        soon = now + AFTER_JOIN[0] * self._rng.uniform(0.75, 1.25)
-        self._ask_early(max(soon, self._early_at + EARLY_INTERVAL))
+        """Ask others soon whether there is more, unless that is planned or has just been done."""
+        if now >= self._early_until:
+            self._ask_early(max(now, self._early_from + EARLY_INTERVAL))
 
-    def _ask_early(self, when: float) -> None:
-        if self._early:
-            self._early_at = when
-            self._deadlines.at(when, self._ask_somebody_early)
+    def _ask_early(self, start: float) -> None:
+        """Catch up with what happened meanwhile, sooner than the interval would."""
+        if not self._early:
+            return
+        self._early_from = start
+        for delay in EARLY_DELAYS:
+            self._early_until = start + delay * self._rng.uniform(0.75, 1.25)
+            self._deadlines.at(self._early_until, self._ask_somebody_early)
 
     def _ask_somebody_early(self, now: float) -> None:
         self._ask_somebody(now)

@@ -1,5 +1,6 @@
 """Exchanging full tables (protocol, 3.5, 4.11, 4.13)."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -440,19 +441,33 @@ def test_a_second_join_makes_no_more_early_exchanges():
     assert len(exchanges_until(bench, 10)) == 2
 
 
-def test_learning_much_at_once_makes_one_early_exchange_then_one_in_ten_seconds():
+def test_learning_much_at_once_makes_two_early_exchanges_then_two_in_ten_seconds():
+    bench = Bench(*others(3), seed=3)
+
+    times = []
+    for second in range(20):
+        times += exchanges_until(bench, second)
+        bench.now = second
+        gone = [Dead(second + 1, member.node, member.node) for member in others(3)]
+        back = [replace(member, incarnation=second + 2) for member in others(3)]
+        bench.hears(*gone, *back)
+
+    assert len(times) == 4
+    for start, soon, later in ((0, *times[:2]), (10, *times[2:])):
+        assert 0.75 <= soon - start <= 1.25
+        assert 3.75 <= later - start <= 6.25
+
+
+def test_more_news_while_an_early_exchange_is_planned_makes_no_more():
     bench = Bench(seed=3)
 
     bench.hears(*others(3))
     first = exchanges_until(bench, 2)
-    for index in range(10):
-        bench.hears(*[alive(f"n{index}{letter}", ip="10.0.2.1") for letter in "abcd"])
-    later = exchanges_until(bench, 40)
+    bench.hears(*[alive(f"n{letter}", ip="10.0.2.1") for letter in "abcd"])
+    later = exchanges_until(bench, 30)
 
-    assert len(first) == 1
-    assert 0.75 <= first[0] <= 1.25
-    assert len(later) == 1
-    assert later[0] == pytest.approx(first[0] + 10)
+    assert len(first) == len(later) == 1
+    assert 3.75 <= later[0] <= 6.25
 
 
 def test_learning_little_at_once_makes_no_early_exchange():
