@@ -20,9 +20,13 @@ _SEQUENCES = 2**32
 
 @dataclass(slots=True, eq=False)
 class Awaited:
-    """The ack we wait for under one sequence number, and the nacks that came meanwhile."""
+    """The ack we wait for under one sequence number, and the nacks that came meanwhile.
+
+    Whoever waits may put off the end, `until`.
+    """
 
     sequence: int
+    until: float
     on_ack: Callable[[float], None]
     on_silence: Callable[[float], None]
     nacks: int = 0
@@ -55,19 +59,26 @@ class Pings:
         on_silence: Callable[[float], None],
     ) -> Awaited:
         """Wait for an ack under a new sequence number; exactly one of the two will be called."""
-        awaited = Awaited(self._next_sequence(), on_ack, on_silence)
+        awaited = Awaited(self._next_sequence(), until, on_ack, on_silence)
         self._awaited[awaited.sequence] = awaited
-        self._deadlines.at(until, lambda now: self._give_up(awaited, now))
+        self._plan_end(awaited)
         return awaited
+
+    def _plan_end(self, awaited: Awaited) -> None:
+        self._deadlines.at(awaited.until, lambda now: self._give_up(awaited, now))
 
     def _next_sequence(self) -> int:
         self._sequence = (self._sequence + 1) % _SEQUENCES
         return self._sequence
 
     def _give_up(self, awaited: Awaited, now: float) -> None:
-        if self._awaited.get(awaited.sequence) is awaited:
-            del self._awaited[awaited.sequence]
-            awaited.on_silence(now)
+        if self._awaited.get(awaited.sequence) is not awaited:
+            return
+        if now < awaited.until:
+            self._plan_end(awaited)
+            return
+        del self._awaited[awaited.sequence]
+        awaited.on_silence(now)
 
     def on_ack(self, sequence: int, now: float) -> None:
         """Tell who waits for it; only the first ack counts, whoever sent it."""

@@ -20,7 +20,6 @@ class _Round:
 
     member: Member
     awaited: Awaited
-    ends_at: float
     nacks_expected: int = 0
     answered_by_stream: bool = False
 
@@ -61,7 +60,7 @@ class Probes:
             return
         ends_at = now + self._awareness.scale(self._timing.probe_interval)
         awaited = self._pings.expect(ends_at, self._on_ack, self._on_silence)
-        probe = self._round = _Round(member, awaited, ends_at)
+        probe = self._round = _Round(member, awaited)
         self._send_ping(probe)
         ask_others_at = now + self._timing.probe_timeout
         self._deadlines.at(ask_others_at, lambda now: self._ask_others(probe, now))
@@ -80,8 +79,10 @@ class Probes:
         """Try the other ways to the member: through members that are alive, and by TCP."""
         if self._round is not probe:
             return
-        member = probe.member
-        sequence = probe.awaited.sequence
+        member, awaited = probe.member, probe.awaited
+        if now >= awaited.until:
+            # It is us who are late, and timers run before what came meanwhile is read.
+            awaited.until = now + self._timing.probe_timeout
         for relay in self._members.choose(
             self._timing.indirect_checks,
             lambda relay: relay.state is MemberState.ALIVE and relay.name != member.name,
@@ -89,7 +90,7 @@ class Probes:
             nack = relay.newest_protocol >= NACKS_SINCE
             probe.nacks_expected += nack
             request = self._pings.indirect_ping(
-                sequence, member.name, member.addr, member.port, nack=nack
+                awaited.sequence, member.name, member.addr, member.port, nack=nack
             )
             self._outbox.send(request, relay.address)
         if not self._shared.settings.stream_pings or member.newest_protocol < STREAM_PINGS_SINCE:
@@ -98,8 +99,8 @@ class Probes:
         def finished(answered: bool, now: float) -> None:
             probe.answered_by_stream = answered
 
-        ping = self._pings.ping(sequence, member.name)
-        self._pings.ping_by_stream(member.address, ping, now, probe.ends_at - now, finished)
+        ping = self._pings.ping(awaited.sequence, member.name)
+        self._pings.ping_by_stream(member.address, ping, now, awaited.until - now, finished)
 
     def _on_ack(self, now: float) -> None:
         self._awareness.adjust(-1)

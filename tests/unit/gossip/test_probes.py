@@ -147,6 +147,49 @@ def test_the_silent_is_suspected_when_the_interval_is_over():
     assert bench.news() == [Suspect(1, REMOTE, LOCAL)]
 
 
+def test_when_we_are_late_ourselves_the_silent_gets_another_probe_timeout():
+    bench = Probed(alive(), *others(2))
+
+    bench.now = bench.probed_at + 9
+    bench.gossip.handle_timer(bench.now)
+    [stream] = bench.tcp_pings()
+    asked = [to for to, ms in bench.said() if isinstance(ms[0], IndirectPing)]
+    states = [bench.state()]
+    for seconds in (11.9, 12):
+        bench.later(seconds)
+        states.append(bench.state())
+
+    assert stream.timeout == 3
+    assert len(asked) == 2
+    assert states == ["ALIVE", "ALIVE", "SUSPECT"]
+
+
+def test_when_we_are_late_ourselves_an_ack_that_waited_to_be_read_counts():
+    bench = Probed(alive())
+    bench.now = bench.probed_at + 9
+    bench.gossip.handle_timer(bench.now)
+
+    bench.hears(Ack(bench.sequence))
+    bench.later(12)
+
+    assert bench.state() == "ALIVE"
+    assert bench.gossip.health == 0
+
+
+def test_when_we_are_late_ourselves_an_answer_by_tcp_still_comes_in_time():
+    bench = Probed(alive())
+    bench.now = bench.probed_at + 5
+    bench.gossip.handle_timer(bench.now)
+    [stream] = bench.tcp_pings()
+
+    bench.later(7)
+    bench.answered(stream, Ack(bench.sequence))
+    bench.later(8)
+
+    assert stream.timeout == 3
+    assert bench.state() == "ALIVE"
+
+
 @pytest.mark.case(36)
 @pytest.mark.parametrize(
     ("relays", "nacks", "health"),
