@@ -93,12 +93,14 @@ class Probes:
                 awaited.sequence, member.name, member.addr, member.port, nack=nack
             )
             self._outbox.send(request, relay.address)
-        if not self._shared.settings.stream_pings or member.newest_protocol < STREAM_PINGS_SINCE:
-            return
+        if self._shared.settings.stream_pings and member.newest_protocol >= STREAM_PINGS_SINCE:
+            self._ask_by_stream(probe, now)
 
+    def _ask_by_stream(self, probe: _Round, now: float) -> None:
         def finished(answered: bool, now: float) -> None:
             probe.answered_by_stream = answered
 
+        member, awaited = probe.member, probe.awaited
         ping = self._pings.ping(awaited.sequence, member.name)
         self._pings.ping_by_stream(member.address, ping, now, awaited.until - now, finished)
 
