@@ -54,13 +54,13 @@ class Spread:
         if now < self._eager_again_at:
             self._plan_eager_round()
             return
+        self._eager_again_at = now + EAGER_INTERVAL
         targets = self._targets(now)
         if not targets:
             return
         parts = self._broadcasts.take_eagerly(self._outbox.budget)
         for member in targets:
             self._outbox.send_parts(parts, member)
-        self._eager_again_at = now + EAGER_INTERVAL
         if self._broadcasts.eager_waiting:
             self._plan_eager_round()
 

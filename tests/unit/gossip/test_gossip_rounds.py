@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.gossip.bench import LOCAL, REMOTE, Bench, address, alive, others, sealing
-from wesher.gossip import WAN, Alive, Dead, Ping, Suspect
+from wesher.gossip import WAN, Ack, Alive, Dead, Ping, Suspect
 from wesher.gossip.codec import encode
 from wesher.gossip.deadlines import Deadlines
 
@@ -89,6 +89,20 @@ def test_news_before_there_is_anybody_to_tell_waits_for_the_first():
 
     bench.hears(alive())
 
+    assert {message.node for message in bench.said_to(address("10.0.0.2"))} == {LOCAL, REMOTE}
+
+
+def test_with_nobody_to_tell_we_look_for_somebody_once_in_20_ms_however_much_arrives():
+    bench = Bench()
+    bench.run(3)
+    bench.hears(Ack(1))
+
+    bench.now = 3.005
+    bench.hears(alive())
+    at_once = bench.said()
+    bench.run(3.02)
+
+    assert at_once == []
     assert {message.node for message in bench.said_to(address("10.0.0.2"))} == {LOCAL, REMOTE}
 
 
