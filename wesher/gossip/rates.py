@@ -7,7 +7,7 @@ class TokenBucket:
     def __init__(self, rate: float) -> None:
         self._rate = rate
         self._tokens = rate
-        self._filled_at = 0.0
+        self._filled_at = float("-inf")
 
     def allow(self, now: float) -> bool:
         """Tell whether one more action is within the limit, and count it."""

@@ -17,7 +17,7 @@ class Spread:
         self._broadcasts = shared.broadcasts
         self._outbox = shared.outbox
         self._deadlines = shared.deadlines
-        self._eager_again_at = 0.0
+        self._eager_again_at = float("-inf")
         self._eager_planned = False
         self._calls: dict[int, Action] = {}
         self._rounds = 0

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.gossip.bench import LOCAL, REMOTE, Bench, address, alive, others, sealing
+from tests.unit.gossip.bench import LOCAL, REMOTE, STRANGER, Bench, address, alive, others, sealing
 from wesher.gossip import WAN, Ack, Alive, Dead, Ping, Suspect
 from wesher.gossip.codec import encode
 from wesher.gossip.deadlines import Deadlines
@@ -90,6 +90,20 @@ def test_news_before_there_is_anybody_to_tell_waits_for_the_first():
     bench.hears(alive())
 
     assert {message.node for message in bench.said_to(address("10.0.0.2"))} == {LOCAL, REMOTE}
+
+
+def test_the_clock_may_start_below_zero():
+    bench = Bench(announced=False)
+    bench.now = -1000
+    bench.gossip.announce(b"own", bench.now)
+
+    bench.now += 1
+    bench.hears(alive())
+    told = bench.said_to(address("10.0.0.2"))
+    bench.hears(Ping(1, LOCAL))
+
+    assert {message.node for message in told} == {REMOTE, LOCAL}
+    assert bench.said_to(STRANGER)[0] == Ack(1)
 
 
 def test_with_nobody_to_tell_we_look_for_somebody_once_in_20_ms_however_much_arrives():

@@ -98,10 +98,12 @@ def test_bad_health_stretches_probes():
     assert awareness.scale(5) == 10
 
 
-def test_a_bucket_allows_its_rate_and_no_more():
+@pytest.mark.parametrize("start", [1000, 0, -1000])
+def test_a_bucket_allows_its_rate_and_no_more(start):
     bucket = TokenBucket(10)
 
-    allowed = [sum(bucket.allow(now) for _ in range(100)) for now in (1000, 1000, 1000.5, 2000)]
+    times = (start, start, start + 0.5, start + 1000)
+    allowed = [sum(bucket.allow(now) for _ in range(100)) for now in times]
 
     assert allowed == [10, 0, 5, 10]
 
