@@ -23,7 +23,6 @@ class Look:
         self._resolving = 0
         self._pings: set[int] = set()
         self._records: dict[str, Record] = {}
-        self.begun = False
         self.deadline = now + PATIENCE
         self.waiting: set[int] = set()
         """Requests that have not been answered yet."""

@@ -3,7 +3,6 @@
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from ipaddress import ip_address
 from typing import Any
 
 from wesher.gossip import (
@@ -35,11 +34,10 @@ from wesher.mesh.look import Look
 from wesher.mesh.notices import Notices
 from wesher.mesh.overlay import Overlay
 from wesher.mesh.plan import Plan
-from wesher.mesh.rejoin import Rejoin
 from wesher.mesh.remembered import Remembered
+from wesher.mesh.search import Search
 from wesher.mesh.settings import NodeSettings, Saved, SavedMember
 
-MAX_RESOLVED = 8  # addresses of one seed that are tried
 MAX_LEFT = 256  # departed members kept as contact addresses, the newest
 JOIN_PATIENCE = 0.25  # seconds that the first Plan waits for those who have answered our look
 REVIEW_GAP = 0.1  # seconds between two reviews of the table while it changes quickly,
@@ -71,20 +69,22 @@ class MeshNode:
             self._wire,
             rng,
         )
-        contacts = [member.address for member in saved.members]
-        self._rejoin = Rejoin(settings.seeds, contacts, rng)
         self._failed = Remembered()
         self._left: OrderedDict[str, SavedMember] = OrderedDict()
+        self._search = Search(
+            settings,
+            self._addr,
+            [member.address for member in saved.members],
+            self._gossip,
+            self._failed,
+            rng=rng,
+        )
         self._notices = Notices()
         self._overlay = Overlay(settings, saved.overlay_addr, self._notices)
         self._events: list[MeshEvent] = []
-        self._look: Look | None = None
         self._review_at: float | None = None
         self._reviewed_at = float("-inf")
-        self._contacted: set[str] = set()
         self._live_ips: frozenset[str] = frozenset()
-        self._late: set[int] = set()  # requests of a look that is over
-        self._had_company = False
         self._complete = False
         self._departing = False
         self._handlers: dict[type[Any], Callable[[Any, float], None]] = {
@@ -104,8 +104,7 @@ class MeshNode:
 
     def start(self, now: float) -> None:
         """Look for other members, or announce ourselves at once when there is nobody to ask."""
-        self._look = Look(self._settings.name, self._addr, self._settings.port, now)
-        self._rejoin.alone(now)
+        self._search.start(now)
         self._advance(now)
 
     def receive_packet(self, data: bytes, source: Address, now: float) -> None:
@@ -136,13 +135,8 @@ class MeshNode:
 
     def resolved(self, request: Resolve, ips: Iterable[str], now: float) -> None:
         """Take the addresses of a contact's name; none when the look-up failed."""
-        found = list(dict.fromkeys(ips))[:MAX_RESOLVED]
-        if not found:
+        if not self._search.resolved(request, ips, now):
             self._notices.warn(request.host, now, "seed {seed} has no address", seed=request.host)
-        for ip in found:
-            self._reach(Address(ip, request.port), now)
-        if self._look:
-            self._look.resolved()
         self._advance(now)
 
     def update_facts(self, facts: LocalFacts, now: float) -> None:
@@ -155,8 +149,7 @@ class MeshNode:
     def leave(self, now: float) -> None:
         """Announce our departure; `Departed` follows within a second."""
         self._departing = True
-        self._look = None
-        self._rejoin.answered()
+        self._search.stop()
         self._gossip.leave(now)
         self._advance(now)
 
@@ -173,6 +166,7 @@ class MeshNode:
     def events(self) -> Iterator[MeshEvent]:
         """Give out what happened, once; notices first."""
         yield from self._notices.drain()
+        yield from self._search.requests()
         events, self._events = self._events, []
         yield from events
 
@@ -180,7 +174,7 @@ class MeshNode:
         """Return when `handle_timer` wants to be called, None for never."""
         deadlines = (
             self._gossip.next_timer(),
-            self._rejoin.next_timer() if self._look is None else self._look.deadline,
+            self._search.next_timer(),
             self._review_at,
             self._failed.next_timer(self._settings.forget_after),
         )
@@ -215,10 +209,8 @@ class MeshNode:
         for event in self._gossip.events():
             if handler := self._handlers.get(type(event)):
                 handler(event, now)
-        if self._look:
-            self._proceed(self._look, now)
-        else:
-            self._search(now)
+        if look := self._search.advance(now):
+            self._enter(look, now)
         if self._failed.expire(now, self._settings.forget_after):
             self._changed(now)
         if self._review_at is not None and now >= self._review_at:
@@ -284,22 +276,12 @@ class MeshNode:
             self._notices.trace(
                 "no exchange with {address}: {error}", address=event.to, error=event.error
             )
-        answered = event.error is None and not event.own
-        if self._look:
-            self._look.finished(event, now)
-        elif event.exchange in self._late:
-            self._late.discard(event.exchange)
-            if answered:
-                self._reach(event.to, now)
-        elif answered and self._gossip.members.live_remotes:
-            self._rejoin.answered()
-            if not self._complete:
-                self._complete = True
-                self._changed(now)
+        if self._search.finished(event, now) and not self._complete:
+            self._complete = True
+            self._changed(now)
 
-    def _on_ping(self, event: PingFinished, now: float) -> None:
-        if self._look:
-            self._look.answered_ping(event)
+    def _on_ping(self, event: PingFinished, _now: float) -> None:
+        self._search.pinged(event)
 
     def _on_drop(self, event: PacketDropped, now: float) -> None:
         self._notices.trace(
@@ -322,95 +304,38 @@ class MeshNode:
             address=source.ip,
         )
 
-    # Looking and searching
-
-    def _proceed(self, look: Look, now: float) -> None:
-        """Ask who is there; when enough have answered, go on to announce ourselves."""
-        if not look.begun:
-            look.begun = True
-            self._contact(now)
-        if not look.is_over(now):
-            return
-        if look.holder_answered:
-            self._refuse(
-                f"the name {self._settings.name} belongs to another live member, at "
-                f"{look.asked_holder}: give this host another --node-name"
-            )
-        elif look.holder and look.holder != look.asked_holder:
-            self._ask_holder(look, look.holder, now)
-        else:
-            self._enter(look, now)
-
-    def _ask_holder(self, look: Look, holder: Address, now: float) -> None:
-        """Find out whether our name belongs to somebody else or to an earlier self, now gone."""
-        name = self._settings.name
-        by_packet = self._gossip.ping(holder, name, now)
-        by_stream = self._gossip.ping(holder, name, now, stream=True)
-        look.ask_holder(holder, (by_packet, by_stream), now)
-
-    def _search(self, now: float) -> None:
-        """Contact others while nobody has answered, and again when we are left alone."""
-        if self._departing:
-            return
-        has_company = self._gossip.members.live_remotes > 0
-        if self._had_company and not has_company:
-            self._rejoin.remember(member.address for member in self._failed)
-            self._rejoin.answered()
-            self._rejoin.alone(now)
-        elif has_company and not self._had_company and self._rejoin.searching:
-            # Somebody has found us first: it knows the others, and has a turn before any seed.
-            self._reach(next(self._live()).address, now)
-        self._had_company = has_company
-        self._contact(now)
-
-    def _contact(self, now: float) -> None:
-        """Contact those whose turn it is: addresses at once, names when they are looked up."""
-        for contact in self._rejoin.contacts(now, every_seed=self._look is not None):
-            try:
-                ip = str(ip_address(contact.host))
-            except ValueError:
-                self._events.append(Resolve(contact.host, contact.port))
-                if self._look:
-                    self._look.resolving()
-            else:
-                self._reach(Address(ip, contact.port), now)
-
-    def _reach(self, address: Address, now: float) -> None:
-        self._contacted.add(address.ip)
-        if self._look:
-            self._look.asked(self._gossip.push_pull(address, now, join=False, look=True))
-        elif not self._departing:
-            self._gossip.push_pull(address, now, join=True)
-
     def _knows(self, ip: str) -> bool:
         """Tell whether a seed or a member is at this address, so that an operator cares."""
-        return ip in self._contacted or ip in self._live_ips
-
-    def _refuse(self, reason: str) -> None:
-        self._look = None
-        self._departing = True
-        self._rejoin.answered()
-        self._events.append(Refused(reason))
+        return ip in self._search.contacted or ip in self._live_ips
 
     # Deciding
 
     def _enter(self, look: Look, now: float) -> None:
         """Choose an overlay address, announce ourselves, and join whoever answered."""
+        if look.holder_answered:
+            self._refuse(
+                f"the name {self._settings.name} belongs to another live member, at "
+                f"{look.asked_holder}: give this host another --node-name"
+            )
+            return
         if problem := self._overlay.choose((*look.others, *self._live()), self._facts):
             self._refuse(problem)
             return
-        self._look, self._late = None, look.waiting
         earlier = look.earlier_self
         seen = max(self._saved.incarnation, earlier.incarnation if earlier else 0)
         incarnation = min(seen + 1, MAX_INCARNATION)
         self._gossip.announce(
             self._overlay.metadata(), now, incarnation=incarnation, addr=look.address_form
         )
-        self._complete = not self._rejoin.has_contacts
-        for contact in look.answered:
-            self._reach(contact, now)
+        self._complete = not self._search.has_contacts
+        self._search.enter(look, now)
         # Whoever answers in time is in the first Plan already: one reconcile less.
         self._review_at = now + JOIN_PATIENCE if look.answered else now
+
+    def _refuse(self, reason: str) -> None:
+        self._departing = True
+        self._search.stop()
+        self._events.append(Refused(reason))
 
     def _changed(self, now: float) -> None:
         """See to it that the table is reviewed: at once, or soon when it has just been."""
@@ -421,7 +346,7 @@ class MeshNode:
     def _review(self, now: float) -> None:
         """Decide anew what this host should look like, and move if our address is another's."""
         self._review_at, self._reviewed_at = None, now
-        if self._overlay.address is None:
+        if self._overlay.address is None or self._departing:
             return
         live = list(self._live())
         self._live_ips = frozenset(member.address.ip for member in live)

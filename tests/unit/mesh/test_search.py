@@ -15,9 +15,9 @@ from tests.unit.mesh.node_bench import (
 )
 from wesher.gossip import Dead, Keyring, Wire
 from wesher.mesh.events import Resolve
-from wesher.mesh.node import MAX_RESOLVED
 from wesher.mesh.notices import QUIET
 from wesher.mesh.rejoin import LONGEST_WAIT
+from wesher.mesh.search import MAX_RESOLVED
 
 A, B = "192.0.2.10", "192.0.2.11"
 OTHER_RING = Keyring(bytes(32))

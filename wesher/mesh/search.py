@@ -1,0 +1,168 @@
+"""Finding the others: looking before we enter, then searching until another live member answers."""
+
+import random
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
+
+from wesher.gossip import Address, ExchangeFinished, Gossip, Member, PingFinished
+from wesher.mesh.events import Resolve
+from wesher.mesh.look import Look
+from wesher.mesh.rejoin import Rejoin
+from wesher.mesh.remembered import Remembered
+from wesher.mesh.settings import NodeSettings
+
+MAX_RESOLVED = 8  # addresses of one seed that are tried
+
+
+class Search:
+    """Contacts seeds, saved members and failed ones through a Gossip.
+
+    `addr` is our own underlay address as we write it, `saved` are the addresses to try besides the
+    seeds. Until `enter` nothing that we do changes anything elsewhere.
+    """
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        addr: bytes,
+        saved: Iterable[Address],
+        gossip: Gossip,
+        failed: Remembered,
+        *,
+        rng: random.Random,
+    ) -> None:
+        self._settings = settings
+        self._addr = addr
+        self._gossip = gossip
+        self._failed = failed
+        self._rejoin = Rejoin(settings.seeds, saved, rng)
+        self._look: Look | None = None
+        self._late: set[int] = set()  # requests of a look that is over
+        self._had_company = False
+        self._stopped = True
+        self._requests: list[Resolve] = []
+        self.contacted: set[str] = set()
+        """IP addresses of whom we ever contacted: an operator cares what they answer."""
+
+    @property
+    def has_contacts(self) -> bool:
+        """Whether there is anybody to contact at all."""
+        return self._rejoin.has_contacts
+
+    def next_timer(self) -> float | None:
+        """Return when `look` or `search` has something to do, None for never."""
+        return self._look.deadline if self._look else self._rejoin.next_timer()
+
+    def requests(self) -> Iterator[Resolve]:
+        """Give out the names to look up, once."""
+        requests, self._requests = self._requests, []
+        yield from requests
+
+    def start(self, now: float) -> None:
+        """Begin to look."""
+        self._stopped = False
+        self._look = Look(self._settings.name, self._addr, self._settings.port, now)
+        self._rejoin.alone(now)
+        self._contact(now)
+
+    def stop(self) -> None:
+        """Contact nobody any more."""
+        self._stopped = True
+        self._look = None
+        self._rejoin.answered()
+
+    def advance(self, now: float) -> Look | None:
+        """Do what is due; returns the look when it is over, for `enter` or for its refusal."""
+        if self._stopped:
+            return None
+        if self._look is None:
+            self._search(now)
+            return None
+        look = self._look
+        if not look.is_over(now):
+            return None
+        if look.holder and not look.holder_answered and look.holder != look.asked_holder:
+            self._ask_holder(look, look.holder, now)
+            return None
+        return look
+
+    def enter(self, look: Look, now: float) -> None:
+        """Go on from looking to joining whoever has answered."""
+        self._look, self._late = None, look.waiting
+        for contact in look.answered:
+            self._reach(contact, now)
+
+    def resolved(self, request: Resolve, ips: Iterable[str], now: float) -> bool:
+        """Take the addresses of a contact's name; False when there are none."""
+        found = list(dict.fromkeys(ips))[:MAX_RESOLVED]
+        for ip in found:
+            self._reach(Address(ip, request.port), now)
+        if self._look:
+            self._look.resolved()
+        return bool(found)
+
+    def finished(self, event: ExchangeFinished, now: float) -> bool:
+        """Take the end of an exchange; True when another live member has told us all it knows."""
+        answered = event.error is None and not event.own
+        if self._look:
+            self._look.finished(event, now)
+            return False
+        if event.exchange in self._late:
+            self._late.discard(event.exchange)
+            if answered:
+                self._reach(event.to, now)
+            return False
+        if not answered or not self._gossip.members.live_remotes:
+            return False
+        self._rejoin.answered()
+        return True
+
+    def pinged(self, event: PingFinished) -> None:
+        """Take the outcome of a ping of ours."""
+        if self._look:
+            self._look.answered_ping(event)
+
+    def _ask_holder(self, look: Look, holder: Address, now: float) -> None:
+        """Find out whether our name belongs to somebody else or to an earlier self, now gone."""
+        name = self._settings.name
+        by_packet = self._gossip.ping(holder, name, now)
+        by_stream = self._gossip.ping(holder, name, now, stream=True)
+        look.ask_holder(holder, (by_packet, by_stream), now)
+
+    def _search(self, now: float) -> None:
+        """Contact others while nobody has answered, and again when we are left alone."""
+        has_company = self._gossip.members.live_remotes > 0
+        if self._had_company and not has_company:
+            self._rejoin.remember(member.address for member in self._failed)
+            self._rejoin.answered()
+            self._rejoin.alone(now)
+        elif has_company and not self._had_company and self._rejoin.searching:
+            # Somebody has found us first: it knows the others, and has a turn before any seed.
+            self._reach(self._any_live().address, now)
+        self._had_company = has_company
+        self._contact(now)
+
+    def _any_live(self) -> Member:
+        name = self._settings.name
+        return next(one for one in self._gossip.members if one.live and one.name != name)
+
+    def _contact(self, now: float) -> None:
+        """Contact those whose turn it is: addresses at once, names when they are looked up."""
+        for contact in self._rejoin.contacts(now, every_seed=self._look is not None):
+            try:
+                ip = str(ip_address(contact.host))
+            except ValueError:
+                self._requests.append(Resolve(contact.host, contact.port))
+                if self._look:
+                    self._look.resolving()
+            else:
+                self._reach(Address(ip, contact.port), now)
+
+    def _reach(self, address: Address, now: float) -> None:
+        if self._stopped:
+            return
+        self.contacted.add(address.ip)
+        look = self._look
+        exchange = self._gossip.push_pull(address, now, join=not look, look=bool(look))
+        if look:
+            look.asked(exchange)
