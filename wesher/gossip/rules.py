@@ -74,7 +74,7 @@ class Rules:
     def alive(self, message: Alive, now: float, *, bootstrap: bool = False) -> None:
         """Believe a member that says it is alive, if that is news (protocol, 4.4)."""
         ours = message.node == self._settings.name
-        old = self._members.get(message.node) or self._introduce(message, now)
+        old = self._members.get(message.node) or self._introduce(message)
         newer = message.incarnation > old.incarnation
         may_move = self._may_move(old, now)
         if _differ_in_form(message, old) and not (may_move and newer):
@@ -94,9 +94,9 @@ class Rules:
         elif news or not self._as_we_say(message, old):
             self._refute(message.incarnation)
 
-    def _introduce(self, message: Alive, now: float) -> Member:
-        """Add somebody of whom we hear for the first time; if it is alive remains to be seen."""
-        stranger = self._member(message, MemberState.DEAD, now)
+    def _introduce(self, message: Alive) -> Member:
+        """Add somebody of whom we hear for the first time, as one dead for ever so far."""
+        stranger = self._member(message, MemberState.DEAD, float("-inf"))
         stranger = replace(stranger, incarnation=0)
         self._members.put(stranger)
         return stranger

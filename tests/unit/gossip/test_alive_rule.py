@@ -296,6 +296,16 @@ def test_a_new_member_with_incarnation_zero_is_kept_as_dead_and_not_passed_on():
     assert bench.queued() == [local_alive()]
 
 
+def test_a_new_member_with_incarnation_zero_is_told_nothing_and_soon_forgotten():
+    bench = Bench(alive(incarnation=0))
+
+    while bench.state() != "unknown":
+        assert bench.said() == []
+        bench.step()
+
+    assert bench.now <= 10
+
+
 @pytest.mark.parametrize(
     ("claim", "detail"),
     [
