@@ -5,7 +5,7 @@ from itertools import chain, count
 from typing import NamedTuple
 
 PART_OVERHEAD = 2  # bytes, the length of a part in a compound message
-SMALLEST_NEWS = 32  # bytes, less than any suspect, alive or dead message takes
+SMALLEST_NEWS = 28 + PART_OVERHEAD  # bytes, what the shortest name's suspect message takes
 EAGER_LIMIT = 64
 """How many news may wait for their eager rounds. More come only from a push/pull, so that others
 know them already: the oldest are then gossiped at the normal pace only."""

@@ -2,7 +2,9 @@
 
 import pytest
 
+from wesher.gossip import Suspect
 from wesher.gossip.broadcasts import EAGER_LIMIT, Broadcasts
+from wesher.gossip.codec import encode
 
 
 def queue_of(*messages: bytes, eager: bool = False) -> Broadcasts:
@@ -152,3 +154,12 @@ def test_news_told_once_gives_way_to_fresh_news():
         broadcasts.queue(message.decode(), message)
 
     assert set(broadcasts.take_eagerly(100_000)) == set(others)
+
+
+def test_the_smallest_news_fits_exactly():
+    broadcasts = Broadcasts("local", eager=True)
+    smallest = encode(Suspect(1, "a", ""))
+    broadcasts.queue("a", smallest)
+
+    assert broadcasts.take_eagerly(len(smallest) + 1) == []
+    assert broadcasts.take_eagerly(len(smallest) + 2) == [smallest]
