@@ -126,11 +126,13 @@ class Outbox:
     ) -> StreamRequest:
         """Ask for an exchange; `on_answer` is called once, within `timeout` seconds."""
         frame = self._wire.seal_frame(encode(message))
-        request = StreamRequest(self.next_id(), to, frame, timeout)
+        number = self.next_id()
+        request = StreamRequest(number, to, frame, timeout)
         self._streams.append(request)
-        self._waiting[request.id] = on_answer
+        self._waiting[number] = on_answer
+        # The deadline outlives most streams: it must not keep their bytes.
         self._deadlines.at(
-            now + timeout, lambda now: self.finish(request.id, Answer(error="timed out"), now)
+            now + timeout, lambda now: self.finish(number, Answer(error="timed out"), now)
         )
         return request
 

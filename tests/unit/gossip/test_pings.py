@@ -1,5 +1,8 @@
 """Pings, acks, nacks and relays (protocol, 4.3 and 4.9)."""
 
+import gc
+from types import CellType
+
 import pytest
 
 from tests.unit.gossip.bench import (
@@ -243,6 +246,17 @@ def test_the_answer_of_a_stream_that_has_ended_is_ignored():
     bench.run(4)
 
     assert bench.events() == []
+
+
+def test_the_bytes_of_a_stream_are_not_kept_until_it_could_have_timed_out():
+    bench = Bench()
+    bench.gossip.ping(REMOTE_ADDRESS, REMOTE, bench.now, stream=True)
+    [stream] = bench.streams()
+
+    bench.answered(stream, Ack(1))
+
+    holders = [type(holder) for holder in gc.get_referrers(stream)]
+    assert CellType not in holders
 
 
 @pytest.mark.case(10)
