@@ -17,7 +17,7 @@ class MemberJoined:
 
 @dataclass(frozen=True, slots=True)
 class MemberUpdated:
-    """A remote member published other metadata, or (with the same metadata) another address."""
+    """A remote member that is alive published other metadata; its address stays what it was."""
 
     member: Member
 
