@@ -11,6 +11,6 @@ from tests.tools import Tools
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     """Put the fake `wg`, `ip` and `wireguard-go` first on PATH, on a host of their own."""
     fakes = Tools(tmp_path / "host")
-    monkeypatch.setenv("PATH", fakes.env["PATH"])
-    monkeypatch.setenv("FAKES", fakes.env["FAKES"])
+    for name in ("PATH", "FAKES", "FAKES_PYTHON"):
+        monkeypatch.setenv(name, fakes.env[name])
     return fakes

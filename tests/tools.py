@@ -1,9 +1,12 @@
 """Drive the fake `wg`, `ip` and `wireguard-go` of tests/fakes from a test."""
 
+import marshal
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 FAKES = Path(__file__).parent / "fakes"
 
@@ -22,7 +25,17 @@ class Tools:
     def env(self) -> dict[str, str]:
         """The environment in which a process finds these tools, and no true ones before them."""
         path = f"{FAKES}:{os.environ['PATH'].removeprefix(f'{FAKES}:')}"
-        return {**os.environ, "PATH": path, "FAKES": str(self.directory)}
+        fakes = {"FAKES": str(self.directory), "FAKES_PYTHON": sys.executable}
+        return {**os.environ, **fakes, "PATH": path}
+
+    @property
+    def host(self) -> dict[str, Any]:
+        """What the host is like, without the cost of a process; host.py has the form."""
+        try:
+            host: dict[str, Any] = marshal.loads((self.directory / "host").read_bytes())
+        except FileNotFoundError:
+            return {"links": {}, "routes": {}}
+        return host
 
     @property
     def calls(self) -> list[str]:

@@ -3,7 +3,6 @@
 import base64
 import os
 import pty
-import re
 import select
 import signal
 import subprocess
@@ -44,22 +43,27 @@ class Host:
         ours = [line.split() for line in lines if line.endswith(f"interface {interface}")]
         return {words[1]: words[0] for words in ours}
 
-    def peers(self, interface: str = NAME) -> dict[str, list[str]]:
-        """Map each peer's allowed-ips to the fields of its line in `wg show dump`."""
-        if not self.has_interface(interface):
-            return {}
-        return {fields[3]: fields for fields in self.tools.dump(interface)[1:]}
+    def peers(self, interface: str = NAME) -> dict[str, tuple[str, str]]:
+        """Map the allowed-ips of each peer to its public key and endpoint."""
+        link = self.tools.host["links"].get(interface, {"peers": {}})
+        return {
+            ",".join(peer["allowed"]): (key, peer["endpoint"])
+            for key, peer in link["peers"].items()
+        }
+
+    def routes(self, interface: str = NAME) -> list[str]:
+        """Return the destinations of the routes through the interface."""
+        routes = self.tools.host["routes"].values()
+        return [route["dst"] for route in routes if route["dev"] == interface]
 
     def has_interface(self, interface: str = NAME) -> bool:
         """Tell whether the interface exists."""
-        return f"ifname:{interface}," in self.tools.do("ip link show").replace('"', "")
+        return interface in self.tools.host["links"]
 
     def is_clean(self, interface: str = NAME) -> bool:
         """Tell whether nothing of an agent is left: no interface, route or hosts line."""
         return not (
-            self.has_interface(interface)
-            or self.tools.routes(interface)
-            or self.hosts_lines(interface)
+            self.has_interface(interface) or self.routes(interface) or self.hosts_lines(interface)
         )
 
 
@@ -132,7 +136,12 @@ class Agent:
         self.terminal, slave = pty.openpty()
         self._screen = b""
         self._process = subprocess.Popen(
-            ["setsid", "--ctty", *argv], env=env, stdin=slave, stdout=slave, stderr=slave
+            ["setsid", "--ctty", *argv],
+            cwd=self.host.directory,
+            env=env,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
         )
         os.close(slave)
 
@@ -197,19 +206,14 @@ class Agent:
         return True
 
     def is_up(self) -> bool:
-        """Tell whether its interface has an address and its state has been saved."""
+        """Tell whether its interface has an address."""
         return self.lives() and self.overlay_address is not None
 
     @property
     def overlay_address(self) -> str | None:
         """The address of its interface, None while it has none."""
-        shown = self.host.tools.do("ip address show").replace('"', "")
-        for line in shown.splitlines():
-            if f"ifname:{self.interface}," in line and (
-                found := re.search(r"local:([^,}]+)", line)
-            ):
-                return found[1]
-        return None
+        link = self.host.tools.host["links"].get(self.interface, {"addresses": []})
+        return next((one.partition("/")[0] for one in link["addresses"]), None)
 
     def knows(self, *others: "Agent") -> bool:
         """Tell whether exactly these others have a hosts line here, written after all else."""

@@ -39,7 +39,7 @@ def test_members_that_came_and_went_leave_neither_memory_nor_open_files(
     wait_for(lambda: agent.knows() and agent.host.peers() == {}, "all are gone")
 
     print(f"grown by {(resident_memory(agent) - memory) // 1000} kB")
-    assert agent.host.tools.routes() == []
+    assert agent.host.routes() == []
     assert open_files(agent) <= files + 2
     assert resident_memory(agent) - memory < GROWTH
     assert agent.errors == ""

@@ -73,10 +73,7 @@ def test_the_saved_key_is_used_without_a_word(agent: Agent):
 
 
 @pytest.mark.parametrize("source", ["flag", "variable", "file", "standard input", "TOML"])
-def test_a_given_key_is_never_repeated_nor_inherited(
-    agent_of: Callable[..., Agent], source: str, tmp_path: Path
-):
-    one, other = agent_of("alpha"), agent_of("beta")
+def test_a_given_key_is_never_repeated_nor_inherited(agent: Agent, source: str, tmp_path: Path):
     key = new_key()
     file = tmp_path / "key"
     file.write_text(f"cluster-key = '{key}'\n" if source == "TOML" else f"{key}\n")
@@ -87,19 +84,18 @@ def test_a_given_key_is_never_repeated_nor_inherited(
         "standard input": ["--cluster-key-file=-"],
         "TOML": [f"--config={file}"],
     }
-    env = noting_environments(one)
+    env = noting_environments(agent)
     if source == "variable":
         env["WESHER_CLUSTER_KEY"] = key
     given = key if source == "standard input" else None
 
-    one.start("--log-level=debug", *flags.get(source, []), env=env, given=given)
-    other.start(f"--cluster-key={key}", f"--join={one.host.address}")
-    wait_until_met(one, other)
-    one.stop()
+    agent.start("--log-level=debug", *flags.get(source, []), env=env, given=given)
+    wait_for(agent.is_up, "the agent")
+    agent.stop()
 
-    assert saved_key(one) == key
-    assert key not in everything_said(one)
-    environments = (one.host.directory / "environments").read_text()
+    assert saved_key(agent) == key
+    assert key not in everything_said(agent)
+    environments = (agent.host.directory / "environments").read_text()
     assert "FAKES=" in environments
     assert key not in environments
     assert "WESHER_" not in environments

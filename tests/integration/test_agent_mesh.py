@@ -43,11 +43,11 @@ def test_three_agents_make_each_other_peers_routes_hosts_lines_and_saved_members
         addresses = {other.name: other.overlay_address for other in others}
         peers = agent.host.peers()
         for other in others:
-            key, _, endpoint, *_ = peers.pop(f"{other.overlay_address}/32")
+            key, endpoint = peers.pop(f"{other.overlay_address}/32")
             assert key == public_keys[other.name]
             assert endpoint == f"{other.host.address}:51820"
         assert peers == {}
-        assert sorted(agent.host.tools.routes()) == sorted(addresses.values())
+        assert sorted(agent.host.routes()) == sorted(addresses.values())
         assert agent.host.hosts_lines() == addresses
         assert saved_members(agent).keys() == addresses.keys()
 
@@ -79,7 +79,7 @@ def test_a_leaver_vanishes_but_stays_somebody_to_contact(agent_of: Callable[...,
     assert leaver.host.is_clean()
     for stayer, friend in ((one, other), (other, one)):
         assert list(stayer.host.peers()) == [f"{friend.overlay_address}/32"]
-        assert stayer.host.tools.routes() == [friend.overlay_address]
+        assert stayer.host.routes() == [friend.overlay_address]
         assert saved_members(stayer)["beta"]["Left"] is True
         assert "Left" not in saved_members(stayer)[friend.name]
 
@@ -90,14 +90,14 @@ def test_a_killed_member_stays_when_its_failure_is_noticed(agent_of: Callable[..
     one.start(key, "--log-level=info")
     killed.start(key, f"--join={one.host.address}")
     wait_until_met(one, killed)
-    before = one.host.peers(), one.host.tools.routes(), one.host.hosts_lines()
+    before = one.host.peers(), one.host.routes(), one.host.hosts_lines()
     one.host.tools.forget()
 
     killed.stop(signal.SIGKILL)
     wait_for(lambda: "member beta failed" in one.errors, "the failure is noticed")
     wait_for(lambda: f"wg show {NAME} dump" in one.host.tools.calls, "a reconcile")
 
-    assert (one.host.peers(), one.host.tools.routes(), one.host.hosts_lines()) == before
+    assert (one.host.peers(), one.host.routes(), one.host.hosts_lines()) == before
     assert one.host.tools.changing_calls == []
     assert "Left" not in saved_members(one)["beta"]
 
