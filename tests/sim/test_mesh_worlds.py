@@ -288,3 +288,32 @@ def test_a_host_that_returns_elsewhere_is_not_taken_for_a_second_one():
 
     assert world.nodes["node01"].refusal() is None
     assert world.nodes["node01"].plan
+
+
+@pytest.mark.parametrize("seconds", [60, 130, 240, 3600])
+@pytest.mark.parametrize("number", [2, 6, 12])
+def test_a_parted_mesh_reunites_by_itself(number, seconds):
+    world = formed(number, seed=seconds)
+    names = hosts(number)
+    world.part(names[: number // 2], names[number // 2 :])
+    world.run(world.now + seconds)
+    routes = {name: world.nodes[name].routes() for name in names}
+    world.part()
+
+    seconds = world.run_until(lambda: world.agree_on(names), limit=60)
+
+    assert seconds <= 30
+
+    assert all(world.nodes[name].routes() == routes[name] for name in names), "a peer was removed"
+
+
+def test_halves_that_never_met_unite_through_their_seeds():
+    world = MeshWorld(seed=1)
+    names = hosts(6)
+    world.part(names[:3], names[3:])
+    for name in names:
+        world.start(name, "node00", "node03")
+    world.run(600)
+    world.part()
+
+    world.run_until(world.meshed, limit=60)

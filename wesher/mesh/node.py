@@ -17,6 +17,7 @@ from wesher.gossip import (
     MemberFailed,
     MemberJoined,
     MemberLeft,
+    Members,
     MemberUpdated,
     Packet,
     PacketDropped,
@@ -183,6 +184,11 @@ class MeshNode:
     def frame_size(self, head: bytes, *, reply: bool) -> int | None:
         """Return the size of the stream that begins with `head`, see `Wire.frame_size`."""
         return self._wire.frame_size(head, reply=reply)
+
+    @property
+    def members(self) -> Members:
+        """Everybody that gossip knows, ourselves included."""
+        return self._gossip.members
 
     def plan(self) -> Plan | None:
         """Return what this host should look like; None until we have an overlay address."""

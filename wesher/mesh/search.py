@@ -1,14 +1,15 @@
-"""Finding the others: looking before we enter, then searching until another live member answers."""
+"""Finding the others: looking before we enter, then searching for who is missing."""
 
 import random
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
-from wesher.gossip import Address, ExchangeFinished, Gossip, Member, PingFinished
+from wesher.gossip import Address, ExchangeFinished, Gossip, Member, PingFinished, RecordState
 from wesher.mesh.events import Resolve
 from wesher.mesh.look import Look
-from wesher.mesh.rejoin import Rejoin
+from wesher.mesh.rejoin import Contact, Rejoin, Seed
 from wesher.mesh.remembered import Remembered
+from wesher.mesh.reunion import Reunion
 from wesher.mesh.settings import NodeSettings
 
 MAX_RESOLVED = 8  # addresses of one seed that are tried
@@ -36,6 +37,9 @@ class Search:
         self._gossip = gossip
         self._failed = failed
         self._rejoin = Rejoin(settings.seeds, saved, rng)
+        self._reunion = Reunion(self._missing, rng)
+        self._silent = dict.fromkeys(settings.seeds)  # seeds that have never answered
+        self._seed_at: dict[Address, Seed] = {}
         self._look: Look | None = None
         self._late: set[int] = set()  # requests of a look that is over
         self._had_company = False
@@ -51,7 +55,11 @@ class Search:
 
     def next_timer(self) -> float | None:
         """Return when `look` or `search` has something to do, None for never."""
-        return self._look.deadline if self._look else self._rejoin.next_timer()
+        if self._look:
+            return self._look.deadline
+        reunion = self._reunion.next_timer() if self._had_company else None
+        deadlines = (self._rejoin.next_timer(), reunion)
+        return min((at for at in deadlines if at is not None), default=None)
 
     def requests(self) -> Iterator[Resolve]:
         """Give out the names to look up, once."""
@@ -63,7 +71,7 @@ class Search:
         self._stopped = False
         self._look = Look(self._settings.name, self._addr, self._settings.port, now)
         self._rejoin.alone(now)
-        self._contact(now)
+        self._contact(self._rejoin.contacts(now, every_seed=True), now)
 
     def stop(self) -> None:
         """Contact nobody any more."""
@@ -96,7 +104,7 @@ class Search:
         """Take the addresses of a contact's name; False when there are none."""
         found = list(dict.fromkeys(ips))[:MAX_RESOLVED]
         for ip in found:
-            self._reach(Address(ip, request.port), now)
+            self._reach(Address(ip, request.port), now, Seed(request.host, request.port))
         if self._look:
             self._look.resolved()
         return bool(found)
@@ -104,6 +112,8 @@ class Search:
     def finished(self, event: ExchangeFinished, now: float) -> bool:
         """Take the end of an exchange; True when another live member has told us all it knows."""
         answered = event.error is None and not event.own
+        if event.error is None and (seed := self._seed_at.get(event.to)):
+            self._silent.pop(seed, None)
         if self._look:
             self._look.finished(event, now)
             return False
@@ -115,6 +125,7 @@ class Search:
         if not answered or not self._gossip.members.live_remotes:
             return False
         self._rejoin.answered()
+        self._reunion.answered(event.to, now, reunited=not self._still_apart(event))
         return True
 
     def pinged(self, event: PingFinished) -> None:
@@ -136,19 +147,36 @@ class Search:
             self._rejoin.remember(member.address for member in self._failed)
             self._rejoin.answered()
             self._rejoin.alone(now)
-        elif has_company and not self._had_company and self._rejoin.searching:
-            # Somebody has found us first: it knows the others, and has a turn before any seed.
-            self._reach(self._any_live().address, now)
+        elif has_company and not self._had_company:
+            self._reunion.start(now)
+            if self._rejoin.searching:
+                # Somebody has found us first: it knows the others, and has a turn before any seed.
+                self._reach(self._any_live().address, now)
         self._had_company = has_company
-        self._contact(now)
+        self._contact(self._rejoin.contacts(now), now)
+        if has_company:
+            alive = self._gossip.members.live_remotes + 1
+            self._contact(self._reunion.contacts(now, alive), now)
 
     def _any_live(self) -> Member:
         name = self._settings.name
         return next(one for one in self._gossip.members if one.live and one.name != name)
 
-    def _contact(self, now: float) -> None:
-        """Contact those whose turn it is: addresses at once, names when they are looked up."""
-        for contact in self._rejoin.contacts(now, every_seed=self._look is not None):
+    def _missing(self) -> list[Contact]:
+        """Return the failed members, and the seeds that have never answered."""
+        failed = [Contact(*member.address, seed=False) for member in self._failed]
+        return [*failed, *(Contact(seed.host, seed.port, seed=True) for seed in self._silent)]
+
+    def _still_apart(self, event: ExchangeFinished) -> bool:
+        """Tell whether somebody is alive over there whom we hold failed."""
+        return any(
+            record.state == RecordState.ALIVE and record.name in self._failed
+            for record in event.records
+        )
+
+    def _contact(self, contacts: Iterable[Contact], now: float) -> None:
+        """Contact somebody: an address at once, a name when it has been looked up."""
+        for contact in contacts:
             try:
                 ip = str(ip_address(contact.host))
             except ValueError:
@@ -156,12 +184,15 @@ class Search:
                 if self._look:
                     self._look.resolving()
             else:
-                self._reach(Address(ip, contact.port), now)
+                seed = Seed(contact.host, contact.port) if contact.seed else None
+                self._reach(Address(ip, contact.port), now, seed)
 
-    def _reach(self, address: Address, now: float) -> None:
+    def _reach(self, address: Address, now: float, seed: Seed | None = None) -> None:
         if self._stopped:
             return
         self.contacted.add(address.ip)
+        if seed:
+            self._seed_at[address] = seed
         look = self._look
         exchange = self._gossip.push_pull(address, now, join=not look, look=bool(look))
         if look:

@@ -1,0 +1,79 @@
+"""How often the missing are contacted, and by how many."""
+
+import random
+
+import pytest
+
+from wesher.gossip import Address
+from wesher.mesh.rejoin import Contact
+from wesher.mesh.reunion import INTERVAL, MAX_REPEATS, REPEATS, Reunion
+
+A = Address("192.0.2.10", 7946)
+
+
+def contacts(count):
+    return [Contact(f"192.0.2.{number + 1}", 7946, seed=False) for number in range(count)]
+
+
+def tries(missing, alive, seconds, seed=1):
+    """Return whom one member contacts in so many seconds."""
+    reunion = Reunion(lambda: missing, random.Random(seed))
+    reunion.start(0)
+    found = []
+    while (now := reunion.next_timer()) <= seconds:
+        found += reunion.contacts(now, alive)
+    return found
+
+
+def test_nobody_is_contacted_before_the_start():
+    reunion = Reunion(lambda: contacts(1), random.Random(1))
+
+    assert reunion.next_timer() is None
+    assert reunion.contacts(1000, 1) == []
+
+
+def test_nobody_is_contacted_while_nobody_is_missing():
+    assert tries([], 10, 1000) == []
+
+
+def test_half_a_cluster_tries_about_once_an_interval_each():
+    found = tries(contacts(5), 5, 100 * INTERVAL)
+
+    assert 80 <= len(found) <= 120
+    assert set(found) == set(contacts(5))
+
+
+@pytest.mark.parametrize("alive", [10, 100, 1000])
+def test_all_together_contact_as_many_as_are_missing_however_many_they_are(alive):
+    found = sum(len(tries(contacts(2), alive, 50 * INTERVAL, seed)) for seed in range(alive))
+
+    assert 50 <= found <= 150
+
+
+def test_who_has_answered_is_asked_again_a_few_times():
+    reunion = Reunion(list, random.Random(1))
+    reunion.start(0)
+    reunion.answered(A, 1, reunited=False)
+
+    asked = [delay for delay in range(1, 20) if reunion.contacts(1 + delay, 10)]
+
+    assert asked == list(REPEATS)
+
+
+def test_who_shows_nobody_missing_is_not_asked_again():
+    reunion = Reunion(list, random.Random(1))
+    reunion.start(0)
+    reunion.answered(A, 1, reunited=False)
+
+    reunion.answered(A, 2, reunited=True)
+
+    assert not any(reunion.contacts(now, 10) for now in range(2, 30))
+
+
+def test_only_so_many_are_asked_again():
+    reunion = Reunion(list, random.Random(1))
+    reunion.start(0)
+    for number in range(2 * MAX_REPEATS):
+        reunion.answered(Address("192.0.2.1", number), 0, reunited=False)
+
+    assert len(reunion.contacts(1, 10)) == MAX_REPEATS

@@ -1,0 +1,67 @@
+"""Reaching out for members that are missing while others are alive: so partitions heal."""
+
+import random
+from collections.abc import Callable
+
+from wesher.gossip import Address
+from wesher.mesh.rejoin import Contact
+
+INTERVAL = 10.0  # seconds between two tries, jittered by half of it
+REPEATS = (1.0, 3.0, 8.0)  # seconds after a first answer
+MAX_REPEATS = 32  # members at a time
+
+
+class Reunion:
+    """Says whom of the missing to contact now.
+
+    Of a whole cluster, about as many members try in each interval as are missing, however large it
+    is. `missing` is asked for them only when it is time. Somebody who has answered is asked again a
+    few times: where both sides hold each other dead at equal incarnations, the first exchange only
+    makes both refute themselves (protocol, 4.11).
+    """
+
+    def __init__(self, missing: Callable[[], list[Contact]], rng: random.Random) -> None:
+        self._missing = missing
+        self._rng = rng
+        self._next_at: float | None = None
+        self._repeats: dict[Address, list[float]] = {}
+
+    def start(self, now: float) -> None:
+        """Begin; nobody is contacted before."""
+        self._next_at = now + self._pause()
+
+    def next_timer(self) -> float | None:
+        """Return when `contacts` may have something to say, or None before `start`."""
+        if self._next_at is None:
+            return None
+        return min([self._next_at, *(times[0] for times in self._repeats.values())])
+
+    def contacts(self, now: float, alive: int) -> list[Contact]:
+        """Return whom to contact now, with `alive` members in the cluster, ourselves included."""
+        if self._next_at is None:
+            return []
+        due = self._repeated(now)
+        if now >= self._next_at:
+            self._next_at = now + self._pause()
+            missing = self._missing()
+            if self._rng.random() < len(missing) / max(1, alive):
+                due.append(self._rng.choice(missing))
+        return due
+
+    def answered(self, address: Address, now: float, *, reunited: bool) -> None:
+        """Take note that `address` told us all it knows; `reunited`: and nobody is missing."""
+        if reunited:
+            self._repeats.pop(address, None)
+        elif address not in self._repeats and len(self._repeats) < MAX_REPEATS:
+            self._repeats[address] = [now + delay for delay in REPEATS]
+
+    def _repeated(self, now: float) -> list[Contact]:
+        due = [address for address, times in self._repeats.items() if times[0] <= now]
+        for address in due:
+            self._repeats[address].pop(0)
+            if not self._repeats[address]:
+                del self._repeats[address]
+        return [Contact(ip, port, seed=False) for ip, port in due]
+
+    def _pause(self) -> float:
+        return INTERVAL * self._rng.uniform(0.5, 1.5)
