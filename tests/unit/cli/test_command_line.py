@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 
@@ -13,6 +14,16 @@ HEAVY = ("asyncio", "cryptography", "loguru", "sh", "tenacity", "msgpack", "wesh
 
 def parsed(*arguments):
     return parse_arguments(parser("wesher", "", OPTIONS), arguments)
+
+
+@pytest.fixture(autouse=True)
+def _signals():
+    """Give pytest its signals back, which an agent takes from its first moment on."""
+    taken = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
+    handlers = {number: signal.getsignal(number) for number in taken}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
