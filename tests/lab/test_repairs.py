@@ -33,21 +33,22 @@ def test_what_someone_broke_is_repaired(mesh_of, record_seconds):
         assert _warnings(daemon) == 1, daemon.log()
 
 
-def test_a_bind_mounted_hosts_file_is_written_in_place(mesh_of):
+def test_a_bind_mounted_hosts_file_is_written_in_place(mesh_of, record_seconds):
     mesh = mesh_of(2)
     host = mesh.daemons[1].host
     host.run("sh", "-c", "cp /etc/hosts /run/hosts && mount --bind /run/hosts /etc/hosts")
     before = host.path("/run/hosts").read_bytes()
 
-    mesh.start()
+    started = mesh.start()
     mesh.settle()
+    record_seconds("settled with a bind-mounted hosts file", time.monotonic() - started, 10)
     mesh.daemons[1].stop()
 
     assert host.path("/run/hosts").read_bytes() == before
     assert not list(host.path("/etc").glob("etchosts*"))
 
 
-def test_a_full_disk_is_a_warning_and_spoils_no_state(mesh_of):
+def test_a_full_disk_is_a_warning_and_spoils_no_state(mesh_of, record_seconds):
     mesh = mesh_of(2)
     victim = mesh.daemons[1]
     directory = "/var/lib/wesher"
@@ -59,8 +60,10 @@ def test_a_full_disk_is_a_warning_and_spoils_no_state(mesh_of):
     victim.stop()
     before = victim.state_file.read_bytes()
     victim.host.run("sh", "-c", f"cat /dev/zero >{directory}/filler", check=False)
+    started = time.monotonic()
     victim.start()
     mesh.wait_until_complete(30)
+    record_seconds("back with its state on a full disk", time.monotonic() - started, 10)
     wait_for(lambda: "wgoverlay.json" in victim.log(), 10, "the warning")
 
     assert victim.state_file.read_bytes() == before
@@ -68,7 +71,7 @@ def test_a_full_disk_is_a_warning_and_spoils_no_state(mesh_of):
     assert {path.name for path in victim.state.iterdir()} == {"filler", "wgoverlay.json"}
 
 
-def test_a_foreign_device_of_our_name_is_left_alone(lab_of):
+def test_a_foreign_device_of_our_name_is_left_alone(lab_of, record_seconds):
     lab = lab_of(1)
     host = lab.hosts[0]
     kernel = ["ip", "link", "add", "wgoverlay", "type", "wireguard"]
@@ -79,9 +82,11 @@ def test_a_foreign_device_of_our_name_is_left_alone(lab_of):
     before = _device(host)
 
     daemon = Daemon(lab, host)
+    started = time.monotonic()
     daemon.start("--cluster-key", new_key())
     status = daemon.exit_status()
 
+    record_seconds("refused a foreign device", time.monotonic() - started, 5)
     assert status == 1
     assert len(daemon.log().splitlines()) == 1
     assert "wgoverlay" in daemon.log()
