@@ -74,7 +74,7 @@ class MeshWorld(World):
             ip = ip or earlier.ip
         ip = ip or f"192.168.{number // 250}.{number % 250 + 1}"
         rng = Random(f"{self.seed} {host} {self.now}")
-        wire = Wire(Keyring(_KEY), lambda: rng.randbytes(12), compress=self._compress)
+        wire = Wire(Keyring(_KEY), lambda: rng.randbytes(12), compress_packets=self._compress)
         chosen = NodeSettings(
             name=name or host,
             ip=ip,

@@ -89,7 +89,7 @@ class World:
         number = len(self._by_ip) + 1
         ip = ip or f"10.0.{number // 250}.{number % 250 + 1}"
         rng = Random(f"{self.seed} {name} {number}")
-        wire = Wire(Keyring(_KEY), lambda: rng.randbytes(12), compress=self._compress)
+        wire = Wire(Keyring(_KEY), lambda: rng.randbytes(12), compress_packets=self._compress)
         settings = GossipSettings(name, pack_ip(ip), PORT, timing=self._timing)
         node = Node(name, ip, Gossip(settings, wire, rng))
         if name in self.nodes:

@@ -68,7 +68,7 @@ def test_packets_are_compressed_exactly_when_go_would(vector):
 def test_checksums_are_written_and_verified_as_go_does(vector):
     plain, packet = bytes.fromhex(vector["plain"]), bytes.fromhex(vector["hex"])
     parts = split_parts(plain)[0] if plain[0] == 7 else [plain]
-    wire = Wire(None, no_nonce, compress=False)
+    wire = Wire(None, no_nonce, compress_packets=False)
 
     assert wire.seal_packet(parts, checksum=True) == packet
     assert wire.open_packet(packet).messages == leaves(plain)
@@ -96,7 +96,7 @@ def test_a_whole_sealed_datagram_is_that_of_go(vector):
         Keyring(bytes.fromhex(vector["key"])),
         lambda: bytes.fromhex(vector["nonce"]),
         label=bytes.fromhex(vector["aad"]),
-        compress=False,
+        compress_packets=False,
         encryption_version=vector["enc_version"],
     )
     parts = split_parts(plain)[0] if plain[0] == 7 else [plain]
@@ -111,7 +111,7 @@ def test_a_whole_sealed_datagram_is_that_of_go(vector):
 @vectors("label")
 def test_labels_are_put_on_and_taken_off_as_go_does(vector):
     payload, packet = bytes.fromhex(vector["payload"]), bytes.fromhex(vector["hex"])
-    wire = Wire(None, no_nonce, label=vector["label"].encode(), compress=False)
+    wire = Wire(None, no_nonce, label=vector["label"].encode(), compress_packets=False)
 
     assert wire.seal_packet([payload], checksum=False) == packet
     assert wire.open_packet(packet).messages == (decode(payload),)

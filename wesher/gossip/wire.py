@@ -37,6 +37,7 @@ class Wire:
 
     `nonce` gives 12 fresh random bytes a call. Without a keyring nothing is sealed. The `verify`
     flags, taken off, bring a key into a running cluster: accept and send what is not sealed.
+    What to compress is for the sender to decide; everything compressed is read.
     With `skip_label_check` somebody else has checked and taken off the labels of what arrives.
     """
 
@@ -45,7 +46,8 @@ class Wire:
     label: bytes = b""
     verify_incoming: bool = True
     verify_outgoing: bool = True
-    compress: bool = True
+    compress_packets: bool = True
+    compress_streams: bool = True
     skip_label_check: bool = False
     encryption_version: int = 1
 
@@ -67,7 +69,7 @@ class Wire:
         Raises ValueError for no part, more than 127, an empty one, or one over 65,535 bytes.
         """
         data = join_parts(parts)
-        if self.compress:
+        if self.compress_packets:
             data = min(data, _compressed(data), key=len)
         if checksum:
             data = _CHECKSUM_HEAD.pack(MessageType.CHECKSUM, crc32(data)) + data
@@ -86,7 +88,7 @@ class Wire:
     def seal_frame(self, message: bytes, *, reply: bool = False) -> bytes:
         """Return the stream that carries one encoded message; a `reply` has no label header."""
         header = b"" if reply else self._label_header
-        if self.compress:
+        if self.compress_streams:
             message = _compress_stream(message)
         if not self.keyring or not self.verify_outgoing:
             return header + message

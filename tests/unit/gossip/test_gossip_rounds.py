@@ -159,7 +159,7 @@ def test_who_is_told(change, age, told):
 @pytest.mark.case(13)
 @pytest.mark.parametrize(("newest", "first_byte"), [(5, 12), (4, 4)])
 def test_gossip_has_a_checksum_if_the_member_knows_them(newest, first_byte):
-    plain = sealing(key=None, compress=False)
+    plain = sealing(key=None, compress_packets=False)
     member = alive(versions=bytes([1, newest, 2, 0, 0, 0]))
     bench = Bench(member, wire=plain)
     bench.no_longer_queues()
@@ -177,7 +177,7 @@ def test_gossip_has_a_checksum_if_the_member_knows_them(newest, first_byte):
     ("name", "newest", "first_byte"), [("10.0.0.2", 5, 12), ("10.0.0.2", 4, 2), (REMOTE, 5, 2)]
 )
 def test_an_ack_has_a_checksum_if_a_member_is_named_like_the_address(name, newest, first_byte):
-    plain = sealing(key=None, compress=False)
+    plain = sealing(key=None, compress_packets=False)
     bench = Bench(alive(name, versions=bytes([1, newest, 2, 0, 0, 0])), wire=plain)
     bench.no_longer_queues()
 
@@ -189,7 +189,7 @@ def test_an_ack_has_a_checksum_if_a_member_is_named_like_the_address(name, newes
 
 @pytest.mark.case(13)
 def test_a_packet_with_a_wrong_checksum_is_dropped():
-    plain = sealing(key=None, compress=False)
+    plain = sealing(key=None, compress_packets=False)
     bench = Bench(wire=plain)
     good = plain.seal_packet([encode(alive())], checksum=True)
 

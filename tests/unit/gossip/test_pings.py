@@ -143,7 +143,7 @@ def test_a_packet_with_news_stays_within_the_budget():
     bench = Bench(*[alive(f"m{index}", ip="10.0.1.1", meta=bytes(300)) for index in range(9)])
 
     bench.hears(Ping(77, LOCAL))
-    bench.gossip._wire.compress = False
+    bench.gossip._wire.compress_packets = False
     bench.hears(Ping(78, LOCAL))
 
     sizes = [len(packet.data) for packet in bench.packets()]

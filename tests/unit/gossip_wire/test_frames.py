@@ -26,7 +26,7 @@ def compressed(data):
 @pytest.mark.parametrize("label", [b"", b"l" * 255])
 @pytest.mark.parametrize("reply", [False, True])
 def test_a_sealed_frame_opens_at_the_other_end(message, compress, version, label, reply):
-    ends = wire(compress=compress, encryption_version=version, label=label)
+    ends = wire(compress_streams=compress, encryption_version=version, label=label)
 
     frame = ends.seal_frame(encode(message), reply=reply)
 
@@ -37,7 +37,7 @@ def test_a_sealed_frame_opens_at_the_other_end(message, compress, version, label
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
 @pytest.mark.parametrize("compress", [False, True])
 def test_a_frame_of_a_cluster_without_a_key_is_known_to_be_whole(message, compress):
-    ends = wire(key=None, compress=compress, label=b"lbl")
+    ends = wire(key=None, compress_streams=compress, label=b"lbl")
 
     frame = ends.seal_frame(encode(message))
 

@@ -38,7 +38,7 @@ def reasons(opened):
 @pytest.mark.parametrize("label", [b"", b"lbl", b"l" * 255])
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_what_is_sealed_opens_at_the_other_end(checksum, compress, version, label, count):
-    options = {"compress": compress, "encryption_version": version, "label": label}
+    options = {"compress_packets": compress, "encryption_version": version, "label": label}
     parts = [encode(message) for message in NEWS[:count]]
 
     packet = wire(**options).seal_packet(parts, checksum=checksum)
