@@ -15,6 +15,7 @@ from wesher import signals
 from wesher.config import Config
 from wesher.errors import StartError, WesherError
 from wesher.gossip import PRESETS, Keyring, Wire
+from wesher.log import tell
 from wesher.mesh.events import Departed, MeshEvent, Notice, PlanChanged, Refused, Resolve
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.node import MeshNode
@@ -170,7 +171,7 @@ class Agent:
         logger.info("{interface} is up as {address}", interface=name, address=address)
         if sys.stdout.isatty():
             waiting = "" if plan.peers else ", waiting for members"
-            print(f"{name} up as {address}{waiting}", flush=True)
+            tell(f"{name} up as {address}{waiting}")
 
     def _drain_events(self) -> None:
         """Act on what the node has to say after an input."""

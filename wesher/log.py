@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loguru import logger
@@ -29,6 +30,16 @@ def set_up(level: str) -> None:
         diagnose=False,
         backtrace=False,
     )
+
+
+def tell(line: str) -> None:
+    """Print one line for whoever started us; that nobody reads it any more is no failure."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        # What could not be written would be tried again, and complained about, at exit.
+        with Path(os.devnull).open("wb") as nobody:
+            os.dup2(nobody.fileno(), sys.stdout.fileno())
 
 
 def printable(text: str) -> str:

@@ -10,6 +10,7 @@ from loguru import logger
 
 from wesher.config import Config
 from wesher.errors import ConfigError, StartError
+from wesher.log import tell
 from wesher.mesh.plan import IPAddress
 from wesher.system.facts import (
     address_inside,
@@ -90,9 +91,9 @@ def _with_new_key(file: StateFile) -> State:
     assert state.cluster_key
     if sys.stdout.isatty():
         text = base64.b64encode(state.cluster_key).decode()
-        print(f"new cluster key generated: {text}", flush=True)
+        tell(f"new cluster key generated: {text}")
     else:
-        print(f"new cluster key generated, it is in {file.path}", flush=True)
+        tell(f"new cluster key generated, it is in {file.path}")
     return state
 
 

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from loguru import logger
 
@@ -98,3 +101,23 @@ def test_setting_up_twice_does_not_double_the_lines(journal, capsys):
     logger.info("once")
 
     assert capsys.readouterr().err == "<6>once\n"
+
+
+def test_telling_nobody_is_no_failure():
+    script = (
+        "import os, sys, time; from wesher.log import tell;"
+        "tell('one'); time.sleep(0.2); tell('two'); tell('three'); print('end', file=sys.stderr)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+
+    errors = process.stderr.read()
+    process.stderr.close()
+
+    assert process.wait() == 0
+    assert errors == "end\n"
