@@ -69,6 +69,7 @@ class Agent:
         self._reconciler: Reconciler | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._departed = asyncio.Event()
+        self._refused: set[int | None] = set()  # errors of the system that were reported
 
     async def run(self) -> int:
         """Run until a signal or a failure ends it; returns the exit code or raises the failure."""
@@ -221,8 +222,16 @@ class Agent:
             self._fail(error)
 
     def _on_bug(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """End on what nobody expected: a restart is safer than going on half-broken."""
-        self._fail(context.get("exception") or RuntimeError(context["message"]))
+        """End on what nobody expected: a restart is safer than going on half-broken.
+
+        What the system refused for the moment (descriptors, memory) asyncio tries again by itself.
+        """
+        error = context.get("exception") or RuntimeError(context["message"])
+        if not isinstance(error, OSError):
+            self._fail(error)
+        elif error.errno not in self._refused:
+            self._refused.add(error.errno)
+            logger.warning("{what}: {error}", what=context["message"], error=error)
 
     def _fail(self, error: BaseException) -> None:
         if not self._failure.done():

@@ -151,3 +151,23 @@ def _queue(victim) -> tuple[int, int]:
         rows = [line.split() for line in table]
     row = next(row for row in rows if row[1].endswith(port))
     return int(row[4].split(":")[1], 16), int(row[-1])
+
+
+def test_running_out_of_descriptors_ends_nothing(mesh_of):
+    mesh = mesh_of(2)
+    target, source = mesh.daemons
+    target.command = ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *target.command]
+    mesh.start()
+    mesh.wait_until_complete(30)
+    streams = [source.host.socket(socket.SOCK_STREAM) for _ in range(60)]
+
+    for stream in streams:
+        stream.setblocking(False)
+        stream.connect_ex((target.host.address, CLUSTER_PORT))
+    wait_for(lambda: "Too many open files" in target.log(), 10, "the warning")
+    for stream in streams:
+        stream.close()
+    wait_for(lambda: len(mesh.look(target)) == 2, 10, "an answer")
+
+    assert target.process.running
+    assert target.log().count("Too many open files") == 1
