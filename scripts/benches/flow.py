@@ -14,6 +14,7 @@ _RATE = 100  # packets per second
 _GUESTS = 5
 _INTERVAL = 5.0  # seconds between changes
 _PORT = 9000
+_SHOWN = 10  # lost packets that are named
 
 
 def measure(options: Options) -> Result:
@@ -38,9 +39,13 @@ def measure(options: Options) -> Result:
                 guest.stop()
                 leaves += _sees(one, other, count, f"{guest.host.name} left")
             sleep_until(next_change)
+        lost = flow.lost()
+        if lost:
+            first = ", ".join(f"{number / _RATE:.2f}" for number in lost[:_SHOWN])
+            say(f"lost {len(lost)} packets, the first of them {first} s after the first one")
         return {
             "sent": flow.sent,
-            "lost": flow.sent - len(flow.received),
+            "lost": len(lost),
             "joins_seen": joins,
             "leaves_seen": leaves,
         }
@@ -86,6 +91,12 @@ class _Flow:
             thread.join()
         for end in (self._outgoing, self._incoming):
             end.close()
+
+    def lost(self) -> list[int]:
+        """The numbers of the packets that never arrived."""
+        return [
+            number for number in range(1, self.sent + 1) if number.to_bytes(8) not in self.received
+        ]
 
     def _send(self) -> None:
         started = time.monotonic()
