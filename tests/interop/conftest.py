@@ -1,0 +1,135 @@
+"""Fixtures of the interop layer; what members said is in the report of a failed test."""
+
+import base64
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.agents import NAME, Agent, Host
+from tests.interop.golang import GoMember, build, why_no_go
+from tests.interop.ours import OurMember
+from tests.lab.netns import Lab, why_no_lab
+
+_HERE = Path(__file__).parent
+_MEMBERS = pytest.StashKey[list[GoMember]]()
+_AGENTS = pytest.StashKey[list[Agent]]()
+_numbers = itertools.count(2)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip this layer where it cannot run, but never in CI."""
+    ours = [item for item in items if _HERE in item.path.parents]
+    if not ours or (reason := why_no_go() or why_no_lab()) is None:
+        return
+    if os.environ.get("CI") == "true":
+        raise pytest.UsageError(f"the interop layer must not be skipped in CI: it {reason}")
+    for item in ours:
+        item.add_marker(pytest.mark.skip(reason=f"interop {reason}"))
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Go member, compiled."""
+    return build(tmp_path_factory.mktemp("gomember"))
+
+
+@pytest.fixture
+def key() -> str:
+    """A cluster key as `--cluster-key` wants it."""
+    return base64.b64encode(os.urandom(32)).decode()
+
+
+@pytest.fixture
+def new_address() -> Callable[[], str]:
+    """Give out loopback addresses that no other test uses at the moment."""
+
+    def make() -> str:
+        process, number = os.getpid(), next(_numbers)
+        return f"127.{1 + process // 256 % 250}.{process % 256}.{number % 250 + 2}"
+
+    return make
+
+
+@pytest.fixture
+def go_of(
+    request: pytest.FixtureRequest,
+    program: Path,
+    tmp_path: Path,
+    key: str,
+    new_address: Callable[[], str],
+) -> Iterator[Callable[..., GoMember]]:
+    """Make Go members, running and quick unless told otherwise; none may have logged an error."""
+    members = request.node.stash.setdefault(_MEMBERS, [])
+
+    def make(name: str, ip: str | None = None, *, start: bool = True, **flags: Any) -> GoMember:
+        flags = {"timing": "local", "key": key, **flags}
+        members.append(GoMember(program, tmp_path, name, ip or new_address(), **flags))
+        return members[-1].start() if start else members[-1]
+
+    yield make
+    for member in members:
+        member.kill()
+    assert {member.name: member.errors for member in members if member.errors} == {}
+
+
+@pytest.fixture
+def ours_of(key: str, new_address: Callable[[], str]) -> Iterator[Callable[..., OurMember]]:
+    """Make members of ours, silent so far and quick unless told otherwise."""
+    members: list[OurMember] = []
+
+    def make(name: str, ip: str | None = None, **settings: Any) -> OurMember:
+        settings = {"key": key, **settings}
+        members.append(OurMember(name, ip or new_address(), **settings))
+        return members[-1]
+
+    yield make
+    for member in members:
+        member.kill()
+
+
+@pytest.fixture
+def agent_of(
+    request: pytest.FixtureRequest, tmp_path: Path, new_address: Callable[[], str]
+) -> Iterator[Callable[..., Agent]]:
+    """Make whole agents, none of them started yet, each on a fake host of its own."""
+    agents = request.node.stash.setdefault(_AGENTS, [])
+
+    def make(name: str) -> Agent:
+        host = Host(tmp_path / f"{name}-{len(agents)}", new_address())
+        agents.append(Agent(host, name, NAME))
+        return agents[-1]
+
+    yield make
+    for agent in agents:
+        agent.kill()
+
+
+@pytest.fixture
+def lab_of() -> Iterator[Callable[[int], Lab]]:
+    """Make labs of so many hosts, closed when the test ends."""
+    labs: list[Lab] = []
+
+    def make(hosts: int) -> Lab:
+        labs.append(Lab(hosts))
+        return labs[-1]
+
+    yield make
+    for lab in labs:
+        lab.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.failed:
+        for member in item.stash.get(_MEMBERS, []):
+            said = "\n".join(str(fact) for fact in member.facts[-30:])
+            report.sections.append((f"{member.name} said", said))
+            report.sections.append((f"{member.name} logged", member.log[-4000:]))
+        for agent in item.stash.get(_AGENTS, []):
+            report.sections.append((f"{agent.name} err", agent.errors[-4000:]))
+    return report

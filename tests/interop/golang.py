@@ -1,0 +1,184 @@
+"""Members that run HashiCorp's own library, as processes: build one, start it, talk to it."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+SOURCE = Path(__file__).parent / "gomember"
+LIBRARY = Path("/usr/share/gocode")
+PORT = 7946
+PATIENCE = 20.0  # seconds that a test waits for anything
+
+Fact = dict[str, Any]
+
+_started = itertools.count(1)
+
+
+def why_no_go() -> str | None:
+    """Say what this machine lacks to build a Go member, or None."""
+    if shutil.which("go") is None:
+        return "needs golang-go"
+    if not (LIBRARY / "src/github.com/hashicorp/memberlist").is_dir():
+        return "needs golang-github-hashicorp-memberlist-dev"
+    return None
+
+
+def build(directory: Path) -> Path:
+    """Compile the Go member into `directory`, against the distribution's library."""
+    program = directory / "gomember"
+    env = {
+        **os.environ,
+        "GOPATH": str(LIBRARY),
+        "GO111MODULE": "off",
+        "GOFLAGS": "",
+        "GOCACHE": os.environ.get("GOCACHE") or str(directory / "cache"),
+    }
+    argv = ["go", "build", "-o", str(program), "main.go"]
+    subprocess.run(argv, cwd=SOURCE, env=env, check=True, timeout=300)
+    return program
+
+
+def wait_for(condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
+    """Return what `condition` gives once it is true; AssertionError naming `what` if never."""
+    deadline = time.monotonic() + timeout
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:g} s: {what}")
+        time.sleep(0.02)
+    return found
+
+
+class GoMember:
+    """One Go member, perhaps started several times.
+
+    `prefix` is put before its command line, to run it elsewhere (in a namespace); `file` names its
+    log if its own name cannot.
+    """
+
+    def __init__(
+        self,
+        program: Path,
+        directory: Path,
+        name: str,
+        ip: str,
+        key: str,
+        *,
+        port: int = PORT,
+        prefix: tuple[str, ...] = (),
+        file: str | None = None,
+        **flags: object,
+    ) -> None:
+        self.name = name
+        self.ip = ip
+        self.port = port
+        self.facts: list[Fact] = []
+        self.allowed: tuple[str, ...] = ()
+        """Errors its log may hold besides those of everybody's (`_HARMLESS`)."""
+        own = {"name": name, "bind": ip, "port": port, "key": key, **flags}
+        self._argv = [*prefix, str(program), *(f"-{key}={value}" for key, value in own.items())]
+        self._log = directory / f"{file or name}-{next(_started)}.log"
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def process(self) -> "subprocess.Popen[str]":
+        assert self._process
+        return self._process
+
+    @property
+    def host_port(self) -> str:
+        """Where it listens, as Go writes it."""
+        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+
+    @property
+    def log(self) -> str:
+        """What the library has logged, over all starts."""
+        return self._log.read_text() if self._log.exists() else ""
+
+    @property
+    def errors(self) -> list[str]:
+        """The errors it has logged that nobody expected."""
+        harmless = (*_HARMLESS, *self.allowed)
+        return [
+            line
+            for line in self.log.splitlines()
+            if ("[ERR]" in line or "panic" in line) and not any(text in line for text in harmless)
+        ]
+
+    def start(self) -> "GoMember":
+        """Run it; returns once it listens."""
+        self.facts = []
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                self._argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        threading.Thread(target=self._read, args=[self._process, self.facts], daemon=True).start()
+        self.wait("up")
+        return self
+
+    @staticmethod
+    def _read(process: "subprocess.Popen[str]", facts: list[Fact]) -> None:
+        assert process.stdout
+        for line in process.stdout:
+            facts.append({**json.loads(line), "at": time.monotonic()})
+
+    def send(self, *words: str) -> None:
+        """Type a command and do not wait for its end."""
+        assert self.process.stdin
+        self.process.stdin.write(" ".join(words) + "\n")
+        self.process.stdin.flush()
+
+    def do(self, *words: str) -> Fact:
+        """Type a command and return the answer."""
+        before = len(self.facts)
+        self.send(*words)
+        return self.wait("done", after=before, command=words[0])
+
+    def join(self, *host_ports: str) -> Fact:
+        """Join through these addresses; the answer has `count` and `error`."""
+        return self.do("join", *host_ports)
+
+    @property
+    def members(self) -> dict[str, Fact]:
+        """Those it holds for alive or suspect, by name, itself included."""
+        return {member["name"]: member for member in self.do("members")["members"]}
+
+    def heard(self, event: str, after: int = 0, **fields: object) -> list[Fact]:
+        """Return what happened so far of one kind, with these fields."""
+        return [
+            fact
+            for fact in self.facts[after:]
+            if fact["event"] == event and fields.items() <= fact.items()
+        ]
+
+    def wait(self, event: str, after: int = 0, timeout: float = PATIENCE, **fields: object) -> Fact:
+        """Return the first thing of one kind that happened, with these fields."""
+
+        def found() -> Fact | None:
+            assert self.process.poll() is None, f"{self.name} ended: {self.log[-2000:]}"
+            return next(iter(self.heard(event, after, **fields)), None)
+
+        return wait_for(found, f"{self.name} tells of {event} {fields}", timeout)
+
+    def kill(self) -> None:
+        """End it at once, without a farewell; what it said stays."""
+        if self._process and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._process:
+            with suppress(BrokenPipeError):
+                assert self._process.stdin
+                self._process.stdin.close()
+
+
+_HARMLESS = (
+    "Failed fallback ping",  # a member is gone, or slow
+    "Failed to receive packet",
+)

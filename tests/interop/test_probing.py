@@ -1,0 +1,224 @@
+"""Pings of all kinds, suspicion, refutation and failure, with Go members on the other side."""
+
+import signal
+import time
+from collections.abc import Callable
+
+from tests.interop.golang import GoMember, wait_for
+from tests.interop.ours import OurMember, exchange_once, look, wire_of
+from wesher.gossip import (
+    Address,
+    Dead,
+    MemberFailed,
+    MemberLeft,
+    MemberState,
+    PushPull,
+    Record,
+    RecordState,
+    Refuted,
+    Suspect,
+    TcpOnly,
+)
+from wesher.gossip.codec import encode
+
+GoOf = Callable[..., GoMember]
+OursOf = Callable[..., OurMember]
+
+
+def test_pings(go_of: GoOf, ours_of: OursOf) -> None:
+    go = go_of("gopher")
+    ours = ours_of("python").announce()
+    ours.join(go)
+    there = Address(go.ip, go.port)
+
+    assert go.do("ping", "python")["error"] == ""
+    assert ours.ping(there, "gopher") is not None
+    assert ours.ping(there, "gopher", stream=True) is not None
+    assert ours.ping(there, "") is not None
+    assert ours.ping(there, "stranger") is None
+    assert ours.ping(there, "stranger", stream=True) is None
+
+
+def test_quiet_members_stay_healthy(go_of: GoOf, ours_of: OursOf, key: str) -> None:
+    """Several probes each way later, nobody has suspected anybody."""
+    go = go_of("gopher")
+    ours = ours_of("python").announce()
+    ours.join(go)
+    go.wait("join", name="python")
+
+    time.sleep(4)
+
+    assert go.do("health")["health"] == ours.gossip.health == 0
+    assert {record.incarnation for record in look(go.ip, key).values()} == {1}
+    assert "uspect" not in go.log
+
+
+def test_deaf_to_udp_we_are_reached_by_tcp(go_of: GoOf, ours_of: OursOf) -> None:
+    go = go_of("gopher")
+    ours = ours_of("python").announce()
+    ours.join(go)
+    go.wait("join", name="python")
+
+    ours.engine.deaf = True
+
+    wait_for(lambda: "Was able to connect to python but other probes failed" in go.log, "TCP")
+    assert ours.wait(TcpOnly).member.name == "gopher"
+    assert go.members["python"]
+    assert "Suspect python" not in go.log
+
+
+def test_go_refutes_what_we_suspect(go_of: GoOf, ours_of: OursOf) -> None:
+    go = go_of("gopher")
+    ours = ours_of("python").announce()
+    ours.join(go)
+    go.wait("join", name="python")
+
+    go.process.send_signal(signal.SIGSTOP)
+    wait_for(lambda: ours.members["gopher"].state is MemberState.SUSPECT, "our suspicion")
+    go.process.send_signal(signal.SIGCONT)
+
+    wait_for(lambda: ours.members["gopher"].state is MemberState.ALIVE, "its refutation")
+    assert ours.members["gopher"].incarnation == 2
+    assert "Refuting a suspect message (from: python)" in go.log
+    assert not ours.heard(MemberFailed)
+
+
+def test_we_refute_what_go_suspects(go_of: GoOf, ours_of: OursOf, key: str) -> None:
+    go = go_of("gopher")
+    ours = ours_of("python").announce()
+    ours.join(go)
+    go.wait("join", name="python")
+
+    ours.freeze(2.6)
+    wait_for(lambda: "Suspect python has failed" in go.log, "its suspicion")
+
+    ours.wait(Refuted)
+    wait_for(lambda: look(go.ip, key)["python"].state == RecordState.ALIVE, "alive again")
+    assert look(go.ip, key)["python"].incarnation == 2
+    assert not go.heard("leave")
+    assert not ours.heard(MemberFailed)
+
+
+def test_forged_claims_are_refuted(go_of: GoOf, ours_of: OursOf, key: str) -> None:
+    """A third party says that either side is suspect, then dead."""
+    go = go_of("gopher")
+    ours = ours_of("python").announce()
+    liar = ours_of("liar")
+    ours.join(go)
+    go.wait("join", name="python")
+    wire = wire_of(key)
+
+    for name, member in (("gopher", go), ("python", ours)):
+        for claim in (Suspect(1, name, "liar"), Dead(2, name, "liar")):
+            packet = wire.seal_packet([encode(claim)], checksum=True)
+            liar.send(packet, Address(member.ip, member.port))
+            time.sleep(0.1)
+
+    wait_for(lambda: ours.members["gopher"].incarnation == 3, "gopher's answers here")
+    wait_for(lambda: look(go.ip, key)["python"].incarnation == 3, "our answers there")
+    assert not go.heard("leave")
+    assert not ours.heard(MemberFailed)
+
+
+def test_a_crash_of_go_is_noticed(go_of: GoOf, ours_of: OursOf) -> None:
+    """By both kinds of members."""
+    victim, witness = go_of("victim"), go_of("witness")
+    ours = ours_of("python").announce()
+    ours.join(victim)
+    ours.join(witness)
+    wait_for(lambda: len(victim.members) == 3, "everybody")
+    wait_for(lambda: len(witness.members) == 3, "everybody")
+
+    victim.kill()
+
+    assert ours.wait(MemberFailed).member.name == "victim"
+    witness.wait("leave", name="victim")
+    assert not ours.heard(MemberLeft)
+
+
+def test_a_crash_of_ours_is_noticed(go_of: GoOf, ours_of: OursOf, key: str) -> None:
+    go = go_of("gopher")
+    victim, witness = ours_of("victim").announce(), ours_of("witness").announce()
+    victim.join(go)
+    witness.join(go)
+    wait_for(lambda: len(go.members) == len(victim.members) == len(witness.members) == 3, "all")
+
+    victim.kill()
+
+    go.wait("leave", name="victim")
+    assert witness.wait(MemberFailed).member.name == "victim"
+    assert look(go.ip, key)["victim"].state == RecordState.DEAD
+
+
+def test_the_dead_are_forgotten_at_the_same_time(go_of: GoOf, ours_of: OursOf, key: str) -> None:
+    """Both forget a failed member, and neither teaches it to the other again."""
+    go = go_of("gopher")
+    ours, victim = ours_of("python").announce(), ours_of("victim").announce()
+    ours.join(go)
+    victim.join(go)
+    wait_for(lambda: len(go.members) == len(ours.members) == 3, "everybody")
+
+    victim.kill()
+    go.wait("leave", name="victim")
+    wait_for(lambda: "victim" not in look(go.ip, key), "forgotten by Go", 40)
+    wait_for(lambda: "victim" not in ours.members, "forgotten by us", 10)
+    time.sleep(3)
+
+    assert "victim" not in look(go.ip, key)
+    assert "victim" not in ours.members
+
+
+def test_a_record_of_the_dead_is_only_an_opinion(go_of: GoOf, ours_of: OursOf, key: str) -> None:
+    """Said by push/pull, both sides take it for a suspicion, and the member refutes."""
+    go = go_of("gopher")
+    ours, third = ours_of("python").announce(), go_of("third")
+    ours.join(go)
+    ours.join(third)
+    wait_for(lambda: len(go.members) == len(third.members) == 3, "everybody")
+
+    versions = bytes([1, 5, 2, 0, 0, 0])
+    for name in ("third", "python"):
+        record = look(go.ip, key)[name]
+        dead = Record(name, record.addr, record.port, record.meta, record.incarnation,
+                      RecordState.DEAD, versions)  # fmt: skip
+        exchange_once(go.ip, key, PushPull(False, (dead,)))
+
+    wait_for(lambda: look(go.ip, key)["third"].incarnation == 2, "the refutation of a Go member")
+    wait_for(lambda: look(go.ip, key)["python"].incarnation == 2, "our refutation")
+    assert not go.heard("leave")
+
+
+def test_our_nacks_keep_go_healthy(go_of: GoOf, ours_of: OursOf) -> None:
+    """Its probe of a dead member fails, and our word says that the fault is not its own."""
+    go, victim = go_of("gopher"), ours_of("victim").announce()
+    relays = [ours_of(f"relay{n}").announce() for n in range(3)]
+    for member in (victim, *relays):
+        member.join(go)
+    wait_for(lambda: len(go.members) == 5, "everybody")
+
+    victim.kill()
+
+    def dead_and_healthy() -> bool:
+        assert go.do("health")["health"] == 0
+        return bool(go.heard("leave", name="victim"))
+
+    wait_for(dead_and_healthy, "its failure", 40)
+    assert "Suspect victim has failed" in go.log or "Marking victim as failed" in go.log
+
+
+def test_nacks_of_go_keep_us_healthy(go_of: GoOf, ours_of: OursOf) -> None:
+    ours = ours_of("python").announce()
+    victim = ours_of("victim").announce()
+    relays = [go_of(f"relay{n}") for n in range(3)]
+    victim.join(ours)
+    for relay in relays:
+        ours.join(relay)
+    wait_for(lambda: len(ours.members) == 5, "everybody")
+
+    victim.kill()
+
+    def dead_and_healthy() -> bool:
+        assert ours.gossip.health == 0
+        return bool(ours.heard(MemberFailed))
+
+    wait_for(dead_and_healthy, "its failure", 40)
