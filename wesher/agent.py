@@ -23,7 +23,7 @@ from wesher.mesh.settings import NodeSettings
 from wesher.reconcile import Reconciler
 from wesher.saved_state import as_saved, as_state
 from wesher.signals import Stop
-from wesher.startup import Underlay, find_underlay, load_state
+from wesher.startup import Underlay, find_underlay, load_state, state_with_new_key
 from wesher.system.device import Device
 from wesher.system.facts import host_facts
 from wesher.system.hosts import HostsFile
@@ -33,7 +33,7 @@ from wesher.system.requirements import check_requirements
 from wesher.system.state_file import State, StateFile
 from wesher.system.teardown import Leftover
 from wesher.system.threads import in_thread
-from wesher.system.transport import Sockets, Transport, bind
+from wesher.system.transport import Sockets, Transport, bind, check_port_free
 from wesher.undo import opened, take_down
 
 STOP_TIME = 1.8  # seconds that an orderly stop takes at most, of the two that are promised
@@ -93,12 +93,16 @@ class Agent:
         """Start step by step, then reconcile for ever."""
         config = self._config
         state = load_state(config, self._state_file)
-        assert state.cluster_key
-        self._key = state.cluster_key
         underlay = await find_underlay(config)
         self._sockets = bind(underlay.bind, config.cluster_port)
         self._opening = asyncio.create_task(Device.open(config.interface))
         device = await asyncio.shield(self._opening)
+        if not device.adopted:
+            check_port_free(config.wireguard_port)
+        if state.cluster_key is None:
+            state = state_with_new_key(self._state_file)
+        assert state.cluster_key
+        self._key = state.cluster_key
         self._node = self._make_node(state, underlay, device.public_key)
         self._reconciler = Reconciler(
             device,

@@ -42,7 +42,7 @@ class Underlay:
 
 
 def load_state(config: Config, file: StateFile) -> State:
-    """Return the earlier state, with the cluster key to use in it: saved before anybody uses it.
+    """Return the earlier state with the cluster key to use, or without one if it is to be made.
 
     Blocks on the disk. Raises ConfigError or StartError when there is no usable key.
     """
@@ -51,11 +51,9 @@ def load_state(config: Config, file: StateFile) -> State:
     earlier = _earlier(config, file)
     if config.cluster_key:
         return _with_given_key(config.cluster_key, earlier, file)
-    if earlier.cluster_key:
-        return earlier
-    if config.join:
+    if config.join and not earlier.cluster_key:
         raise ConfigError(_KEYLESS_JOIN)
-    return _with_new_key(file)
+    return earlier
 
 
 def _earlier(config: Config, file: StateFile) -> State:
@@ -82,7 +80,11 @@ def _with_given_key(key: bytes, earlier: State, file: StateFile) -> State:
     return state
 
 
-def _with_new_key(file: StateFile) -> State:
+def state_with_new_key(file: StateFile) -> State:
+    """Make a cluster key, save it, and only then say so; once nothing else can fail the start.
+
+    Raises StartError when it cannot be saved.
+    """
     state = State(cluster_key=os.urandom(KEY_SIZE))
     try:
         file.save(state)
@@ -102,13 +104,19 @@ async def find_underlay(config: Config) -> Underlay:
 
     Raises StartError when it gets none, or when the overlay network cannot work on this host.
     """
-    deadline = asyncio.get_running_loop().time() + ADDRESS_PATIENCE
+    loop = asyncio.get_running_loop()
+    deadline: float | None = None
     while True:
         network = await read_network()
+        if config.bind_iface and config.bind_iface not in network.links:
+            raise StartError(f"there is no interface {config.bind_iface}: see --bind-iface")
         if underlay := _underlay(config, network):
             _check_overlay(config, network)
             return underlay
-        if asyncio.get_running_loop().time() >= deadline:
+        if deadline is None:
+            deadline = loop.time() + ADDRESS_PATIENCE
+            logger.warning("no address to advertise yet; waiting for one")
+        if loop.time() >= deadline:
             raise StartError(_no_address(config))
         await asyncio.sleep(_POLL_INTERVAL)
 

@@ -34,8 +34,8 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="keep the nodes until Ctrl-C")
     parser.add_argument("--command", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if not 1 <= options.nodes <= _MOST_NODES:
-        parser.error(f"-n: between 1 and {_MOST_NODES}")
+    if not 2 <= options.nodes <= _MOST_NODES:
+        parser.error(f"-n: between 2 and {_MOST_NODES}")
     return options
 
 

@@ -11,11 +11,17 @@ from loguru import logger
 from wesher import startup
 from wesher.config import load
 from wesher.errors import ConfigError, StartError
-from wesher.startup import find_underlay, load_state
+from wesher.startup import find_underlay, load_state, state_with_new_key
 from wesher.system.state_file import SavedNode, State, StateFile
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
 NODES = (SavedNode("web", "192.0.2.2"),)
+
+
+def keyed_state(settings, file):
+    """Return the state that an agent starts with."""
+    state = load_state(settings, file)
+    return state if state.cluster_key else state_with_new_key(file)
 
 
 def text(key):
@@ -59,7 +65,7 @@ def config(key=None, **flags):
 
 
 def test_without_any_key_one_is_made_saved_and_pointed_to(file, capsys):
-    state = load_state(config(), file)
+    state = keyed_state(config(), file)
 
     assert len(state.cluster_key) == 32
     assert StateFile(file.path.parent, "wgoverlay").load() == state
@@ -69,7 +75,7 @@ def test_without_any_key_one_is_made_saved_and_pointed_to(file, capsys):
 def test_on_a_terminal_a_new_key_is_shown_and_never_logged(file, capsys, monkeypatch, logged):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
 
-    state = load_state(config(), file)
+    state = keyed_state(config(), file)
 
     shown = text(state.cluster_key)
     assert capsys.readouterr().out == f"new cluster key generated: {shown}\n"
@@ -77,14 +83,14 @@ def test_on_a_terminal_a_new_key_is_shown_and_never_logged(file, capsys, monkeyp
 
 
 def test_two_new_keys_are_different(tmp_path):
-    one, two = (load_state(config(), StateFile(tmp_path / name, "wg")) for name in "ab")
+    one, two = (keyed_state(config(), StateFile(tmp_path / name, "wg")) for name in "ab")
 
     assert one.cluster_key != two.cluster_key
 
 
 def test_a_new_key_that_cannot_be_saved_is_not_used(unsavable, capsys):
     with pytest.raises(StartError, match="of no use unsaved"):
-        load_state(config(), unsavable)
+        keyed_state(config(), unsavable)
 
     assert capsys.readouterr().out == ""
 
@@ -93,7 +99,7 @@ def test_a_saved_key_is_used_in_silence_with_all_that_was_saved(file, capsys, lo
     saved = State(KEY, NODES, ip_address("10.7.7.7"), 5)
     file.save(saved)
 
-    state = load_state(config(join="192.0.2.2"), file)
+    state = keyed_state(config(join="192.0.2.2"), file)
 
     assert state == saved
     assert capsys.readouterr().out == ""
@@ -104,14 +110,14 @@ def test_a_given_key_that_is_the_saved_one_keeps_everything(file, logged):
     saved = State(KEY, NODES, ip_address("10.7.7.7"), 5)
     file.save(saved)
 
-    assert load_state(config(KEY), file) == saved
+    assert keyed_state(config(KEY), file) == saved
     assert logged == []
 
 
 def test_a_given_key_that_differs_wins_and_drops_the_old_cluster(file, logged):
     file.save(State(OTHER, NODES, ip_address("10.7.7.7"), 5))
 
-    state = load_state(config(KEY), file)
+    state = keyed_state(config(KEY), file)
 
     assert state == StateFile(file.path.parent, "wgoverlay").load() == State(KEY)
     (line,) = logged
@@ -121,7 +127,7 @@ def test_a_given_key_that_differs_wins_and_drops_the_old_cluster(file, logged):
 
 
 def test_a_given_key_on_a_fresh_host_is_saved_in_silence(file, capsys, logged):
-    state = load_state(config(KEY, join="192.0.2.2"), file)
+    state = keyed_state(config(KEY, join="192.0.2.2"), file)
 
     assert state == StateFile(file.path.parent, "wgoverlay").load() == State(KEY)
     assert capsys.readouterr().out == ""
@@ -129,7 +135,7 @@ def test_a_given_key_on_a_fresh_host_is_saved_in_silence(file, capsys, logged):
 
 
 def test_a_given_key_that_cannot_be_saved_is_used_with_a_warning(unsavable, logged):
-    state = load_state(config(KEY), unsavable)
+    state = keyed_state(config(KEY), unsavable)
 
     assert state == State(KEY)
     assert "the next start needs the cluster key again" in logged[0]
@@ -137,7 +143,7 @@ def test_a_given_key_that_cannot_be_saved_is_used_with_a_warning(unsavable, logg
 
 def test_joining_without_a_key_is_refused(file):
     with pytest.raises(ConfigError, match="--cluster-key"):
-        load_state(config(join="192.0.2.2"), file)
+        keyed_state(config(join="192.0.2.2"), file)
 
     assert not file.path.exists()
 
@@ -145,7 +151,7 @@ def test_joining_without_a_key_is_refused(file):
 def test_a_new_beginning_sets_the_earlier_state_aside(file, logged):
     file.save(State(OTHER, NODES))
 
-    state = load_state(config(init="true"), file)
+    state = keyed_state(config(init="true"), file)
 
     assert state.cluster_key != OTHER
     assert state.nodes == ()
@@ -157,12 +163,12 @@ def test_a_new_beginning_sets_the_earlier_state_aside(file, logged):
 def test_a_new_beginning_with_a_key_knows_nothing_of_the_old_cluster(file, logged):
     file.save(State(KEY, NODES, ip_address("10.7.7.7"), 5))
 
-    assert load_state(config(KEY, init="true"), file) == State(KEY)
+    assert keyed_state(config(KEY, init="true"), file) == State(KEY)
     assert len(logged) == 1
 
 
 def test_a_new_beginning_on_a_fresh_host_says_nothing_special(file, logged):
-    load_state(config(init="true"), file)
+    keyed_state(config(init="true"), file)
 
     assert logged == []
 
@@ -171,7 +177,7 @@ def test_a_new_beginning_that_is_refused_leaves_the_earlier_state_in_place(file)
     file.save(State(OTHER, NODES))
 
     with pytest.raises(ConfigError):
-        load_state(config(init="true", join="192.0.2.2"), file)
+        keyed_state(config(init="true", join="192.0.2.2"), file)
 
     assert StateFile(file.path.parent, "wgoverlay").load() == State(OTHER, NODES)
 
@@ -181,8 +187,8 @@ def test_a_damaged_state_without_a_key_is_fatal_unless_one_is_given(file):
     file.path.write_text("{")
 
     with pytest.raises(StartError, match="--init"):
-        load_state(config(), file)
-    assert load_state(config(KEY), file) == State(KEY)
+        keyed_state(config(), file)
+    assert keyed_state(config(KEY), file) == State(KEY)
 
 
 # Our addresses

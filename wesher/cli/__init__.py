@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from wesher import options, signals
-from wesher.errors import ConfigError, WesherError
+from wesher.errors import ConfigError, StartError, WesherError
 
 DONE, FAILED, WRONG = 0, 1, 2
 
@@ -70,7 +70,15 @@ def _load(command: Command) -> Callable[[Mapping[str, str]], int]:
     if command is AGENT:
         signals.end_at_once()
     gc.disable()
-    run: Callable[[Mapping[str, str]], int] = import_module(f"wesher.cli.{command.module}").run
+    try:
+        run: Callable[[Mapping[str, str]], int] = import_module(f"wesher.cli.{command.module}").run
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.startswith("wesher"):
+            raise
+        raise StartError(
+            f"the Python package {error.name} is missing: start with scripts/run from a checkout, "
+            "or install wesher with its packages: pip install ."
+        ) from error
     gc.freeze()
     gc.enable()
     return run

@@ -25,9 +25,9 @@ def run(given: Mapping[str, str]) -> int:
     with InterfaceLock(values["run_dir"], values["interface"]):
         removed, problems = asyncio.run(_clean_up(values))
     for what in removed:
-        print(f"removed {what}")
+        log.tell(f"removed {what}")
     if not removed and not problems:
-        print("nothing to clean up")
+        log.tell("nothing to clean up")
     for problem in problems:
         print(f"wesher: {problem}", file=sys.stderr)
     return 1 if problems else 0

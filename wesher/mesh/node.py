@@ -40,6 +40,8 @@ from wesher.mesh.search import Search
 from wesher.mesh.settings import NodeSettings, Saved, SavedMember
 
 MAX_LEFT = 256  # departed members kept as contact addresses, the newest
+ALONE_PATIENCE = 5.0  # seconds until the operator is told that nobody answers
+SEEDS_SHOWN = 5
 JOIN_PATIENCE = 0.25  # seconds that the first Plan waits for those who have answered our look
 REVIEW_GAP = 0.1  # seconds between two reviews of the table while it changes quickly,
 REVIEW_GAP_PER_MEMBER = 0.0001  # and so much more for each member, as a review looks at all
@@ -85,6 +87,7 @@ class MeshNode:
         self._events: list[MeshEvent] = []
         self._review_at: float | None = None
         self._reviewed_at = float("-inf")
+        self._alone_at: float | None = None
         self._live_ips: frozenset[str] = frozenset()
         self._complete = False
         self._departing = False
@@ -106,6 +109,8 @@ class MeshNode:
     def start(self, now: float) -> None:
         """Look for other members, or announce ourselves at once when there is nobody to ask."""
         self._search.start(now)
+        if self._search.has_contacts:
+            self._alone_at = now + ALONE_PATIENCE
         self._advance(now)
 
     def receive_packet(self, data: bytes, source: Address, now: float) -> None:
@@ -177,6 +182,7 @@ class MeshNode:
             self._gossip.next_timer(),
             self._search.next_timer(),
             self._review_at,
+            self._alone_at,
             self._failed.next_timer(self._settings.forget_after),
         )
         return min((at for at in deadlines if at is not None), default=None)
@@ -217,6 +223,8 @@ class MeshNode:
                 handler(event, now)
         if look := self._search.advance(now):
             self._enter(look, now)
+        if self._alone_at is not None and now >= self._alone_at:
+            self._warn_if_alone(now)
         if self._failed.expire(now, self._settings.forget_after):
             self._changed(now)
         if self._review_at is not None and now >= self._review_at:
@@ -226,6 +234,7 @@ class MeshNode:
         member = event.member
         self._failed.drop(member.name)
         self._left.pop(member.name, None)
+        self._alone_at = None
         self._notices.inform(
             "member {member} joined at {address}", member=member.name, address=member.address
         )
@@ -303,11 +312,26 @@ class MeshNode:
         self._events.append(Departed())
 
     def _warn_of_key(self, source: Address, now: float) -> None:
+        self._alone_at = None  # this says more than that nobody answers
         self._notices.warn(
             source.ip,
             now,
             "{address} has another cluster key, or none: compare --cluster-key on both hosts",
             address=source.ip,
+        )
+
+    def _warn_if_alone(self, now: float) -> None:
+        """Say once, a while after the start, that nobody has been found."""
+        self._alone_at = None
+        if self._departing:
+            return
+        seeds = ", ".join(str(seed) for seed in self._settings.seeds[:SEEDS_SHOWN])
+        self._notices.warn(
+            "",
+            now,
+            "nobody answers at {seeds}: is wesher running there, and do firewalls let UDP and TCP "
+            "through? trying again until somebody does",
+            seeds=seeds or "the addresses in the state file",
         )
 
     def _knows(self, ip: str) -> bool:

@@ -105,12 +105,13 @@ def _name_problem(name: str, local: LocalMember, facts: LocalFacts) -> str | Non
 
 def _network_refusal(address: IPAddress, metadata: Metadata, local: LocalMember) -> Refusal | None:
     ours = local.network.network
-    if address in ours:
-        return None
     theirs = metadata.overlay_net
+    # Also where one network is inside the other: over there we are refused.
     if theirs is not None and theirs != str(ours):
         reason = f"is in overlay network {theirs}, we are in {ours}"
         return Refusal(RefusalKind.NETWORK, reason)
+    if address in ours:
+        return None
     reason = f"has overlay address {address}, which is outside our overlay network {ours}"
     return Refusal(RefusalKind.ADDRESS, reason)
 

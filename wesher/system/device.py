@@ -188,8 +188,7 @@ async def _read(name: str) -> tuple[Network, WireGuardState | None]:
 
 def _foreign(name: str) -> StartError:
     return StartError(
-        f"interface {name} exists and wesher did not make it: choose another with --interface, "
-        f"or remove it with `ip link del {name}`"
+        f"interface {name} exists and wesher did not make it: choose another with --interface"
     )
 
 

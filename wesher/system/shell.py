@@ -92,6 +92,9 @@ class _Process:
         self._leaves_daemon = leaves_daemon
         self._shown = argv if len(argv) <= _SHOWN else (*argv[:_SHOWN], "…")
         self._stdin = stdin
+        # What `wg` is given is secret; what `ip` is given is what it does.
+        lines = stdin.splitlines() if stdin and argv[0] == "ip" else []
+        self._told = f" << {'; '.join(lines[:_SHOWN])}" if lines else ""
         self._lock = threading.Lock()
         self._group: int | None = None
         self._killed = False
@@ -106,7 +109,7 @@ class _Process:
         # behind holding its output does not hold us.
         with _memory(self._stdin or "") as given, _memory() as out, _memory() as err:
             status = self._status_of(path, given, out, err)
-            _log_call(self._shown, status, time.monotonic() - started)
+            _log_call(f"{' '.join(self._shown)}{self._told}", status, time.monotonic() - started)
             if status != 0:
                 explained = _text(err) + (_text(out) if self._leaves_daemon else "")
                 raise self._error(status, explained)
@@ -188,10 +191,10 @@ def _text(file: FileIO) -> str:
     return file.read().decode(errors="replace")
 
 
-def _log_call(argv: Sequence[str], status: int, seconds: float) -> None:
+def _log_call(command: str, status: int, seconds: float) -> None:
     logger.debug(
         "ran {command} in {milliseconds} ms, status {status}",
-        command=" ".join(argv),
+        command=command,
         milliseconds=round(seconds * 1000),
         status=status,
     )

@@ -58,6 +58,21 @@ def bind(ip: IPAddress, port: int) -> Sockets:
     return sockets
 
 
+def check_port_free(port: int) -> None:
+    """Raise StartError when another program has this UDP port, which WireGuard is to have."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # Two of us that look at the same moment do not disturb each other.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise StartError(
+                    f"UDP port {port} is taken: stop what uses it, "
+                    "or choose another --wireguard-port"
+                ) from error
+
+
 class Engine(Protocol):
     """What the transport drives: a Gossip, or something around one."""
 

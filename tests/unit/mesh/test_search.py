@@ -277,3 +277,22 @@ def test_a_quiet_cluster_tells_nothing():
 
     assert bench.warnings() == []
     assert bench.plan_changes() == 0
+
+
+def test_that_nobody_answers_is_told_once():
+    bench = Bench(seeds=(seed(A),)).start()
+
+    for _ in range(12):
+        bench.pass_time(5)
+        bench.fail(*bench.take_streams())
+
+    (told,) = bench.warnings()
+    assert f"nobody answers at {A}:7946" in told
+
+
+def test_who_has_found_others_is_told_nothing():
+    bench = joined(remote("web", 2))
+
+    bench.keep_alive(remote("web", 2), until=bench.now + 20)
+
+    assert bench.warnings() == []
