@@ -108,16 +108,15 @@ async def find_underlay(config: Config) -> Underlay:
     deadline: float | None = None
     while True:
         network = await read_network()
-        if config.bind_iface and config.bind_iface not in network.links:
-            raise StartError(f"there is no interface {config.bind_iface}: see --bind-iface")
         if underlay := _underlay(config, network):
             _check_overlay(config, network)
             return underlay
         if deadline is None:
             deadline = loop.time() + ADDRESS_PATIENCE
-            logger.warning("no address to advertise yet; waiting for one")
+            if sys.stdout.isatty():
+                tell("no address to advertise yet, waiting for one")
         if loop.time() >= deadline:
-            raise StartError(_no_address(config))
+            raise StartError(_no_address(config, network))
         await asyncio.sleep(_POLL_INTERVAL)
 
 
@@ -147,7 +146,9 @@ def _default_address(config: Config, network: Network, version: int) -> IPAddres
     return default_route_address(network, config.interface)
 
 
-def _no_address(config: Config) -> str:
+def _no_address(config: Config, network: Network) -> str:
+    if config.bind_iface and config.bind_iface not in network.links:
+        return f"there is no interface {config.bind_iface}: choose another --bind-iface"
     if config.bind_iface:
         return (
             f"interface {config.bind_iface} has no global address: give it one, "

@@ -196,7 +196,7 @@ def test_a_host_name_that_members_would_refuse_ends_with_1(agent: Agent):
     ("flag", "reason"),
     [
         ("--bind-addr=0.0.0.0", "has no default route, so no address to advertise: give --adv"),
-        ("--bind-iface=eth7", "eth7 has no global address: give it one, or choose another"),
+        ("--bind-iface=eth7", "there is no interface eth7: choose another --bind-iface"),
     ],
 )
 def test_a_host_that_gets_no_address_is_given_up(agent: Agent, flag: str, reason: str):
