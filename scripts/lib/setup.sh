@@ -67,25 +67,27 @@ kernel_has_wireguard() {
 
 # setup_python agent|dev: the virtual environment, for the agent alone or with the developers' tools.
 setup_python() {
-    local wanted=$root stamp=$root/.venv/.installed-$1
-    if is_installed "$stamp"; then return; fi
-    # Whoever comes second waits for the first, and then finds everything there.
-    exec {setup_lock}<"$root/pyproject.toml"
-    flock "$setup_lock"
-    if is_installed "$stamp"; then return; fi
-    [ -x "$python" ] || make_environment
-    [ "$1" = agent ] || wanted="${root}[$1]"
-    echo "installing Python packages into .venv" >&2
-    local output
-    output=$("$python" -m pip install --quiet --disable-pip-version-check --retries 5 \
-        --timeout 30 --config-settings editable_mode=compat --editable "$wanted" </dev/null 2>&1) ||
-        fail "pip could not install what pyproject.toml asks for: $(grep 'ERROR:' <<<"$output" | tail -n 1)"
-    touch "$stamp" "$root/.venv/.installed-agent"
-    exec {setup_lock}<&-
+    local stamp=$root/.venv/.installed-$1
+    is_installed "$stamp" || (
+        # Whoever comes second waits for the first, and then finds everything there.
+        flock 9
+        is_installed "$stamp" || install_python "$1"
+    ) 9<"$root/pyproject.toml"
 }
 
 is_installed() { # STAMP
     [ "$1" -nt "$root/pyproject.toml" ] && [ -x "$python" ]
+}
+
+install_python() { # agent|dev
+    local wanted=$root output
+    [ -x "$python" ] || make_environment
+    [ "$1" = agent ] || wanted="${root}[$1]"
+    echo "installing Python packages into .venv" >&2
+    output=$("$python" -m pip install --quiet --disable-pip-version-check --retries 5 \
+        --timeout 30 --config-settings editable_mode=compat --editable "$wanted" </dev/null 2>&1) ||
+        fail "pip could not install what pyproject.toml asks for: $(grep 'ERROR:' <<<"$output" | tail -n 1)"
+    touch "$root/.venv/.installed-$1" "$root/.venv/.installed-agent"
 }
 
 make_environment() {
