@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.agents import NAME, Agent, Host
-from tests.interop.golang import GoMember, build, why_no_go
+from tests.interop.golang import GoMember, build, why_no_others
 from tests.interop.ours import OurMember
 from tests.lab.netns import Lab, why_no_lab
 
@@ -23,7 +23,7 @@ _numbers = itertools.count(2)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip this layer where it cannot run, but never in CI."""
     ours = [item for item in items if _HERE in item.path.parents]
-    if not ours or (reason := why_no_go() or why_no_lab()) is None:
+    if not ours or (reason := why_no_others() or why_no_lab()) is None:
         return
     if os.environ.get("CI") == "true":
         raise pytest.UsageError(f"the interop layer must not be skipped in CI: it {reason}")

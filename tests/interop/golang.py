@@ -22,12 +22,14 @@ Fact = dict[str, Any]
 _started = itertools.count(1)
 
 
-def why_no_go() -> str | None:
-    """Say what this machine lacks to build a Go member, or None."""
+def why_no_others() -> str | None:
+    """Say what this machine lacks to build a Go member or to run serf, or None."""
     if shutil.which("go") is None:
         return "needs golang-go"
     if not (LIBRARY / "src/github.com/hashicorp/memberlist").is_dir():
         return "needs golang-github-hashicorp-memberlist-dev"
+    if shutil.which("serf") is None:
+        return "needs serf"
     return None
 
 

@@ -1,6 +1,5 @@
 """Serf, which is on the same library but speaks delegate versions 2 to 5."""
 
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +23,6 @@ from wesher.gossip import (
 )
 from wesher.gossip.codec import encode
 
-pytestmark = pytest.mark.skipif(shutil.which("serf") is None, reason="needs serf")
 SERF = (2, 5, 4)  # what the library speaks unless told otherwise; its agent speaks 5
 
 

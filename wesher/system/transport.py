@@ -13,9 +13,7 @@ from wesher.errors import ProtocolError, StartError
 from wesher.gossip import MAX_INBOUND_EXCHANGES, Address, Packet, StreamRequest
 from wesher.mesh.plan import IPAddress
 
-CROWDED = (
-    64  # from here on one source may hold only a few streams, so that nobody can lock others out
-)
+CROWDED = 64  # streams; from here on one source may hold only a few, so as to lock nobody out
 MAX_STREAMS_PER_SOURCE = 8  # when crowded
 MAX_BUFFERED = 64 << 20  # bytes of unfinished requests, all streams together
 BACKLOG = 512  # connections: everybody may join at once
