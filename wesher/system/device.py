@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wesher.errors import CommandError, StartError
 from wesher.mesh.plan import Endpoint, Plan
-from wesher.system.interface import BORROWED, CREATED, check_name, create, delete
+from wesher.system.interface import BORROWED, CREATED, MARKS, check_name, create, delete
 from wesher.system.network import Link, Network, read_network
 from wesher.system.peers import (
     PeerChanges,
@@ -110,7 +110,7 @@ class Device:
         return network, state
 
     def _check_owner(self, network: Network, state: WireGuardState) -> None:
-        marked = network.links[self.name].alias in {CREATED, BORROWED}
+        marked = network.links[self.name].alias in MARKS
         if not marked and state.private_key not in {None, self._private_key}:
             raise _foreign(self.name)
 
@@ -162,7 +162,7 @@ async def _open(name: str) -> Device:
 
 def _take(link: Link, state: WireGuardState) -> Device:
     """Adopt a device with our mark, or borrow a blank one; StartError for any other."""
-    marked = link.alias in {CREATED, BORROWED}
+    marked = link.alias in MARKS
     if not marked and not state.blank:
         raise _foreign(link.name)
     lent = None

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from wesher.mesh.plan import IPAddress, IPNetwork
+from wesher.system.interface import MARKS
 from wesher.system.network import Link, Network
 
 # With systemd-resolved the first names a stub on loopback, the second the true resolvers.
@@ -14,10 +15,14 @@ RESOLVER_FILES = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.co
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """The host around our interface: nothing of our own is in it."""
+    """The host around our interface: nothing of our own is in it.
+
+    `overlay_addresses` are those of `own_addresses` that other clusters of ours gave this host.
+    """
 
     connected: tuple[IPNetwork, ...] = ()
     own_addresses: frozenset[IPAddress] = frozenset()
+    overlay_addresses: frozenset[IPAddress] = frozenset()
     next_hops: frozenset[IPAddress] = frozenset()
     resolvers: frozenset[IPAddress] = frozenset()
 
@@ -26,18 +31,17 @@ def host_facts(
     network: Network, interface: str, resolver_files: Iterable[Path] = RESOLVER_FILES
 ) -> HostFacts:
     """Gather the facts; `interface` is ours and left out."""
-    addresses = [
-        address
-        for link in network.links.values()
-        if link.name != interface
-        for address in link.addresses
-    ]
+    links = [link for link in network.links.values() if link.name != interface]
+    addresses = [address for link in links for address in link.addresses]
     connected = dict.fromkeys(
         address.network for address in addresses if address.network.num_addresses > 1
     )
     return HostFacts(
         connected=tuple(connected),
         own_addresses=frozenset(address.ip for address in addresses),
+        overlay_addresses=frozenset(
+            address.ip for link in links if link.alias in MARKS for address in link.addresses
+        ),
         next_hops=frozenset(
             gateway.next_hop
             for gateway in network.gateways
@@ -82,8 +86,12 @@ def enclosing_network(overlay: IPNetwork, facts: HostFacts) -> IPNetwork | None:
 
 
 def address_inside(overlay: IPNetwork, facts: HostFacts) -> IPAddress | None:
-    """Return an address of this host that lies in `overlay`: worth a warning."""
-    inside = sorted((ip for ip in facts.own_addresses if ip in overlay), key=int)
+    """Return an address of this host that lies in `overlay`: worth a warning.
+
+    Clusters on one host may share an overlay network: what another of ours took does not count.
+    """
+    foreign = facts.own_addresses - facts.overlay_addresses
+    inside = sorted((ip for ip in foreign if ip in overlay), key=int)
     return inside[0] if inside else None
 
 

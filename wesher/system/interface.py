@@ -10,6 +10,7 @@ CREATED = "wesher"
 """The alias of a device that we made."""
 BORROWED = "wesher-borrowed"
 """The alias of a blank device that somebody made for us: ours to use, not to delete."""
+MARKS = frozenset({CREATED, BORROWED})
 
 _NAME = re.compile(r"(?!\.{1,2}$|-)[A-Za-z0-9_=+.-]{1,15}")  # IFNAMSIZ less its final zero
 _NO_KERNEL_SUPPORT = ("unknown device type", "not supported")

@@ -58,6 +58,15 @@ def test_facts_leave_out_what_is_our_own(tmp_path: Path):
     )
 
 
+def test_what_another_cluster_gave_this_host_is_no_reason_to_warn():
+    other = replace(link("wgother", "10.1.2.3/32"), alias="wesher")
+
+    facts = host_facts(network(other), "wgoverlay", [])
+
+    assert facts.own_addresses == {ip_address("10.1.2.3")}
+    assert address_inside(ip_network("10.0.0.0/8"), facts) is None
+
+
 def test_resolvers_are_read_from_every_file_there_is(tmp_path: Path):
     stub, real = tmp_path / "resolv.conf", tmp_path / "real.conf"
     stub.write_bytes(b"# nameserver 9.9.9.9\nnameserver 127.0.0.53\nsearch \xff.example\n")
