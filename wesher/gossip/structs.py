@@ -95,16 +95,21 @@ class Struct(Generic[T]):
         ordered = sorted(fields, key=attrgetter("key"))
         self._keys = tuple(field.key for field in ordered)
         self._optional = frozenset(field.key for field in ordered if field.optional)
-        self._attributes = tuple(field.attribute for field in ordered)
+        self._values_of = _getter([field.attribute for field in ordered])
 
     def pack(self, value: T) -> bytes:
         """Return `value` as Go would write it."""
-        values = [getattr(value, attribute) for attribute in self._attributes]
-        fields = dict(zip(self._keys, values, strict=True))
+        fields = dict(zip(self._keys, self._values_of(value), strict=True))
         if self._optional:
             fields = {key: v for key, v in fields.items() if v or key not in self._optional}
         packed: bytes = _packer.pack(fields)
         return packed
+
+
+def _getter(attributes: list[str]) -> Callable[[object], tuple[object, ...]]:
+    """Return what gets the values of `attributes`; attrgetter, for a single one, gives it bare."""
+    get = attrgetter(*attributes)
+    return get if len(attributes) > 1 else lambda value: (get(value),)
 
 
 # v0.5 codecs refuse the newer string and binary forms.
