@@ -1,0 +1,1 @@
+"""Mutation check: does a test fail when the gossip is wrong in one small place?"""
