@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum
+from enum import IntEnum
 from functools import lru_cache
 from random import Random
 
@@ -10,7 +10,7 @@ from wesher.gossip.addresses import Address, unpack_ip
 from wesher.gossip.messages import Record
 
 
-class MemberState(Enum):
+class MemberState(IntEnum):
     """What we hold a member for; the values are those of push/pull records."""
 
     ALIVE = 0
@@ -63,7 +63,7 @@ class Member:
             self.port,
             self.meta,
             self.incarnation,
-            self.state.value,
+            self.state,
             self.versions,
         )
 

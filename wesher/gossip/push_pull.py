@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 from wesher.gossip.addresses import Address
 from wesher.gossip.events import ExchangeFinished
-from wesher.gossip.members import MemberState
+from wesher.gossip.members import Member, MemberState
 from wesher.gossip.messages import PushPull, Record, RecordState
 from wesher.gossip.outbox import Answer
 from wesher.gossip.shared import Shared
@@ -21,13 +22,17 @@ _VERSIONS = 6  # bytes
 Take = Callable[[PushPull, Address, float], None]
 
 
-def compatible(records: Iterable[Record]) -> bool:
+def compatible(records: Iterable[Record | Member]) -> bool:
     """Tell whether all of `records` speak versions that all the alive ones understand.
 
     Versions that are too short set no bounds, but count as version 0 against those of the others.
     """
-    spoken = {(record.versions or b"", record.state == RecordState.ALIVE) for record in records}
-    bounds = [versions for versions, alive in spoken if alive and len(versions) >= _VERSIONS]
+    spoken = {(record.versions or b"", record.state) for record in records}
+    bounds = [
+        versions
+        for versions, state in spoken
+        if state == RecordState.ALIVE and len(versions) >= _VERSIONS
+    ]
     for oldest, newest, current in ((0, 1, 2), (3, 4, 5)):
         low = max((versions[oldest] for versions in bounds), default=0)
         high = min((versions[newest] for versions in bounds), default=255)
@@ -74,8 +79,7 @@ class Exchanges:
 
     def merge(self, message: PushPull, source: Address, now: float) -> bool:
         """Take over what a table says; False, and nothing done, if it does not go with ours."""
-        local = [member.as_record() for member in self._members]
-        if not compatible([*message.records, *local]):
+        if not compatible(chain(message.records, self._members)):
             return False
         self._take(message, source, now)
         return True
