@@ -15,6 +15,18 @@ class StartError(WesherError):
     """Something that could not be done, with what to do about it: exit code 1."""
 
 
+class NoAgentError(WesherError):
+    """No agent runs that could be asked: exit code 3."""
+
+
+class AgentError(WesherError):
+    """A running agent could not, or would not, do what it was asked: exit code 1."""
+
+
+class BusyError(AgentError):
+    """The agent has too many clients at the moment: worth another try."""
+
+
 class ProtocolError(WesherError):
     """Bytes from the network that break the protocol: dropped and counted, never fatal."""
 
