@@ -2,6 +2,7 @@
 
 from wesher.gossip.addresses import Address, pack_ip, short_form, unpack_ip
 from wesher.gossip.core import Gossip
+from wesher.gossip.counts import Counts
 from wesher.gossip.events import (
     AddressConflict,
     DropReason,
@@ -51,6 +52,7 @@ __all__ = [
     "Address",
     "AddressConflict",
     "Alive",
+    "Counts",
     "Dead",
     "DropReason",
     "ErrorReply",

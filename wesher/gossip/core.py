@@ -8,6 +8,7 @@ from typing import Any
 from wesher.errors import ProtocolError
 from wesher.gossip.addresses import Address
 from wesher.gossip.codec import decode_stream, encode
+from wesher.gossip.counts import Counts
 from wesher.gossip.events import (
     DropReason,
     Event,
@@ -101,6 +102,15 @@ class Gossip:
         return self._shared.awareness.score
 
     @property
+    def counts(self) -> Counts:
+        """What we have said, heard and thought so far."""
+        return self._outbox.counts
+
+    def round_trip(self, name: str) -> float | None:
+        """Return the seconds a member took to answer our last probe, None if never directly."""
+        return self._probes.round_trip(name)
+
+    @property
     def user_state(self) -> bytes:
         """Bytes of our owner that go with every table we send."""
         return self._exchanges.user_state
@@ -118,6 +128,7 @@ class Gossip:
             self._outbox.drop(source, reason, detail)
         with self._outbox.answering_a_packet():
             for message in opened.messages:
+                self._outbox.counts.hear(message)
                 self._handlers[type(message)](message, source, now)
         self._settle(now)
 
@@ -281,7 +292,7 @@ class Gossip:
         self._outbox.drop(source, *problem_of(error), stream=True)
         if isinstance(error, LabelError) or not self._error_replies.allow(now):
             return None
-        return self._wire.seal_frame(encode(ErrorReply(str(error))), reply=True)
+        return self._reply(ErrorReply(str(error)))
 
     def _answer(self, plain: bytes, source: Address, now: float) -> bytes | None:
         try:
@@ -289,6 +300,7 @@ class Gossip:
         except ProtocolError as error:
             self._outbox.drop(source, *problem_of(error), stream=True)
             return None
+        self._outbox.counts.hear(message)
         handler = self._requests.get(type(message))
         if handler is None:
             self._outbox.drop(source, DropReason.MALFORMED, "not a request", stream=True)
@@ -300,13 +312,18 @@ class Gossip:
         reply = self._exchanges.table(join=message.join)
         if not self._exchanges.merge(message, source, now):
             self._outbox.drop(source, DropReason.REFUSED, "incompatible versions", stream=True)
-        return self._wire.seal_frame(encode(reply), reply=True)
+        return self._reply(reply)
 
     def _on_stream_ping(self, message: Ping, source: Address, now: float) -> bytes | None:
         if message.node not in ("", self.settings.name):
             self._outbox.drop(source, DropReason.REFUSED, "ping for somebody else", stream=True)
             return None
-        return self._wire.seal_frame(encode(Ack(message.sequence)), reply=True)
+        return self._reply(Ack(message.sequence))
+
+    def _reply(self, message: Message) -> bytes:
+        encoded = encode(message)
+        self._outbox.counts.say(encoded)
+        return self._wire.seal_frame(encoded, reply=True)
 
     def _take_table(self, message: PushPull, source: Address, now: float) -> None:
         for record in message.records:

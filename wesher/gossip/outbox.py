@@ -10,6 +10,7 @@ from wesher.errors import ProtocolError, UndecryptableError
 from wesher.gossip.addresses import Address
 from wesher.gossip.broadcasts import Broadcasts
 from wesher.gossip.codec import encode
+from wesher.gossip.counts import Counts
 from wesher.gossip.deadlines import Deadlines
 from wesher.gossip.events import DropReason, Event, PacketDropped
 from wesher.gossip.members import Member, Members
@@ -71,6 +72,7 @@ class Outbox:
         self._broadcasts = broadcasts
         self._deadlines = deadlines
         self._retransmit_mult = retransmit_mult
+        self.counts = Counts()
         self._packets: deque[Packet] = deque()
         self._streams: deque[StreamRequest] = deque()
         self._events: deque[Event] = deque()
@@ -113,6 +115,8 @@ class Outbox:
         return self._broadcasts.take(space, limit)
 
     def _put(self, parts: Sequence[bytes], to: Address, member: Member | None) -> None:
+        for part in parts:
+            self.counts.say(part)
         checksum = member is not None and member.newest_protocol >= CHECKSUM_SINCE
         self._packets.append(Packet(self._wire.seal_packet(parts, checksum=checksum), to))
 
@@ -125,7 +129,9 @@ class Outbox:
         self, to: Address, message: Message, now: float, timeout: float, on_answer: AnswerHandler
     ) -> StreamRequest:
         """Ask for an exchange; `on_answer` is called once, within `timeout` seconds."""
-        frame = self._wire.seal_frame(encode(message))
+        encoded = encode(message)
+        self.counts.say(encoded)
+        frame = self._wire.seal_frame(encoded)
         number = self.next_id()
         request = StreamRequest(number, to, frame, timeout)
         self._streams.append(request)
@@ -144,6 +150,7 @@ class Outbox:
             undecryptable = isinstance(error, UndecryptableError)
             answer = Answer(error=str(error), undecryptable=undecryptable)
         else:
+            self.counts.hear(message)
             answer = Answer(message)
         if isinstance(answer.message, ErrorReply):
             answer = Answer(error=answer.message.error)

@@ -155,6 +155,7 @@ class Rules:
         if message.node == self._settings.name:
             self._refute(message.incarnation)
             return
+        self._shared.outbox.counts.suspicions += 1
         self._shared.broadcast(message.node, message)
         self._change(member, MemberState.SUSPECT, message.incarnation, now)
         self._suspicions.start(message.node, message.accuser, len(self._members), now)
@@ -190,6 +191,7 @@ class Rules:
 
     def _refute(self, claimed: int) -> None:
         """Answer a claim about ourselves with a higher incarnation."""
+        self._shared.outbox.counts.refutations += 1
         local = self.announced()
         self._incarnation = min(max(self._incarnation, claimed) + 1, MAX_INCARNATION)
         local = replace(local, incarnation=self._incarnation)

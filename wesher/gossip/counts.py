@@ -1,0 +1,52 @@
+"""What a participant has said, heard and thought, counted since its start."""
+
+from collections import Counter
+
+from wesher.gossip.codec import MessageType
+from wesher.gossip.messages import (
+    Ack,
+    Alive,
+    Dead,
+    ErrorReply,
+    IndirectPing,
+    Message,
+    Nack,
+    Ping,
+    PushPull,
+    Suspect,
+    UserMessage,
+)
+
+_TYPES: dict[type[Message], MessageType] = {
+    Ping: MessageType.PING,
+    IndirectPing: MessageType.INDIRECT_PING,
+    Ack: MessageType.ACK,
+    Nack: MessageType.NACK,
+    Suspect: MessageType.SUSPECT,
+    Alive: MessageType.ALIVE,
+    Dead: MessageType.DEAD,
+    PushPull: MessageType.PUSH_PULL,
+    UserMessage: MessageType.USER,
+    ErrorReply: MessageType.ERROR,
+}
+
+
+class Counts:
+    """Messages by kind, those in packets and those in streams together; suspicions, refutations.
+
+    `suspicions` are those of others that began here, whoever was the first to accuse.
+    """
+
+    def __init__(self) -> None:
+        self.received: Counter[MessageType] = Counter()
+        self.sent: Counter[MessageType] = Counter()
+        self.suspicions = 0
+        self.refutations = 0
+
+    def hear(self, message: Message) -> None:
+        """Count a message that arrived."""
+        self.received[_TYPES[type(message)]] += 1
+
+    def say(self, encoded: bytes) -> None:
+        """Count a message that leaves; its first byte tells the kind."""
+        self.sent[MessageType(encoded[0])] += 1
