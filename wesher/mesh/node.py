@@ -29,6 +29,9 @@ from wesher.gossip import (
     unpack_ip,
 )
 from wesher.gossip.refusal import MAX_INCARNATION
+from wesher.mesh import troubles
+from wesher.mesh.account import Account
+from wesher.mesh.drops import Drops
 from wesher.mesh.events import Departed, MeshEvent, PlanChanged, Refused, Resolve
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.look import Look
@@ -83,6 +86,7 @@ class MeshNode:
             rng=rng,
         )
         self._notices = Notices()
+        self._drops = Drops()
         self._overlay = Overlay(settings, saved.overlay_addr, self._notices)
         self._events: list[MeshEvent] = []
         self._review_at: float | None = None
@@ -142,7 +146,7 @@ class MeshNode:
     def resolved(self, request: Resolve, ips: Iterable[str], now: float) -> None:
         """Take the addresses of a contact's name; none when the look-up failed."""
         if not self._search.resolved(request, ips, now):
-            self._notices.warn(request.host, now, "seed {seed} has no address", seed=request.host)
+            self._notices.warn(request.host, now, troubles.SEED_NAME.text, seed=request.host)
         self._advance(now)
 
     def update_facts(self, facts: LocalFacts, now: float) -> None:
@@ -199,6 +203,20 @@ class MeshNode:
     def plan(self) -> Plan | None:
         """Return what this host should look like; None until we have an overlay address."""
         return self._overlay.plan
+
+    def account(self, now: float) -> Account:
+        """Return what we have counted, and the troubles of the last ten minutes."""
+        counts = self._gossip.counts
+        return Account(
+            health=self._gossip.health,
+            suspicions=counts.suspicions,
+            refutations=counts.refutations,
+            received=dict(counts.received),
+            sent=dict(counts.sent),
+            dropped=dict(self._drops.reasons),
+            strangers=self._drops.strangers(now),
+            troubles=self._notices.recent(now),
+        )
 
     def saved(self) -> Saved | None:
         """Return what to keep for the next start; None while there is nothing new to keep.
@@ -262,13 +280,12 @@ class MeshNode:
         self._changed(now)
 
     def _on_conflict(self, event: AddressConflict, now: float) -> None:
-        text = "two hosts are named {member}, one at {address}, another at {claimed}"
-        if event.member.name == self._settings.name:
-            text = "a host at {claimed} has our name, {member}: give one another --node-name"
+        ours = event.member.name == self._settings.name
+        trouble = troubles.OUR_NAME if ours else troubles.SAME_NAME
         self._notices.warn(
             event.member.name,
             now,
-            text,
+            trouble.text,
             member=event.member.name,
             address=event.member.address,
             claimed=Address(unpack_ip(event.claim.addr), event.claim.port),
@@ -278,10 +295,10 @@ class MeshNode:
         self._notices.warn(
             event.member.name,
             now,
-            "member {member} answers at {address} by TCP but not by UDP: "
-            "does a firewall drop its UDP packets?",
+            troubles.UDP_BLOCKED.text,
             member=event.member.name,
             address=event.member.address,
+            port=event.member.port,
         )
 
     def _on_exchange(self, event: ExchangeFinished, now: float) -> None:
@@ -299,6 +316,7 @@ class MeshNode:
         self._search.pinged(event)
 
     def _on_drop(self, event: PacketDropped, now: float) -> None:
+        self._drops.add(event, now)
         self._notices.trace(
             "dropped what {address} sent: {reason} ({detail})",
             address=event.source,
@@ -316,7 +334,7 @@ class MeshNode:
         self._notices.warn(
             source.ip,
             now,
-            "{address} has another cluster key, or none: compare --cluster-key on both hosts",
+            troubles.OTHER_KEY.text,
             address=source.ip,
         )
 
@@ -329,8 +347,7 @@ class MeshNode:
         self._notices.warn(
             "",
             now,
-            "nobody answers at {seeds}: is wesher running there, and do firewalls let UDP and TCP "
-            "through? trying again until somebody does",
+            troubles.NOBODY.text,
             seeds=seeds or "the addresses in the state file",
         )
 
@@ -343,10 +360,8 @@ class MeshNode:
     def _enter(self, look: Look, now: float) -> None:
         """Choose an overlay address, announce ourselves, and join whoever answered."""
         if look.holder_answered:
-            self._refuse(
-                f"the name {self._settings.name} belongs to another live member, at "
-                f"{look.asked_holder}: give this host another --node-name"
-            )
+            data = {"member": self._settings.name, "address": look.asked_holder}
+            self._refuse(troubles.TAKEN_NAME.text.format(**data))
             return
         if problem := self._overlay.choose((*look.others, *self._live()), self._facts):
             self._refuse(problem)

@@ -1,11 +1,23 @@
 """Facts for the operator, each at once and then at most every ten minutes per source."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from wesher.mesh.events import Notice, Severity
 
 QUIET = 600  # seconds between two warnings about the same thing
 ALIKE = 3  # sources of one kind of trouble in that time: members invent names, a log has no end
+MAX_RECENT = 32  # sources of one kind of trouble that are remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """Trouble that an operator was, or could have been, warned of; last met at `last_at`."""
+
+    text: str
+    data: Mapping[str, object]
+    count: int
+    last_at: float
 
 
 class Notices:
@@ -14,6 +26,7 @@ class Notices:
     def __init__(self) -> None:
         self._waiting: list[Notice] = []
         self._given: dict[str, dict[str, float]] = {}
+        self._recent: dict[str, dict[str, Recent]] = {}
 
     def inform(self, text: str, **data: object) -> None:
         """Report a change of membership or of ourselves."""
@@ -28,6 +41,7 @@ class Notices:
 
         `text` is a template and never made of what somebody sent: it tells the kind of trouble.
         """
+        self._remember(source, Recent(text, data, 1, now))
         given = self._given.setdefault(text, {})
         for known, at in list(given.items()):
             if now - at >= QUIET:
@@ -41,3 +55,21 @@ class Notices:
         """Yield what has not been handed out yet."""
         waiting, self._waiting = self._waiting, []
         yield from waiting
+
+    def recent(self, now: float) -> list[Recent]:
+        """Return what was met in the last ten minutes, said or not."""
+        return [
+            one
+            for alike in self._recent.values()
+            for one in alike.values()
+            if now - one.last_at < QUIET
+        ]
+
+    def _remember(self, source: str, met: Recent) -> None:
+        alike = self._recent.setdefault(met.text, {})
+        known = alike.pop(source, None)
+        if known and met.last_at - known.last_at < QUIET:
+            met = Recent(met.text, met.data, known.count + 1, met.last_at)
+        alike[source] = met
+        if len(alike) > MAX_RECENT:
+            del alike[next(iter(alike))]

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from wesher import __version__
 from wesher.gossip import Member
+from wesher.mesh import troubles
 from wesher.mesh.address import choose_address, is_usable
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.metadata import Metadata, encode_metadata
@@ -119,7 +120,7 @@ class Overlay:
             self._notices.warn(
                 local.name,
                 now,
-                "no overlay address is left for us: {winner} has {address}, and {network} is full",
+                troubles.OVERLAY_FULL.text,
                 winner=winner,
                 address=local.overlay_addr,
                 network=local.network.network,
@@ -140,13 +141,14 @@ class Overlay:
         """Tell the operator of members that cannot be peers, or that cannot be told apart."""
         for name, refusal in outcome.refusals.items():
             if refusal.kind is not RefusalKind.PENDING:
-                text = "member {member} is no peer: it {reason}"
-                self._notices.warn(name, now, text, member=name, reason=refusal.reason)
+                self._notices.warn(
+                    name, now, troubles.NO_PEER.text, member=name, reason=refusal.reason
+                )
         for conflict in outcome.conflicts:
             self._notices.warn(
                 conflict.loser,
                 now,
-                "{winner} and {loser} both have overlay address {address}: it goes to {winner}",
+                troubles.SAME_ADDRESS.text,
                 winner=conflict.winner,
                 loser=conflict.loser,
                 address=conflict.address,
@@ -157,7 +159,7 @@ class Overlay:
                 self._notices.warn(
                     member.name,
                     now,
-                    "member {member} cannot read our metadata: it wants --metadata-format {format}",
+                    troubles.METADATA_FORMAT.text,
                     member=member.name,
                     format=member.metadata.format,
                 )

@@ -3,7 +3,7 @@
 import pytest
 
 from wesher.mesh.events import Notice, Severity
-from wesher.mesh.notices import ALIKE, QUIET, Notices
+from wesher.mesh.notices import ALIKE, MAX_RECENT, QUIET, Notices, Recent
 
 
 def said(notices):
@@ -64,3 +64,35 @@ def test_invented_sources_cannot_fill_the_log():
     notices.warn("late", QUIET, "{member} is odd", member="late")
 
     assert said(notices) == [*(f"{n} is odd" for n in range(ALIKE)), "strange", "late is odd"]
+
+
+def test_recent_troubles_are_remembered_with_how_often_and_when():
+    notices = Notices()
+
+    notices.warn("web", 5, "odd", member="web")
+    notices.warn("web", 7, "odd", member="web")
+    notices.warn("db", 8, "strange")
+
+    assert notices.recent(9) == [
+        Recent("odd", {"member": "web"}, 2, 7),
+        Recent("strange", {}, 1, 8),
+    ]
+    assert notices.recent(7 + QUIET) == [Recent("strange", {}, 1, 8)]
+
+
+def test_what_was_forgotten_meanwhile_is_counted_anew():
+    notices = Notices()
+
+    notices.warn("web", 0, "odd")
+    notices.warn("web", QUIET, "odd")
+
+    assert notices.recent(QUIET) == [Recent("odd", {}, 1, QUIET)]
+
+
+def test_of_many_sources_the_newest_are_remembered():
+    notices = Notices()
+
+    for number in range(MAX_RECENT + 5):
+        notices.warn(f"ghost{number}", 0, "odd", number=number)
+
+    assert [one.data["number"] for one in notices.recent(0)] == list(range(5, MAX_RECENT + 5))

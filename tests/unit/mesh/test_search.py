@@ -200,7 +200,10 @@ def test_a_seed_without_an_address_is_told():
     for request in bench.resolving():
         bench.resolve(request)
 
-    assert bench.warnings() == ["seed a.example has no address"]
+    assert bench.warnings() == [
+        "seed a.example has no address: correct its name in --join, "
+        "or the name server that must know it"
+    ]
 
 
 def test_a_member_that_answers_by_tcp_only_is_told():

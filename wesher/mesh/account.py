@@ -1,0 +1,23 @@
+"""What a node has counted and met since its start, as one value: for `metrics` and `doctor`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from wesher.gossip import DropReason
+from wesher.gossip.codec import MessageType
+from wesher.mesh.drops import Stranger
+from wesher.mesh.notices import Recent
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Counts since the start; `strangers` and `troubles` are those of the last ten minutes."""
+
+    health: int
+    suspicions: int
+    refutations: int
+    received: Mapping[MessageType, int]
+    sent: Mapping[MessageType, int]
+    dropped: Mapping[DropReason, int]
+    strangers: Sequence[Stranger]
+    troubles: Sequence[Recent]

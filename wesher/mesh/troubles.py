@@ -1,0 +1,104 @@
+"""What can be wrong with a mesh: in these words the agent warns and `wesher doctor` reports."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One kind of trouble: templates of what is wrong and of what to do about it.
+
+    `name` never changes: scripts know the trouble by it, and docs/doctor.md explains it.
+    """
+
+    name: str
+    fault: str
+    remedy: str
+
+    @property
+    def text(self) -> str:
+        """Return the template of a warning."""
+        return f"{self.fault}: {self.remedy}" if self.remedy else self.fault
+
+    def fault_of(self, data: Mapping[str, object]) -> str:
+        """Say what is wrong."""
+        return self.fault.format(**data)
+
+    def remedy_for(self, data: Mapping[str, object]) -> str:
+        """Say what to do about it."""
+        return self.remedy.format(**data)
+
+
+SEED_NAME = Trouble(
+    "seed-name",
+    "seed {seed} has no address",
+    "correct its name in --join, or the name server that must know it",
+)
+SAME_NAME = Trouble(
+    "same-name",
+    "two hosts are named {member}, one at {address}, another at {claimed}",
+    "give one of them another --node-name",
+)
+OUR_NAME = Trouble(
+    "our-name",
+    "a host at {claimed} has our name, {member}",
+    "give one another --node-name",
+)
+TAKEN_NAME = Trouble(
+    "taken-name",
+    "the name {member} belongs to another live member, at {address}",
+    "give this host another --node-name",
+)
+UDP_BLOCKED = Trouble(
+    "udp-blocked",
+    "member {member} answers at {address} by TCP but not by UDP",
+    "does a firewall drop its UDP packets? let UDP port {port} through on both hosts",
+)
+OTHER_KEY = Trouble(
+    "other-key",
+    "{address} has another cluster key, or none",
+    "compare --cluster-key on both hosts",
+)
+NOBODY = Trouble(
+    "nobody",
+    "nobody answers at {seeds}",
+    "is wesher running there, and do firewalls let UDP and TCP through? "
+    "trying again until somebody does",
+)
+NO_PEER = Trouble(
+    "no-peer",
+    "member {member} is no peer: it {reason}",
+    "",
+)
+OVERLAY_FULL = Trouble(
+    "overlay-full",
+    "no overlay address is left for us",
+    "{winner} has {address}, and {network} is full",
+)
+SAME_ADDRESS = Trouble(
+    "same-address",
+    "{winner} and {loser} both have overlay address {address}: it goes to {winner}",
+    "",
+)
+METADATA_FORMAT = Trouble(
+    "metadata-format",
+    "member {member} cannot read our metadata",
+    "it wants --metadata-format {format}",
+)
+
+WARNINGS = {
+    trouble.text: trouble
+    for trouble in (
+        SEED_NAME,
+        SAME_NAME,
+        OUR_NAME,
+        UDP_BLOCKED,
+        OTHER_KEY,
+        NOBODY,
+        NO_PEER,
+        OVERLAY_FULL,
+        SAME_ADDRESS,
+        METADATA_FORMAT,
+    )
+}
+"""The troubles that an agent warns of, by the template of the warning."""
