@@ -20,6 +20,7 @@ class _Round:
 
     member: Member
     awaited: Awaited
+    began_at: float
     nacks_expected: int = 0
     answered_by_stream: bool = False
 
@@ -41,6 +42,11 @@ class Probes:
         self._accuse = accuse
         self._round: _Round | None = None
         self._missed = False
+        self._round_trips: dict[str, float] = {}
+
+    def round_trip(self, name: str) -> float | None:
+        """Return the seconds that the member's last direct ack took, None if there was none."""
+        return self._round_trips.get(name)
 
     def start(self, now: float) -> None:
         """Begin, at a random phase of the interval."""
@@ -60,7 +66,7 @@ class Probes:
             return
         ends_at = now + self._awareness.scale(self._timing.probe_interval)
         awaited = self._pings.expect(ends_at, self._on_ack, self._on_silence)
-        probe = self._round = _Round(member, awaited)
+        probe = self._round = _Round(member, awaited, now)
         self._send_ping(probe)
         ask_others_at = now + self._timing.probe_timeout
         self._deadlines.at(ask_others_at, lambda now: self._ask_others(probe, now))
@@ -106,7 +112,20 @@ class Probes:
 
     def _on_ack(self, now: float) -> None:
         self._awareness.adjust(-1)
+        self._note_round_trip(now)
         self._end(now)
+
+    def _note_round_trip(self, now: float) -> None:
+        """Remember how long the ack took, unless it may have come by way of others."""
+        probe = self._round
+        assert probe is not None, "a probe ends with its ack or with its silence"
+        seconds = now - probe.began_at
+        if seconds >= self._timing.probe_timeout:
+            return
+        self._round_trips[probe.member.name] = seconds
+        if len(self._round_trips) >= len(self._members):  # there are some of the reaped
+            kept = {name: t for name, t in self._round_trips.items() if name in self._members}
+            self._round_trips = kept
 
     def _on_silence(self, now: float) -> None:
         probe = self._round

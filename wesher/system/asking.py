@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +84,11 @@ def follow(run_dir: Path, interface: str) -> Iterator[Any]:
 
 def _converse(
     run_dir: Path, interface: str, request: dict[str, Any], deadline: float
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Yield the result, then, without any time limit, whatever else comes."""
     with _connect(socket_path(run_dir, interface), deadline) as connection:
-        try:
+        with contextlib.suppress(OSError):  # it may have told us why before it hung up
             connection.sendall(json.dumps({"version": VERSION, **request}).encode() + b"\n")
-        except OSError:
-            pass  # it may have told us why before it hung up
         lines = _lines(connection, deadline)
         try:
             first = next(lines, None)

@@ -26,7 +26,7 @@ ACCEPTED = 16  # of them are accepted at once: a flood must not hold us up
 
 Arguments = Mapping[str, Any]
 Answer = Callable[[Arguments], Awaitable[object]]
-"""Answers one request; raises AgentError, or another error of ours, with the reason if it cannot."""
+"""Answers one request; raises a WesherError with the reason when it cannot."""
 
 
 def listen(run_dir: Path, interface: str) -> socket.socket:

@@ -5,6 +5,7 @@ import pytest
 from tests.unit.gossip.bench import LOCAL, REMOTE, Bench, address, alive, local_alive, others
 from wesher.gossip import (
     Ack,
+    Dead,
     IndirectPing,
     Nack,
     Ping,
@@ -348,3 +349,37 @@ def test_one_interval_that_a_long_probe_missed_is_made_up_at_its_end():
     bench.next_probe()
 
     assert bench.probed_at == pytest.approx(began + 15)
+
+
+def test_a_direct_ack_tells_the_round_trip():
+    bench = Probed(alive())
+    bench.now += 0.25
+
+    bench.hears(Ack(bench.sequence))
+
+    assert bench.gossip.round_trip(REMOTE) == pytest.approx(0.25)
+    assert bench.gossip.round_trip("stranger") is None
+
+
+def test_an_ack_that_may_have_come_by_way_of_others_tells_no_round_trip():
+    bench = Probed(alive(), *others(2))
+    bench.later(3)
+
+    bench.hears(Ack(bench.sequence))
+
+    assert bench.gossip.round_trip(REMOTE) is None
+
+
+def test_the_round_trip_of_a_reaped_member_is_forgotten():
+    bench = Probed(alive())
+    bench.hears(Ack(bench.sequence))
+    bench.hears(Dead(1, REMOTE, REMOTE))
+    bench.hears(alive("m0", ip="10.0.1.1"))
+    while bench.member(REMOTE):
+        bench.step_answering()
+
+    bench.next_probe(address("10.0.1.1"))
+    bench.hears(Ack(bench.sequence))
+
+    assert bench.gossip.round_trip("m0") is not None
+    assert bench.gossip.round_trip(REMOTE) is None
