@@ -1,6 +1,7 @@
 """Messages as bytes and back: a type byte, then a struct (protocol, section 1)."""
 
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from wesher.errors import LimitError, ProtocolError
@@ -35,6 +36,9 @@ from wesher.gossip.structs import (
 MAX_RECORDS = 65_536
 """Records of one push/pull: far more than a node keeps, far below memberlist's 1,048,576."""
 MAX_USER_DATA = 20_971_520  # bytes, memberlist's limit for user state and user messages
+MAX_REMEMBERED = 1024  # bytes of what is remembered decoded; an ordinary claim has 300
+REMEMBERED_CLAIMS = 1024
+REMEMBERED_RECORDS = 4096
 
 
 class MessageType(IntEnum):
@@ -134,6 +138,9 @@ _ENCODERS = {
 }
 
 
+_CLAIMS = (MessageType.SUSPECT, MessageType.ALIVE, MessageType.DEAD)
+
+
 def encode(message: Message) -> bytes:
     """Return `message` with its type byte; a UserMessage in the form that packets carry."""
     if isinstance(message, PushPull):
@@ -152,7 +159,9 @@ def decode(data: bytes) -> Message:
     kind = _kind_of(data)
     if kind == MessageType.USER:
         return UserMessage(data[1:])
-    return _decode_struct(data, _PACKET_STRUCTS)
+    if kind in _CLAIMS and len(data) <= MAX_REMEMBERED:
+        return _remembered_claim(data)
+    return _decode_packet(data)
 
 
 def decode_stream(data: bytes) -> Message:
@@ -216,6 +225,14 @@ def _kind_of(data: bytes) -> int:
     return data[0]
 
 
+def _decode_packet(data: bytes) -> Message:
+    return _decode_struct(data, _PACKET_STRUCTS)
+
+
+# News reaches everybody many times.
+_remembered_claim = lru_cache(maxsize=REMEMBERED_CLAIMS)(_decode_packet)
+
+
 def _decode_struct(data: bytes, structs: dict[int, Struct[Any]]) -> Message:
     struct = structs.get(data[0])
     if struct is None:
@@ -235,9 +252,27 @@ def _encode_push_pull(message: PushPull) -> bytes:
 def _decode_push_pull(data: bytes) -> PushPull:
     reader = StructReader(data, 1)
     header = _read_push_pull_header(reader)
-    records = tuple([reader.read(_RECORD) for _ in range(header.nodes)])
+    if header.nodes <= REMEMBERED_RECORDS:
+        records = tuple([_next_record(reader, data) for _ in range(header.nodes)])
+    else:
+        records = tuple([reader.read(_RECORD) for _ in range(header.nodes)])
     user_state = _take(data, reader.position, header.user_state_len)
     return PushPull(header.join, records, user_state)
+
+
+def _next_record(reader: StructReader, data: bytes) -> Record:
+    start = reader.position
+    reader.skip()
+    raw = data[start : reader.position]
+    return _remembered_record(raw) if len(raw) <= MAX_REMEMBERED else _decode_record(raw)
+
+
+def _decode_record(data: bytes) -> Record:
+    return StructReader(data).read(_RECORD)
+
+
+# Most of a table is as it was in the last one; a larger one than this would only push itself out.
+_remembered_record = lru_cache(maxsize=REMEMBERED_RECORDS)(_decode_record)
 
 
 def _read_push_pull_header(reader: StructReader) -> _PushPullHeader:

@@ -1,12 +1,16 @@
 """Messages and their structs: what we write, and what we accept from others."""
 
+from dataclasses import replace
+
 import pytest
 from msgpack import packb
 
 from wesher.errors import LimitError, ProtocolError
 from wesher.gossip.codec import (
     MAX_RECORDS,
+    MAX_REMEMBERED,
     MAX_USER_DATA,
+    REMEMBERED_RECORDS,
     decode,
     decode_stream,
     encode,
@@ -83,6 +87,10 @@ def push_pull(nodes, *records, user_len=0, tail=b""):
     return b"\x06" + b"".join(parts) + tail
 
 
+def push_pull_of(*names):
+    return encode(PushPull(False, tuple(replace(RECORD, name=name) for name in names)))
+
+
 @pytest.mark.case(1)
 @pytest.mark.parametrize(("message", "text"), REFERENCE)
 def test_packet_messages_have_the_reference_encoding(message, text):
@@ -120,6 +128,32 @@ def test_strings_and_bytes_are_written_as_raw_of_any_length(length):
     head = {31: "bf", 32: "da0020", 255: "da00ff", 256: "da0100", 65535: "daffff"}
     assert (bytes.fromhex(head.get(length, "db00010000")) + b"nnn") in data
     assert decode(data) == message
+
+
+def test_news_and_records_that_come_again_are_not_decoded_again():
+    table = decode_stream(push_pull_of("r1", "r2"))
+    later = decode_stream(push_pull_of("r3", "r2"))
+
+    assert later.records[1] is table.records[1]
+    assert decode(encode(ALIVE)) is decode(encode(ALIVE))
+
+
+def test_news_and_records_of_unusual_size_are_not_remembered():
+    long = b"x" * MAX_REMEMBERED
+    claim = struct(3, {"From": "b", "Incarnation": 1, "Node": "a", "New": long})
+    table = push_pull(1, {"Name": "n", "New": long})
+
+    assert decode(claim) == decode(claim) == Suspect(1, "a", "b")
+    assert decode(claim) is not decode(claim)
+    assert decode_stream(table).records[0] is not decode_stream(table).records[0]
+
+
+def test_a_table_larger_than_what_is_remembered_is_read_all_the_same():
+    names = [f"n{number}" for number in range(REMEMBERED_RECORDS + 1)]
+
+    table = decode_stream(push_pull_of(*names))
+
+    assert [record.name for record in table.records] == names
 
 
 def test_names_that_are_not_utf8_survive_a_round_trip():
