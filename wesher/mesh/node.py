@@ -41,6 +41,7 @@ from wesher.mesh.plan import Plan
 from wesher.mesh.remembered import Remembered
 from wesher.mesh.search import Search
 from wesher.mesh.settings import NodeSettings, Saved, SavedMember
+from wesher.mesh.status import NodeStatus, member_statuses
 
 MAX_LEFT = 256  # departed members kept as contact addresses, the newest
 ALONE_PATIENCE = 5.0  # seconds until the operator is told that nobody answers
@@ -203,6 +204,26 @@ class MeshNode:
     def plan(self) -> Plan | None:
         """Return what this host should look like; None until we have an overlay address."""
         return self._overlay.plan
+
+    def status(self) -> NodeStatus:
+        """Return what we know of ourselves and of everybody else, at this moment."""
+        settings, local = self._settings, self._gossip.local
+        return NodeStatus(
+            name=settings.name,
+            address=Address(settings.ip, settings.port),
+            overlay_addr=self._overlay.address,
+            incarnation=local.incarnation if local else None,
+            health=self._gossip.health,
+            complete=self._complete,
+            seeds=self._search.seeds(),
+            members=member_statuses(
+                (one for one in self._gossip.members if one.name != settings.name),
+                self._failed,
+                self._left,
+                self._overlay.outcome,
+                self._gossip.round_trip,
+            ),
+        )
 
     def account(self, now: float) -> Account:
         """Return what we have counted, and the troubles of the last ten minutes."""

@@ -30,6 +30,8 @@ class Overlay:
         self._planner = Planner()
         self._local: LocalMember | None = None
         self.plan: Plan | None = None
+        self.outcome: Outcome | None = None
+        """What the last review found, the plan included."""
 
     @property
     def address(self) -> IPAddress | None:
@@ -74,7 +76,7 @@ class Overlay:
         moved = winner is not None and self._move(winner, (*live, *failed), facts, now)
         if moved:
             outcome = self._build(live, failed, facts, complete)
-        self.plan = outcome.plan
+        self.plan, self.outcome = outcome.plan, outcome
         self._warn(outcome, now)
         return moved
 

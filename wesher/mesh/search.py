@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from ipaddress import ip_address
 
 from wesher.gossip import Address, ExchangeFinished, Gossip, Member, PingFinished, RecordState
@@ -11,6 +12,7 @@ from wesher.mesh.rejoin import Contact, Rejoin, Seed
 from wesher.mesh.remembered import Remembered
 from wesher.mesh.reunion import Reunion
 from wesher.mesh.settings import NodeSettings
+from wesher.mesh.status import SeedStatus
 
 MAX_RESOLVED = 8  # addresses of one seed that are tried
 
@@ -40,6 +42,7 @@ class Search:
         self._reunion = Reunion(self._missing, rng)
         self._silent = dict.fromkeys(settings.seeds)  # seeds that have never answered
         self._seed_at: dict[Address, Seed] = {}
+        self._seed_news: dict[Seed, SeedStatus] = {}
         self._look: Look | None = None
         self._late: set[int] = set()  # requests of a look that is over
         self._had_company = False
@@ -65,6 +68,11 @@ class Search:
         """Give out the names to look up, once."""
         requests, self._requests = self._requests, []
         yield from requests
+
+    def seeds(self) -> tuple[SeedStatus, ...]:
+        """Return how the seeds fare."""
+        seeds = dict.fromkeys(self._settings.seeds)
+        return tuple(self._seed_news.get(seed, SeedStatus(seed)) for seed in seeds)
 
     def start(self, now: float) -> None:
         """Begin to look."""
@@ -103,6 +111,8 @@ class Search:
     def resolved(self, request: Resolve, ips: Iterable[str], now: float) -> bool:
         """Take the addresses of a contact's name; False when there are none."""
         found = list(dict.fromkeys(ips))[:MAX_RESOLVED]
+        if not found:
+            self._seed_failed(Seed(request.host, request.port), "its name has no address")
         for ip in found:
             self._reach(Address(ip, request.port), now, Seed(request.host, request.port))
         if self._look:
@@ -112,8 +122,8 @@ class Search:
     def finished(self, event: ExchangeFinished, now: float) -> bool:
         """Take the end of an exchange; True when another live member has told us all it knows."""
         answered = event.error is None and not event.own
-        if event.error is None and (seed := self._seed_at.get(event.to)):
-            self._silent.pop(seed, None)
+        if seed := self._seed_at.get(event.to):
+            self._note_seed(seed, event, now)
         if self._look:
             self._look.finished(event, now)
             return False
@@ -132,6 +142,17 @@ class Search:
         """Take the outcome of a ping of ours."""
         if self._look:
             self._look.answered_ping(event)
+
+    def _note_seed(self, seed: Seed, event: ExchangeFinished, now: float) -> None:
+        if event.error is not None:
+            self._seed_failed(seed, event.error)
+            return
+        self._silent.pop(seed, None)
+        self._seed_news[seed] = SeedStatus(seed, now, "is this host" if event.own else None)
+
+    def _seed_failed(self, seed: Seed, trouble: str) -> None:
+        news = self._seed_news.get(seed, SeedStatus(seed))
+        self._seed_news[seed] = replace(news, trouble=trouble)
 
     def _ask_holder(self, look: Look, holder: Address, now: float) -> None:
         """Find out whether our name belongs to somebody else or to an earlier self, now gone."""

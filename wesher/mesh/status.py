@@ -1,0 +1,136 @@
+"""What a node knows of itself and of everybody else at one moment, as values for the operator."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from wesher.gossip import Address, Member, MemberState
+from wesher.mesh.claims import Conflict
+from wesher.mesh.metadata import Metadata
+from wesher.mesh.plan import Endpoint, IPAddress
+from wesher.mesh.planning import Outcome, read_metadata
+from wesher.mesh.rejoin import Seed
+from wesher.mesh.remembered import Remembered
+from wesher.mesh.settings import SavedMember
+
+_HAS_LEFT = "has left"
+
+
+class Standing(Enum):
+    """What the mesh holds a member for; `wesher members --state` takes these words."""
+
+    ALIVE = "alive"
+    SUSPECT = "suspect"
+    FAILED = "failed"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStatus:
+    """One remote member.
+
+    `since` is the instant at which its standing began, None when we do not know it; `endpoint` the
+    one it announces, None when it is no peer, for the `reason` given. A member with a reason and an
+    endpoint is a peer that gets no packets. `round_trip` is that of gossip, in seconds.
+    """
+
+    name: str
+    standing: Standing
+    since: float | None
+    address: Address
+    metadata: Metadata | None = None
+    incarnation: int | None = None
+    versions: bytes | None = None
+    endpoint: Endpoint | None = None
+    reason: str | None = None
+    round_trip: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeedStatus:
+    """One of the seeds: when it last answered, and what came of trying it since then."""
+
+    seed: Seed
+    answered_at: float | None = None
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """A node and its view; `overlay_addr` is None until one is chosen.
+
+    `complete` tells that others have told us all they know, or that there is nobody to ask.
+    """
+
+    name: str
+    address: Address
+    overlay_addr: IPAddress | None
+    incarnation: int | None
+    health: int
+    complete: bool
+    seeds: tuple[SeedStatus, ...]
+    members: tuple[MemberStatus, ...]
+
+
+def member_statuses(
+    table: Iterable[Member],
+    failed: Remembered,
+    left: Mapping[str, SavedMember],
+    outcome: Outcome | None,
+    round_trip: Callable[[str], float | None],
+) -> tuple[MemberStatus, ...]:
+    """Return everybody in the order of their names; `table` is gossip's without ourselves."""
+    members = {status.name: status for status in _departed(left)}
+    losers = {conflict.loser: conflict for conflict in outcome.conflicts} if outcome else {}
+    for member, standing, since in _standings(table, failed):
+        metadata = read_metadata(member)
+        departed = standing is Standing.LEFT
+        peer = outcome.trusted.get(member.name) if outcome and not departed else None
+        members[member.name] = MemberStatus(
+            member.name,
+            standing,
+            since,
+            member.address,
+            metadata if isinstance(metadata, Metadata) else None,
+            member.incarnation,
+            member.versions,
+            peer.endpoint if peer else None,
+            _HAS_LEFT if departed else _reason(member.name, outcome, losers),
+            round_trip(member.name),
+        )
+    return tuple(members[name] for name in sorted(members))
+
+
+def _departed(left: Mapping[str, SavedMember]) -> Iterator[MemberStatus]:
+    for member in left.values():
+        yield MemberStatus(member.name, Standing.LEFT, None, member.address, reason=_HAS_LEFT)
+
+
+def _standings(
+    table: Iterable[Member], failed: Remembered
+) -> Iterator[tuple[Member, Standing, float | None]]:
+    """Yield every member with its standing and since when; the live ones last, as they prevail."""
+    live = []
+    for member in table:
+        if member.live:
+            live.append(member)
+        elif member.state is MemberState.LEFT:
+            yield member, Standing.LEFT, member.state_changed_at
+    for member in failed:
+        yield member, Standing.FAILED, failed.failed_at(member.name)
+    for member in live:
+        suspect = member.state is MemberState.SUSPECT
+        yield member, Standing.SUSPECT if suspect else Standing.ALIVE, member.state_changed_at
+
+
+def _reason(name: str, outcome: Outcome | None, losers: Mapping[str, Conflict]) -> str | None:
+    """Say why a member is no peer, or is one without packets; None when all is well."""
+    if outcome is None:
+        return "is not considered before we have an overlay address"
+    if refusal := outcome.refusals.get(name):
+        return refusal.reason
+    if name not in outcome.trusted:
+        return "has just come and is considered in a moment"
+    if conflict := losers.get(name):
+        return f"has overlay address {conflict.address}, which goes to {conflict.winner}"
+    return None
