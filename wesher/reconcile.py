@@ -1,10 +1,11 @@
 """Bring this host to the newest plan, and keep it there: interface, hosts file, state file."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from loguru import logger
 
+from wesher.counters import Reconciles
 from wesher.errors import WesherError
 from wesher.mesh.plan import HostsEntry, Plan
 from wesher.system.device import Device
@@ -50,6 +51,7 @@ class Reconciler:
         self._troubles: dict[str, str] = {}
         self._retry = RETRY_FIRST
         self._written: tuple[HostsEntry, ...] | None = None
+        self.counts = Reconciles()
         self.up = asyncio.Event()
         """Set once a plan has been applied for the first time."""
 
@@ -64,7 +66,10 @@ class Reconciler:
             await self._wait()
             began = loop.time()
             await self._reconcile()
-            await asyncio.sleep(min(REST * (loop.time() - began), LONGEST_REST))
+            took = loop.time() - began
+            self.counts.count += 1
+            self.counts.seconds += took
+            await asyncio.sleep(min(REST * took, LONGEST_REST))
 
     async def _wait(self) -> None:
         """Wait to be woken, but no longer than until the next look or the next try is due."""
@@ -104,6 +109,7 @@ class Reconciler:
     async def _apply(self, plan: Plan) -> None:
         applied = await self._device.apply(plan)
         for what in applied.repaired:
+            self.counts.repairs += 1
             logger.warning("somebody else changed {what}; repaired", what=what)
         await self._observed(applied.network)
         if applied.failed:
@@ -114,10 +120,17 @@ class Reconciler:
         """Write our lines, and say so when they were there before."""
         written, self._written = self._written, None
         if await in_thread(hosts.update, entries) and entries == written:
+            self.counts.repairs += 1
             logger.warning("somebody else changed the hosts file; repaired")
         self._written = entries
 
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        """What could not be brought up to date the last time, and why."""
+        return dict(self._troubles)
+
     def _report(self, what: str, trouble: str) -> None:
+        self.counts.failures[what] += 1
         if what not in self._troubles:
             logger.warning("{trouble}; trying again until it works", trouble=trouble)
         self._troubles[what] = trouble

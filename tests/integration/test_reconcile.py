@@ -269,6 +269,24 @@ def test_a_tool_that_keeps_failing_is_retried_until_it_works_with_two_warnings(n
 
 
 @pytest.mark.usefixtures("brisk")
+def test_reconciles_failures_and_repairs_are_counted(node, brisk):
+    async def scenario():
+        async with node.running():
+            await node.want(plan(2))
+            node.tools.do("ip link del wgoverlay")
+            await until(lambda: node.reconciler.counts.repairs >= 1)
+            node.hosts_path.unlink()
+            await until(lambda: node.reconciler.counts.failures["hosts file"] >= 2)
+
+            assert node.reconciler.counts.count >= 3
+            assert node.reconciler.counts.seconds > 0
+            assert "cannot update" in node.reconciler.troubles["hosts file"]
+            node.hosts_path.write_text("127.0.0.1 localhost\n")
+            await until(lambda: not node.reconciler.troubles)
+
+    run(scenario())
+
+
 def test_one_bad_peer_keeps_no_other_out_and_is_named_once(node):
     async def scenario():
         async with node.running():

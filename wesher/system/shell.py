@@ -20,6 +20,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from wesher.counters import ToolCalls
 from wesher.errors import CommandError, MissingToolError, TransientCommandError
 from wesher.system.threads import in_thread
 
@@ -43,10 +44,19 @@ _PERMANENT = (
 )
 _SHOWN = 16  # arguments of a call that appear in the log: it may name a thousand peers
 
+tool_calls = ToolCalls()
+"""What this process has run so far."""
+
+
+def _count_retry(_state: object) -> None:
+    tool_calls.retries += 1
+
+
 patiently = retry(
     retry=retry_if_exception_type(TransientCommandError),
     wait=wait_random_exponential(multiplier=0.05, max=2),
     stop=stop_after_attempt(4),
+    before_sleep=_count_retry,
     reraise=True,
 )
 """Retry an idempotent shell-out a few times before giving up."""
@@ -75,8 +85,12 @@ async def run(
     """
     process = _Process(argv, stdin, leaves_daemon=leaves_daemon)
     timer = asyncio.get_running_loop().call_later(timeout, process.kill)
+    tool_calls.calls[argv[0]] += 1
     try:
         return await in_thread(process.run)
+    except CommandError:
+        tool_calls.failures[argv[0]] += 1
+        raise
     except asyncio.CancelledError:
         process.kill()
         raise

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from wesher.counters import Traffic
 from wesher.errors import ProtocolError, StartError
 from wesher.gossip import MAX_INBOUND_EXCHANGES, Address, Packet, StreamRequest
 from wesher.mesh.plan import IPAddress
@@ -102,6 +103,7 @@ class Transport(asyncio.DatagramProtocol):
         self._tasks: set[asyncio.Task[None]] = set()
         self._sources: Counter[str] = Counter()
         self._buffered = 0
+        self.traffic = Traffic()
 
     async def open(self, sockets: Sockets) -> None:
         """Begin to receive on both sockets, which are closed with us."""
@@ -130,6 +132,8 @@ class Transport(asyncio.DatagramProtocol):
             return
         for packet in self._engine.packets_to_send():
             self._udp.sendto(packet.data, packet.to)
+            self.traffic.packets_sent += 1
+            self.traffic.packet_bytes_sent += len(packet.data)
         for request in self._engine.streams_to_open():
             self._spawn(self._exchange(request))
         self._arm()
@@ -150,6 +154,8 @@ class Transport(asyncio.DatagramProtocol):
         self.flush()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.traffic.packets_received += 1
+        self.traffic.packet_bytes_received += len(data)
         self._engine.receive_packet(data, _address(addr), self._loop.time())
         self.flush()
 
@@ -186,10 +192,12 @@ class Transport(asyncio.DatagramProtocol):
     async def _answer(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, source: Address
     ) -> None:
+        self.traffic.streams_accepted += 1
         frame = await self._read_frame(reader, reply=False)
         reply = self._engine.receive_request(frame, source, self._loop.time())
         self.flush()
         if reply is not None:
+            self.traffic.stream_bytes_sent += len(reply)
             writer.write(reply)
             writer.close()
             await writer.wait_closed()  # it counts as open until its reader has read
@@ -208,6 +216,8 @@ class Transport(asyncio.DatagramProtocol):
 
     async def _ask(self, request: StreamRequest) -> bytes:
         reader, writer = await asyncio.open_connection(request.to.ip, request.to.port)
+        self.traffic.streams_opened += 1
+        self.traffic.stream_bytes_sent += len(request.data)
         try:
             writer.write(request.data)
             await writer.drain()
@@ -225,6 +235,7 @@ class Transport(asyncio.DatagramProtocol):
                     raise asyncio.IncompleteReadError(bytes(frame[:16]), len(frame) + missing)
                 frame += chunk
                 self._buffered += len(chunk)
+                self.traffic.stream_bytes_received += len(chunk)
                 if self._buffered > MAX_BUFFERED:
                     raise ProtocolError("too many bytes in unfinished streams")
             return bytes(frame)

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
+from wesher.counters import ToolCalls
 from wesher.errors import CommandError, MissingToolError, TransientCommandError
+from wesher.system import shell
 from wesher.system.shell import find_tool, patiently, run
 
 WriteTool = Callable[[str, str], None]
@@ -240,3 +242,24 @@ def test_lasting_failures_are_not_tried_again(write_tool, tmp_path):
         asyncio.run(patiently(run)("tool"))
 
     assert (tmp_path / "tries").read_text() == "x\n"
+
+
+@pytest.fixture
+def tool_calls(monkeypatch: pytest.MonkeyPatch) -> ToolCalls:
+    """Count from zero."""
+    monkeypatch.setattr(shell, "tool_calls", ToolCalls())
+    return shell.tool_calls
+
+
+def test_calls_failures_and_retries_are_counted(write_tool, tool_calls, tmp_path):
+    write_tool("good", "exit 0")
+    write_tool("shaky", f"echo x >> {tmp_path}/tries; [ $(wc -l < {tmp_path}/tries) = 3 ]")
+
+    asyncio.run(run("good"))
+    asyncio.run(patiently(run)("shaky"))
+    with pytest.raises(MissingToolError):
+        call("no-such-tool")
+
+    assert tool_calls.calls == {"good": 1, "shaky": 3, "no-such-tool": 1}
+    assert tool_calls.failures == {"shaky": 2, "no-such-tool": 1}
+    assert tool_calls.retries == 2

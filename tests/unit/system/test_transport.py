@@ -223,3 +223,25 @@ def test_sockets_bound_but_never_opened_can_be_closed_twice():
     sockets.close()
 
     assert sockets.udp.fileno() == sockets.tcp.fileno() == -1
+
+
+# Counting
+
+
+def test_packets_and_streams_are_counted_with_their_bytes_on_both_sides():
+    async def scenario():
+        async with opened() as a, opened() as b:
+            a.engine.packets.append(Packet(b"hello", Address(b.ip, b.port)))
+            ask_for(a, Address(b.ip, b.port))
+            await b.heard(2)
+            await a.heard(1)
+
+            sent, received = a.transport.traffic, b.transport.traffic
+            asked, answered = len(frame(b"request")), len(frame(b"reply"))
+            assert (sent.packets_sent, sent.packet_bytes_sent) == (1, 5)
+            assert (received.packets_received, received.packet_bytes_received) == (1, 5)
+            assert (sent.streams_opened, received.streams_accepted) == (1, 1)
+            assert (sent.stream_bytes_sent, received.stream_bytes_received) == (asked, asked)
+            assert (received.stream_bytes_sent, sent.stream_bytes_received) == (answered, answered)
+
+    run(scenario)
