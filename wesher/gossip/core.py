@@ -197,12 +197,38 @@ class Gossip:
         self._shared.deadlines.at(now + LEAVE_TIMEOUT, self._finish_leave)
         self._settle(now)
 
-    def push_pull(self, to: Address, now: float, *, join: bool, look: bool = False) -> int:
+    def push_pull(
+        self,
+        to: Address,
+        now: float,
+        *,
+        join: bool,
+        look: bool = False,
+        first: tuple[Record, ...] = (),
+    ) -> int:
         """Exchange full tables with `to`; to `look` is to get theirs, telling and merging nothing.
 
-        Returns the number that ExchangeFinished will carry.
+        Records of our owner's may go `first`. Returns the number that ExchangeFinished will carry.
         """
-        return self._exchanges.open(to, now, join=join, look=look)
+        return self._exchanges.open(to, now, join=join, look=look, first=first)
+
+    def tell(self, subject: str, payload: bytes, now: float) -> None:
+        """Gossip bytes of our owner as news; they replace what waits about the same subject."""
+        self._shared.broadcast(subject, UserMessage(payload))
+        self._settle(now)
+
+    def admit(self, claim: Alive, now: float, *, moved: bool = False) -> None:
+        """Take a claim that our owner had not accepted, or held back, as far as it is news.
+
+        `moved` says that nobody is at the member's old address any more.
+        """
+        self._rules.alive(claim, now, moved=moved)
+        self._settle(now)
+
+    def bury(self, name: str, incarnation: int, now: float) -> None:
+        """Take for certain that a member has left; if that is us, we refute it."""
+        self._rules.dead(Dead(incarnation, name, name), now)
+        self._settle(now)
 
     def ping(self, to: Address, node: str, now: float, *, stream: bool = False) -> int:
         """Ping `node` ("" for whoever is there) at `to`, by packet or by TCP.
@@ -268,6 +294,8 @@ class Gossip:
     def _on_alive(self, message: Alive, source: Address, now: float) -> None:
         ours = message.node == self.settings.name
         if ours and (self._rules.leaving or self.local is None):
+            return
+        if self._rules.is_old(message.node, message.incarnation, message.addr, message.port):
             return
         if not message.port:
             message = replace(message, port=self.settings.port)
@@ -336,6 +364,8 @@ class Gossip:
         name, incarnation = record.name, record.incarnation
         match record.state:
             case RecordState.ALIVE:
+                if self._rules.is_old(name, incarnation, record.addr, record.port):
+                    return
                 alive = Alive(
                     incarnation, name, record.addr, record.port, record.meta, record.versions
                 )

@@ -17,7 +17,7 @@ class MemberJoined:
 
 @dataclass(frozen=True, slots=True)
 class MemberUpdated:
-    """A remote member that is alive published other metadata; its address stays what it was."""
+    """A remote member that is alive published other metadata, or is at another address."""
 
     member: Member
 
@@ -63,12 +63,14 @@ class ExchangeFinished:
     """A push/pull that we opened has ended.
 
     `exchange` is the number `push_pull` returned (0 for the periodic ones), `error` None after
-    success. `records` is what the other side holds; `own` says that it was ourselves who answered.
+    success. `records` is what the other side holds, and `user_state` came with it; `own` says that
+    it was ourselves who answered.
     """
 
     exchange: int
     to: Address
     records: tuple[Record, ...] = ()
+    user_state: bytes = b""
     error: str | None = None
     undecryptable: bool = False
     own: bool = False

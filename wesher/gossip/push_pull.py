@@ -1,7 +1,7 @@
 """Exchanging the full table with another member (protocol, 3.5 and 4.13)."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 
@@ -49,6 +49,7 @@ class _Exchange:
     to: Address
     join: bool = False
     look: bool = False
+    first: tuple[Record, ...] = ()
     periodic: bool = False
     number: int = 0
     frame: bytes = b""
@@ -84,9 +85,11 @@ class Exchanges:
         self._take(message, source, now)
         return True
 
-    def open(self, to: Address, now: float, *, join: bool, look: bool) -> int:
+    def open(
+        self, to: Address, now: float, *, join: bool, look: bool, first: tuple[Record, ...] = ()
+    ) -> int:
         """Exchange tables with `to`, or only `look` at theirs; return the exchange's number."""
-        exchange = _Exchange(to, join=join, look=look)
+        exchange = _Exchange(to, join=join, look=look, first=first)
         exchange.number = self._open(exchange, now)
         return exchange.number
 
@@ -97,13 +100,18 @@ class Exchanges:
             if exchange.periodic:
                 self._plan_next(now)
 
-        message = PushPull(exchange.join, ()) if exchange.look else self.table(join=exchange.join)
         request = self._outbox.open_stream(
-            exchange.to, message, now, self._timing.stream_timeout, on_answer
+            exchange.to, self._request(exchange), now, self._timing.stream_timeout, on_answer
         )
         exchange.frame = request.data
         self._running[request.id] = exchange
         return request.id
+
+    def _request(self, exchange: _Exchange) -> PushPull:
+        if exchange.look:
+            return PushPull(exchange.join, ())
+        table = self.table(join=exchange.join)
+        return replace(table, records=exchange.first + table.records)
 
     def end_if_ours(self, frame: bytes, now: float) -> bool:
         """Tell whether a request that arrived is one we sent, and end that exchange if so."""
@@ -128,7 +136,7 @@ class Exchanges:
             if exchange.join and not self._joined:
                 self._joined = True
                 self._ask_early(now)
-        return finished(records=reply.records)
+        return finished(records=reply.records, user_state=reply.user_state)
 
     def start(self, now: float) -> None:
         """Begin the periodic exchanges, at a random phase of the interval."""

@@ -71,12 +71,30 @@ class Rules:
         )
         self.alive(alive, now, bootstrap=True)
 
-    def alive(self, message: Alive, now: float, *, bootstrap: bool = False) -> None:
-        """Believe a member that says it is alive, if that is news (protocol, 4.4)."""
+    def is_old(self, name: str, incarnation: int, addr: bytes, port: int) -> bool:
+        """Tell whether a claim that a remote member is alive can change nothing.
+
+        So it is with most: news comes many times, and a table is much like the last one.
+        """
+        member = self._members.get(name)
+        return (
+            member is not None
+            and name != self._settings.name
+            and incarnation <= member.incarnation
+            and (addr, port) == (member.addr, member.port)
+        )
+
+    def alive(
+        self, message: Alive, now: float, *, bootstrap: bool = False, moved: bool = False
+    ) -> None:
+        """Believe a member that says it is alive, if that is news (protocol, 4.4).
+
+        One that is known to have `moved` may appear at another address.
+        """
         ours = message.node == self._settings.name
         old = self._members.get(message.node) or self._introduce(message)
         newer = message.incarnation > old.incarnation
-        may_move = self._may_move(old, now)
+        may_move = moved or self._may_move(old, now)
         if _differ_in_form(message, old) and not (may_move and newer):
             # Go compares bytes: what is held everywhere must not change its form, except where Go
             # takes the other one as well, when a member comes back.
@@ -137,7 +155,7 @@ class Rules:
         if not old.live:
             self.learnt += 1
             self._shared.outbox.emit(MemberJoined(member))
-        elif (old.meta or b"") != (member.meta or b""):
+        elif (old.meta or b"", old.address) != (member.meta or b"", member.address):
             self._shared.outbox.emit(MemberUpdated(member))
 
     def suspect(self, message: Suspect, now: float) -> None:

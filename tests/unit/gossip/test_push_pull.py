@@ -161,7 +161,7 @@ def test_looking_tells_nothing_and_merges_nothing():
     client.answered(stream, answer)
 
     assert client.wire.open_frame(stream.data) == PushPull(False, ())
-    assert client.events() == [ExchangeFinished(number, SEED, answer.records)]
+    assert client.events() == [ExchangeFinished(number, SEED, answer.records, b"state")]
     assert client.state() == "unknown"
 
 

@@ -1,0 +1,133 @@
+"""What the owner of a Gossip tells it: its own news, claims it vouches for, records to go first."""
+
+import pytest
+
+from tests.unit.gossip.bench import (
+    LOCAL,
+    PORT,
+    REMOTE,
+    Bench,
+    address,
+    alive,
+    local_alive,
+    record,
+)
+from wesher.gossip import (
+    AddressConflict,
+    Dead,
+    ExchangeFinished,
+    MemberLeft,
+    MemberUpdated,
+    PushPull,
+    RecordState,
+    UserMessage,
+)
+
+SEED = address("10.0.0.9")
+
+
+def test_bytes_of_the_owner_are_gossiped_at_once_and_replace_what_waits():
+    bench = Bench(alive())
+
+    bench.gossip.tell("subject", b"older", 1.0)
+    at_once = bench.said_to(address("10.0.0.2"))
+    bench.gossip.tell("subject", b"newer", 1.0)
+
+    assert UserMessage(b"older") in at_once
+    told = [message for message in bench.queued() if isinstance(message, UserMessage)]
+    assert told == [UserMessage(b"newer")]
+
+
+def test_a_claim_that_was_not_accepted_counts_once_the_owner_admits_it():
+    bench = Bench()
+    bench.gossip.accept = lambda claim: False
+    bench.hears(alive())
+    before = bench.state()
+
+    bench.gossip.admit(alive(), 0.0)
+
+    assert before == "unknown"
+    assert bench.state() == "ALIVE"
+    assert bench.news() == [alive()]
+
+
+@pytest.mark.parametrize("death", [None, Dead(1, REMOTE, "x"), Dead(1, REMOTE, REMOTE)])
+def test_a_member_that_is_known_to_have_moved_may_be_elsewhere(death):
+    bench = Bench(alive(), *filter(None, [death]))
+    elsewhere = alive(incarnation=2, ip="10.0.0.77")
+
+    bench.gossip.admit(elsewhere, 0.0, moved=True)
+
+    assert bench.member().address == address("10.0.0.77")
+    assert bench.state() == "ALIVE"
+    assert bench.news() == [elsewhere]
+
+
+def test_a_live_member_that_moves_is_told_as_an_update():
+    bench = Bench(alive())
+
+    bench.gossip.admit(alive(incarnation=2, ip="10.0.0.77"), 0.0, moved=True)
+
+    assert bench.events() == [MemberUpdated(bench.member())]
+
+
+def test_without_that_it_is_a_conflict():
+    bench = Bench(alive())
+    elsewhere = alive(incarnation=2, ip="10.0.0.77")
+
+    bench.gossip.admit(elsewhere, 0.0)
+
+    assert bench.events() == [AddressConflict(bench.member(), elsewhere)]
+
+
+def test_a_member_that_the_owner_buries_has_left():
+    bench = Bench(alive(incarnation=3))
+
+    bench.gossip.bury(REMOTE, 3, 0.0)
+
+    assert bench.events() == [MemberLeft(bench.member())]
+    assert bench.news() == [Dead(3, REMOTE, REMOTE)]
+
+
+def test_being_buried_ourselves_is_refuted():
+    bench = Bench(alive())
+
+    bench.gossip.bury(LOCAL, 7, 0.0)
+
+    assert bench.news(LOCAL) == [local_alive(8)]
+
+
+def test_records_of_the_owner_go_before_our_table():
+    bench = Bench(alive())
+    first = record(LOCAL, 5, RecordState.LEFT, ip="10.0.0.77")
+
+    bench.gossip.push_pull(SEED, 0.0, join=True, first=(first,))
+
+    [(_, request)] = bench.requests()
+    assert request.records[0] == first
+    assert [told.name for told in request.records[1:]] == [LOCAL, REMOTE]
+
+
+def test_three_records_take_a_member_to_its_new_address():
+    bench = Bench(alive(incarnation=4))
+    moved = [
+        record(incarnation=5),
+        record(incarnation=5, state=RecordState.LEFT),
+        record(incarnation=6, ip="10.0.0.77"),
+    ]
+
+    bench.exchanges(*moved)
+
+    assert bench.member().address == address("10.0.0.77")
+    assert bench.state() == "ALIVE"
+
+
+def test_what_else_came_with_a_look_is_handed_over():
+    bench = Bench()
+    number = bench.gossip.push_pull(SEED, 0.0, join=False, look=True)
+    [stream] = bench.streams()
+
+    bench.answered(stream, PushPull(False, (), b"theirs"))
+
+    assert stream.to.port == PORT
+    assert bench.events() == [ExchangeFinished(number, SEED, user_state=b"theirs")]
