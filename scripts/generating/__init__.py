@@ -1,0 +1,1 @@
+"""Man pages, completions, the commented configuration file and the README's table of options."""

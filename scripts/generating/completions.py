@@ -1,0 +1,35 @@
+"""Completions for bash and zsh."""
+
+import argparse
+
+import shtab
+
+from wesher import options
+from wesher.cli import AGENT, COMMANDS
+
+_FILES = {"config", "cluster_key_file", "hosts_file"}
+_DIRECTORIES = {"state_dir", "run_dir"}
+
+
+def completion(shell: str) -> str:
+    """Return what `shell` (bash or zsh) sources to complete wesher's command line."""
+    whole = options.parser("wesher", AGENT.description, AGENT.options)
+    commands = whole.add_subparsers(dest="command", parser_class=argparse.ArgumentParser)
+    for word, command in COMMANDS.items():
+        part = options.parser(f"wesher {word}", command.description, command.options)
+        part.add_help = False
+        commands.add_parser(
+            word, help=command.description, parents=[part], conflict_handler="resolve"
+        )
+        _complete_paths(commands.choices[word])
+    _complete_paths(whole)
+    text: str = shtab.complete(whole, shell)
+    return text
+
+
+def _complete_paths(parser: argparse.ArgumentParser) -> None:
+    for action in parser._actions:
+        if action.dest in _FILES:
+            action.complete = shtab.FILE
+        elif action.dest in _DIRECTORIES:
+            action.complete = shtab.DIRECTORY

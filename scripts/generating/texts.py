@@ -1,0 +1,65 @@
+"""The commented configuration file, and the README's table of options."""
+
+import textwrap
+
+from wesher.cli import AGENT
+from wesher.options import CONFIG_FILE, Option
+
+BEGIN, END = "<!-- options: made by scripts/generate -->", "<!-- end of options -->"
+
+_HEAD = """\
+# Configuration of wesher, see wesher.toml(5). Nothing has to be set: each line that is commented
+# out shows the default, or an example.
+#
+# With a cluster key in it this file must be readable by root alone (chmod 600).
+"""
+_EXAMPLES = {
+    "cluster_key": '"…=="',
+    "cluster_key_file": '"/etc/wesher/cluster.key"',
+    "join": '["node1.example.org", "192.0.2.7:7946"]',
+    "bind_iface": '"eth0"',
+    "advertise_addr": '"203.0.113.7"',
+    "overlay_addr": '"10.1.2.3"',
+    "node_name": '"node1"',
+}
+
+
+def wesher_toml() -> str:
+    """Return the configuration file that comes with the package."""
+    return _HEAD + "".join(_setting(option) for option in AGENT.options if option.in_file)
+
+
+def with_table(readme: str) -> str:
+    """Return the README with the table between its two marks made anew."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"README.md has lost its line {BEGIN!r} or {END!r}")
+    return f"{before}{BEGIN}\n\n{_table()}\n{END}{after}"
+
+
+def _table() -> str:
+    head = "| flag | environment | what it is |\n|---|---|---|\n"
+    return head + "".join(_row(option) for option in (CONFIG_FILE, *AGENT.options))
+
+
+def _row(option: Option) -> str:
+    value = f" {option.metavar}" if option.metavar else ""
+    note = "" if option.in_file or option is CONFIG_FILE else "; not a TOML key"
+    what = option.description.replace("%%", "%").replace("|", "\\|") + note
+    return f"| `{option.flag}{value}` | `{option.env}` | {what} |\n"
+
+
+def _setting(option: Option) -> str:
+    help_lines = textwrap.wrap(option.help[:1].upper() + option.help[1:] + ".", 97)
+    comment = "".join(f"# {line}\n" for line in help_lines)
+    return f"\n{comment}#{option.key} = {_value(option)}\n"
+
+
+def _value(option: Option) -> str:
+    if option.name in _EXAMPLES:
+        return _EXAMPLES[option.name]
+    if option.metavar is None:
+        return "false"
+    default = option.default or ""
+    return default if default.isdigit() else f'"{default}"'
