@@ -7,11 +7,15 @@ from wesher.gossip import DropReason
 from wesher.gossip.codec import MessageType
 from wesher.mesh.drops import Stranger
 from wesher.mesh.notices import Recent
+from wesher.mesh.objections import Objection
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Counts since the start; `strangers` and `troubles` are those of the last ten minutes."""
+    """Counts since the start; `strangers` and `troubles` are those of the last ten minutes.
+
+    `objections` are what is wrong with members at this moment.
+    """
 
     health: int
     suspicions: int
@@ -21,3 +25,4 @@ class Account:
     dropped: Mapping[DropReason, int]
     strangers: Sequence[Stranger]
     troubles: Sequence[Recent]
+    objections: Sequence[Objection]

@@ -36,6 +36,7 @@ from wesher.mesh.events import Departed, MeshEvent, PlanChanged, Refused, Resolv
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.look import Look
 from wesher.mesh.notices import Notices
+from wesher.mesh.objections import objections
 from wesher.mesh.overlay import Overlay
 from wesher.mesh.plan import Plan
 from wesher.mesh.remembered import Remembered
@@ -227,7 +228,7 @@ class MeshNode:
 
     def account(self, now: float) -> Account:
         """Return what we have counted, and the troubles of the last ten minutes."""
-        counts = self._gossip.counts
+        counts, outcome = self._gossip.counts, self._overlay.outcome
         return Account(
             health=self._gossip.health,
             suspicions=counts.suspicions,
@@ -237,6 +238,7 @@ class MeshNode:
             dropped=dict(self._drops.reasons),
             strangers=self._drops.strangers(now),
             troubles=self._notices.recent(now),
+            objections=list(objections(outcome, self._settings.metadata_format)) if outcome else [],
         )
 
     def saved(self) -> Saved | None:

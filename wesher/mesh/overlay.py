@@ -10,10 +10,11 @@ from wesher.mesh.address import choose_address, is_usable
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.metadata import Metadata, encode_metadata
 from wesher.mesh.notices import Notices
+from wesher.mesh.objections import objections
 from wesher.mesh.plan import IPAddress, Plan
 from wesher.mesh.planning import Announced, Outcome, Planner
 from wesher.mesh.settings import NodeSettings
-from wesher.mesh.trust import LocalMember, RefusalKind
+from wesher.mesh.trust import LocalMember
 
 Taken = Callable[[IPAddress], bool]
 
@@ -141,27 +142,5 @@ class Overlay:
 
     def _warn(self, outcome: Outcome, now: float) -> None:
         """Tell the operator of members that cannot be peers, or that cannot be told apart."""
-        for name, refusal in outcome.refusals.items():
-            if refusal.kind is not RefusalKind.PENDING:
-                self._notices.warn(
-                    name, now, troubles.NO_PEER.text, member=name, reason=refusal.reason
-                )
-        for conflict in outcome.conflicts:
-            self._notices.warn(
-                conflict.loser,
-                now,
-                troubles.SAME_ADDRESS.text,
-                winner=conflict.winner,
-                loser=conflict.loser,
-                address=conflict.address,
-            )
-        ours = self._settings.metadata_format
-        for member in outcome.trusted.values():
-            if not member.metadata.has_ext and member.metadata.format != ours:
-                self._notices.warn(
-                    member.name,
-                    now,
-                    troubles.METADATA_FORMAT.text,
-                    member=member.name,
-                    format=member.metadata.format,
-                )
+        for found in objections(outcome, self._settings.metadata_format):
+            self._notices.warn(found.about, now, found.trouble.text, **found.data)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from wesher.mesh.trust import RefusalKind
+
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
@@ -18,7 +20,7 @@ class Trouble:
     @property
     def text(self) -> str:
         """Return the template of a warning."""
-        return f"{self.fault}: {self.remedy}" if self.remedy else self.fault
+        return f"{self.fault}: {self.remedy}"
 
     def fault_of(self, data: Mapping[str, object]) -> str:
         """Say what is wrong."""
@@ -68,7 +70,7 @@ NOBODY = Trouble(
 NO_PEER = Trouble(
     "no-peer",
     "member {member} is no peer: it {reason}",
-    "",
+    "{remedy}",
 )
 OVERLAY_FULL = Trouble(
     "overlay-full",
@@ -78,13 +80,23 @@ OVERLAY_FULL = Trouble(
 SAME_ADDRESS = Trouble(
     "same-address",
     "{winner} and {loser} both have overlay address {address}: it goes to {winner}",
-    "",
+    "give {loser} another --overlay-addr, or wait until it moves",
 )
 METADATA_FORMAT = Trouble(
     "metadata-format",
     "member {member} cannot read our metadata",
     "it wants --metadata-format {format}",
 )
+
+PEER_REMEDIES = {
+    RefusalKind.PENDING: "wait until it has told more of itself",
+    RefusalKind.METADATA: "it is no wesher, or one of an unknown version: see what runs there",
+    RefusalKind.NAME: "give it another --node-name",
+    RefusalKind.NETWORK: "give all members the same --overlay-net",
+    RefusalKind.ADDRESS: "give it another --overlay-addr, or all members another --overlay-net",
+    RefusalKind.KEY: "restart it, so that it makes a key of its own",
+    RefusalKind.ENDPOINT: "give it an --advertise-addr at which others reach it",
+}
 
 WARNINGS = {
     trouble.text: trouble

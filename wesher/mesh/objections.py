@@ -1,0 +1,42 @@
+"""What the last review of the members found wrong with them, for warnings and for the doctor."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from wesher.mesh import troubles
+from wesher.mesh.metadata import MetadataFormat
+from wesher.mesh.planning import Outcome
+from wesher.mesh.troubles import Trouble
+from wesher.mesh.trust import RefusalKind
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Trouble with the member named `about`."""
+
+    trouble: Trouble
+    about: str
+    data: Mapping[str, object]
+
+
+def objections(outcome: Outcome, our_format: MetadataFormat) -> Iterator[Objection]:
+    """Yield who cannot be a peer, who shares an address, and who cannot read `our_format`."""
+    yield from _refused(outcome)
+    for conflict in outcome.conflicts:
+        yield Objection(
+            troubles.SAME_ADDRESS,
+            conflict.loser,
+            {"winner": conflict.winner, "loser": conflict.loser, "address": conflict.address},
+        )
+    for name, member in outcome.trusted.items():
+        if not member.metadata.has_ext and member.metadata.format != our_format:
+            data = {"member": name, "format": member.metadata.format}
+            yield Objection(troubles.METADATA_FORMAT, name, data)
+
+
+def _refused(outcome: Outcome) -> Iterator[Objection]:
+    for name, refusal in outcome.refusals.items():
+        if refusal.kind is not RefusalKind.PENDING:
+            remedy = troubles.PEER_REMEDIES[refusal.kind]
+            data = {"member": name, "reason": refusal.reason, "remedy": remedy}
+            yield Objection(troubles.NO_PEER, name, data)
