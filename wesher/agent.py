@@ -13,6 +13,7 @@ from loguru import logger
 
 from wesher import signals
 from wesher.config import Config
+from wesher.control import Control
 from wesher.errors import StartError, WesherError
 from wesher.gossip import PRESETS, Keyring, Wire
 from wesher.log import tell
@@ -24,6 +25,7 @@ from wesher.reconcile import Reconciler
 from wesher.saved_state import as_saved, as_state
 from wesher.signals import Stop
 from wesher.startup import Underlay, find_underlay, load_state, state_with_new_key
+from wesher.status import Running
 from wesher.system.device import Device
 from wesher.system.facts import host_facts
 from wesher.system.hosts import HostsFile
@@ -61,6 +63,7 @@ class Agent:
         self._config = config
         self._hosts = HostsFile(config.hosts_file, config.interface, config.run_dir)
         self._state_file = StateFile(config.state_dir, config.interface)
+        self._control = Control(config)
         self._key = b""
         self._sockets: Sockets | None = None
         self._opening: asyncio.Task[Device] | None = None
@@ -91,7 +94,8 @@ class Agent:
 
     async def _work(self) -> None:
         """Start step by step, then reconcile for ever."""
-        config = self._config
+        config, started_at = self._config, asyncio.get_running_loop().time()
+        await self._control.open()
         state = load_state(config, self._state_file)
         underlay = await find_underlay(config)
         self._sockets = bind(underlay.bind, config.cluster_port)
@@ -114,6 +118,9 @@ class Agent:
         )
         self._transport = Transport(
             self._node, PRESETS[config.timing].stream_timeout, self._drain_events
+        )
+        self._control.running = Running(
+            config, self._key, self._node, self._transport, device, self._reconciler, started_at
         )
         self._node.start(asyncio.get_running_loop().time())
         await self._transport.open(self._sockets)
@@ -285,6 +292,7 @@ class Agent:
                 await self._departed.wait()
 
     def _close_sockets(self) -> None:
+        self._control.close()
         if self._transport:
             self._transport.close()
         if self._sockets:

@@ -156,6 +156,19 @@ OPTIONS = (
 )
 
 CLEANUP_NAMES = ("interface", "hosts_file", "run_dir", "log_level")
+CLIENT_NAMES = ("interface", "run_dir")
+
+JSON = Option("json", v.parse_switch, None, "print JSON, as docs/control.md describes it")
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A word that a command needs besides its options; `choices` are all there are, if any."""
+
+    name: str
+    metavar: str
+    help: str
+    choices: tuple[str, ...] | None = None
 
 
 def pick(names: Iterable[str]) -> tuple[Option, ...]:
@@ -171,11 +184,21 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(f"{message}; see {self.prog} --help")
 
 
-def parser(prog: str, description: str, options: Iterable[Option], epilog: str = "") -> _Parser:
-    """Return a command-line parser that takes these options as text, unset ones as None."""
+def parser(
+    prog: str,
+    description: str,
+    options: Iterable[Option],
+    epilog: str = "",
+    operands: Iterable[Operand] = (),
+) -> _Parser:
+    """Return a command-line parser that takes all this as text, unset options as None."""
     made = _Parser(prog, description=description, epilog=epilog, allow_abbrev=False)
     made.add_argument("--version", action="version", version=f"wesher {__version__}")
     made.add_argument(CONFIG_FILE.flag, metavar="FILE", help=CONFIG_FILE.description)
+    for operand in operands:
+        made.add_argument(
+            operand.name, metavar=operand.metavar, help=operand.help, choices=operand.choices
+        )
     for option in options:
         names = (option.flag, *option.aliases)
         if option.metavar is None:

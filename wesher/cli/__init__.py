@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from wesher import options, signals
-from wesher.errors import ConfigError, StartError, WesherError
+from wesher.errors import ConfigError, NoAgentError, StartError, WesherError
+from wesher.options import Operand, Option
 
-DONE, FAILED, WRONG = 0, 1, 2
+DONE, FAILED, WRONG, NO_AGENT = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Command:
 
     module: str
     description: str
-    options: tuple[options.Option, ...]
+    options: tuple[Option, ...]
+    operands: tuple[Operand, ...] = ()
 
 
 AGENT = Command(
@@ -35,13 +37,19 @@ COMMANDS = {
         "Remove the interface, routes and hosts lines that a crashed agent left behind.",
         options.pick(options.CLEANUP_NAMES),
     ),
+    "status": Command(
+        "status",
+        "Show this node and all members, with what WireGuard and gossip know of each.",
+        (*options.pick(options.CLIENT_NAMES), options.JSON),
+    ),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, without the program's name; returns the exit code.
 
-    0 is an orderly end, 2 a wrong option or configuration, 1 what could not be done.
+    0 is an orderly end, 2 a wrong option or configuration, 1 what could not be done, 3 says that
+    no agent runs that could have done it.
     """
     try:
         return _run(sys.argv[1:] if arguments is None else list(arguments))
@@ -49,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return end.code if isinstance(end.code, int) else DONE
     except ConfigError as error:
         return _complain(error, WRONG)
+    except NoAgentError as error:
+        return _complain(error, NO_AGENT)
     except WesherError as error:
         return _complain(error, FAILED)
     except KeyboardInterrupt:
@@ -60,7 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     prog, command, arguments = _select(arguments)
-    parser = options.parser(prog, command.description, command.options, _epilog(command))
+    parser = options.parser(
+        prog, command.description, command.options, _epilog(command), command.operands
+    )
     given = options.parse_arguments(parser, arguments)
     return _load(command)(given)
 

@@ -78,9 +78,10 @@ def member_statuses(
     left: Mapping[str, SavedMember],
     outcome: Outcome | None,
     round_trip: Callable[[str], float | None],
+    left_at: Callable[[str], float | None] = lambda _name: None,
 ) -> tuple[MemberStatus, ...]:
     """Return everybody in the order of their names; `table` is gossip's without ourselves."""
-    members = {status.name: status for status in _departed(left)}
+    members = {status.name: status for status in _departed(left, left_at)}
     losers = {conflict.loser: conflict for conflict in outcome.conflicts} if outcome else {}
     for member, standing, since in _standings(table, failed):
         metadata = read_metadata(member)
@@ -101,9 +102,11 @@ def member_statuses(
     return tuple(members[name] for name in sorted(members))
 
 
-def _departed(left: Mapping[str, SavedMember]) -> Iterator[MemberStatus]:
-    for member in left.values():
-        yield MemberStatus(member.name, Standing.LEFT, None, member.address, reason=_HAS_LEFT)
+def _departed(
+    left: Mapping[str, SavedMember], left_at: Callable[[str], float | None]
+) -> Iterator[MemberStatus]:
+    for name, member in left.items():
+        yield MemberStatus(name, Standing.LEFT, left_at(name), member.address, reason=_HAS_LEFT)
 
 
 def _standings(

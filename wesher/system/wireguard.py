@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -79,6 +80,11 @@ async def wg_set(name: str, *words: str, private_key: str | None = None) -> None
     if private_key is not None:
         words = ("private-key", "/dev/stdin", *words)
     await run("wg", "set", name, *words, stdin=private_key)
+
+
+def is_userspace(name: str) -> bool:
+    """Tell whether a wireguard-go serves the interface: `wg` looks for its socket, too."""
+    return Path(f"/var/run/wireguard/{name}.sock").exists()
 
 
 def is_no_wireguard(error: CommandError) -> bool:

@@ -1,0 +1,62 @@
+"""What the commands that ask an agent have in common: which agent, and how they print."""
+
+import json
+import os
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wesher.config import resolve
+from wesher.errors import ConfigError, NoAgentError
+from wesher.options import CLIENT_NAMES, pick
+from wesher.system import asking
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The agent that a command is about."""
+
+    run_dir: Path
+    interface: str
+
+    def ask(self, command: str, *, patience: float = asking.PATIENCE, **arguments: Any) -> Any:
+        """Return its answer; raises what `asking.ask` raises."""
+        return asking.ask(self.run_dir, self.interface, command, patience=patience, **arguments)
+
+    def follow(self) -> Iterator[Any]:
+        """Yield None at once, then every event; raises what `asking.follow` raises."""
+        return asking.follow(self.run_dir, self.interface)
+
+
+def choose_agent(given: Mapping[str, str]) -> Agent:
+    """Return the agent on `--interface`, else the only one that runs.
+
+    Raises NoAgentError when none does, ConfigError when there are several to choose from.
+    """
+    settings = resolve(pick(CLIENT_NAMES), given, os.environ)
+    run_dir: Path = settings.values["run_dir"]
+    if settings.given("interface"):
+        return Agent(run_dir, settings.values["interface"])
+    found = asking.running(run_dir)
+    if not found:
+        raise NoAgentError(
+            f"no agent runs on this host (there is no socket in {run_dir}): start one with "
+            "`wesher`, or with `systemctl start wesher`"
+        )
+    if len(found) > 1:
+        raise ConfigError(f"several agents run: choose one with --interface: {', '.join(found)}")
+    return Agent(run_dir, found[0])
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print the lines, each at once; a reader that has enough, as `head`, ends us quietly."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    for line in lines:
+        print(line, flush=True)
+
+
+def show_json(value: object) -> None:
+    """Print a value as indented JSON."""
+    show([json.dumps(value, indent=2)])

@@ -1,0 +1,158 @@
+"""What an agent tells of itself and its members, as JSON; docs/control.md explains every field."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wesher import __version__
+from wesher.config import Config
+from wesher.mesh.metadata import Metadata
+from wesher.mesh.node import MeshNode
+from wesher.mesh.status import MemberStatus, NodeStatus, SeedStatus, Standing
+from wesher.reconcile import Reconciler
+from wesher.system.device import Device
+from wesher.system.transport import Transport
+from wesher.system.wireguard import PeerState
+
+Json = dict[str, Any]
+
+_FINGERPRINT_SIZE = 4  # bytes: enough to tell the keys of one operator apart, useless to guess one
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An agent that has come so far as to have a node; instants are of its event loop's clock."""
+
+    config: Config
+    key: bytes
+    node: MeshNode
+    transport: Transport
+    device: Device
+    reconciler: Reconciler
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a status is taken, and what WireGuard told then: None when it told nothing.
+
+    `now` is of the event loop's clock, `wall` in seconds since the epoch, as handshakes are.
+    """
+
+    now: float
+    wall: float
+    userspace: bool
+    peers: Mapping[str, PeerState] | None
+
+
+def fingerprint(key: bytes) -> str:
+    """Return what operators can compare instead of a cluster key."""
+    return hashlib.sha256(b"wesher cluster key " + key).digest()[:_FINGERPRINT_SIZE].hex()
+
+
+def as_status(running: Running, moment: Moment) -> Json:
+    """Return everything that `wesher status` shows."""
+    status = running.node.status()
+    troubles = running.reconciler.troubles
+    return {
+        "node": _node(running, status, moment),
+        "seeds": [_seed(seed, moment) for seed in status.seeds],
+        "troubles": [f"{what}: {trouble}" for what, trouble in sorted(troubles.items())],
+        "members": [as_member(member, moment) for member in status.members],
+    }
+
+
+def as_member(member: MemberStatus, moment: Moment) -> Json:
+    """Return one member as `wesher status` shows it."""
+    metadata = member.metadata or Metadata()
+    live = member.standing is not Standing.LEFT
+    peer = (moment.peers or {}).get(metadata.public_key) if live else None
+    endpoint = member.endpoint and str(member.endpoint)
+    return {
+        "name": member.name,
+        "state": member.standing.value,
+        "since": _ago(member.since, moment.now),
+        "address": str(member.address),
+        "overlay_address": _text(metadata.overlay_addr),
+        "public_key": metadata.public_key or None,
+        "implementation": _implementation(member.metadata),
+        "version": metadata.version,
+        "peer": member.endpoint is not None,
+        "reason": member.reason,
+        "announced_endpoint": endpoint,
+        "endpoint": _text(peer and peer.endpoint),
+        "handshake": _ago(peer.latest_handshake or None, moment.wall) if peer else None,
+        "received": peer.received if peer else None,
+        "sent": peer.sent if peer else None,
+        "round_trip": _seconds(member.round_trip),
+    }
+
+
+def as_details(member: MemberStatus, moment: Moment) -> Json:
+    """Return one member as `wesher info` shows it."""
+    metadata = member.metadata or Metadata()
+    peer = (moment.peers or {}).get(metadata.public_key)
+    versions = list(member.versions or ())
+    return as_member(member, moment) | {
+        "incarnation": member.incarnation,
+        "protocol_versions": versions[:3] or None,
+        "metadata_format": metadata.format if member.metadata else None,
+        "overlay_network": metadata.overlay_net,
+        "wireguard_port": metadata.wireguard_port,
+        "advertised_endpoint": metadata.endpoint,
+        "address_is_fixed": metadata.immovable or _implementation(member.metadata) == "go",
+        "address_was_kept": metadata.kept,
+        "allowed_ips": sorted(map(str, peer.allowed_ips)) if peer else [],
+        "keepalive": peer.keepalive if peer else None,
+    }
+
+
+def _node(running: Running, status: NodeStatus, moment: Moment) -> Json:
+    config = running.config
+    return {
+        "name": status.name,
+        "version": __version__,
+        "pid": os.getpid(),
+        "uptime": _ago(running.started_at, moment.now),
+        "interface": config.interface,
+        "device": "userspace" if moment.userspace else "kernel",
+        "overlay_address": _text(status.overlay_addr),
+        "overlay_network": str(config.overlay_net.network),
+        "address": str(status.address),
+        "wireguard_port": config.wireguard_port,
+        "public_key": running.device.public_key,
+        "key_fingerprint": fingerprint(running.key),
+        "health_score": status.health,
+        "incarnation": status.incarnation,
+        "complete": status.complete,
+        "wireguard_answers": moment.peers is not None,
+    }
+
+
+def _seed(seed: SeedStatus, moment: Moment) -> Json:
+    return {
+        "seed": str(seed.seed),
+        "answered": _ago(seed.answered_at, moment.now),
+        "trouble": seed.trouble,
+    }
+
+
+def _implementation(metadata: Metadata | None) -> str | None:
+    """Tell our own members from those of the original, which publish less."""
+    if metadata is None:
+        return None
+    return "wesher" if metadata.has_ext else "go"
+
+
+def _ago(instant: float | None, now: float) -> float | None:
+    return None if instant is None else max(0.0, round(now - instant, 3))
+
+
+def _seconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
+
+
+def _text(value: object | None) -> str | None:
+    return None if value is None else str(value)
