@@ -1,10 +1,10 @@
 """MeshNode: one participant of the mesh, without a clock, a socket or a file."""
 
 import random
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from wesher.errors import ProtocolError
 from wesher.gossip import (
     Address,
     AddressConflict,
@@ -24,6 +24,7 @@ from wesher.gossip import (
     PingFinished,
     StreamRequest,
     TcpOnly,
+    UserDataReceived,
     Wire,
     pack_ip,
     unpack_ip,
@@ -34,6 +35,8 @@ from wesher.mesh.account import Account
 from wesher.mesh.drops import Drops
 from wesher.mesh.events import Departed, MeshEvent, PlanChanged, Refused, Resolve
 from wesher.mesh.facts import LocalFacts
+from wesher.mesh.gone import Gone
+from wesher.mesh.inquiries import Inquiries
 from wesher.mesh.look import Look
 from wesher.mesh.notices import Notices
 from wesher.mesh.objections import objections
@@ -44,7 +47,6 @@ from wesher.mesh.search import Search
 from wesher.mesh.settings import NodeSettings, Saved, SavedMember
 from wesher.mesh.status import NodeStatus, member_statuses
 
-MAX_LEFT = 256  # departed members kept as contact addresses, the newest
 ALONE_PATIENCE = 5.0  # seconds until the operator is told that nobody answers
 SEEDS_SHOWN = 5
 JOIN_PATIENCE = 0.25  # seconds that the first Plan waits for those who have answered our look
@@ -78,7 +80,10 @@ class MeshNode:
             rng,
         )
         self._failed = Remembered()
-        self._left: OrderedDict[str, SavedMember] = OrderedDict()
+        self._inquiries = Inquiries(self._gossip)
+        self._gone = Gone(
+            settings.name, settings.forget_after, self._gossip, self._failed, self._inquiries
+        )
         self._search = Search(
             settings,
             self._addr,
@@ -107,6 +112,7 @@ class MeshNode:
             ExchangeFinished: self._on_exchange,
             PingFinished: self._on_ping,
             PacketDropped: self._on_drop,
+            UserDataReceived: self._on_user_data,
             LeaveFinished: self._on_leave_finished,
         }
 
@@ -157,6 +163,16 @@ class MeshNode:
             self._facts = facts
             self._changed(now)
             self._advance(now)
+
+    def forget(self, name: str, now: float) -> None:
+        """Give up a failed member, here and everywhere.
+
+        Raises ValueError, with a reason for the operator, unless it is one.
+        """
+        self._gone.forget(name, now)
+        self._notices.inform("member {member} was forgotten", member=name)
+        self._changed(now)
+        self._advance(now)
 
     def leave(self, now: float) -> None:
         """Announce our departure; `Departed` follows within a second."""
@@ -220,7 +236,7 @@ class MeshNode:
             members=member_statuses(
                 (one for one in self._gossip.members if one.name != settings.name),
                 self._failed,
-                self._left,
+                self._gone.contacts,
                 self._overlay.outcome,
                 self._gossip.round_trip,
             ),
@@ -253,7 +269,7 @@ class MeshNode:
             SavedMember(member.name, member.address, member.meta)
             for member in (*self._live(), *self._failed)
         ]
-        return Saved(address, local.incarnation, (*members, *self._left.values()))
+        return Saved(address, local.incarnation, (*members, *self._gone.contacts.values()))
 
     # Following up
 
@@ -264,6 +280,7 @@ class MeshNode:
                 handler(event, now)
         if look := self._search.advance(now):
             self._enter(look, now)
+        self._gone.advance(now)
         if self._alone_at is not None and now >= self._alone_at:
             self._warn_if_alone(now)
         if self._failed.expire(now, self._settings.forget_after):
@@ -274,7 +291,7 @@ class MeshNode:
     def _on_joined(self, event: MemberJoined, now: float) -> None:
         member = event.member
         self._failed.drop(member.name)
-        self._left.pop(member.name, None)
+        self._gone.returned(member)
         self._alone_at = None
         self._notices.inform(
             "member {member} joined at {address}", member=member.name, address=member.address
@@ -295,10 +312,7 @@ class MeshNode:
 
     def _on_left(self, event: MemberLeft, now: float) -> None:
         member = event.member
-        self._failed.drop(member.name)
-        self._left[member.name] = SavedMember(member.name, member.address, None, left=True)
-        if len(self._left) > MAX_LEFT:
-            self._left.popitem(last=False)
+        self._gone.left(member, now)
         self._notices.inform("member {member} left", member=member.name)
         self._changed(now)
 
@@ -335,8 +349,21 @@ class MeshNode:
             self._complete = True
             self._changed(now)
 
-    def _on_ping(self, event: PingFinished, _now: float) -> None:
+    def _on_ping(self, event: PingFinished, now: float) -> None:
         self._search.pinged(event)
+        self._inquiries.finished(event, now)
+
+    def _on_user_data(self, event: UserDataReceived, now: float) -> None:
+        try:
+            gone = self._gone.heard(event.payload, now)
+        except ProtocolError as error:
+            self._notices.trace(
+                "dropped what {address} told: {reason}", address=event.source, reason=str(error)
+            )
+            return
+        for name in gone:
+            self._notices.inform("member {member} is gone: others know that it left", member=name)
+            self._changed(now)
 
     def _on_drop(self, event: PacketDropped, now: float) -> None:
         self._drops.add(event, now)

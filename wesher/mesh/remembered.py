@@ -26,6 +26,11 @@ class Remembered:
     def __iter__(self) -> Iterator[Member]:
         return (member for _, member in self._failed.values())
 
+    def get(self, name: str) -> Member | None:
+        """Return a failed member as it was last seen."""
+        entry = self._failed.get(name)
+        return entry[1] if entry else None
+
     def failed_at(self, name: str) -> float | None:
         """Return when the member failed, or None when it is not remembered."""
         entry = self._failed.get(name)

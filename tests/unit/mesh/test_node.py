@@ -19,8 +19,8 @@ from wesher.gossip.refusal import MAX_INCARNATION
 from wesher.mesh.address import overlay_address
 from wesher.mesh.events import Departed
 from wesher.mesh.facts import LocalFacts
+from wesher.mesh.gone import MAX_LEFT
 from wesher.mesh.look import GRACE, HOLDER_PATIENCE, PATIENCE
-from wesher.mesh.node import MAX_LEFT
 
 A, B, C = "192.0.2.10", "192.0.2.11", "192.0.2.12"
 FIRST_CHOICE = str(overlay_address("local", SETTINGS.overlay_net))

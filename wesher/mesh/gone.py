@@ -1,0 +1,206 @@
+"""Members that are gone for good, by leaving or by an operator's word, and who says they are back.
+
+Whoever says that such a member is alive again, with a higher incarnation, is believed. With an
+equal or lower one it may repeat old news, or tell of a Go peer that has started again: then the
+member itself is asked, and it counts only if it answers.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+
+from wesher.gossip import Address, Alive, Gossip, Member, MemberState, unpack_ip
+from wesher.mesh.inquiries import Inquiries
+from wesher.mesh.remembered import Remembered
+from wesher.mesh.settings import SavedMember
+from wesher.mesh.tombstones import (
+    Tombstone,
+    Tombstones,
+    decode_tombstones,
+    encode_tombstones,
+)
+
+MAX_LEFT = 256  # departed members kept as contact addresses, the newest
+MAX_DOUBTS = 64  # claims to be checked at a time
+MAX_RETOLD = 16  # tombstones of one table that are told to others at once
+REFRESH = 60.0  # seconds after which the ages that go with our table are told anew
+
+
+class Gone:
+    """Tombstones, where they come from, where they go, and what they decide.
+
+    Failed members that turn out to be gone are dropped from `failed`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        forget_after: float,
+        gossip: Gossip,
+        failed: Remembered,
+        inquiries: Inquiries,
+    ) -> None:
+        self._name = name
+        self._forget_after = forget_after
+        self._gossip = gossip
+        self._failed = failed
+        self._inquiries = inquiries
+        self._tombstones = Tombstones()
+        self._contacts: OrderedDict[str, SavedMember] = OrderedDict()
+        self._doubts: dict[str, Alive] = {}
+        self._told_at: float | None = None
+        self.own_incarnation = 0
+        """The highest with which we are said to be gone ourselves."""
+        gossip.accept = self._accepts
+
+    def __iter__(self) -> Iterator[Tombstone]:
+        return iter(self._tombstones)
+
+    @property
+    def contacts(self) -> Mapping[str, SavedMember]:
+        """The newest of those that left, by name, as addresses to try and nothing else."""
+        return self._contacts
+
+    def restore(self, tombstones: Iterable[Tombstone], now: float) -> None:
+        """Take over what an earlier start has saved."""
+        for one in tombstones:
+            self._bury(Tombstone(one.name, one.incarnation, min(one.made_at, now)))
+
+    def covers(self, name: str, incarnation: int) -> bool:
+        """Tell whether a member, last seen with this incarnation, is gone."""
+        tombstone = self._tombstones.get(name)
+        return tombstone is not None and incarnation <= tombstone.incarnation
+
+    def left(self, member: Member, now: float) -> None:
+        """Take note that a member has left."""
+        name = member.name
+        self._failed.drop(name)
+        self._contacts[name] = SavedMember(name, member.address, None, left=True)
+        if len(self._contacts) > MAX_LEFT:
+            self._contacts.popitem(last=False)
+        if not self.covers(name, member.incarnation):
+            self._bury(Tombstone(name, member.incarnation, now))
+
+    def returned(self, member: Member) -> None:
+        """Take note that a member is there, whatever was said before."""
+        self._contacts.pop(member.name, None)
+        if self._tombstones.get(member.name):
+            self._tombstones.void(member.name)
+            self._told_at = None
+
+    def forget(self, name: str, now: float) -> None:
+        """Give up a failed member here and everywhere; ValueError says why that cannot be."""
+        member = self._gossip.members.get(name)
+        if name == self._name:
+            raise ValueError("this host cannot forget itself: stop wesher here instead")
+        if member is not None and member.state is MemberState.ALIVE:
+            raise ValueError(
+                f"member {name} is alive at {member.address}: stop wesher there instead"
+            )
+        if member is not None and member.live:
+            raise ValueError(f"member {name} is not given up yet: try again in a few minutes")
+        failed = self._failed.get(name)
+        if failed is None:
+            raise ValueError(f"no failed member is named {name}")
+        tombstone = Tombstone(name, failed.incarnation, now)
+        self._failed.drop(name)
+        self._bury(tombstone)
+        self._spread([tombstone], now)
+
+    def heard(self, payload: bytes, now: float) -> list[str]:
+        """Take in what somebody told; return the failed members that are gone by it.
+
+        Others are told what is news; of much news only what matters, the rest goes with tables.
+        Raises ProtocolError when the payload is damaged.
+        """
+        failed = {member.name for member in self._failed}
+        news = [one for one in decode_tombstones(payload, now) if self._learn(one, now)]
+        gone = [one for one in news if one.name in failed]
+        self._spread(news if len(news) <= MAX_RETOLD else gone, now)
+        return [one.name for one in gone]
+
+    def advance(self, now: float) -> None:
+        """Check what is in doubt, and keep what we tell others up to date."""
+        doubts, self._doubts = self._doubts, {}
+        for claim in doubts.values():
+            self._check(claim, now)
+        if self._told_at is None or (len(self._tombstones) and now >= self._told_at + REFRESH):
+            self._told_at = now
+            self._tombstones.expire(now - self._forget_after)
+            told = encode_tombstones(self, now) if len(self._tombstones) else b""
+            self._gossip.user_state = told
+
+    def _bury(self, tombstone: Tombstone) -> None:
+        self._tombstones.add(tombstone)
+        self._told_at = None
+
+    def _spread(self, tombstones: Iterable[Tombstone], now: float) -> None:
+        for one in tombstones:
+            # A member's name never begins like this, so that news of the member stay beside it.
+            self._gossip.tell(f"\0{one.name}", encode_tombstones([one], now), now)
+
+    def _learn(self, tombstone: Tombstone, now: float) -> bool:
+        """Take in one that somebody told; False when it is no news, or is not certain yet."""
+        name, incarnation = tombstone.name, tombstone.incarnation
+        if name == self._name:
+            self._refute(incarnation, now)
+            return False
+        over = tombstone.made_at + self._forget_after <= now
+        if over or not self._tombstones.is_news(tombstone):
+            return False
+        member = self._gossip.members.get(name) or self._failed.get(name)
+        if member is not None and incarnation < member.incarnation:
+            return False
+        if member is not None and member.live:
+            self._question(member, tombstone, now)
+            return False
+        self._failed.drop(name)
+        self._bury(tombstone)
+        return True
+
+    def _refute(self, incarnation: int, now: float) -> None:
+        """Stay, although somebody says we are gone: it does not know that we are back."""
+        self.own_incarnation = max(self.own_incarnation, incarnation)
+        local = self._gossip.local
+        if local is not None and incarnation >= local.incarnation:
+            self._gossip.bury(self._name, incarnation, now)
+
+    def _question(self, member: Member, tombstone: Tombstone, now: float) -> None:
+        """Ask a member that we hold for live whether it is: elsewhere it is gone."""
+
+        def then(answered: bool, now: float) -> None:
+            if answered:
+                self._tombstones.reject(tombstone)
+            else:
+                self._bury(tombstone)
+                self._gossip.bury(tombstone.name, tombstone.incarnation, now)
+
+        self._inquiries.ask(member.address, member.name, now, then)
+
+    def _accepts(self, claim: Alive) -> bool:
+        """Have a word on each claim that a member is alive, before it has any effect."""
+        if not self.covers(claim.node, claim.incarnation):
+            return True
+        member = self._gossip.members.get(claim.node)
+        if member is not None and (member.live or _is_old_news(claim, member)):
+            return True
+        if len(self._doubts) < MAX_DOUBTS:
+            self._doubts[claim.node] = claim
+        return False
+
+    def _check(self, claim: Alive, now: float) -> None:
+        """Ask who is said to be back whether it is."""
+
+        def then(answered: bool, now: float) -> None:
+            if answered:
+                self._tombstones.void(claim.node)
+                self._told_at = None
+                self._gossip.admit(claim, now, moved=True)
+
+        address = Address(unpack_ip(claim.addr), claim.port)
+        self._inquiries.ask(address, claim.node, now, then)
+
+
+def _is_old_news(claim: Alive, member: Member) -> bool:
+    """Tell whether the claim has no effect anyway on a member that is not live."""
+    same_address = (claim.addr, claim.port) == (member.addr, member.port)
+    return same_address and claim.incarnation <= member.incarnation
