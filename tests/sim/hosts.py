@@ -1,0 +1,205 @@
+"""A process on a host: when it runs, what it has not come to yet, and what it has reported."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.sim.agenda import Agenda
+from wesher.gossip import Address, Event, Gossip, Wire
+
+PORT = 7946
+RECEIVE_QUEUE = 256  # inputs that wait for a process; the kernel throws away what comes then
+
+Action = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A clock that showed `shown` at the time `since`, and has run at `rate` from then on."""
+
+    since: float
+    shown: float
+    rate: float
+
+    def at(self, now: float) -> float:
+        """Return what it shows."""
+        return self.shown + (now - self.since) * self.rate
+
+    def when(self, shown: float) -> float:
+        """Return when it will show that."""
+        return self.since + (shown - self.shown) / self.rate
+
+
+class Node:
+    """One participant: an engine (a Gossip or a MeshNode) that is driven as the agent drives it.
+
+    `follow_up` is called after every input. Inputs wait while the process is paused, or busy with
+    others because it is slow.
+    """
+
+    def __init__(
+        self, host: str, name: str, ip: str, agenda: Agenda, follow_up: Callable[[Any], None]
+    ) -> None:
+        self.host = host
+        self.name = name
+        self.ip = ip
+        self.address = Address(ip, PORT)
+        self.engine: Any = None
+        self.gossip: Gossip = None
+        self.wire: Wire = None
+        self.watch: Any = None
+        self.up = True
+        self.paused = False
+        self.started_at = agenda.now
+        self.events: list[tuple[float, Event]] = []
+        self.packets_sent = self.bytes_sent = self.stream_bytes_sent = 0
+        self._agenda = agenda
+        self._follow_up = follow_up
+        self._clock: Clock | None = None
+        self._time = float("-inf")
+        self._cost: float | None = None
+        self._held = False
+        self._inbox: deque[tuple[Action, tuple[object, ...]]] = deque()
+        self._wakes_at = float("inf")
+        self._busy_until = 0.0
+        self._work_planned = False
+        self._timer_was_last = False
+
+    def heard(self, kind: type[Event]) -> list[str]:
+        """Return about whom it reported events of this kind."""
+        return [event.member.name for _, event in self.events if isinstance(event, kind)]
+
+    def live(self) -> set[str]:
+        """Return whom it holds for alive or suspect, itself included."""
+        return {member.name for member in self.gossip.members if member.live}
+
+    # Time
+
+    def time(self) -> float:
+        """Return what its own clock shows; that never goes back."""
+        if self._clock is None:
+            return self._agenda.now
+        self._time = max(self._time, self._clock.at(self._agenda.now))
+        return self._time
+
+    def drift(self, rate: float) -> None:
+        """Let its clock run `rate` times as fast as time from now on."""
+        self._clock = Clock(self._agenda.now, self.time(), rate)
+        self._wakes_at = float("inf")
+        self.arm()
+
+    def arm(self) -> None:
+        """See to it that the engine's timer is handled in time."""
+        if not self.up:
+            return
+        at = self.engine.next_timer()
+        if at is None:
+            return
+        if self._clock is not None:
+            at = self._clock.when(at)
+        if at < self._wakes_at:
+            self._wakes_at = at
+            self._agenda.at(max(at, self._agenda.now), self._wake, at)
+
+    def _wake(self, planned: float) -> None:
+        if not self.up or self._wakes_at != planned:
+            return
+        self._wakes_at = float("inf")
+        if self._held:
+            self._plan_work()
+        elif self._timer_is_due():
+            self._handle_timer()
+        else:
+            self.arm()
+
+    def _timer_is_due(self) -> bool:
+        at = self.engine.next_timer()
+        if at is None:
+            return False
+        # A clock that drifts is never read exactly when it shows what we wait for.
+        return at <= self.time() + (1e-9 if self._clock else 0)
+
+    def _handle_timer(self) -> None:
+        if self._clock is not None:
+            self._time = max(self.time(), self.engine.next_timer())
+        self.engine.handle_timer(self.time())
+        self._follow_up(self)
+
+    # Inputs
+
+    def take(self, action: Action, *args: object) -> bool:
+        """Handle an input, `action(*args, time)`, now or when it can; False if it is lost."""
+        if not self.up:
+            return False
+        if not self._held:
+            action(*args, self.time())
+            self._follow_up(self)
+            return True
+        if len(self._inbox) >= RECEIVE_QUEUE:
+            return False
+        self._inbox.append((action, args))
+        self._plan_work()
+        return True
+
+    def end(self) -> None:
+        """Stop for good, without a word."""
+        self.up = False
+        self._inbox.clear()
+
+    def pause(self) -> None:
+        """Stop, to go on with `resume`; meanwhile no timer runs, and inputs wait."""
+        self.paused = self._held = True
+
+    def resume(self) -> None:
+        """Go on: first with the timers that are late, then with all that has come meanwhile."""
+        self.paused = False
+        self._held = self._cost is not None
+        self._catch_up()
+
+    def slow(self, cost: float | None) -> None:
+        """Need `cost` seconds for each input and timer from now on; None for no time at all."""
+        self._cost = cost
+        self._held = self.paused or cost is not None
+        self._busy_until = min(self._busy_until, self._agenda.now + (cost or 0))
+        if not self.paused:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self._held:
+            self._plan_work()
+            return
+        if self.up and self._timer_is_due():
+            self._handle_timer()
+        while self.up and self._inbox and not self._held:
+            action, args = self._inbox.popleft()
+            action(*args, self.time())
+            self._follow_up(self)
+        self.arm()
+
+    def _plan_work(self) -> None:
+        """See to it that a slow process goes on when it has done what it is busy with."""
+        if self._work_planned or self.paused:
+            return
+        if self._inbox or self._timer_is_due():
+            self._work_planned = True
+            self._agenda.at(max(self._agenda.now, self._busy_until), self._work)
+        else:
+            self.arm()
+
+    def _work(self) -> None:
+        """Handle one thing: timers and inputs by turns, when both wait."""
+        self._work_planned = False
+        if not self.up or self.paused or self._cost is None:
+            return
+        self._busy_until = self._agenda.now + self._cost
+        if self._inbox and (self._timer_was_last or not self._timer_is_due()):
+            self._timer_was_last = False
+            action, args = self._inbox.popleft()
+            action(*args, self.time())
+            self._follow_up(self)
+        elif self._timer_is_due():
+            self._timer_was_last = True
+            self._handle_timer()
+        if self.up:
+            self._plan_work()

@@ -1,0 +1,147 @@
+"""Rules that hold at every step of every run, checked where something changes and nowhere else."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from wesher.gossip import (
+    Event,
+    Gossip,
+    Member,
+    MemberFailed,
+    MemberJoined,
+    MemberLeft,
+    MemberState,
+    MemberUpdated,
+)
+from wesher.gossip.refusal import MAX_INCARNATION
+from wesher.mesh.plan import Plan
+
+Report = Callable[[str], None]
+
+_RANKS = {MemberState.ALIVE: 0, MemberState.SUSPECT: 1, MemberState.DEAD: 2, MemberState.LEFT: 2}
+_CHANGES = (MemberJoined, MemberUpdated, MemberFailed, MemberLeft)
+
+
+@dataclass(slots=True)
+class Rulebook:
+    """What all watches of one world share: who has raised which incarnation, and whom to tell."""
+
+    broken: Report
+    """Called with what is wrong; raises."""
+    changed: Report
+    """Called with every change of a record, for the trace."""
+    highest: dict[str, int] = field(default_factory=dict)
+    """The highest incarnation that each member has had, in its own table."""
+
+
+class Watch:
+    """Watches one Gossip: every record it stores, and every event it tells of."""
+
+    def __init__(self, name: str, gossip: Gossip, rules: Rulebook, *, events: bool = True) -> None:
+        self._name = name
+        self._rules = rules
+        self._may_reclaim = gossip.settings.reclaim_after > 0
+        self._get = gossip.members.get
+        self._put = gossip.members.put
+        self._drain = gossip.events
+        self._untold: deque[Event] = deque()
+        self._overdue: Event | None = None
+        self._leaving = False
+        gossip.members.put = self._on_put
+        if events:
+            gossip.events = self._on_drain
+        else:
+            self._expect = _nothing
+
+    def after_step(self) -> None:
+        """Check that what changed in the step before was told by now."""
+        if not self._untold:
+            self._overdue = None
+            return
+        if self._untold[0] is self._overdue:
+            self._rules.broken(f"{self._name} does not tell of {_told(self._overdue)}")
+        self._overdue = self._untold[0]
+
+    def _on_put(self, member: Member) -> None:
+        old = self._get(member.name)
+        self._put(member)
+        if member.name == self._name:
+            highest = self._rules.highest
+            highest[member.name] = max(highest.get(member.name, 0), member.incarnation)
+        self._check(old, member)
+        self._expect(old, member)
+        if member.state is not MemberState.DEAD or member.incarnation:
+            self._rules.changed(f"{self._name} has {_text(member)}")
+
+    def _check(self, old: Member | None, new: Member) -> None:
+        if new.incarnation > self._rules.highest.get(new.name, 0):
+            self._rules.broken(f"{self._name} raised the incarnation of {_text(new)}")
+        if old is None or self._moves(old, new):
+            return
+        if (old.incarnation, _RANKS[old.state]) >= (new.incarnation, _RANKS[new.state]):
+            if new.name == self._name and new.incarnation == MAX_INCARNATION:
+                return
+            self._rules.broken(f"{self._name} went back from {_text(old)} to {_text(new)}")
+
+    def _moves(self, old: Member, new: Member) -> bool:
+        """Tell whether this is somebody who may begin anew, at another address."""
+        if (old.addr, old.port) == (new.addr, new.port):
+            return False
+        return old.state is MemberState.LEFT or (
+            self._may_reclaim and old.state is MemberState.DEAD
+        )
+
+    def _expect(self, old: Member | None, new: Member) -> None:
+        if new.name != self._name and (event := _event_of(old, new)):
+            self._untold.append(event)
+
+    def _on_drain(self) -> Iterator[Event]:
+        for event in self._drain():
+            if isinstance(event, _CHANGES):
+                self._check_event(event)
+            yield event
+
+    def _check_event(self, event: Event) -> None:
+        if not self._untold or self._untold.popleft() != event:
+            self._rules.broken(f"{self._name} tells, without a change, of {_told(event)}")
+
+
+def check_plan(plan: Plan, public_key: str) -> str | None:
+    """Say what is wrong with a plan of the host that has this key."""
+    peers = plan.peers.values()
+    routed = {ip for peer in peers for ip in peer.allowed_ips}
+    if len(routed) != sum([len(peer.allowed_ips) for peer in peers]):
+        return "one address, two peers"
+    addresses = {ip.network_address for ip in routed}
+    if plan.interface.address in addresses:
+        return "our own address is a peer's"
+    if not addresses.issuperset([entry.ip for entry in plan.hosts]):
+        return "a hosts entry without a route"
+    if public_key in plan.peers:
+        return "we are our own peer"
+    return None
+
+
+def _event_of(old: Member | None, new: Member) -> Event | None:
+    """Return what has to be told of a change."""
+    was_live = old is not None and old.live
+    if not was_live:
+        return MemberJoined(new) if new.live else None
+    if new.state is MemberState.LEFT:
+        return MemberLeft(new)
+    if new.state is MemberState.DEAD:
+        return MemberFailed(new)
+    return MemberUpdated(new) if (old.meta or b"") != (new.meta or b"") else None
+
+
+def _nothing(old: Member | None, new: Member) -> None:
+    """Expect no event."""
+
+
+def _text(member: Member) -> str:
+    return f"{member.name} {member.state.name.lower()} {member.incarnation}"
+
+
+def _told(event: Event) -> str:
+    return f"{type(event).__name__}({_text(event.member)})"
