@@ -75,7 +75,7 @@ class Broadcasts:
         chosen = self._choose(space)
         taken = [self._order.pop(index) for index in reversed(chosen)]
         for broadcast in taken:
-            again = broadcast._replace(transmissions=broadcast.transmissions + 1)
+            again = _Broadcast(broadcast.transmissions + 1, *broadcast[1:])
             if again.transmissions >= limit:
                 del self._by_subject[broadcast.subject]
             else:
@@ -87,15 +87,13 @@ class Broadcasts:
         chosen: list[int] = []
         index = 0
         while index < len(self._order) and space > PART_OVERHEAD:
-            tier = self._order[index].transmissions
-            index = bisect_left(self._order, (tier, PART_OVERHEAD - space), index)
-            if index == len(self._order):
-                break
-            broadcast = self._order[index]
-            if broadcast.transmissions == tier:
+            transmissions, minus_size = self._order[index][:2]
+            if PART_OVERHEAD - minus_size <= space:
                 chosen.append(index)
-                space -= len(broadcast.message) + PART_OVERHEAD
+                space -= PART_OVERHEAD - minus_size
                 index += 1
+            else:
+                index = bisect_left(self._order, (transmissions, PART_OVERHEAD - space), index)
         return chosen
 
     def take_eagerly(self, space: int) -> list[bytes]:

@@ -38,15 +38,25 @@ class Counts:
     """
 
     def __init__(self) -> None:
-        self.received: Counter[MessageType] = Counter()
-        self.sent: Counter[MessageType] = Counter()
+        self._received: Counter[type[Message]] = Counter()
+        self._sent: Counter[int] = Counter()
         self.suspicions = 0
         self.refutations = 0
 
     def hear(self, message: Message) -> None:
         """Count a message that arrived."""
-        self.received[_TYPES[type(message)]] += 1
+        self._received[type(message)] += 1
 
     def say(self, encoded: bytes) -> None:
         """Count a message that leaves; its first byte tells the kind."""
-        self.sent[MessageType(encoded[0])] += 1
+        self._sent[encoded[0]] += 1
+
+    @property
+    def received(self) -> Counter[MessageType]:
+        """How many messages of each kind arrived."""
+        return Counter({_TYPES[kind]: count for kind, count in self._received.items()})
+
+    @property
+    def sent(self) -> Counter[MessageType]:
+        """How many messages of each kind left."""
+        return Counter({MessageType(kind): count for kind, count in self._sent.items()})
