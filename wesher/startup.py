@@ -21,6 +21,7 @@ from wesher.system.facts import (
 )
 from wesher.system.network import Network, read_network
 from wesher.system.state_file import State, StateFile, StateFileError
+from wesher.troubles import NO_ADDRESS, OVERLAY_ENCLOSED, OVERLAY_HAS_US
 
 ADDRESS_PATIENCE = 30.0  # seconds that the host may take to get an address
 KEY_SIZE = 32  # bytes
@@ -154,21 +155,13 @@ def _no_address(config: Config, network: Network) -> str:
             f"interface {config.bind_iface} has no global address: give it one, "
             "or choose another --bind-iface"
         )
-    return "this host has no default route, so no address to advertise: give --advertise-addr"
+    return NO_ADDRESS.text
 
 
 def _check_overlay(config: Config, network: Network) -> None:
     overlay = config.overlay_net.network
     facts = host_facts(network, config.interface)
     if outer := enclosing_network(overlay, facts):
-        raise StartError(
-            f"the overlay network {overlay} lies inside {outer}, which this host is connected to: "
-            "choose another --overlay-net, the same on all hosts"
-        )
+        raise StartError(OVERLAY_ENCLOSED.text.format(overlay=overlay, network=outer))
     if inner := address_inside(overlay, facts):
-        logger.warning(
-            "this host's address {address} is in the overlay network {network}: "
-            "choose another --overlay-net if hosts cannot be reached",
-            address=inner,
-            network=overlay,
-        )
+        logger.warning(OVERLAY_HAS_US.text, address=inner, network=overlay)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from wesher.mesh import troubles
 from wesher.mesh.metadata import MetadataFormat
 from wesher.mesh.planning import Outcome
-from wesher.mesh.troubles import Trouble
 from wesher.mesh.trust import RefusalKind
+from wesher.troubles import Trouble
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,35 +1,7 @@
 """What can be wrong with a mesh: in these words the agent warns and `wesher doctor` reports."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from wesher.mesh.trust import RefusalKind
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """One kind of trouble: templates of what is wrong and of what to do about it.
-
-    `name` never changes: scripts know the trouble by it, and docs/doctor.md explains it.
-    """
-
-    name: str
-    fault: str
-    remedy: str
-
-    @property
-    def text(self) -> str:
-        """Return the template of a warning."""
-        return f"{self.fault}: {self.remedy}"
-
-    def fault_of(self, data: Mapping[str, object]) -> str:
-        """Say what is wrong."""
-        return self.fault.format(**data)
-
-    def remedy_for(self, data: Mapping[str, object]) -> str:
-        """Say what to do about it."""
-        return self.remedy.format(**data)
-
+from wesher.troubles import Trouble
 
 SEED_NAME = Trouble(
     "seed-name",

@@ -5,6 +5,7 @@ import re
 from wesher.errors import CommandError, MissingToolError, StartError
 from wesher.system.routes import apply_lines
 from wesher.system.shell import patiently, run
+from wesher.troubles import NO_WIREGUARD
 
 CREATED = "wesher"
 """The alias of a device that we made."""
@@ -51,10 +52,7 @@ async def create_in_userspace(name: str) -> None:
     try:
         await run("wireguard-go", name, leaves_daemon=True)
     except MissingToolError as error:
-        raise StartError(
-            "this kernel has no WireGuard and wireguard-go is not installed: "
-            "run `apt install wireguard-go`, or a kernel with WireGuard"
-        ) from error
+        raise StartError(NO_WIREGUARD.text) from error
     except CommandError as error:
         raise StartError(_explain(name, error)) from error
     await patiently(run)("ip", "link", "set", "dev", name, "alias", CREATED)

@@ -4,10 +4,16 @@ import string
 
 import pytest
 
+from wesher import troubles as of_hosts
 from wesher.mesh import troubles
-from wesher.mesh.troubles import Trouble
+from wesher.troubles import Trouble
 
-ALL = [one for one in vars(troubles).values() if isinstance(one, Trouble)]
+ALL = [
+    one
+    for module in (of_hosts, troubles)
+    for one in vars(module).values()
+    if isinstance(one, Trouble)
+]
 
 
 @pytest.mark.parametrize("trouble", ALL, ids=lambda trouble: trouble.name)
