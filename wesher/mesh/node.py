@@ -345,6 +345,8 @@ class MeshNode:
             self._notices.trace(
                 "no exchange with {address}: {error}", address=event.to, error=event.error
             )
+        if self._gossip.local is None:  # what comes with a look is ours to take
+            self._hear_of_the_gone(event.user_state, event.to, now)
         if self._search.finished(event, now) and not self._complete:
             self._complete = True
             self._changed(now)
@@ -354,11 +356,14 @@ class MeshNode:
         self._inquiries.finished(event, now)
 
     def _on_user_data(self, event: UserDataReceived, now: float) -> None:
+        self._hear_of_the_gone(event.payload, event.source, now)
+
+    def _hear_of_the_gone(self, payload: bytes, source: Address, now: float) -> None:
         try:
-            gone = self._gone.heard(event.payload, now)
+            gone = self._gone.heard(payload, now)
         except ProtocolError as error:
             self._notices.trace(
-                "dropped what {address} told: {reason}", address=event.source, reason=str(error)
+                "dropped what {address} told: {reason}", address=source, reason=str(error)
             )
             return
         for name in gone:
@@ -417,7 +422,8 @@ class MeshNode:
             self._refuse(problem)
             return
         earlier = look.earlier_self
-        seen = max(self._saved.incarnation, earlier.incarnation if earlier else 0)
+        seen = earlier.incarnation if earlier else 0
+        seen = max(seen, self._saved.incarnation, self._gone.own_incarnation)
         incarnation = min(seen + 1, MAX_INCARNATION)
         self._gossip.announce(
             self._overlay.metadata(), now, incarnation=incarnation, addr=look.address_form
