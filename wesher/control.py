@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from loguru import logger
 
+from wesher.accounting import as_account
 from wesher.config import Config
 from wesher.errors import AgentError, CommandError, StartError
 from wesher.mesh.status import MemberStatus
@@ -28,6 +29,7 @@ class Control:
         self._server = ControlServer(
             {
                 "status": self._status,
+                "account": self._account,
                 "info": self._info,
                 "key": self._key,
             }
@@ -49,6 +51,9 @@ class Control:
 
     async def _status(self, _request: Arguments) -> Json:
         return as_status(self._ready(), await self.moment())
+
+    async def _account(self, _request: Arguments) -> Json:
+        return as_account(self._ready(), _now())
 
     async def _info(self, request: Arguments) -> Json:
         member = self._member(request)

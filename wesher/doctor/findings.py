@@ -1,0 +1,58 @@
+"""What the doctor finds, one finding at a time."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from wesher.troubles import Trouble
+
+
+class Verdict(Enum):
+    """How bad it is; a fault keeps the mesh from working, or from recovering."""
+
+    FAULT = "fault"
+    WARNING = "warning"
+    UNKNOWN = "unknown"
+    OK = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check came to; `trouble` is the name of a Trouble, None when there is none."""
+
+    check: str
+    verdict: Verdict
+    text: str
+    remedy: str | None = None
+    trouble: str | None = None
+
+
+def ok(check: str, text: str) -> Finding:
+    """Return that all is well."""
+    return Finding(check, Verdict.OK, text)
+
+
+def unknown(check: str, text: str, remedy: str | None = None) -> Finding:
+    """Return that this could not be found out, and why."""
+    return Finding(check, Verdict.UNKNOWN, text, remedy)
+
+
+def fault(check: str, trouble: Trouble, **data: object) -> Finding:
+    """Return something that must be put right."""
+    return _found(check, Verdict.FAULT, trouble, data)
+
+
+def warning(check: str, trouble: Trouble, **data: object) -> Finding:
+    """Return something that may matter, or will."""
+    return _found(check, Verdict.WARNING, trouble, data)
+
+
+def is_healthy(findings: Iterable[Finding]) -> bool:
+    """Tell whether there is no fault."""
+    return all(finding.verdict is not Verdict.FAULT for finding in findings)
+
+
+def _found(check: str, verdict: Verdict, trouble: Trouble, data: dict[str, object]) -> Finding:
+    return Finding(
+        check, verdict, trouble.fault_of(data), trouble.remedy_for(data) or None, trouble.name
+    )
