@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import count
 from random import Random
+from typing import Self
 
 from tests.sim.agenda import Agenda
+from tests.sim.converged import introduce, names_of
 from tests.sim.hosts import PORT, RECEIVE_QUEUE, Node
 from tests.sim.invariants import Rulebook, Watch
 from tests.sim.letters import LetterWire
@@ -67,6 +69,13 @@ class World:
         self._by_address: dict[Address, Node] = {}
         for name in names:
             self.add(name)
+
+    @classmethod
+    def converged(cls, number: int, seed: int, **network: object) -> Self:
+        """Return a world of `number` members that know each other, and have exchanged nothing."""
+        world = cls(names_of(number), seed, **network)
+        introduce([node.gossip for node in world.nodes.values()], world._rng)
+        return world
 
     @property
     def now(self) -> float:
@@ -159,6 +168,11 @@ class World:
         """End all partitions and cuts."""
         self._happens("healings", "")
         self._network.heal()
+
+    def calm(self) -> None:
+        """End all that is wrong with the network."""
+        self._happens("calms", "")
+        self._network.calm()
 
     def link(self, a: str, b: str, **changes: object) -> None:
         """Change `loss`, `latency`, `twice`, `reorder` or `max_packet` between two hosts."""
