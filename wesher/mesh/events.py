@@ -48,4 +48,32 @@ class Departed:
     """Our departure has been announced; the sockets can be closed."""
 
 
-MeshEvent = Notice | Resolve | PlanChanged | Refused | Departed
+class Happening(Enum):
+    """What can happen to a member; the values are the words of `wesher monitor`."""
+
+    JOINED = "joined"
+    LEFT = "left"
+    FAILED = "failed"
+    RETURNED = "returned"
+    UPDATED = "updated"
+    MOVED = "moved"
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Something happened to a member; `data` has its addresses, old ones when they changed."""
+
+    what: Happening
+    member: str
+    data: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Pinged:
+    """A ping that `MeshNode.ping` sent was answered after `seconds`, or never (None)."""
+
+    ping: int
+    seconds: float | None
+
+
+MeshEvent = Notice | Resolve | PlanChanged | Refused | Departed | Happened | Pinged

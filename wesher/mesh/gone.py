@@ -60,6 +60,15 @@ class Gone:
         """The newest of those that left, by name, as addresses to try and nothing else."""
         return self._contacts
 
+    def left_at(self, name: str) -> float | None:
+        """Return when a member left or was forgotten, None when that is not known."""
+        tombstone = self._tombstones.get(name)
+        return tombstone.made_at if tombstone else None
+
+    def keep_for(self, forget_after: float) -> None:
+        """Keep tombstones so many seconds from now on."""
+        self._forget_after = forget_after
+
     def restore(self, tombstones: Iterable[Tombstone], now: float) -> None:
         """Take over what an earlier start has saved."""
         for one in tombstones:

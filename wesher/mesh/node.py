@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from wesher.errors import ProtocolError
@@ -32,8 +33,9 @@ from wesher.gossip import (
 from wesher.gossip.refusal import MAX_INCARNATION
 from wesher.mesh import troubles
 from wesher.mesh.account import Account
+from wesher.mesh.changes import Changes
 from wesher.mesh.drops import Drops
-from wesher.mesh.events import Departed, MeshEvent, PlanChanged, Refused, Resolve
+from wesher.mesh.events import Departed, MeshEvent, Pinged, PlanChanged, Refused, Resolve
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.gone import Gone
 from wesher.mesh.inquiries import Inquiries
@@ -42,6 +44,7 @@ from wesher.mesh.notices import Notices
 from wesher.mesh.objections import objections
 from wesher.mesh.overlay import Overlay
 from wesher.mesh.plan import Plan
+from wesher.mesh.rejoin import Seed
 from wesher.mesh.remembered import Remembered
 from wesher.mesh.search import Search
 from wesher.mesh.settings import NodeSettings, Saved, SavedMember
@@ -94,6 +97,8 @@ class MeshNode:
         )
         self._notices = Notices()
         self._drops = Drops()
+        self._changes = Changes()
+        self._asked: set[int] = set()  # pings that our owner waits for
         self._overlay = Overlay(settings, saved.overlay_addr, self._notices)
         self._events: list[MeshEvent] = []
         self._review_at: float | None = None
@@ -174,6 +179,19 @@ class MeshNode:
         self._changed(now)
         self._advance(now)
 
+    def ping(self, address: Address, name: str, now: float, *, stream: bool = False) -> int:
+        """Ping the member of this name, by packet or by TCP; `Pinged` brings the number back."""
+        number = self._gossip.ping(address, name, now, stream=stream)
+        self._asked.add(number)
+        return number
+
+    def reconfigure(self, seeds: tuple[Seed, ...], forget_after: float, now: float) -> None:
+        """Take what an operator may change while we run."""
+        self._settings = replace(self._settings, seeds=seeds, forget_after=forget_after)
+        self._search.replace_seeds(seeds)
+        self._gone.keep_for(forget_after)
+        self._advance(now)
+
     def leave(self, now: float) -> None:
         """Announce our departure; `Departed` follows within a second."""
         self._departing = True
@@ -195,6 +213,7 @@ class MeshNode:
         """Give out what happened, once; notices first."""
         yield from self._notices.drain()
         yield from self._search.requests()
+        yield from self._changes.drain()
         events, self._events = self._events, []
         yield from events
 
@@ -238,7 +257,8 @@ class MeshNode:
                 self._failed,
                 self._gone.contacts,
                 self._overlay.outcome,
-                self._gossip.round_trip,
+                round_trip=self._gossip.round_trip,
+                left_at=self._gone.left_at,
             ),
         )
 
@@ -276,6 +296,7 @@ class MeshNode:
     def _advance(self, now: float) -> None:
         """Follow up on what the last input brought."""
         for event in self._gossip.events():
+            self._changes.note(event, self._failed)
             if handler := self._handlers.get(type(event)):
                 handler(event, now)
         if look := self._search.advance(now):
@@ -354,6 +375,9 @@ class MeshNode:
     def _on_ping(self, event: PingFinished, now: float) -> None:
         self._search.pinged(event)
         self._inquiries.finished(event, now)
+        if event.ping in self._asked:
+            self._asked.discard(event.ping)
+            self._events.append(Pinged(event.ping, event.seconds))
 
     def _on_user_data(self, event: UserDataReceived, now: float) -> None:
         self._hear_of_the_gone(event.payload, event.source, now)

@@ -65,6 +65,10 @@ class Rejoin:
         self._next_at: float | None = None
         self.remember(saved)
 
+    def replace_seeds(self, seeds: Iterable[Seed]) -> None:
+        """Take turns among these seeds from now on."""
+        self._seeds = deque(Contact(seed.host, seed.port, True) for seed in dict.fromkeys(seeds))
+
     @property
     def searching(self) -> bool:
         """Whether nobody has answered since we were last alone."""

@@ -74,6 +74,13 @@ class Search:
         seeds = dict.fromkeys(self._settings.seeds)
         return tuple(self._seed_news.get(seed, SeedStatus(seed)) for seed in seeds)
 
+    def replace_seeds(self, seeds: tuple[Seed, ...]) -> None:
+        """Contact these seeds from now on, and no others; new ones have not answered yet."""
+        known = set(self._settings.seeds)
+        self._settings = replace(self._settings, seeds=seeds)
+        self._rejoin.replace_seeds(seeds)
+        self._silent = {seed: None for seed in seeds if seed in self._silent or seed not in known}
+
     def start(self, now: float) -> None:
         """Begin to look."""
         self._stopped = False

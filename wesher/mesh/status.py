@@ -77,8 +77,9 @@ def member_statuses(
     failed: Remembered,
     left: Mapping[str, SavedMember],
     outcome: Outcome | None,
+    *,
     round_trip: Callable[[str], float | None],
-    left_at: Callable[[str], float | None] = lambda _name: None,
+    left_at: Callable[[str], float | None],
 ) -> tuple[MemberStatus, ...]:
     """Return everybody in the order of their names; `table` is gossip's without ourselves."""
     members = {status.name: status for status in _departed(left, left_at)}

@@ -1,0 +1,74 @@
+"""What happens to members, as it happens, for whoever watches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wesher.gossip import (
+    Address,
+    Event,
+    Member,
+    MemberFailed,
+    MemberJoined,
+    MemberLeft,
+    MemberUpdated,
+)
+from wesher.mesh.events import Happened, Happening
+from wesher.mesh.metadata import Metadata
+from wesher.mesh.plan import IPAddress
+from wesher.mesh.planning import read_metadata
+from wesher.mesh.remembered import Remembered
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a member is: its gossip, and its place in the overlay."""
+
+    address: Address
+    overlay_addr: IPAddress | None
+
+
+class Changes:
+    """Changes not yet handed out, and where each live member was last."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Happened] = []
+        self._places: dict[str, _Place] = {}
+
+    def note(self, event: Event, failed: Remembered) -> None:
+        """Take an event of the gossip; `failed` are those who had failed before it."""
+        match event:
+            case MemberJoined(member):
+                returned = member.name in failed
+                self._appear(member, Happening.RETURNED if returned else Happening.JOINED)
+            case MemberUpdated(member):
+                before, now = self._places.get(member.name), _place(member)
+                moved = before is not None and before != now
+                self._appear(member, Happening.MOVED if moved else Happening.UPDATED, before)
+            case MemberFailed(member):
+                self._vanish(member, Happening.FAILED)
+            case MemberLeft(member):
+                self._vanish(member, Happening.LEFT)
+
+    def drain(self) -> Iterator[Happened]:
+        """Yield what has not been handed out yet."""
+        waiting, self._waiting = self._waiting, []
+        yield from waiting
+
+    def _appear(self, member: Member, what: Happening, before: _Place | None = None) -> None:
+        place = self._places[member.name] = _place(member)
+        data: dict[str, object] = {"address": place.address, "overlay_address": place.overlay_addr}
+        if before is not None and before != place:
+            data["old_address"] = before.address
+            data["old_overlay_address"] = before.overlay_addr
+        self._waiting.append(Happened(what, member.name, data))
+
+    def _vanish(self, member: Member, what: Happening) -> None:
+        place = self._places.pop(member.name, None) or _place(member)
+        data = {"address": place.address, "overlay_address": place.overlay_addr}
+        self._waiting.append(Happened(what, member.name, data))
+
+
+def _place(member: Member) -> _Place:
+    metadata = read_metadata(member)
+    overlay_addr = metadata.overlay_addr if isinstance(metadata, Metadata) else None
+    return _Place(member.address, overlay_addr)
