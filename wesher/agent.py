@@ -145,7 +145,12 @@ class Agent:
         )
         self._loopback_bound = underlay.bind.is_loopback
         self._family = socket.AF_INET if underlay.bind.version == 4 else socket.AF_INET6
-        wire = Wire(Keyring(self._key), lambda: os.urandom(NONCE_SIZE), compress_packets=False)
+        wire = Wire(
+            Keyring(self._key),
+            lambda: os.urandom(NONCE_SIZE),
+            compress_packets=False,
+            compress_streams=False,
+        )
         facts = self._local_facts(underlay.network)
         saved = as_saved(state, config.cluster_port)
         return MeshNode(settings, saved, facts, wire, random.Random())

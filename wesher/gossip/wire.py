@@ -24,7 +24,6 @@ MAX_PACKET = 1400  # bytes, memberlist's UDPBufferSize: what we aim at, not what
 MAX_LABEL = 255
 MAX_FRAME = 20_971_520  # bytes between a frame's head and its end
 MAX_STREAM = 41_943_040  # bytes of a stream's message, decompressed
-LARGE_TABLE = 16_384  # bytes; to compress more takes several milliseconds
 
 _FRAME_HEAD = struct.Struct(">BI")
 _CHECKSUM_HEAD = struct.Struct(">BI")
@@ -89,7 +88,7 @@ class Wire:
         """Return the stream that carries one encoded message; a `reply` has no label header."""
         header = b"" if reply else self._label_header
         if self.compress_streams:
-            message = _compress_stream(message)
+            message = encode_compressed(lzw.encode(message))
         if not self.keyring or not self.verify_outgoing:
             return header + message
         size = sealed_size(len(message), self.encryption_version)
@@ -210,18 +209,6 @@ def _verify_checksum(data: bytes) -> bytes:
     if _CHECKSUM_HEAD.unpack_from(data)[1] != crc32(body):
         raise ChecksumError("checksum mismatch")
     return body
-
-
-def _compress_stream(message: bytes) -> bytes:
-    if len(message) < LARGE_TABLE:
-        return encode_compressed(lzw.encode(message))
-    return _compressed_table(message)
-
-
-@lru_cache(maxsize=2)
-def _compressed_table(message: bytes) -> bytes:
-    """Compress a table; one that many ask for is often the same, for joining or not."""
-    return encode_compressed(lzw.encode(message))
 
 
 @lru_cache(maxsize=16)

@@ -7,7 +7,7 @@ from wesher.errors import LimitError, ProtocolError, UndecryptableError
 from wesher.gossip import lzw
 from wesher.gossip.codec import encode, encode_compressed
 from wesher.gossip.messages import Ack, ErrorReply, Nack, Ping, PushPull, Record
-from wesher.gossip.wire import MAX_FRAME, MAX_STREAM, _compressed_table
+from wesher.gossip.wire import MAX_FRAME, MAX_STREAM
 
 RECORD = Record("n1", bytes([10, 0, 0, 1]), 7946, b"m" * 100, 1, 0, bytes([1, 5, 2, 0, 0, 0]))
 MESSAGES = [PushPull(True, (RECORD,) * 20, b"state"), Ping(77, "n1"), Ack(77), ErrorReply("no")]
@@ -59,18 +59,6 @@ def test_the_size_of_a_sealed_frame_is_known_from_its_head(label):
 
 def test_what_follows_the_frame_is_ignored():
     assert wire().open_frame(wire().seal_frame(PING) + b"more") == Ping(1, "n1")
-
-
-def test_a_large_table_that_several_ask_for_is_compressed_once():
-    records = tuple(Record(f"m{n}", b"\x0a\0\0\1", 7946, None, 1, 0, None) for n in range(400))
-    table, other = (encode(PushPull(join, records)) for join in (True, False))
-    pristine = wire().seal_frame(table)
-    hits = _compressed_table.cache_info().hits
-
-    frames = [wire().seal_frame(each) for each in (table, b"small", other, table)]
-
-    assert _compressed_table.cache_info().hits == hits + 2
-    assert frames[0] == frames[3] == pristine
 
 
 def test_a_message_is_compressed_even_if_that_makes_it_longer():
