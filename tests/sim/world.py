@@ -84,15 +84,17 @@ class World:
 
     # Who takes part
 
-    def add(self, name: str, *, ip: str | None = None, meta: bytes = b"metadata") -> Node:
+    def add(
+        self, name: str, *, ip: str | None = None, meta: bytes = b"metadata", **settings: object
+    ) -> Node:
         """Start a participant, also instead of one of the same name (which is as if it crashed)."""
         number = next(self._started)
         ip = ip or f"10.0.{number // 250}.{number % 250 + 1}"
         node = Node(name, name, ip, self._agenda, self._follow_up)
-        settings = GossipSettings(name, pack_ip(ip), PORT, timing=self._timing)
+        chosen = GossipSettings(name, pack_ip(ip), PORT, timing=self._timing, **settings)
         rng = Random(f"{self.seed} {name} {number}")
         node.wire = self._wire(number)
-        node.engine = node.gossip = Gossip(settings, node.wire, rng)
+        node.engine = node.gossip = Gossip(chosen, node.wire, rng)
         self._place(node)
         node.take(lambda now: node.gossip.announce(meta, now))
         return node
