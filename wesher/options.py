@@ -160,6 +160,8 @@ CLIENT_NAMES = ("interface", "run_dir")
 
 JSON = Option("json", v.parse_switch, None, "print JSON, as docs/control.md describes it")
 
+OUTPUT = Option("output", str, "FILE", "write to this file, at once, instead of standard output")
+
 
 @dataclass(frozen=True, slots=True)
 class Operand:

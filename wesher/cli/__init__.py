@@ -42,6 +42,11 @@ COMMANDS = {
         "Show this node and all members, with what WireGuard and gossip know of each.",
         (*options.pick(options.CLIENT_NAMES), options.JSON),
     ),
+    "metrics": Command(
+        "metrics",
+        "Print the agent's metrics for Prometheus: for node_exporter's textfile directory.",
+        (*options.pick(options.CLIENT_NAMES), options.OUTPUT),
+    ),
 }
 
 
