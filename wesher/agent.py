@@ -14,10 +14,20 @@ from loguru import logger
 from wesher import signals
 from wesher.config import Config
 from wesher.control import Control
+from wesher.control_reload import Reread
 from wesher.errors import StartError, WesherError
 from wesher.gossip import PRESETS, Keyring, Wire
 from wesher.log import tell
-from wesher.mesh.events import Departed, MeshEvent, Notice, PlanChanged, Refused, Resolve
+from wesher.mesh.events import (
+    Departed,
+    Happened,
+    MeshEvent,
+    Notice,
+    Pinged,
+    PlanChanged,
+    Refused,
+    Resolve,
+)
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.node import MeshNode
 from wesher.mesh.settings import NodeSettings
@@ -43,15 +53,16 @@ LEAVE_TIME = 1.1  # seconds of it for telling the others
 NONCE_SIZE = 12  # bytes
 
 
-def run(config: Config) -> int:
+def run(config: Config, reread: Reread | None = None) -> int:
     """Run one node until it is told to stop; returns the exit code.
 
-    Raises WesherError when it could not start or could not go on.
+    `reread` reads the configuration again when the operator says so. Raises WesherError when it
+    could not start or could not go on.
     """
     check_requirements()
     with InterfaceLock(config.run_dir, config.interface):
         try:
-            return asyncio.run(Agent(config).run())
+            return asyncio.run(Agent(config, reread or (lambda: config)).run())
         finally:
             signals.ignore()
 
@@ -59,11 +70,11 @@ def run(config: Config) -> int:
 class Agent:
     """One node on this host, from its start to its orderly stop."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, reread: Reread) -> None:
         self._config = config
         self._hosts = HostsFile(config.hosts_file, config.interface, config.run_dir)
         self._state_file = StateFile(config.state_dir, config.interface)
-        self._control = Control(config)
+        self._control = Control(config, reread)
         self._key = b""
         self._sockets: Sockets | None = None
         self._opening: asyncio.Task[Device] | None = None
@@ -80,7 +91,7 @@ class Agent:
         self._failure: asyncio.Future[None] = loop.create_future()
         self._stop: asyncio.Future[Stop] = loop.create_future()
         loop.set_exception_handler(self._on_bug)
-        signals.catch(loop, self._request_stop)
+        signals.catch(loop, self._request_stop, self._control.reload)
         self._spawn(self._work())
         ends: set[asyncio.Future[Any]] = {self._stop, self._failure}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -199,9 +210,15 @@ class Agent:
         match event:
             case Notice():
                 logger.log(event.severity.value, event.text, **event.data)
+                self._control.noticed(event)
             case PlanChanged():
+                self._control.plan_changed()
                 if self._reconciler:
                     self._reconciler.wake()
+            case Happened():
+                self._control.happened(event)
+            case Pinged():
+                self._control.pinged(event)
             case Resolve():
                 self._spawn(self._resolve(event))
             case Refused():

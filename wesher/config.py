@@ -68,8 +68,10 @@ class Config:
     sources: Mapping[str, str] = field(compare=False, repr=False)
 
 
-def load(given: Mapping[str, str], environ: MutableMapping[str, str]) -> Config:
-    """Return the checked configuration of an agent.
+def load(
+    given: Mapping[str, str], environ: MutableMapping[str, str], *, read_key: bool = True
+) -> Config:
+    """Return the checked configuration of an agent; `read_key` says to open the key's file.
 
     Takes the cluster key out of `environ`, from where children would inherit it. Raises
     ConfigError for what the operator wrote, StartError for a host or interface name we cannot use.
@@ -81,7 +83,7 @@ def load(given: Mapping[str, str], environ: MutableMapping[str, str]) -> Config:
     _check_overlay_address(settings)
     values = dict(settings.values)
     key_file = values.pop("cluster_key_file")
-    if key_file is not None:
+    if key_file is not None and read_key:
         values["cluster_key"] = _load_key(settings, key_file)
     values["join"] = _seeds(settings)
     values["node_name"] = values["node_name"] or _host_name()

@@ -9,39 +9,54 @@ from contextlib import suppress
 
 from loguru import logger
 
-from wesher.accounting import as_account
 from wesher.config import Config
-from wesher.errors import AgentError, CommandError, StartError
+from wesher.control_export import as_export
+from wesher.control_ping import Pinger
+from wesher.control_reload import Reread, in_words, reload
+from wesher.errors import AgentError, CommandError, StartError, WesherError
+from wesher.mesh.events import Happened, Notice, Pinged
+from wesher.mesh.plan import IPAddress
 from wesher.mesh.status import MemberStatus
+from wesher.mesh.troubles import OUR_NAME, SAME_ADDRESS, SAME_NAME
 from wesher.status import Json, Moment, Running, as_details, as_status
-from wesher.system.control import Arguments, ControlServer
+from wesher.system.control import Answer, Arguments, ControlServer
 from wesher.system.wireguard import PeerState, is_userspace, read_wireguard
 
 WIREGUARD_PATIENCE = 1.5  # seconds for `wg show`; without it a status is still of use
 FRESH = 1.0  # seconds for which what WireGuard told serves everybody who asks
 
+_CONFLICTS = {trouble.text for trouble in (OUR_NAME, SAME_NAME, SAME_ADDRESS)}
+
 
 class Control:
     """The control socket of one agent; `running` is None until the agent has a node."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._server = ControlServer(
-            {
-                "status": self._status,
-                "account": self._account,
-                "info": self._info,
-                "key": self._key,
-            }
-        )
+    def __init__(self, config: Config, reread: Reread) -> None:
+        self._run_dir = config.run_dir
+        self._interface = config.interface
+        self._reread = reread
+        self._server = ControlServer({name: _safely(name, one) for name, one in self._answers()})
+        self._pinger = Pinger()
         self._reading = asyncio.Lock()
         self._moment: Moment | None = None
+        self._overlay_addr: IPAddress | None = None
         self.running: Running | None = None
+
+    def _answers(self) -> list[tuple[str, Answer]]:
+        return [
+            ("status", self._status),
+            ("info", self._info),
+            ("ping", self._ping),
+            ("forget", self._forget),
+            ("key", self._key),
+            ("export", self._export),
+            ("reload", self._reload),
+        ]
 
     async def open(self) -> None:
         """Begin to listen; a mesh without its control socket is better than none."""
         try:
-            await self._server.open(self._config.run_dir, self._config.interface)
+            await self._server.open(self._run_dir, self._interface)
         except StartError as error:
             logger.warning("{error}; nobody can ask this agent anything", error=error)
 
@@ -49,24 +64,90 @@ class Control:
         """Stop to listen; calling it again does nothing."""
         self._server.close()
 
+    def reload(self) -> None:
+        """Take a changed configuration because of a signal; the log tells what came of it."""
+        try:
+            report = self._take_configuration()
+        except AgentError as error:
+            logger.warning("{error}", error=error)
+        else:
+            level = "WARNING" if report["restart_needed"] else "INFO"
+            told = in_words(report)
+            logger.log(level, "the configuration was read again; {report}", report=told)
+
+    # What the agent tells
+
+    def happened(self, event: Happened) -> None:
+        """Tell those who follow what happened to a member."""
+        data = {name: None if value is None else str(value) for name, value in event.data.items()}
+        self._publish(event.what.value, event.member, data)
+
+    def noticed(self, event: Notice) -> None:
+        """Tell those who follow of a conflict."""
+        if event.text in _CONFLICTS:
+            member = str(event.data.get("member") or event.data.get("loser"))
+            self._publish("conflict", member, {"text": event.text.format(**event.data)})
+
+    def plan_changed(self) -> None:
+        """Tell those who follow of our own new overlay address."""
+        plan = self.running.node.plan() if self.running else None
+        if self.running is None or plan is None or plan.interface.address == self._overlay_addr:
+            return
+        old, self._overlay_addr = self._overlay_addr, plan.interface.address
+        addresses = {"overlay_address": str(self._overlay_addr)}
+        if old is not None:
+            addresses["old_overlay_address"] = str(old)
+        self._publish("self-changed", self.running.config.node_name, addresses)
+
+    def pinged(self, event: Pinged) -> None:
+        """Hear the outcome of a ping."""
+        self._pinger.finished(event.ping, event.seconds)
+
+    def _publish(self, what: str, member: str, data: Mapping[str, str | None]) -> None:
+        self._server.publish({"event": what, "at": round(_wall(), 3), "member": member, **data})
+
+    # Answers
+
     async def _status(self, _request: Arguments) -> Json:
         return as_status(self._ready(), await self.moment())
-
-    async def _account(self, _request: Arguments) -> Json:
-        return as_account(self._ready(), _now())
 
     async def _info(self, request: Arguments) -> Json:
         member = self._member(request)
         return as_details(member, await self.moment())
 
+    async def _ping(self, request: Arguments) -> Json:
+        return await self._pinger.ping(self._ready(), self._member(request))
+
+    async def _forget(self, request: Arguments) -> Json:
+        running, name = self._ready(), _name(request)
+        try:
+            running.node.forget(name, _now())
+        except ValueError as error:
+            raise AgentError(str(error)) from error
+        running.transport.flush()
+        return {"name": name}
+
     async def _key(self, _request: Arguments) -> Json:
         return {"key": base64.b64encode(self._ready().key).decode()}
+
+    async def _export(self, request: Arguments) -> Json:
+        running, private_key = self._ready(), None
+        if request.get("with_private_key") is True:
+            private_key = (await read_wireguard(self._interface)).private_key
+        return as_export(running, await self.moment(), private_key)
+
+    async def _reload(self, _request: Arguments) -> Json:
+        return self._take_configuration()
+
+    def _take_configuration(self) -> Json:
+        self.running, report = reload(self._ready(), self._reread, _now())
+        return report
 
     async def moment(self) -> Moment:
         """Return this moment, with what WireGuard told at most a second ago."""
         async with self._reading:  # a crowd of clients starts one process a second, not a crowd
             if self._moment is None or _now() - self._moment.now > FRESH:
-                self._moment = await _look(self._config.interface)
+                self._moment = await _look(self._interface)
         moment = self._moment
         return Moment(_now(), _wall(), moment.userspace, moment.peers)
 
@@ -93,6 +174,21 @@ def _name(request: Arguments) -> str:
     if not isinstance(name, str):
         raise AgentError("the request lacks the name of a member")
     return name
+
+
+def _safely(name: str, answer: Answer) -> Answer:
+    """Contain a bug: whoever asks for something must not cost this host its mesh."""
+
+    async def answer_safely(request: Arguments) -> object:
+        try:
+            return await answer(request)
+        except WesherError:
+            raise
+        except Exception as error:
+            logger.exception("a bug in wesher, please report it")
+            raise AgentError(f"a bug in wesher's {name}: its log has more") from error
+
+    return answer_safely
 
 
 async def _look(interface: str) -> Moment:

@@ -155,13 +155,6 @@ OPTIONS = (
     Option("run_dir", v.parse_path, "DIR", "where locks and sockets are kept", "/run/wesher"),
 )
 
-CLEANUP_NAMES = ("interface", "hosts_file", "run_dir", "log_level")
-CLIENT_NAMES = ("interface", "run_dir")
-
-JSON = Option("json", v.parse_switch, None, "print JSON, as docs/control.md describes it")
-
-OUTPUT = Option("output", str, "FILE", "write to this file, at once, instead of standard output")
-
 
 @dataclass(frozen=True, slots=True)
 class Operand:
@@ -171,6 +164,30 @@ class Operand:
     metavar: str
     help: str
     choices: tuple[str, ...] | None = None
+
+
+CLEANUP_NAMES = ("interface", "hosts_file", "run_dir", "log_level")
+CLIENT_NAMES = ("interface", "run_dir")
+
+NAME = Operand("name", "NAME", "name of a member")
+SHOW = Operand("what", "show", "show it", choices=("show",))
+JSON = Option("json", v.parse_switch, None, "print JSON, as docs/control.md describes it")
+STATE = Option(
+    "state",
+    v.one_of("alive", "suspect", "failed", "left"),
+    "STATE",
+    "only members in this state: alive, suspect, failed or left (default: all but the left)",
+)
+FORCE = Option("force", v.parse_switch, None, "show it even where it may be kept, as in a file")
+FORMAT = Option("format", v.one_of("wg", "json"), "FORMAT", "wg or json", "wg")
+PRIVATE_KEY = Option(
+    "with_private_key",
+    v.parse_switch,
+    None,
+    "include the private key of this host's interface, which the file is of no use without",
+)
+
+OUTPUT = Option("output", str, "FILE", "write to this file, at once, instead of standard output")
 
 
 def pick(names: Iterable[str]) -> tuple[Option, ...]:

@@ -33,19 +33,21 @@ def end_at_once() -> None:
         signal.signal(number, lambda _number, _frame: os._exit(0))
 
 
-def catch(loop: "asyncio.AbstractEventLoop", tell: Callable[[Stop], None]) -> None:
-    """Call `tell` in `loop` at every signal to stop; without effect once the loop is closed.
+def catch(
+    loop: "asyncio.AbstractEventLoop", stop: Callable[[Stop], None], reload: Callable[[], None]
+) -> None:
+    """Call `stop` or `reload` in `loop` at every signal; without effect once the loop is closed.
 
-    A hangup stops an agent on a terminal that was not started by nohup. To others it means nothing.
+    A hangup stops an agent on a terminal that was not started by nohup. To one without a terminal,
+    a service, it means to reload.
     """
-    meaning = dict(_MEANING)
-    if any(os.isatty(stream) for stream in _STANDARD_STREAMS):
-        meaning[signal.SIGHUP] = Stop.LEAVE
+    on_terminal = any(os.isatty(stream) for stream in _STANDARD_STREAMS)
+    meaning = _MEANING | ({signal.SIGHUP: Stop.LEAVE} if on_terminal else {})
 
     def heed(number: int, _frame: FrameType | None) -> None:
-        if number in meaning:
-            with suppress(RuntimeError):  # closed: we have stopped already
-                loop.call_soon_threadsafe(tell, meaning[number])
+        how = meaning.get(number)
+        with suppress(RuntimeError):  # closed: we have stopped already
+            loop.call_soon_threadsafe(*((stop, how) if how else (reload,)))
 
     # Not by the loop, which would restore the signals' deadly meaning when it closes.
     for number in (*_MEANING, signal.SIGHUP):

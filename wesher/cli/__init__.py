@@ -8,46 +8,15 @@ import gc
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 
 from wesher import options, signals
+from wesher.cli.commands import AGENT, COMMANDS, Command
 from wesher.errors import ConfigError, NoAgentError, StartError, WesherError
-from wesher.options import Operand, Option
+
+__all__ = ["AGENT", "COMMANDS", "Command", "main"]
 
 DONE, FAILED, WRONG, NO_AGENT = 0, 1, 2, 3
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One word of the command line; wesher/cli/<module>.py runs it."""
-
-    module: str
-    description: str
-    options: tuple[Option, ...]
-    operands: tuple[Operand, ...] = ()
-
-
-AGENT = Command(
-    "agent", "Join this host into an encrypted WireGuard mesh and keep it there.", options.OPTIONS
-)
-COMMANDS = {
-    "cleanup": Command(
-        "cleanup",
-        "Remove the interface, routes and hosts lines that a crashed agent left behind.",
-        options.pick(options.CLEANUP_NAMES),
-    ),
-    "status": Command(
-        "status",
-        "Show this node and all members, with what WireGuard and gossip know of each.",
-        (*options.pick(options.CLIENT_NAMES), options.JSON),
-    ),
-    "metrics": Command(
-        "metrics",
-        "Print the agent's metrics for Prometheus: for node_exporter's textfile directory.",
-        (*options.pick(options.CLIENT_NAMES), options.OUTPUT),
-    ),
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,4 +11,4 @@ def run(given: Mapping[str, str]) -> int:
     """Run one node until it is told to stop; returns the exit code."""
     settings = config.load(given, os.environ)
     log.set_up(settings.log_level)
-    return wesher.agent.run(settings)
+    return wesher.agent.run(settings, lambda: config.load(given, dict(os.environ), read_key=False))

@@ -1,0 +1,98 @@
+"""The table of commands: help, completions and man pages come from it."""
+
+from dataclasses import dataclass
+
+from wesher.options import (
+    CLEANUP_NAMES,
+    CLIENT_NAMES,
+    FORCE,
+    FORMAT,
+    JSON,
+    NAME,
+    OPTIONS,
+    OUTPUT,
+    PRIVATE_KEY,
+    SHOW,
+    STATE,
+    Operand,
+    Option,
+    pick,
+)
+
+_CLIENT = pick(CLIENT_NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One word of the command line; wesher/cli/<module>.py runs it."""
+
+    module: str
+    description: str
+    options: tuple[Option, ...]
+    operands: tuple[Operand, ...] = ()
+
+
+AGENT = Command(
+    "agent", "Join this host into an encrypted WireGuard mesh and keep it there.", OPTIONS
+)
+COMMANDS = {
+    "status": Command(
+        "status",
+        "Show this node and all members, with what WireGuard and gossip know of each.",
+        (*_CLIENT, JSON),
+    ),
+    "members": Command(
+        "members",
+        "List the names and overlay addresses of the members, one a line.",
+        (*_CLIENT, STATE, JSON),
+    ),
+    "info": Command(
+        "info",
+        "Show everything that is known of one member, and why it is not a peer if it is not.",
+        (*_CLIENT, JSON),
+        (NAME,),
+    ),
+    "monitor": Command(
+        "monitor",
+        "Show what happens to members as it happens, until interrupted.",
+        (*_CLIENT, JSON),
+    ),
+    "ping": Command(
+        "ping",
+        "Reach a member by gossip and through the overlay: which of the two is broken?",
+        (*_CLIENT, JSON),
+        (NAME,),
+    ),
+    "forget": Command(
+        "forget",
+        "Remove a failed member from the mesh, on all hosts and for good.",
+        (*_CLIENT, JSON),
+        (NAME,),
+    ),
+    "key": Command(
+        "key",
+        "Show the cluster key, which another host needs to join.",
+        (*_CLIENT, FORCE, JSON),
+        (SHOW,),
+    ),
+    "export": Command(
+        "export",
+        "Print the interface as a file for wg-quick, or the mesh as JSON.",
+        (*_CLIENT, FORMAT, PRIVATE_KEY),
+    ),
+    "metrics": Command(
+        "metrics",
+        "Print the agent's metrics for Prometheus: for node_exporter's textfile directory.",
+        (*_CLIENT, OUTPUT),
+    ),
+    "reload": Command(
+        "reload",
+        "Let the agent read its configuration again; says what needs a restart.",
+        (*_CLIENT, JSON),
+    ),
+    "cleanup": Command(
+        "cleanup",
+        "Remove the interface, routes and hosts lines that a crashed agent left behind.",
+        pick(CLEANUP_NAMES),
+    ),
+}
