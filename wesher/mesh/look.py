@@ -46,9 +46,9 @@ class Look:
 
     @property
     def holder(self) -> Address | None:
-        """Where a live member of our name is said to be, if that is not here."""
+        """Where a member of our name is said to be or to have failed, if that is not here."""
         record = self.earlier_self
-        if record is None or record.state not in (RecordState.ALIVE, RecordState.SUSPECT):
+        if record is None or record.state == RecordState.LEFT:
             return None
         port = record.port or self._port  # as everywhere in gossip, protocol 3.5
         same_ip = short_form(record.addr) == short_form(self._addr)

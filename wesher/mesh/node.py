@@ -23,12 +23,13 @@ from wesher.gossip import (
     Packet,
     PacketDropped,
     PingFinished,
+    Record,
+    RecordState,
     StreamRequest,
     TcpOnly,
     UserDataReceived,
     Wire,
     pack_ip,
-    unpack_ip,
 )
 from wesher.gossip.refusal import MAX_INCARNATION
 from wesher.mesh import troubles
@@ -40,6 +41,7 @@ from wesher.mesh.facts import LocalFacts
 from wesher.mesh.gone import Gone
 from wesher.mesh.inquiries import Inquiries
 from wesher.mesh.look import Look
+from wesher.mesh.namesakes import Namesakes
 from wesher.mesh.notices import Notices
 from wesher.mesh.objections import objections
 from wesher.mesh.overlay import Overlay
@@ -49,6 +51,7 @@ from wesher.mesh.remembered import Remembered
 from wesher.mesh.search import Search
 from wesher.mesh.settings import NodeSettings, Saved, SavedMember
 from wesher.mesh.status import NodeStatus, member_statuses
+from wesher.mesh.takeover import OldSelf, Takeover, in_need
 
 ALONE_PATIENCE = 5.0  # seconds until the operator is told that nobody answers
 SEEDS_SHOWN = 5
@@ -87,15 +90,25 @@ class MeshNode:
         self._gone = Gone(
             settings.name, settings.forget_after, self._gossip, self._failed, self._inquiries
         )
+        self._notices = Notices()
         self._search = Search(
             settings,
             self._addr,
             [member.address for member in saved.members],
             self._gossip,
             self._failed,
+            notices=self._notices,
             rng=rng,
         )
-        self._notices = Notices()
+        self._takeover = Takeover(self._gossip)
+        self._namesakes = Namesakes(
+            self._gossip,
+            self._inquiries,
+            self._takeover,
+            self._notices,
+            reach=self._search.reach,
+            everybody=lambda: in_need(self._live(), settings.port),
+        )
         self._drops = Drops()
         self._changes = Changes()
         self._asked: set[int] = set()  # pings that our owner waits for
@@ -222,6 +235,8 @@ class MeshNode:
         deadlines = (
             self._gossip.next_timer(),
             self._search.next_timer(),
+            self._takeover.next_timer(),
+            self._namesakes.next_timer(),
             self._review_at,
             self._alone_at,
             self._failed.next_timer(self._settings.forget_after),
@@ -302,6 +317,10 @@ class MeshNode:
         if look := self._search.advance(now):
             self._enter(look, now)
         self._gone.advance(now)
+        self._takeover.advance(now)
+        self._namesakes.advance(now)
+        if self._namesakes.stronger and not self._departing:
+            self._refuse_name(self._namesakes.stronger)
         if self._alone_at is not None and now >= self._alone_at:
             self._warn_if_alone(now)
         if self._failed.expire(now, self._settings.forget_after):
@@ -338,16 +357,7 @@ class MeshNode:
         self._changed(now)
 
     def _on_conflict(self, event: AddressConflict, now: float) -> None:
-        ours = event.member.name == self._settings.name
-        trouble = troubles.OUR_NAME if ours else troubles.SAME_NAME
-        self._notices.warn(
-            event.member.name,
-            now,
-            trouble.text,
-            member=event.member.name,
-            address=event.member.address,
-            claimed=Address(unpack_ip(event.claim.addr), event.claim.port),
-        )
+        self._namesakes.met(event, now)
 
     def _on_tcp_only(self, event: TcpOnly, now: float) -> None:
         self._notices.warn(
@@ -368,6 +378,7 @@ class MeshNode:
             )
         if self._gossip.local is None:  # what comes with a look is ours to take
             self._hear_of_the_gone(event.user_state, event.to, now)
+        self._takeover.finished(event, now)
         if self._search.finished(event, now) and not self._complete:
             self._complete = True
             self._changed(now)
@@ -439,8 +450,7 @@ class MeshNode:
     def _enter(self, look: Look, now: float) -> None:
         """Choose an overlay address, announce ourselves, and join whoever answered."""
         if look.holder_answered:
-            data = {"member": self._settings.name, "address": look.asked_holder}
-            self._refuse(troubles.TAKEN_NAME.text.format(**data))
+            self._refuse_name(look.asked_holder)
             return
         if problem := self._overlay.choose((*look.others, *self._live()), self._facts):
             self._refuse(problem)
@@ -448,14 +458,34 @@ class MeshNode:
         earlier = look.earlier_self
         seen = earlier.incarnation if earlier else 0
         seen = max(seen, self._saved.incarnation, self._gone.own_incarnation)
-        incarnation = min(seen + 1, MAX_INCARNATION)
+        elsewhere = look.earlier_self if look.asked_holder else None
+        incarnation = min(seen + (2 if elsewhere else 1), MAX_INCARNATION)
         self._gossip.announce(
             self._overlay.metadata(), now, incarnation=incarnation, addr=look.address_form
         )
         self._complete = not self._search.has_contacts
+        self._namesakes.entered(now)
         self._search.enter(look, now)
+        if elsewhere:
+            self._take_over(elsewhere, look, now)
         # Whoever answers in time is in the first Plan already: one reconcile less.
         self._review_at = now + JOIN_PATIENCE if look.answered else now
+
+    def _take_over(self, elsewhere: Record, look: Look, now: float) -> None:
+        """Take our name from an earlier self at another address, where nobody answers."""
+        self._notices.inform(
+            "nobody answers at {address}: taking the name {member} over from there",
+            address=look.asked_holder,
+            member=elsewhere.name,
+        )
+        port = self._settings.port
+        live = (one for one in look.others if one.state != RecordState.DEAD)
+        old = OldSelf(elsewhere.addr, elsewhere.port or port, elsewhere.meta)
+        self._takeover.begin(old, in_need(live, port), now)
+
+    def _refuse_name(self, holder: Address | None) -> None:
+        data = {"member": self._settings.name, "address": holder}
+        self._refuse(troubles.TAKEN_NAME.text.format(**data))
 
     def _refuse(self, reason: str) -> None:
         self._departing = True

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from wesher.gossip import Address, ExchangeFinished, Gossip, Member, PingFinished, RecordState
 from wesher.mesh.events import Resolve
 from wesher.mesh.look import Look
+from wesher.mesh.notices import Notices
 from wesher.mesh.rejoin import Contact, Rejoin, Seed
 from wesher.mesh.remembered import Remembered
 from wesher.mesh.reunion import Reunion
@@ -32,12 +33,14 @@ class Search:
         gossip: Gossip,
         failed: Remembered,
         *,
+        notices: Notices,
         rng: random.Random,
     ) -> None:
         self._settings = settings
         self._addr = addr
         self._gossip = gossip
         self._failed = failed
+        self._notices = notices
         self._rejoin = Rejoin(settings.seeds, saved, rng)
         self._reunion = Reunion(self._missing, rng)
         self._silent = dict.fromkeys(settings.seeds)  # seeds that have never answered
@@ -113,7 +116,7 @@ class Search:
         """Go on from looking to joining whoever has answered."""
         self._look, self._late = None, look.waiting
         for contact in look.answered:
-            self._reach(contact, now)
+            self.reach(contact, now)
 
     def resolved(self, request: Resolve, ips: Iterable[str], now: float) -> bool:
         """Take the addresses of a contact's name; False when there are none."""
@@ -121,7 +124,7 @@ class Search:
         if not found:
             self._seed_failed(Seed(request.host, request.port), "its name has no address")
         for ip in found:
-            self._reach(Address(ip, request.port), now, Seed(request.host, request.port))
+            self.reach(Address(ip, request.port), now, Seed(request.host, request.port))
         if self._look:
             self._look.resolved()
         return bool(found)
@@ -137,7 +140,7 @@ class Search:
         if event.exchange in self._late:
             self._late.discard(event.exchange)
             if answered:
-                self._reach(event.to, now)
+                self.reach(event.to, now)
             return False
         if not answered or not self._gossip.members.live_remotes:
             return False
@@ -164,6 +167,11 @@ class Search:
     def _ask_holder(self, look: Look, holder: Address, now: float) -> None:
         """Find out whether our name belongs to somebody else or to an earlier self, now gone."""
         name = self._settings.name
+        self._notices.inform(
+            "our name, {member}, is known at {address}: asking whether somebody is still there",
+            member=name,
+            address=holder,
+        )
         by_packet = self._gossip.ping(holder, name, now)
         by_stream = self._gossip.ping(holder, name, now, stream=True)
         look.ask_holder(holder, (by_packet, by_stream), now)
@@ -179,7 +187,7 @@ class Search:
             self._reunion.start(now)
             if self._rejoin.searching:
                 # Somebody has found us first: it knows the others, and has a turn before any seed.
-                self._reach(self._any_live().address, now)
+                self.reach(self._any_live().address, now)
         self._had_company = has_company
         self._contact(self._rejoin.contacts(now), now)
         if has_company:
@@ -213,9 +221,10 @@ class Search:
                     self._look.resolving()
             else:
                 seed = Seed(contact.host, contact.port) if contact.seed else None
-                self._reach(Address(ip, contact.port), now, seed)
+                self.reach(Address(ip, contact.port), now, seed)
 
-    def _reach(self, address: Address, now: float, seed: Seed | None = None) -> None:
+    def reach(self, address: Address, now: float, seed: Seed | None = None) -> None:
+        """Exchange tables with whoever is there, or only look while we look."""
         if self._stopped:
             return
         self.contacted.add(address.ip)

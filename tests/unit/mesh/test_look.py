@@ -135,12 +135,12 @@ def test_others_are_all_that_may_still_hold_an_address(look):
         ({"ip": HERE, "port": 7947}, Address(HERE, 7947)),
         ({"ip": HERE}, None),
         ({"ip": HERE, "port": 0}, None),
-        ({"ip": "192.0.2.9", "state": RecordState.DEAD}, None),
+        ({"ip": "192.0.2.9", "state": RecordState.DEAD}, Address("192.0.2.9", 7946)),
         ({"ip": "192.0.2.9", "state": RecordState.LEFT}, None),
     ],
 )
 @pytest.mark.parametrize("mapped", [False, True])
-def test_our_name_is_held_by_a_live_member_elsewhere(look, held, holder, mapped):
+def test_our_name_is_held_by_a_member_elsewhere_unless_it_left(look, held, holder, mapped):
     ask(look, 1)
 
     answer(look, 1, record("local", mapped=mapped, **held))

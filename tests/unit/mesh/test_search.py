@@ -220,26 +220,6 @@ def test_a_member_that_answers_by_tcp_only_is_told():
     assert "UDP" in told
 
 
-def test_another_host_of_our_name_is_told():
-    bench = joined(remote("web", 2))
-
-    bench.hear_alive(remote("local", 50, incarnation=9))
-
-    (told,) = bench.warnings()
-    assert "192.0.2.50" in told
-    assert "--node-name" in told
-
-
-def test_two_hosts_of_one_name_are_told():
-    bench = joined(remote("web", 2))
-
-    bench.hear_alive(remote("web", 50, incarnation=9))
-
-    (told,) = bench.warnings()
-    assert "192.0.2.2" in told
-    assert "192.0.2.50" in told
-
-
 @pytest.mark.parametrize(
     ("extra", "words"),
     [

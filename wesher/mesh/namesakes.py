@@ -1,0 +1,160 @@
+"""One name at two addresses: a member that moved, or two hosts, of which we may be one.
+
+Who is there is found out by asking at the address that should be abandoned.
+"""
+
+from collections.abc import Callable
+
+from wesher.gossip import Address, AddressConflict, Alive, Gossip, Member, short_form, unpack_ip
+from wesher.mesh import troubles
+from wesher.mesh.inquiries import Inquiries
+from wesher.mesh.notices import Notices
+from wesher.mesh.takeover import OldSelf, Takeover
+
+NEWCOMER = 30.0  # seconds after entering, in which we give way to others of our name
+STAND_OFF = 10.0  # seconds that a greater newcomer of our name is given to go away
+
+
+class Namesakes:
+    """Judges the conflicts that gossip reports.
+
+    `reach` makes us exchange tables with an address, `everybody` returns whom to tell when we take
+    our name over.
+    """
+
+    def __init__(
+        self,
+        gossip: Gossip,
+        inquiries: Inquiries,
+        takeover: Takeover,
+        notices: Notices,
+        *,
+        reach: Callable[[Address, float], None],
+        everybody: Callable[[], list[Address]],
+    ) -> None:
+        self._gossip = gossip
+        self._inquiries = inquiries
+        self._takeover = takeover
+        self._notices = notices
+        self._reach = reach
+        self._everybody = everybody
+        self._entered_at = float("-inf")
+        self._again: tuple[float, Alive] | None = None
+        self.stronger: Address | None = None
+        """Where another host of our name is, to which this one must give way."""
+
+    def entered(self, now: float) -> None:
+        """Take note that we have just announced ourselves."""
+        self._entered_at = now
+
+    def met(self, event: AddressConflict, now: float) -> None:
+        """Find out what a claim to a known name at another address means."""
+        if event.member.name == self._gossip.settings.name:
+            self._met_ours(event.claim, now)
+        else:
+            self._met_theirs(event.member, event.claim, now)
+
+    def next_timer(self) -> float | None:
+        """Return when `advance` has something to do, None for never."""
+        return self._again[0] if self._again else None
+
+    def advance(self, now: float) -> None:
+        """Ask once more for one who should have gone away."""
+        if self._again and now >= self._again[0]:
+            claim, self._again = self._again[1], None
+            self._ask_ours(claim, now, last=True)
+
+    # Others
+
+    def _met_theirs(self, member: Member, claim: Alive, now: float) -> None:
+        """Let a member move when nobody is at its old address any more."""
+
+        def at_its_old_address(answered: bool, now: float) -> None:
+            if answered:
+                self._warn_of_theirs(member, claim, now)
+                return
+            known = self._gossip.members.get(member.name)
+            if known and (
+                known.address != member.address or known.incarnation >= claim.incarnation
+            ):
+                return  # overtaken by other news
+            self._notices.inform(
+                "member {member} moved from {address} to {claimed}",
+                member=member.name,
+                address=member.address,
+                claimed=_address(claim),
+            )
+            self._gossip.admit(claim, now, moved=True)
+
+        def at_the_claimed_one(answered: bool, now: float) -> None:
+            if answered:
+                self._warn_of_theirs(member, claim, now)
+
+        if claim.incarnation > member.incarnation:
+            self._inquiries.ask(member.address, member.name, now, at_its_old_address)
+        else:  # perhaps what is left of an earlier move
+            self._inquiries.ask(_address(claim), member.name, now, at_the_claimed_one)
+
+    def _warn_of_theirs(self, member: Member, claim: Alive, now: float) -> None:
+        self._notices.warn(
+            member.name,
+            now,
+            troubles.SAME_NAME.text,
+            member=member.name,
+            address=member.address,
+            claimed=_address(claim),
+        )
+
+    # Ourselves
+
+    def _met_ours(self, claim: Alive, now: float) -> None:
+        if self._takeover.concerns(claim.addr, claim.port):
+            return
+        if now > self._entered_at + NEWCOMER:
+            self._warn_of_ours(claim, now)
+        elif self._again is None and self.stronger is None:
+            self._ask_ours(claim, now, last=False)
+
+    def _ask_ours(self, claim: Alive, now: float, *, last: bool) -> None:
+        """Find out who has our name; of two newcomers the smaller address and port stays."""
+
+        def then(answered: bool, now: float) -> None:
+            if not answered:
+                self._take_over(claim, now)
+            elif last or self._is_greater(claim):
+                self.stronger = _address(claim)
+            else:
+                self._again = (now + STAND_OFF, claim)
+                self._reach(_address(claim), now)
+
+        self._inquiries.ask(_address(claim), claim.node, now, then)
+
+    def _is_greater(self, claim: Alive) -> bool:
+        """Tell whether our address is greater than the claimed one."""
+        ours = self._gossip.settings
+        return (short_form(ours.addr), ours.port) > (short_form(claim.addr), claim.port)
+
+    def _take_over(self, claim: Alive, now: float) -> None:
+        name, local = claim.node, self._gossip.local
+        self._notices.inform(
+            "nobody answers at {claimed}, where {member} is said to be: taking the name over",
+            claimed=_address(claim),
+            member=name,
+        )
+        if local is not None and local.incarnation < claim.incarnation + 2:
+            self._gossip.bury(name, claim.incarnation + 1, now)
+        old = OldSelf(claim.addr, claim.port, claim.meta)
+        self._takeover.begin(old, self._everybody(), now)
+
+    def _warn_of_ours(self, claim: Alive, now: float) -> None:
+        self._notices.warn(
+            claim.node,
+            now,
+            troubles.OUR_NAME.text,
+            member=claim.node,
+            claimed=_address(claim),
+        )
+
+
+def _address(claim: Alive) -> Address:
+    return Address(unpack_ip(claim.addr), claim.port)
