@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
+from wesher.printable import printable
+
 if TYPE_CHECKING:
     from loguru import Message, Record
 
@@ -40,13 +42,6 @@ def tell(line: str) -> None:
         # What could not be written would be tried again, and complained about, at exit.
         with Path(os.devnull).open("wb") as nobody:
             os.dup2(nobody.fileno(), sys.stdout.fileno())
-
-
-def printable(text: str) -> str:
-    """Return `text` with everything escaped that could forge a log line or drive a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _disarm(record: "Record") -> None:

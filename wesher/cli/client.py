@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from wesher.config import resolve
 from wesher.errors import ConfigError, NoAgentError
 from wesher.options import CLIENT_NAMES, pick
+from wesher.printable import printable
 from wesher.system import asking
 
 
@@ -25,7 +26,7 @@ class Agent:
         """Return its answer; raises what `asking.ask` raises."""
         return asking.ask(self.run_dir, self.interface, command, patience=patience, **arguments)
 
-    def follow(self) -> Iterator[Any]:
+    def follow(self) -> Generator[Any, None, None]:
         """Yield None at once, then every event; raises what `asking.follow` raises."""
         return asking.follow(self.run_dir, self.interface)
 
@@ -51,12 +52,15 @@ def choose_agent(given: Mapping[str, str]) -> Agent:
 
 
 def show(lines: Iterable[str]) -> None:
-    """Print the lines, each at once; a reader that has enough, as `head`, ends us quietly."""
+    """Print the lines, each at once; a reader that has enough, as `head`, ends us quietly.
+
+    Members name themselves: what could drive a terminal is escaped.
+    """
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for line in lines:
-        print(line, flush=True)
+        print(printable(line), flush=True)
 
 
 def show_json(value: object) -> None:
     """Print a value as indented JSON."""
-    show([json.dumps(value, indent=2)])
+    show(json.dumps(value, indent=2).splitlines())

@@ -77,7 +77,7 @@ def ask(
         time.sleep(RETRY_GAP)
 
 
-def follow(run_dir: Path, interface: str) -> Iterator[Any]:
+def follow(run_dir: Path, interface: str) -> Generator[Any, None, None]:
     """Yield None at once, then what happens, until the agent ends; raises what `ask` raises."""
     return _converse(run_dir, interface, {"command": FOLLOW}, time.monotonic() + PATIENCE)
 

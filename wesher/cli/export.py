@@ -1,0 +1,50 @@
+"""`wesher export`: the interface for wg-quick, or the mesh as JSON."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from wesher.cli.client import choose_agent, show, show_json
+from wesher.errors import AgentError, ConfigError
+from wesher.options import FORMAT, PRIVATE_KEY
+
+
+def run(given: Mapping[str, str]) -> int:
+    """Print the export; returns the exit code."""
+    try:
+        chosen = FORMAT.parse(given.get(FORMAT.name, FORMAT.default or ""))
+    except ValueError as error:
+        raise ConfigError(f"{FORMAT.flag}: {error}") from error
+    wanted = PRIVATE_KEY.name in given
+    export = choose_agent(given).ask("export", with_private_key=wanted)
+    if chosen == "json":
+        show_json(export)
+    else:
+        show(_wg_quick(export))
+    return 0
+
+
+def _wg_quick(export: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a file for wg-quick, which makes the routes from the allowed-ips as we do."""
+    interface = export["interface"]
+    if interface["address"] is None:
+        raise AgentError("there is no overlay address yet, try again in a moment")
+    yield f"# {export['node']['name']} in {export['node']['overlay_network']}, by wesher export"
+    yield "[Interface]"
+    yield f"Address = {_single(interface['address'])}"
+    yield f"ListenPort = {interface['listen_port']}"
+    yield f"MTU = {interface['mtu']}"
+    if "private_key" in interface:
+        yield f"PrivateKey = {interface['private_key']}"
+    else:
+        yield "# PrivateKey is left out, see --with-private-key"
+    for peer in export["peers"]:
+        yield from ("", "[Peer]", f"# {peer['name']}", f"PublicKey = {peer['public_key']}")
+        yield f"Endpoint = {peer['endpoint']}"
+        if peer["allowed_ips"]:
+            yield f"AllowedIPs = {', '.join(peer['allowed_ips'])}"
+        if peer["keepalive"]:
+            yield f"PersistentKeepalive = {peer['keepalive']}"
+
+
+def _single(address: str) -> str:
+    return f"{address}/128" if ":" in address else f"{address}/32"

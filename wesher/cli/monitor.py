@@ -1,0 +1,38 @@
+"""`wesher monitor`: what happens to members, as it happens."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+from wesher.cli.client import choose_agent, show
+from wesher.cli.text import NOTHING
+from wesher.errors import AgentError
+
+
+def run(given: Mapping[str, str]) -> int:
+    """Show events until interrupted; AgentError when the agent ends, or hangs up on us."""
+    agent = choose_agent(given)
+    render = json.dumps if "json" in given else _line
+    with closing(agent.follow()) as events:
+        next(events)
+        show(render(event) for event in events)
+    raise AgentError(f"the agent on {agent.interface} has ended, or we read too slowly")
+
+
+def _line(event: Mapping[str, Any]) -> str:
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event["at"]))
+    return f"{at}  {event['event']:<12}  {event['member']}  {'  '.join(_details(event))}".rstrip()
+
+
+def _details(event: Mapping[str, Any]) -> Iterator[str]:
+    if "text" in event:
+        yield event["text"]
+    for name in ("overlay_address", "address"):
+        if name in event:
+            yield _changed(event.get(f"old_{name}"), event[name])
+
+
+def _changed(old: str | None, new: str | None) -> str:
+    return f"{old} -> {new or NOTHING}" if old and old != new else new or NOTHING
