@@ -1,0 +1,95 @@
+"""Bugs to plant, which a soak must find: proof that it looks.
+
+They change the product in memory, in this process, and only as long as one is planted.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from wesher.gossip.core import Gossip
+from wesher.gossip.members import Member, MemberState
+from wesher.gossip.messages import Alive, Record, RecordState, Suspect
+from wesher.gossip.outbox import Outbox
+from wesher.gossip.rules import Rules
+from wesher.mesh.remembered import Remembered
+
+# What replaces a method gets what it replaces, and its arguments.
+Wrapper = Callable[..., Any]
+
+
+def _weak_refutation(refute: Wrapper, rules: Rules, claimed: int) -> None:
+    """Answer an accusation with the incarnation that was accused."""
+    known = rules._incarnation
+    refute(rules, claimed)
+    local = replace(rules.announced(), incarnation=known)
+    rules._incarnation = known
+    rules._members.put(local)
+
+
+def _rising_from_the_dead(
+    alive: Wrapper, rules: Rules, message: Alive, *rest: Any, **options: Any
+) -> None:
+    """Believe that a dead member is alive at the incarnation that died."""
+    known = rules._members.get(message.node)
+    if known and known.state is MemberState.DEAD and known.incarnation == message.incarnation > 0:
+        rules._members.put(replace(known, incarnation=known.incarnation - 1))
+    alive(rules, message, *rest, **options)
+
+
+def _resurrection(take: Wrapper, gossip: Gossip, record: Record, *rest: Any) -> None:
+    """Take a table's word that someone left for the word that it is alive."""
+    if record.state == RecordState.LEFT:
+        record = replace(record, state=RecordState.ALIVE, incarnation=record.incarnation + 1)
+    take(gossip, record, *rest)
+
+
+def _presumption(suspect: Wrapper, rules: Rules, message: Suspect, now: float) -> None:
+    """Raise the incarnation of whoever is suspected."""
+    suspect(rules, replace(message, incarnation=message.incarnation + 1), now)
+
+
+def _forgetfulness(add: Wrapper, remembered: Remembered, member: Member, failed_at: float) -> None:
+    """Remember nobody who failed, so that nobody looks for them."""
+
+
+def _fat_packets(budget: Wrapper, outbox: Outbox) -> int:
+    """Put more into a packet than it may carry."""
+    return outbox._wire.budget + 300
+
+
+BUGS: dict[str, tuple[type, str, Wrapper]] = {
+    "weak-refutation": (Rules, "_refute", _weak_refutation),
+    "risen-dead": (Rules, "alive", _rising_from_the_dead),
+    "left-resurrected": (Gossip, "_take_record", _resurrection),
+    "foreign-incarnation": (Rules, "suspect", _presumption),
+    "forgotten-failed": (Remembered, "add", _forgetfulness),
+    "fat-packets": (Outbox, "budget", _fat_packets),
+}
+
+
+@contextmanager
+def planted(name: str | None) -> Iterator[None]:
+    """Break the product as `BUGS` says under `name`, for a while; None breaks nothing."""
+    if name is None:
+        yield
+        return
+    owner, attribute, wrapper = BUGS[name]
+    original = owner.__dict__[attribute]
+    setattr(owner, attribute, _broken(original, wrapper))
+    try:
+        yield
+    finally:
+        setattr(owner, attribute, original)
+
+
+def _broken(original: Any, wrapper: Wrapper) -> Any:
+    if isinstance(original, property):
+        return property(partial(wrapper, original.fget))
+
+    def method(self: Any, *args: Any, **options: Any) -> Any:
+        return wrapper(original, self, *args, **options)
+
+    return method

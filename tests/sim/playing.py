@@ -1,0 +1,169 @@
+"""Playing a scenario in a world, to the end: when all faults are over, everyone must agree."""
+
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.sim.bugs import planted
+from tests.sim.episodes import Step
+from tests.sim.mesh_world import MeshWorld
+from tests.sim.scenarios import Scenario, scenario
+from wesher.gossip.timing import PRESETS, suspicion_timeout
+
+LEAVING = 2.0  # seconds after which whoever leaves has gone
+REUNION = 120.0  # seconds in which those find together who were apart
+LINGER = 20.0  # seconds that an agreement must last, with nothing to disturb it
+HISTORY = 30  # lines
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one scenario came to."""
+
+    scenario: Scenario
+    seconds: float = 0.0
+    """Of virtual time."""
+    members: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    settled_in: float | None = None
+    """Seconds from the end of the last fault until everyone agreed."""
+    digest: str = ""
+    violation: str = ""
+    history: tuple[str, ...] = ()
+
+
+def play(scenario: Scenario, *, broken: str | None = None) -> Outcome:
+    """Play a scenario with whole nodes, perhaps with a bug planted in them."""
+    with planted(broken):
+        return Stage(scenario).outcome()
+
+
+def play_seed(
+    seed: int,
+    *,
+    members: int | None = None,
+    kinds: tuple[str, ...] = (),
+    broken: str | None = None,
+) -> Outcome:
+    """Play the random scenario of a seed."""
+    return play(scenario(seed, members=members, kinds=kinds), broken=broken)
+
+
+def address_of(host: str) -> str:
+    """Return where a host is, as long as it does not move."""
+    number = int(host.removeprefix("h"))
+    return f"192.168.{number // 250}.{number % 250 + 1}"
+
+
+class Stage:
+    """A world that a scenario is played in."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.world = MeshWorld(scenario.seed, **dict(scenario.network))
+        self.world.names = {host: [address_of(host)] for host in scenario.founders}
+        self._settled_in: float | None = None
+
+    def outcome(self) -> Outcome:
+        """Play, and tell what came of it; whatever is raised on the way is a violation."""
+        violation = ""
+        try:
+            self._play()
+        except Exception:  # a node that raises has failed as much as one that disagrees
+            violation = traceback.format_exc(limit=-3).strip()
+        world = self.world
+        return Outcome(
+            self.scenario,
+            world.now,
+            len(world.nodes),
+            Counter({what: n for what, n in world.counts.items() if isinstance(what, str)}),
+            self._settled_in,
+            world.digest(),
+            violation,
+            tuple(world.history(HISTORY)) if violation else (),
+        )
+
+    def _play(self) -> None:
+        for step in self.scenario.steps:
+            self.world.run(step.at)
+            self._take(step)
+        self.world.run(max(self.world.now, self.scenario.seconds))
+        self._end_faults()
+        self._settle()
+
+    def _take(self, step: Step) -> None:
+        """Do what the script says, to those to whom it can still be done."""
+        world, call, hosts = self.world, step.call, step.args
+        if call in ("crash", "stop", "pause"):
+            hosts = tuple(host for host in hosts if self._running(host))
+        elif call == "resume":
+            hosts = tuple(host for host in hosts if self._is_up(host))
+        elif call == "restart":
+            hosts = tuple(host for host in hosts if host in world.nodes and not self._is_up(host))
+        if call == "start" and not self._is_up(hosts[0]):
+            self._start(*hosts, **dict(step.options))
+        elif self._makes_sense(call, hosts):
+            getattr(world, call)(*hosts, **dict(step.options))
+
+    def _makes_sense(self, call: str, args: tuple[object, ...]) -> bool:
+        match call:
+            case "start":
+                return False
+            case "drift" | "slow":
+                return self._is_up(args[0])
+            case "link" | "streams":
+                return {args[0], args[1]} <= self.world.nodes.keys()
+        return bool(args) or call == "heal"
+
+    def _start(self, host: str, *seeds: str, ip: str | None = None, **options: object) -> None:
+        """Start a host at its usual address, or move it."""
+        ip = ip or address_of(host)
+        self.world.names[host] = [ip]
+        if options.get("go"):
+            seeds = tuple(map(address_of, seeds))  # it does not ask the world for names
+        timing = PRESETS[options.pop("timing")]
+        self.world.start(host, *seeds, ip=ip, timing=timing, **options)
+
+    def _is_up(self, host: object) -> bool:
+        return host in self.world.nodes and self.world.nodes[host].up
+
+    def _running(self, host: object) -> bool:
+        return self._is_up(host) and not self.world.nodes[host].paused
+
+    def _end_faults(self) -> None:
+        """Make the network perfect and all hosts healthy, and let the founders run."""
+        world = self.world
+        world.calm()
+        for host, node in world.nodes.items():
+            if node.up:
+                world.drift(host, 1.0)
+                world.slow(host, None)
+                world.resume(host)
+        world.run(world.now + LEAVING)
+        for founder in self.scenario.founders:
+            if not self._is_up(founder):
+                world.restart(founder)
+
+    def _settle(self) -> None:
+        """Wait until all agree, and see that it lasts."""
+        world = self.world
+        ended_at = world.now
+        while not world.settled() and world.now < ended_at + self._bound():
+            world.run(world.now + 1)
+        world.check_settled()
+        for node in world.nodes.values():
+            if reason := node.refusal():
+                world.violate(f"{node.host} refused to start: {reason}")
+        self._settled_in = world.now - ended_at
+        world.run(world.now + LINGER)
+        world.check_settled()
+
+    def _bound(self) -> float:
+        """Return in how many seconds all must agree: time to find together, and to give up."""
+        number = len(self.world.nodes)
+        slowest = max(
+            (node.settings.timing for node in self.world.nodes.values()),
+            key=lambda timing: timing.probe_interval,
+        )
+        suspicion = suspicion_timeout(slowest, number) * slowest.suspicion_max_timeout_mult
+        return REUNION + 2 * number * slowest.probe_interval + suspicion

@@ -1,0 +1,123 @@
+"""Scenarios as pure data: who takes part and what happens to whom when; a seed decides it all."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from random import Random
+
+from tests.sim import episodes
+from tests.sim.episodes import Script, Step
+
+QUIET_START = 15.0  # seconds that a cast has before anything happens to it
+
+Episode = Callable[[Script, float], float]
+
+KINDS: dict[str, Episode] = {
+    "churn": episodes.churn,
+    "rolling restart": episodes.rolling_restart,
+    "mass crash": episodes.mass_crash,
+    "flapping link": episodes.flapping_link,
+    "partition": episodes.partition,
+    "long partition": episodes.long_partition,
+    "restart at once": episodes.restart_at_once,
+    "join storm": episodes.join_storm,
+    "asymmetric cut": episodes.asymmetric_cut,
+    "pauses": episodes.pauses,
+    "slow members": episodes.slow_members,
+    "drift": episodes.drift,
+    "broken streams": episodes.broken_streams,
+    "bad links": episodes.bad_links,
+    "departures": episodes.departures,
+    "moves": episodes.moves,
+}
+_WEIGHTS = {"churn": 4, "partition": 4, "departures": 3, "mass crash": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What one seed makes happen; every fault ends at `seconds`."""
+
+    seed: int
+    title: str
+    network: tuple[tuple[str, object], ...]
+    """Options of the world."""
+    steps: tuple[Step, ...]
+    founders: tuple[str, ...]
+    """Hosts that are seeds, so that those who start again find somebody: they run in the end."""
+    seconds: float
+
+    def lines(self) -> Iterator[str]:
+        """Tell the scenario, a step a line."""
+        options = ", ".join(f"{name}={value}" for name, value in self.network)
+        yield f"seed {self.seed}: {self.title} ({options or 'a perfect network'})"
+        yield from map(str, self.steps)
+        yield f"{self.seconds:8.2f}  all faults end; {', '.join(self.founders)} run"
+
+
+def scenario(seed: int, *, members: int | None = None, kinds: tuple[str, ...] = ()) -> Scenario:
+    """Return the scenario of `seed`: one to three of `kinds`, any by default, partly at once."""
+    rng = Random(f"scenario {seed}")
+    script = Script(rng, members or _size(rng))
+    _enter(script, _timings(rng), _go_share(rng))
+    chosen = kinds or _some_kinds(rng)
+    start = end = QUIET_START
+    for kind in chosen:
+        end = max(end, KINDS[kind](script, start))
+        start = rng.uniform(start, end)
+    steps = tuple(sorted(script.steps, key=lambda step: step.at))
+    title = f"{len(script.hosts)} hosts, {', '.join(chosen)}"
+    end = max(end, steps[-1].at)
+    return Scenario(seed, title, _network(rng), steps, script.founders, end + 1)
+
+
+def thundering_join(seed: int, members: int) -> Scenario:
+    """Return a scenario in which all but the first start within a second."""
+    script = Script(Random(f"thundering {seed}"), 1)
+    script.do(0, "start", "h000", timing="wan")
+    end = episodes.join_storm(script, 5.0, newcomers=members - 1)
+    title = f"thundering join of {members}"
+    return Scenario(seed, title, (), tuple(script.steps), script.founders, end)
+
+
+def _size(rng: Random) -> int:
+    """Return how many to begin with: few, mostly, as most rules are broken by few."""
+    return rng.choice((2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 8, 9, 10, 12))
+
+
+def _some_kinds(rng: Random) -> tuple[str, ...]:
+    weights = [_WEIGHTS.get(kind, 1) for kind in KINDS]
+    return tuple(dict.fromkeys(rng.choices(tuple(KINDS), weights, k=rng.randint(1, 3))))
+
+
+def _network(rng: Random) -> tuple[tuple[str, object], ...]:
+    """Return what the network is like all the time, until the faults end."""
+    latency = rng.choice(((0.0005, 0.005), (0.001, 0.02), (0.01, 0.05), (0.02, 0.2), (0.05, 0.4)))
+    options: list[tuple[str, object]] = [("latency", latency)]
+    for name, values in (
+        ("loss", (0.0, 0.0, 0.01, 0.05, 0.1, 0.25)),
+        ("twice", (0.0, 0.0, 0.05, 0.2)),
+        ("reorder", (0.0, 0.0, 0.05, 0.2)),
+    ):
+        if value := rng.choice(values):
+            options.append((name, value))
+    return tuple(options)
+
+
+def _timings(rng: Random) -> tuple[str, ...]:
+    """Return the presets that the cast uses: one, but in some scenarios a mixture."""
+    return rng.choice((*3 * (("wan",),), ("lan",), ("local",), ("lan", "local"), ("wan", "lan")))
+
+
+def _go_share(rng: Random) -> float:
+    return rng.choice((0, 0, 0, 0.2, 0.5))
+
+
+def _enter(script: Script, timings: tuple[str, ...], go_share: float) -> None:
+    """Let the cast start, one after another or all at once; the first is one of ours."""
+    rng = script.rng
+    gap = rng.choice((0, 0.1, 1.0))
+    script.timings = timings
+    for index, host in enumerate(script.hosts):
+        options: dict[str, object] = {"timing": rng.choice(timings)}
+        if index and rng.random() < go_share:
+            options["go"] = rng.choice(("v0.1.4", "current"))
+        script.do(index * gap, "start", host, *script.seeds(host), **options)
