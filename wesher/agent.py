@@ -32,7 +32,7 @@ from wesher.mesh.facts import LocalFacts
 from wesher.mesh.node import MeshNode
 from wesher.mesh.settings import NodeSettings
 from wesher.reconcile import Reconciler
-from wesher.saved_state import as_saved, as_state
+from wesher.saved_state import as_saved, as_state, wall_clock_began
 from wesher.signals import Stop
 from wesher.startup import Underlay, find_underlay, load_state, state_with_new_key
 from wesher.status import Running
@@ -155,6 +155,7 @@ class Agent:
             timing=PRESETS[config.timing],
         )
         self._loopback_bound = underlay.bind.is_loopback
+        self._clock_began = wall_clock_began(asyncio.get_running_loop().time())
         self._family = socket.AF_INET if underlay.bind.version == 4 else socket.AF_INET6
         wire = Wire(
             Keyring(self._key),
@@ -163,13 +164,13 @@ class Agent:
             compress_streams=False,
         )
         facts = self._local_facts(underlay.network)
-        saved = as_saved(state, config.cluster_port)
+        saved = as_saved(state, config.cluster_port, self._clock_began)
         return MeshNode(settings, saved, facts, wire, random.Random())
 
     def _state(self) -> State | None:
         """Return what belongs in the state file now, None while it is to stay as it is."""
         saved = self._node.saved() if self._node else None
-        return as_state(self._key, saved) if saved else None
+        return as_state(self._key, saved, self._clock_began) if saved else None
 
     def _local_facts(self, network: Network) -> LocalFacts:
         facts = host_facts(network, self._config.interface)

@@ -1,23 +1,56 @@
 """The state file in the mesh's terms, and back."""
 
+import time
+
 from wesher.gossip import Address
 from wesher.mesh.settings import Saved, SavedMember
-from wesher.system.state_file import SavedNode, State
+from wesher.mesh.tombstones import Tombstone
+from wesher.system.state_file import SavedNode, SavedTombstone, State
 
 
-def as_saved(state: State, port: int) -> Saved:
-    """Return what the mesh needs of a state; `port` is for members saved by Go, without one."""
+def wall_clock_began(now: float) -> float:
+    """Return the wall-clock time at which the node's clock, which tells `now`, was at 0."""
+    return time.clock_gettime(time.CLOCK_REALTIME) - now
+
+
+def as_saved(state: State, port: int, began: float) -> Saved:
+    """Return what the mesh needs of a state.
+
+    `port` is for members saved by Go, without one; `began` is when the node's clock was at 0.
+    """
     members = tuple(
-        SavedMember(node.name, Address(node.addr, node.port or port), node.meta, node.left)
+        SavedMember(
+            node.name,
+            Address(node.addr, node.port or port),
+            node.meta,
+            node.left,
+            node.incarnation,
+            None if node.failed_at is None else node.failed_at - began,
+        )
         for node in state.nodes
     )
-    return Saved(state.overlay_addr, state.incarnation, members)
+    tombstones = tuple(
+        Tombstone(one.name, one.incarnation, one.made_at - began) for one in state.tombstones
+    )
+    return Saved(state.overlay_addr, state.incarnation, members, tombstones)
 
 
-def as_state(key: bytes, saved: Saved) -> State:
+def as_state(key: bytes, saved: Saved, began: float) -> State:
     """Return what belongs in the state file of a member of the cluster with this key."""
     nodes = tuple(
-        SavedNode(member.name, member.address.ip, member.address.port, member.meta, member.left)
+        SavedNode(
+            member.name,
+            member.address.ip,
+            member.address.port,
+            member.meta,
+            member.left,
+            member.incarnation,
+            None if member.failed_at is None else round(member.failed_at + began),
+        )
         for member in saved.members
     )
-    return State(key, nodes, saved.overlay_addr, saved.incarnation)
+    tombstones = tuple(
+        SavedTombstone(one.name, one.incarnation, round(one.made_at + began))
+        for one in saved.tombstones
+    )
+    return State(key, nodes, saved.overlay_addr, saved.incarnation, tombstones)

@@ -1,6 +1,6 @@
 """Looking before announcing: ask every contact for the members it knows, changing nothing there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from wesher.gossip import Address, ExchangeFinished, PingFinished, Record, RecordState
 from wesher.gossip.addresses import short_form, unpack_ip
@@ -8,6 +8,8 @@ from wesher.gossip.addresses import short_form, unpack_ip
 PATIENCE = 3.0  # seconds in all
 GRACE = 0.5  # seconds more for the others once somebody has told us of members
 HOLDER_PATIENCE = 3.0  # seconds for whoever has our name to answer a ping
+
+_LIVE = (RecordState.ALIVE, RecordState.SUSPECT)
 
 
 class Look:
@@ -36,13 +38,21 @@ class Look:
         return self._records.get(self._name)
 
     @property
-    def others(self) -> list[Record]:
-        """Everybody else in the cluster, failed members included."""
-        return [
+    def live(self) -> list[Record]:
+        """Everybody else in the cluster, as far as the members know."""
+        return [record for record in self._others() if record.state in _LIVE]
+
+    @property
+    def failed(self) -> list[Record]:
+        """Everybody else who has failed, or is in a state that we do not know."""
+        return [record for record in self._others() if record.state not in _LIVE]
+
+    def _others(self) -> Iterator[Record]:
+        return (
             record
             for record in self._records.values()
             if record.state != RecordState.LEFT and record.name != self._name
-        ]
+        )
 
     @property
     def holder(self) -> Address | None:

@@ -24,7 +24,6 @@ from wesher.gossip import (
     PacketDropped,
     PingFinished,
     Record,
-    RecordState,
     StreamRequest,
     TcpOnly,
     UserDataReceived,
@@ -46,6 +45,7 @@ from wesher.mesh.notices import Notices
 from wesher.mesh.objections import objections
 from wesher.mesh.overlay import Overlay
 from wesher.mesh.plan import Plan
+from wesher.mesh.planning import Announced
 from wesher.mesh.rejoin import Seed
 from wesher.mesh.remembered import Remembered
 from wesher.mesh.search import Search
@@ -138,10 +138,25 @@ class MeshNode:
 
     def start(self, now: float) -> None:
         """Look for other members, or announce ourselves at once when there is nobody to ask."""
+        self._restore(now)
         self._search.start(now)
         if self._search.has_contacts:
             self._alone_at = now + ALONE_PATIENCE
         self._advance(now)
+
+    def _restore(self, now: float) -> None:
+        """Hold the members that were known at our last end for failed until they are found."""
+        saved, name = self._saved, self._settings.name
+        self._gone.restore(saved.tombstones, now)
+        self._failed.restore(
+            (
+                one
+                for one in saved.members
+                if one.meta and not one.left and one.name != name
+                if not self._gone.covers(one.name, one.incarnation)
+            ),
+            now,
+        )
 
     def receive_packet(self, data: bytes, source: Address, now: float) -> None:
         """Take one datagram."""
@@ -301,10 +316,17 @@ class MeshNode:
         if self._departing or local is None or not self._complete:
             return None
         members = [
-            SavedMember(member.name, member.address, member.meta)
+            SavedMember(
+                member.name,
+                member.address,
+                member.meta,
+                incarnation=member.incarnation,
+                failed_at=self._failed.failed_at(member.name),
+            )
             for member in (*self._live(), *self._failed)
         ]
-        return Saved(address, local.incarnation, (*members, *self._gone.contacts.values()))
+        contacts = self._gone.contacts.values()
+        return Saved(address, local.incarnation, (*members, *contacts), tuple(self._gone))
 
     # Following up
 
@@ -324,6 +346,7 @@ class MeshNode:
         if self._alone_at is not None and now >= self._alone_at:
             self._warn_if_alone(now)
         if self._failed.expire(now, self._settings.forget_after):
+            self._search.forgotten()
             self._changed(now)
         if self._review_at is not None and now >= self._review_at:
             self._review(now)
@@ -344,6 +367,7 @@ class MeshNode:
 
     def _on_failed(self, event: MemberFailed, now: float) -> None:
         self._failed.add(event.member, now)
+        self._search.failed(event.member)
         self._notices.inform(
             "member {member} failed; its peer stays until it returns or is forgotten",
             member=event.member.name,
@@ -452,7 +476,9 @@ class MeshNode:
         if look.holder_answered:
             self._refuse_name(look.asked_holder)
             return
-        if problem := self._overlay.choose((*look.others, *self._live()), self._facts):
+        live: list[Announced] = [*look.live, *self._live()]
+        failed: list[Announced] = [*look.failed, *self._failed]
+        if problem := self._overlay.choose(live, failed, self._facts):
             self._refuse(problem)
             return
         earlier = look.earlier_self
@@ -479,9 +505,8 @@ class MeshNode:
             member=elsewhere.name,
         )
         port = self._settings.port
-        live = (one for one in look.others if one.state != RecordState.DEAD)
         old = OldSelf(elsewhere.addr, elsewhere.port or port, elsewhere.meta)
-        self._takeover.begin(old, in_need(live, port), now)
+        self._takeover.begin(old, in_need(look.live, port), now)
 
     def _refuse_name(self, holder: Address | None) -> None:
         data = {"member": self._settings.name, "address": holder}

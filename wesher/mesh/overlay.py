@@ -39,12 +39,20 @@ class Overlay:
         """Our overlay address; None until one is chosen."""
         return self._local.overlay_addr if self._local else None
 
-    def choose(self, others: Iterable[Announced], facts: LocalFacts) -> str | None:
-        """Take an address that none of `others` has; return what stands in the way, if anything."""
+    def choose(
+        self, live: Iterable[Announced], failed: Iterable[Announced], facts: LocalFacts
+    ) -> str | None:
+        """Take an address that nobody has; return what stands in the way, if anything.
+
+        The one we had before is only left to a live member.
+        """
         settings = self._settings
-        address = settings.overlay_addr or self._first(self._planner.taken(others, facts))
+        address = settings.overlay_addr or self._first(list(live), failed, facts)
         if address is None:
-            return f"the overlay network {settings.overlay_net.network} is full"
+            return (
+                f"the overlay network {settings.overlay_net.network} is full: forget failed "
+                "members, or choose a larger --overlay-net on all hosts"
+            )
         if settings.overlay_addr and (problem := facts.objection(address)):
             return f"the overlay address {address} {problem}: choose another --overlay-addr"
         self._local = LocalMember(
@@ -100,11 +108,17 @@ class Overlay:
         assert self._local, "no overlay address has been chosen yet"
         return self._local
 
-    def _first(self, taken: Taken) -> IPAddress | None:
+    def _first(
+        self, live: list[Announced], failed: Iterable[Announced], facts: LocalFacts
+    ) -> IPAddress | None:
         """Return the address we had before, if it is still good, else the first free candidate."""
         network, saved = self._settings.overlay_net, self._saved_address
-        if saved and saved in network.network and is_usable(saved, network) and not taken(saved):
+        is_taken = self._planner.taken(live, facts)
+        if saved and saved in network.network and is_usable(saved, network) and not is_taken(saved):
             return saved
+        names = {member.name for member in live}
+        missing = [member for member in failed if member.name not in names]
+        taken = self._planner.taken((*live, *missing), facts)
         return choose_address(self._settings.name, network, taken)
 
     def _build(

@@ -12,7 +12,7 @@ from wesher.mesh.names import is_host_name
 ROUND = 10  # contacts at a time
 SEEDS = 7  # of them, when there is anybody else to contact
 FIRST_WAIT = 1.0  # seconds; jitter takes off up to a half
-LONGEST_WAIT = 30.0  # seconds
+LONGEST_WAIT = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """Failed members that we still try to reach; gossip itself forgets them within a minute."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import inf
 
-from wesher.gossip.members import Member
+from wesher.gossip import Member, MemberState, pack_ip
+from wesher.mesh.settings import SavedMember
 
 MAX_REMEMBERED = 1000  # members; the longest failed are dropped
+_VERSIONS = bytes([1, 5, 2, 0, 0, 0])  # what every member of ours and of Go's speaks
 
 
 class Remembered:
@@ -45,6 +47,14 @@ class Remembered:
             self._failed = dict(sorted(self._failed.items(), key=lambda item: item[1][0]))
         if len(self._failed) > MAX_REMEMBERED:
             del self._failed[next(iter(self._failed))]
+
+    def restore(self, members: Iterable[SavedMember], now: float) -> None:
+        """Remember what an earlier start knew; who was alive then has failed until it is found."""
+        for saved in members:
+            since = now if saved.failed_at is None else min(saved.failed_at, now)
+            addr = pack_ip(saved.address.ip)
+            held = (saved.meta, _VERSIONS, saved.incarnation, MemberState.DEAD, since)
+            self.add(Member(saved.name, addr, saved.address.port, *held), since)
 
     def drop(self, name: str) -> None:
         """Forget a member that came back, left, or was forgotten by the operator."""

@@ -43,7 +43,10 @@ class Search:
         self._notices = notices
         self._rejoin = Rejoin(settings.seeds, saved, rng)
         self._reunion = Reunion(self._missing, rng)
-        self._silent = dict.fromkeys(settings.seeds)  # seeds that have never answered
+        self._silent = dict.fromkeys(
+            settings.seeds
+        )  # seeds that we do not reach, as far as we know
+        self._own: set[Seed] = set()  # seeds that are ourselves
         self._seed_at: dict[Address, Seed] = {}
         self._seed_news: dict[Seed, SeedStatus] = {}
         self._look: Look | None = None
@@ -153,11 +156,26 @@ class Search:
         if self._look:
             self._look.answered_ping(event)
 
+    def failed(self, member: Member) -> None:
+        """Take note that nobody answers at a member's address, which may be a seed's."""
+        if seed := self._seed_at.get(member.address):
+            self._silent[seed] = None
+
+    def forgotten(self) -> None:
+        """Seek every seed again that is no live member's, now that others were given up."""
+        live = {member.address for member in self._gossip.members if member.live}
+        found = {seed for address, seed in self._seed_at.items() if address in live}
+        for seed in self._settings.seeds:
+            if seed not in found and seed not in self._own:
+                self._silent[seed] = None
+
     def _note_seed(self, seed: Seed, event: ExchangeFinished, now: float) -> None:
         if event.error is not None:
             self._seed_failed(seed, event.error)
             return
         self._silent.pop(seed, None)
+        if event.own:
+            self._own.add(seed)
         self._seed_news[seed] = SeedStatus(seed, now, "is this host" if event.own else None)
 
     def _seed_failed(self, seed: Seed, trouble: str) -> None:
@@ -199,7 +217,7 @@ class Search:
         return next(one for one in self._gossip.members if one.live and one.name != name)
 
     def _missing(self) -> list[Contact]:
-        """Return the failed members, and the seeds that have never answered."""
+        """Return the failed members, and the seeds that we do not reach."""
         failed = [Contact(*member.address, seed=False) for member in self._failed]
         return [*failed, *(Contact(seed.host, seed.port, seed=True) for seed in self._silent)]
 

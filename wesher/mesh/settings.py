@@ -7,6 +7,7 @@ from wesher.mesh.address import OverlayNetwork
 from wesher.mesh.metadata import MetadataFormat
 from wesher.mesh.plan import IPAddress
 from wesher.mesh.rejoin import Seed
+from wesher.mesh.tombstones import Tombstone
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,17 @@ class NodeSettings:
 
 @dataclass(frozen=True, slots=True)
 class SavedMember:
-    """A member as the state file keeps it; one that left is a contact address and nothing else."""
+    """A member as the state file keeps it; one that left is a contact address and nothing else.
+
+    `failed_at` is an instant of the node's clock, None when the member was alive.
+    """
 
     name: str
     address: Address
     meta: bytes | None
     left: bool = False
+    incarnation: int = 0
+    failed_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +54,4 @@ class Saved:
     overlay_addr: IPAddress | None = None
     incarnation: int = 0
     members: tuple[SavedMember, ...] = ()
+    tombstones: tuple[Tombstone, ...] = ()

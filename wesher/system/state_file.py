@@ -23,6 +23,7 @@ from wesher.system import files
 _KEY_LENGTH = 32  # bytes
 _MAX_META = 512  # bytes, memberlist's limit
 _MAX_INCARNATION = 2**32 - 1
+_MAX_TIME = 2**40  # seconds since 1970
 _MAX_ASIDE = 10  # files of one kind set aside; the last is overwritten from then on
 
 _OURS = "Wesher"
@@ -37,7 +38,8 @@ class StateFileError(WesherError):
 class SavedNode:
     """A member as we last knew it; one that left is kept only as somebody to contact.
 
-    `addr` is IP text; `port` None means our own cluster port, as Go does not save it.
+    `addr` is IP text; `port` None means our own cluster port, as Go does not save it. `failed_at`
+    is in seconds since 1970, None for a member that was alive.
     """
 
     name: str
@@ -45,6 +47,17 @@ class SavedNode:
     port: int | None = None
     meta: bytes | None = None
     left: bool = False
+    incarnation: int = 0
+    failed_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTombstone:
+    """A member that left or was forgotten, with which incarnation, and when."""
+
+    name: str
+    incarnation: int
+    made_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,7 @@ class State:
     nodes: tuple[SavedNode, ...] = ()
     overlay_addr: IPAddress | None = None
     incarnation: int = 0
+    tombstones: tuple[SavedTombstone, ...] = ()
 
 
 class StateFile:
@@ -159,6 +173,7 @@ def encode(state: State) -> bytes:
         _OURS: {
             "OverlayAddr": str(state.overlay_addr or ""),
             "Incarnation": state.incarnation,
+            "Tombstones": [_encode_tombstone(one) for one in state.tombstones],
         },
     }
     return json.dumps(document, indent=2).encode()
@@ -175,13 +190,14 @@ def decode(content: bytes) -> State:
         raise ValueError("nested too deeply") from None
     fields = _fold(document)
     ours = _fold(fields.get(_OURS.lower()))
-    nodes = fields.get("nodes")
-    decoded = [_decode_node(node) for node in nodes] if isinstance(nodes, list) else []
+    nodes = [_decode_node(node) for node in _as_list(fields.get("nodes"))]
+    tombstones = [_decode_tombstone(one) for one in _as_list(ours.get("tombstones"))]
     return State(
         cluster_key=_decode_key(fields.get("clusterkey")),
-        nodes=tuple(node for node in decoded if node is not None),
+        nodes=tuple(node for node in nodes if node is not None),
         overlay_addr=_decode_address(ours.get("overlayaddr")),
         incarnation=_decode_integer(ours.get("incarnation"), 0, _MAX_INCARNATION) or 0,
+        tombstones=tuple(one for one in tombstones if one is not None),
     )
 
 
@@ -190,7 +206,12 @@ def _encode_node(node: SavedNode) -> dict[str, object]:
     address = str(_decode_address(node.addr) or "")
     # Go fills the last two no more, but wants them to be text.
     fields = {"Name": node.name, "Addr": address, "Meta": meta, "OverlayAddr": "", "PubKey": ""}
-    ours = {"Port": node.port, "Left": node.left or None}
+    ours = {
+        "Port": node.port,
+        "Left": node.left or None,
+        "Incarnation": node.incarnation or None,
+        "FailedAt": node.failed_at,
+    }
     return fields | {name: value for name, value in ours.items() if value is not None}
 
 
@@ -205,7 +226,31 @@ def _decode_node(value: object) -> SavedNode | None:
         _decode_integer(fields.get("port"), 1, 65535),
         _decode_meta(fields.get("meta")),
         fields.get("left") is True,
+        _decode_integer(fields.get("incarnation"), 0, _MAX_INCARNATION) or 0,
+        _decode_integer(fields.get("failedat"), 0, _MAX_TIME),
     )
+
+
+def _encode_tombstone(tombstone: SavedTombstone) -> dict[str, object]:
+    return {
+        "Name": tombstone.name,
+        "Incarnation": tombstone.incarnation,
+        "MadeAt": tombstone.made_at,
+    }
+
+
+def _decode_tombstone(value: object) -> SavedTombstone | None:
+    fields = _fold(value)
+    name = fields.get("name")
+    incarnation = _decode_integer(fields.get("incarnation"), 0, _MAX_INCARNATION)
+    made_at = _decode_integer(fields.get("madeat"), 0, _MAX_TIME)
+    if not isinstance(name, str) or not name or incarnation is None or made_at is None:
+        return None
+    return SavedTombstone(name, incarnation, made_at)
+
+
+def _as_list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _decode_address(value: object) -> IPAddress | None:

@@ -123,7 +123,8 @@ def test_others_are_all_that_may_still_hold_an_address(look):
 
     answer(look, 1, *kept, record("left", state=RecordState.LEFT), record("local"))
 
-    assert look.others == kept
+    assert look.live == kept[:2]
+    assert look.failed == kept[2:]
 
 
 @pytest.mark.parametrize(

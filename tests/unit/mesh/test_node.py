@@ -352,7 +352,7 @@ def test_a_full_network_is_refused():
 
     bench.answer(a, remote("web", 2, "10.0.0.1"), remote("db", 3, "10.0.0.2"))
 
-    assert bench.refusal() == "the overlay network 10.0.0.0/30 is full"
+    assert bench.refusal().startswith("the overlay network 10.0.0.0/30 is full: forget failed")
 
 
 # The Plan

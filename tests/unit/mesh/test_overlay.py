@@ -188,7 +188,7 @@ def review(overlay, *live, failed=(), facts=None, complete=True):
 
 def overlay_of(*others, earlier=None, facts=None, **settings):
     overlay = Overlay(replace(SETTINGS, **settings), earlier, Notices())
-    assert overlay.choose(others, facts or LocalFacts()) is None
+    assert overlay.choose(others, (), facts or LocalFacts()) is None
     return overlay
 
 

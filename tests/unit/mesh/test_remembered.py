@@ -2,8 +2,9 @@
 
 from math import inf
 
-from wesher.gossip.members import Member, MemberState
+from wesher.gossip import Address, Member, MemberState
 from wesher.mesh.remembered import MAX_REMEMBERED, Remembered
+from wesher.mesh.settings import SavedMember
 
 
 def failed(name, meta=None):
@@ -97,3 +98,29 @@ def test_the_longest_failed_are_dropped_when_there_are_too_many():
 
     assert len(remembered) == MAX_REMEMBERED
     assert names(remembered)[0] == "n5"
+
+
+def saved(name, **known):
+    return SavedMember(name, Address("192.0.2.2", 7946), b"meta", **known)
+
+
+def test_what_an_earlier_start_knew_has_failed_when_it_did_or_now():
+    remembered = Remembered()
+
+    remembered.restore(
+        [
+            saved("alive", incarnation=7),
+            saved("failed", failed_at=40.0),
+            saved("odd", failed_at=999),
+        ],
+        100.0,
+    )
+
+    assert {name: remembered.failed_at(name) for name in names(remembered)} == {
+        "failed": 40.0,
+        "alive": 100.0,
+        "odd": 100.0,
+    }
+    assert remembered.get("alive").incarnation == 7
+    assert remembered.get("alive").address == Address("192.0.2.2", 7946)
+    assert remembered.get("nobody") is None

@@ -45,7 +45,7 @@ def forget_answers(bench, seconds):
 # Searching
 
 
-def test_seeds_and_saved_members_are_tried_for_ever_with_growing_pauses():
+def test_seeds_and_saved_members_are_tried_every_two_seconds_for_ever():
     bench = alone(A, earlier=saved(B))
 
     contacts = forget_answers(bench, 3600)
@@ -56,7 +56,7 @@ def test_seeds_and_saved_members_are_tried_for_ever_with_growing_pauses():
         assert pauses[0] <= 1.25
         assert max(pauses) <= LONGEST_WAIT + 0.25
         assert times[-1] > 3600 - LONGEST_WAIT
-        assert len(times) < 300
+        assert len(times) < 3600
 
 
 def test_names_are_looked_up_anew_for_every_attempt():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from wesher.errors import StartError
 from wesher.system.state_file import (
     SavedNode,
+    SavedTombstone,
     State,
     StateFile,
     StateFileError,
@@ -25,11 +26,12 @@ KEY_TEXT = base64.b64encode(KEY).decode()
 STATE = State(
     cluster_key=KEY,
     nodes=(
-        SavedNode("north", "192.0.2.1", 7946, b"meta"),
+        SavedNode("north", "192.0.2.1", 7946, b"meta", incarnation=5, failed_at=1_700_000_000),
         SavedNode("south", "2001:db8::1", left=True),
     ),
     overlay_addr=ip_address("10.1.2.3"),
     incarnation=7,
+    tombstones=(SavedTombstone("south", 4, 1_700_000_100),),
 )
 
 
