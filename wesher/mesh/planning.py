@@ -147,11 +147,17 @@ def _decode(meta: bytes) -> Metadata | Refusal:
         return Refusal(RefusalKind.METADATA, f"has unreadable metadata: {error}")
 
 
+@lru_cache(maxsize=DECODED)
+def _ip(addr: bytes) -> IPAddress:
+    """Return the address in these bytes; raises ValueError if there is none."""
+    return ip_address(unpack_ip(addr))
+
+
 def _underlay(member: Announced) -> frozenset[IPAddress]:
     """Return where a member is reached, by gossip and by WireGuard."""
     addresses = set()
     with suppress(ValueError):
-        addresses.add(ip_address(unpack_ip(member.addr)))
+        addresses.add(_ip(member.addr))
     metadata = read_metadata(member)
     if isinstance(metadata, Metadata) and metadata.endpoint:
         addresses.add(ip_address(metadata.endpoint))
@@ -171,7 +177,7 @@ def _verdict(member: Announced, local: LocalMember, facts: LocalFacts) -> Truste
     if isinstance(metadata, Refusal):
         return metadata
     try:
-        underlay = ip_address(unpack_ip(member.addr))
+        underlay = _ip(member.addr)
     except ValueError:
         return Refusal(RefusalKind.ENDPOINT, "has no IP address")
     return check_member(member.name, metadata, underlay, local, facts)

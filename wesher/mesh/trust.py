@@ -7,6 +7,7 @@ import base64
 import binascii
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
 
 from wesher.mesh.address import OverlayNetwork
@@ -88,8 +89,13 @@ def check_member(
     if problem := _endpoint_problem(ip, facts):
         return Refusal(RefusalKind.ENDPOINT, f"has endpoint {ip}, which {problem}")
     endpoint = Endpoint(ip, metadata.wireguard_port or local.wireguard_port)
-    route = ip_network(address)
-    return Trusted(name, address, metadata.public_key, endpoint, (route,), metadata)
+    allowed_ips = _host_routes(address)
+    return Trusted(name, address, metadata.public_key, endpoint, allowed_ips, metadata)
+
+
+@lru_cache(maxsize=2048)
+def _host_routes(address: IPAddress) -> tuple[IPNetwork]:
+    return (ip_network(address),)
 
 
 def _name_problem(name: str, local: LocalMember, facts: LocalFacts) -> str | None:
@@ -107,13 +113,18 @@ def _network_refusal(address: IPAddress, metadata: Metadata, local: LocalMember)
     ours = local.network.network
     theirs = metadata.overlay_net
     # Also where one network is inside the other: over there we are refused.
-    if theirs is not None and theirs != str(ours):
+    if theirs is not None and theirs != _text(ours):
         reason = f"is in overlay network {theirs}, we are in {ours}"
         return Refusal(RefusalKind.NETWORK, reason)
     if address in ours:
         return None
     reason = f"has overlay address {address}, which is outside our overlay network {ours}"
     return Refusal(RefusalKind.ADDRESS, reason)
+
+
+@lru_cache
+def _text(network: IPNetwork) -> str:
+    return str(network)
 
 
 def _address_problem(address: IPAddress, local: LocalMember, facts: LocalFacts) -> str | None:
