@@ -77,20 +77,20 @@ class Watch:
     def _check(self, old: Member | None, new: Member) -> None:
         if new.incarnation > self._rules.highest.get(new.name, 0):
             self._rules.broken(f"{self._name} raised the incarnation of {_text(new)}")
-        if old is None or self._moves(old, new):
-            return
-        if (old.incarnation, _RANKS[old.state]) >= (new.incarnation, _RANKS[new.state]):
-            if new.name == self._name and new.incarnation == MAX_INCARNATION:
-                return
+        if old is not None and not self._may_follow(old, new):
             self._rules.broken(f"{self._name} went back from {_text(old)} to {_text(new)}")
 
-    def _moves(self, old: Member, new: Member) -> bool:
-        """Tell whether this is somebody who may begin anew, at another address."""
+    def _may_follow(self, old: Member, new: Member) -> bool:
+        """Tell whether a record outranks what was held, or its member begins anew elsewhere."""
+        if (old.incarnation, _RANKS[old.state]) < (new.incarnation, _RANKS[new.state]):
+            return True
+        if new.name == self._name:
+            return new.incarnation == MAX_INCARNATION
         if (old.addr, old.port) == (new.addr, new.port):
             return False
-        return old.state is MemberState.LEFT or (
-            self._may_reclaim and old.state is MemberState.DEAD
-        )
+        if old.state is MemberState.LEFT or (old.state is MemberState.DEAD and self._may_reclaim):
+            return True
+        return old.incarnation == new.incarnation
 
     def _expect(self, old: Member | None, new: Member) -> None:
         if new.name != self._name and (event := _event_of(old, new)):
@@ -132,7 +132,8 @@ def _event_of(old: Member | None, new: Member) -> Event | None:
         return MemberLeft(new)
     if new.state is MemberState.DEAD:
         return MemberFailed(new)
-    return MemberUpdated(new) if (old.meta or b"") != (new.meta or b"") else None
+    before, after = (old.meta or b"", old.address), (new.meta or b"", new.address)
+    return MemberUpdated(new) if before != after else None
 
 
 def _nothing(old: Member | None, new: Member) -> None:

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_interface
 from random import Random
+from typing import Self
 
+from tests.sim.converged import introduce, let_rest, names_of
 from tests.sim.golang import GoNode
 from tests.sim.hosts import PORT, Node
 from tests.sim.invariants import check_plan
@@ -70,6 +73,16 @@ class MeshWorld(World):
         self._overlay_net = ip_interface(overlay_net)
         self.names: dict[str, list[str]] = {}
         super().__init__((), seed, **network)
+
+    @classmethod
+    def converged(cls, number: int, seed: int, **network: object) -> Self:
+        """Return a world of `number` nodes that know each other, and have exchanged nothing."""
+        world = cls(seed, **network)
+        nodes = [world.start(host) for host in names_of(number)]
+        introduce([node.gossip for node in nodes], world._rng)
+        for node in nodes:
+            node.take(partial(let_rest, node.engine))
+        return world
 
     def start(
         self,
