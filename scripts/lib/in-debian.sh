@@ -1,0 +1,54 @@
+# shellcheck shell=bash
+# What scripts/test-deb runs inside a Debian that has the package in /src.
+set -euo pipefail
+
+say() {
+    echo "test-deb: $*"
+}
+
+fail() {
+    say "FAILED: $*" >&2
+    exit 1
+}
+
+apt_get() {
+    apt-get -qq -y --no-install-recommends "$@" </dev/null >/src/apt.log 2>&1 || {
+        tail -n 5 /src/apt.log >&2
+        fail "apt-get $*"
+    }
+}
+
+# Everything but what package management itself keeps, and what does not outlive a boot.
+files() {
+    find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /src -o -path /tmp -o \
+        -path /run -o -path /var/cache -o -path /var/log -o -path /var/lib/apt -o \
+        -path /var/lib/dpkg \) -prune -o -print | sort
+}
+
+. /etc/os-release
+say "$PRETTY_NAME, $(python3 --version 2>/dev/null || echo no Python yet)"
+mount -t tmpfs tmpfs /run
+mount -t sysfs sysfs /sys
+apt_get update
+# Manuals are left out of small systems.
+rm -f /etc/dpkg/dpkg.cfg.d/docker /etc/dpkg/dpkg.cfg.d/excludes
+apt_get install /src/wesher_*.deb wireguard-go iputils-ping man-db systemd
+apt_get purge wesher
+files >/src/before
+
+apt_get install /src/wesher_*.deb
+pgrep -f /usr/bin/wesher && fail "the installation started an agent"
+[ "$(systemctl is-enabled wesher.service)" = disabled ] || fail "the unit is enabled"
+systemd-analyze verify /lib/systemd/system/wesher.service /lib/systemd/system/wesher@.service
+exposure=$(systemd-analyze security --offline=true /lib/systemd/system/wesher.service | tail -n 1)
+say "installed, nothing started, nothing enabled; ${exposure#* }"
+say "$(wesher --version)"
+man wesher | grep -q -- --cluster-key || fail "no manual"
+man wesher.toml | grep -q cluster-key || fail "no manual of the configuration"
+bash -c '. /usr/share/bash-completion/completions/wesher' || fail "no completion"
+bash /src/tests/mesh
+
+apt_get purge wesher
+files >/src/after
+diff /src/before /src/after || fail "the purge left the files above"
+say "purged, every file as it was before"
