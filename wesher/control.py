@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from loguru import logger
 
+from wesher.accounting import as_account
 from wesher.config import Config
 from wesher.control_export import as_export
 from wesher.control_ping import Pinger
@@ -45,6 +46,7 @@ class Control:
     def _answers(self) -> list[tuple[str, Answer]]:
         return [
             ("status", self._status),
+            ("account", self._account),
             ("info", self._info),
             ("ping", self._ping),
             ("forget", self._forget),
@@ -110,6 +112,9 @@ class Control:
 
     async def _status(self, _request: Arguments) -> Json:
         return as_status(self._ready(), await self.moment())
+
+    async def _account(self, _request: Arguments) -> Json:
+        return as_account(self._ready(), _now())
 
     async def _info(self, request: Arguments) -> Json:
         member = self._member(request)

@@ -68,6 +68,8 @@ class Process:
         if self.running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+                if number is signal.SIGCONT:  # nsenter has stopped together with its child
+                    os.kill(self._entering.pid, number)
 
     @property
     def running(self) -> bool:

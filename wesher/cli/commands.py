@@ -80,6 +80,11 @@ COMMANDS = {
         "Print the interface as a file for wg-quick, or the mesh as JSON.",
         (*_CLIENT, FORMAT, PRIVATE_KEY),
     ),
+    "doctor": Command(
+        "doctor",
+        "Find out what is wrong with this host's part of the mesh, and say what to do about it.",
+        (*OPTIONS, JSON),
+    ),
     "metrics": Command(
         "metrics",
         "Print the agent's metrics for Prometheus: for node_exporter's textfile directory.",

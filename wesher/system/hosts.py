@@ -106,19 +106,24 @@ class HostsFile:
         raise HostsFileError(f"{self._path} does not stop changing")
 
 
+def banner(interface: str) -> bytes:
+    """Return how every line of an interface ends."""
+    return _BANNER + interface.encode()
+
+
 def render(content: bytes, interface: str, entries: Iterable[HostsEntry]) -> bytes:
     """Return the hosts file `content` with exactly `entries` as the lines of `interface`.
 
     Lines of v0.2.6 that carry one of the entries' addresses or names go too.
     """
-    banner = _BANNER + interface.encode()
+    ending = banner(interface)
     wanted = _names_by_address(entries)
     replaced = set(wanted).union(*wanted.values())
-    missing = {ip: b"%b\t%b\t%b\n" % (ip, b" ".join(names), banner) for ip, names in wanted.items()}
+    missing = {ip: b"%b\t%b\t%b\n" % (ip, b" ".join(names), ending) for ip, names in wanted.items()}
     kept = []
     for line in _LINE.findall(content):
         text = line.rstrip()
-        if text.endswith(banner):
+        if text.endswith(ending):
             kept.append(missing.pop(text.split()[0], b""))
         elif not (text.endswith(_OLD_BANNER) and replaced.intersection(text.split())):
             kept.append(line)

@@ -1,0 +1,185 @@
+"""Do seeds and members answer by UDP and by TCP, and with our key?"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from wesher.doctor import troubles
+from wesher.doctor.case import Case, Reply
+from wesher.doctor.contacts import Contact, contact, look, resolve, wire_of
+from wesher.doctor.findings import Finding, Verdict, fault, ok, unknown, warning
+from wesher.doctor.words import lasting
+from wesher.gossip import Address, RecordState, Wire, unpack_ip
+from wesher.mesh.troubles import OTHER_KEY, SEED_NAME, TAKEN_NAME, UDP_BLOCKED
+from wesher.troubles import Trouble
+
+MAX_MEMBERS = 64  # that are contacted; those in trouble first
+MAX_SAVED = 16
+_BY_URGENCY = ("failed", "suspect", "alive")
+
+
+class Role(Enum):
+    """What somebody whom we contact is to us."""
+
+    SEED = "seed"
+    MEMBER = "member"
+    OURSELVES = "our own agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Somebody to contact; `name` is a member's name, or a seed as it was given."""
+
+    role: Role
+    name: str
+    address: Address
+    state: str = "alive"
+    failed_for: float | None = None
+
+
+async def check_gossip(case: Case) -> list[Finding]:
+    """Contact seeds, members and our own agent from outside."""
+    if case.key is None:
+        return [
+            unknown(
+                "gossip",
+                "without the cluster key nobody can be asked",
+                "run this as root, or give --cluster-key-file",
+            )
+        ]
+    wire = wire_of(case.key)
+    targets, findings = await _targets(case)
+    contacts = await asyncio.gather(*(contact(wire, target.address) for target in targets))
+    for target, made in zip(targets, contacts, strict=True):
+        findings += _judge(target, made, case)
+    if case.no_agent_runs:
+        findings += await _check_name(case, wire, targets)
+    return _without_repeats(findings) or [ok("gossip", _summary(targets))]
+
+
+async def _targets(case: Case) -> tuple[list[Target], list[Finding]]:
+    """Return whom to contact, and a warning for each seed whose name is unknown."""
+    seeds = case.settings.join
+    resolved = await asyncio.gather(*(resolve(seed.host, seed.port) for seed in seeds))
+    targets = [
+        Target(Role.SEED, str(seed), address)
+        for seed, addresses in zip(seeds, resolved, strict=True)
+        for address in addresses
+    ]
+    nameless = [
+        warning("gossip", SEED_NAME, seed=seed.host)
+        for seed, addresses in zip(seeds, resolved, strict=True)
+        if not addresses
+    ]
+    if case.status:
+        targets += _members(case.status)
+        targets.append(_ourselves(case.status["node"]))
+    elif not seeds:
+        targets += _saved(case)
+    return targets, nameless
+
+
+def _members(status: Reply) -> list[Target]:
+    members = [member for member in status["members"] if member["state"] in _BY_URGENCY]
+    members.sort(key=lambda member: _BY_URGENCY.index(member["state"]))
+    return [
+        Target(
+            Role.MEMBER,
+            member["name"],
+            as_address(member["address"]),
+            member["state"],
+            member["since"] if member["state"] == "failed" else None,
+        )
+        for member in members[:MAX_MEMBERS]
+    ]
+
+
+def _ourselves(node: Reply) -> Target:
+    return Target(Role.OURSELVES, node["name"], as_address(node["address"]))
+
+
+def _saved(case: Case) -> list[Target]:
+    port = case.settings.cluster_port
+    return [
+        Target(Role.SEED, node.name, Address(node.addr, node.port or port))
+        for node in case.saved.nodes[:MAX_SAVED]
+    ]
+
+
+def as_address(text: str) -> Address:
+    """Read `IP:PORT` or `[IPV6]:PORT`."""
+    ip, _, port = text.rpartition(":")
+    return Address(ip.strip("[]"), int(port))
+
+
+def _judge(target: Target, made: Contact, case: Case) -> Iterator[Finding]:
+    address = target.address
+    data = {"member": target.name, "address": address, "port": address.port, "seed": target.name}
+    if made.other_key:
+        yield fault("gossip", OTHER_KEY, address=address.ip)
+        return
+    if not made.silent:
+        return
+    silent = " and ".join(made.silent)
+    heard = "TCP" if silent == "UDP" else "UDP"
+    match target.role:
+        case Role.OURSELVES:
+            yield fault("gossip", troubles.OURSELVES_UNREACHED, silent=silent, **data)
+        case Role.SEED if len(made.silent) == 1:
+            yield fault("gossip", troubles.SEED_HALF, heard=heard, silent=silent, **data)
+        case Role.SEED:
+            yield Finding(*_silent_seed(case), *_worded(troubles.SEED_SILENT, data))
+        case Role.MEMBER if target.failed_for is not None:
+            ago = lasting(target.failed_for)
+            yield warning("gossip", troubles.MEMBER_FAILED, ago=ago, **data)
+        case Role.MEMBER:
+            yield fault("gossip", _of_member(made), **data)
+
+
+def _of_member(made: Contact) -> Trouble:
+    if len(made.silent) == 2:
+        return troubles.MEMBER_SILENT
+    return UDP_BLOCKED if "UDP" in made.silent else troubles.TCP_BLOCKED
+
+
+def _silent_seed(case: Case) -> tuple[str, Verdict]:
+    """A seed that is down matters when nobody else is there."""
+    members = case.status["members"] if case.status else []
+    others = any(member["state"] in ("alive", "suspect") for member in members)
+    return "gossip", Verdict.WARNING if others else Verdict.FAULT
+
+
+def _worded(trouble: Trouble, data: dict[str, object]) -> tuple[str, str, str]:
+    return trouble.fault_of(data), trouble.remedy_for(data), trouble.name
+
+
+async def _check_name(case: Case, wire: Wire, targets: Iterable[Target]) -> list[Finding]:
+    """Ask who has our name: that is why an agent of ours would not start."""
+    name = case.settings.node_name
+    for target in targets:
+        for record in await look(wire, target.address):
+            if record.name != name or record.state not in (RecordState.ALIVE, RecordState.SUSPECT):
+                continue
+            holder = Address(unpack_ip(record.addr), record.port)
+            if not _is_ours(case, holder.ip) and not (await contact(wire, holder)).silent:
+                return [fault("gossip", TAKEN_NAME, member=name, address=holder)]
+        return []
+    return []
+
+
+def _is_ours(case: Case, ip: str) -> bool:
+    links = case.network.links.values() if case.network else ()
+    return any(str(address.ip) == ip for link in links for address in link.addresses)
+
+
+def _without_repeats(findings: list[Finding]) -> list[Finding]:
+    """Drop what is said of a member, and of the same host as a seed."""
+    return list(dict.fromkeys(findings))
+
+
+def _summary(targets: list[Target]) -> str:
+    others = {target.address for target in targets if target.role is not Role.OURSELVES}
+    if not others:
+        return "nobody to contact: no seeds, and no members yet"
+    return f"{len(others)} of the others answer by UDP and by TCP"

@@ -1,0 +1,46 @@
+"""Is there an agent, does it answer, and has it got everything done?"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from wesher.doctor import troubles
+from wesher.doctor.case import Case
+from wesher.doctor.findings import Finding, fault, ok, warning
+from wesher.doctor.words import lasting
+
+_STOPPED = ("T", "t")
+
+
+async def check_agent(case: Case) -> list[Finding]:
+    """See whether the agent runs and answers."""
+    if case.no_agent_runs:
+        return [fault("agent", troubles.NO_AGENT, interface=case.interface)]
+    if case.status is None or case.account is None:
+        return [_silent(case)]
+    node = case.status["node"]
+    up = f"{node['name']} runs as pid {node['pid']} for {lasting(node['uptime'])}"
+    return [*_pending(case), ok("agent", f"{up} and answers")]
+
+
+def _silent(case: Case) -> Finding:
+    pid = case.agent_pid
+    if pid is not None and _process_state(pid) in _STOPPED:
+        return fault("agent", troubles.AGENT_STOPPED, interface=case.interface, pid=pid)
+    return fault("agent", troubles.AGENT_SILENT, reason=case.silence)
+
+
+def _process_state(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""
+
+
+def _pending(case: Case) -> Iterator[Finding]:
+    """Yield what the agent could not bring up to date."""
+    assert case.account
+    for what, reason in case.account["pending"].items():
+        yield fault("agent", troubles.NOT_UP_TO_DATE, what=what, reason=reason)
+    if case.status and not case.status["node"]["wireguard_answers"]:
+        reason = "`wg show` gives it no answer"
+        yield warning("agent", troubles.NOT_UP_TO_DATE, what="status", reason=reason)

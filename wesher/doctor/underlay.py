@@ -1,0 +1,126 @@
+"""How this host stands in its own network: ports, the address we advertise, the overlay network."""
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from wesher.doctor import troubles
+from wesher.doctor.case import Case
+from wesher.doctor.findings import Finding, fault, ok, unknown, warning
+from wesher.doctor.sockets import port_owner
+from wesher.mesh.plan import IPAddress
+from wesher.system.facts import (
+    HostFacts,
+    address_inside,
+    default_route_address,
+    enclosing_network,
+    first_global_address,
+    host_facts,
+)
+from wesher.troubles import NO_ADDRESS, OVERLAY_ENCLOSED, OVERLAY_HAS_US
+
+_NO_IP = "`ip` told nothing about this host"
+
+
+async def check_ports(case: Case) -> list[Finding]:
+    """See whether our ports are free, or ours already."""
+    settings = case.settings
+    if not case.no_agent_runs:
+        return [_ports_of_agent(case)]
+    ours = case.wireguard.listen_port if case.wireguard else None
+    wanted = [("tcp", settings.cluster_port), ("udp", settings.cluster_port)]
+    if ours != settings.wireguard_port:
+        wanted.append(("udp", settings.wireguard_port))
+    taken = [
+        fault(
+            "ports",
+            troubles.PORT_TAKEN,
+            protocol=protocol.upper(),
+            port=port,
+            owner=owner,
+            option="--cluster-port" if port == settings.cluster_port else "--wireguard-port",
+        )
+        for protocol, port in wanted
+        if (owner := port_owner(protocol, port, settings.bind_addr))
+    ]
+    cluster, wireguard = settings.cluster_port, settings.wireguard_port
+    left = f"has the port {wireguard} of an earlier agent" if ours == wireguard else "are free"
+    return taken or [ok("ports", f"UDP and TCP {cluster} and UDP {wireguard} {left}")]
+
+
+def _ports_of_agent(case: Case) -> Finding:
+    cluster, wanted = case.settings.cluster_port, case.settings.wireguard_port
+    if case.wireguard and case.wireguard.listen_port != wanted:
+        return warning(
+            "ports", troubles.WIREGUARD_PORT, port=case.wireguard.listen_port, wanted=wanted
+        )
+    return ok("ports", f"UDP and TCP {cluster} are the agent's, UDP {wanted} is WireGuard's")
+
+
+async def check_advertised(case: Case) -> list[Finding]:
+    """See whether others can reach what we tell them to reach us at."""
+    address = advertised(case)
+    if address is None:
+        if case.network is None:
+            return [unknown("advertise", _NO_IP)]
+        return [fault("advertise", NO_ADDRESS)]
+    if address.is_loopback and _has_others_elsewhere(case):
+        return [fault("advertise", troubles.LOOPBACK, address=address)]
+    return [ok("advertise", f"{address}{_whose(case, address)}")]
+
+
+def advertised(case: Case) -> IPAddress | None:
+    """Return the address at which others reach us, as far as can be told."""
+    if case.status:
+        return ip_address(case.status["node"]["address"].rpartition(":")[0].strip("[]"))
+    settings = case.settings
+    if settings.advertise_addr or case.network is None:
+        return settings.advertise_addr
+    if settings.bind_iface:
+        return first_global_address(case.network, settings.bind_iface)
+    if settings.bind_addr.is_unspecified:
+        return default_route_address(case.network, case.interface)
+    return settings.bind_addr
+
+
+def _whose(case: Case, address: IPAddress) -> str:
+    if case.network is None:
+        return ""
+    for link in case.network.links.values():
+        if any(one.ip == address for one in link.addresses):
+            return f", the address of {link.name}"
+    return ", no address of this host: others must reach us there through NAT"
+
+
+def _has_others_elsewhere(case: Case) -> bool:
+    members = case.status["members"] if case.status else []
+    addresses = [member["address"] for member in members]
+    hosts = [seed.host for seed in case.settings.join]
+    return any(
+        not one.startswith(("127.", "[::1]", "::1", "localhost")) for one in addresses + hosts
+    )
+
+
+async def check_overlay(case: Case) -> list[Finding]:
+    """See whether the overlay network is in the way of this host's own networks."""
+    if case.network is None:
+        return [unknown("overlay", _NO_IP)]
+    facts = host_facts(case.network, case.interface)
+    found = list(_overlaps(case, facts))
+    return found or [ok("overlay", f"{case.settings.overlay_net} is clear of this host's networks")]
+
+
+def _overlaps(case: Case, facts: HostFacts) -> Iterator[Finding]:
+    overlay = case.settings.overlay_net
+    if outer := enclosing_network(overlay, facts):
+        yield fault("overlay", OVERLAY_ENCLOSED, overlay=overlay, network=outer)
+        return
+    for what, addresses, judge in (
+        ("gateway", facts.next_hops, fault),
+        ("name server", facts.resolvers, warning),
+    ):
+        for address in sorted((ip for ip in addresses if ip in overlay), key=int):
+            yield judge(
+                "overlay", troubles.OVERLAY_COVERS, overlay=overlay, what=what, address=address
+            )
+    if inner := address_inside(overlay, facts):
+        yield warning("overlay", OVERLAY_HAS_US, address=inner, network=overlay)
