@@ -230,12 +230,41 @@ def test_a_bad_incarnation_counts_as_none(value):
     assert decode(json.dumps(document).encode()).incarnation == 0
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        None,
+        "south",
+        {},
+        {"Name": "", "Incarnation": 1, "MadeAt": 1},
+        {"Name": 3, "Incarnation": 1, "MadeAt": 1},
+        {"Name": "n", "Incarnation": -1, "MadeAt": 1},
+        {"Name": "n", "MadeAt": 1},
+        {"Name": "n", "Incarnation": 1, "MadeAt": 2**60},
+        {"Name": "n", "Incarnation": 1},
+    ],
+    ids=repr,
+)
+def test_a_bad_tombstone_is_left_out(entry):
+    good = {"Name": "south", "Incarnation": 4, "MadeAt": 1_700_000_100}
+    document = {"ClusterKey": KEY_TEXT, "Wesher": {"Tombstones": [entry, good]}}
+
+    state = decode(json.dumps(document).encode())
+
+    assert state.tombstones == (SavedTombstone("south", 4, 1_700_000_100),)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: (
         st.lists(inner)
         | st.dictionaries(
-            st.sampled_from(["Name", "Addr", "Meta", "Port", "Left", "Incarnation", "OverlayAddr"]),
+            st.sampled_from(
+                [
+                    *("Name", "Addr", "Meta", "Port", "Left", "Incarnation", "FailedAt"),
+                    *("OverlayAddr", "Tombstones", "MadeAt"),
+                ]
+            ),
             inner,
         )
     ),
