@@ -20,6 +20,7 @@ from wesher.mesh.plan import IPAddress
 from wesher.mesh.status import MemberStatus
 from wesher.mesh.troubles import OUR_NAME, SAME_ADDRESS, SAME_NAME
 from wesher.status import Json, Moment, Running, as_details, as_status
+from wesher.system.asking import FOLLOW
 from wesher.system.control import Answer, Arguments, ControlServer
 from wesher.system.wireguard import PeerState, is_userspace, read_wireguard
 
@@ -45,6 +46,7 @@ class Control:
 
     def _answers(self) -> list[tuple[str, Answer]]:
         return [
+            (FOLLOW, self._monitor),
             ("status", self._status),
             ("account", self._account),
             ("info", self._info),
@@ -96,19 +98,27 @@ class Control:
         if self.running is None or plan is None or plan.interface.address == self._overlay_addr:
             return
         old, self._overlay_addr = self._overlay_addr, plan.interface.address
-        addresses = {"overlay_address": str(self._overlay_addr)}
-        if old is not None:
-            addresses["old_overlay_address"] = str(old)
-        self._publish("self-changed", self.running.config.node_name, addresses)
+        before = {} if old is None else {"old_overlay_address": str(old)}
+        self._publish("self-changed", self.running.config.node_name, self._own_address() | before)
 
     def pinged(self, event: Pinged) -> None:
         """Hear the outcome of a ping."""
         self._pinger.finished(event.ping, event.seconds)
 
     def _publish(self, what: str, member: str, data: Mapping[str, str | None]) -> None:
-        self._server.publish({"event": what, "at": round(_wall(), 3), "member": member, **data})
+        self._server.publish(self._event(what, member, data))
+
+    def _own_address(self) -> dict[str, str | None]:
+        return {"overlay_address": str(self._overlay_addr) if self._overlay_addr else None}
+
+    @staticmethod
+    def _event(what: str, member: str, data: Mapping[str, str | None]) -> Json:
+        return {"event": what, "at": round(_wall(), 3), "member": member, **data}
 
     # Answers
+
+    async def _monitor(self, _request: Arguments) -> Json:
+        return self._event("following", self._ready().config.node_name, self._own_address())
 
     async def _status(self, _request: Arguments) -> Json:
         return as_status(self._ready(), await self.moment())

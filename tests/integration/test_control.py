@@ -1,49 +1,163 @@
 """What a running agent answers, asked by the commands as an operator types them."""
 
 import json
+import os
+import pty
 import subprocess
 from collections.abc import Callable
 
-from tests.integration.agents import WESHER, Agent, new_key, wait_until_met
+import pytest
+
+from tests.integration.agents import Agent, new_key, wait_for
+from tests.integration.asking import argv_of, asked, pair, told, typed
+
+FAILED = 1
 
 
-def typed(agent: Agent, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command on the agent's host."""
-    argv = [*WESHER, words[0], f"--run-dir={agent.host.run}", *words[1:]]
-    return subprocess.run(
-        argv, env=agent.host.tools.env, capture_output=True, text=True, timeout=30, check=False
-    )
+def state_of(agent: Agent, name: str) -> str | None:
+    """Return the state in which an agent holds a member, None when it knows of none."""
+    members = asked(agent, "status")["members"]
+    return next((member["state"] for member in members if member["name"] == name), None)
 
 
-def asked(agent: Agent, *words: str) -> dict:
-    """Run a command that must work; return the JSON it printed."""
-    done = typed(agent, *words, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def pair(agent_of: Callable[..., Agent], *flags: str) -> list[Agent]:
-    """Start two agents of one cluster that know each other."""
-    agents = [agent_of(name) for name in ("alpha", "beta")]
-    key = f"--cluster-key={new_key()}"
-    agents[0].start(key, *flags)
-    agents[1].start(key, f"--join={agents[0].host.address}", *flags)
-    wait_until_met(*agents)
-    return agents
+def failed_pair(agent_of: Callable[..., Agent]) -> list[Agent]:
+    """Return two agents of which the second was killed, and the first knows."""
+    alpha, beta = pair(agent_of)
+    beta.process.kill()
+    beta.process.wait()
+    wait_for(lambda: state_of(alpha, "beta") == "failed", "beta counts as failed", 60)
+    return [alpha, beta]
 
 
 def test_the_status_tells_of_this_node_and_of_the_others(agent_of: Callable[..., Agent]):
     alpha, beta = pair(agent_of)
 
     status = asked(beta, "status")
-    text = typed(beta, "status").stdout
+    text = told(beta, "status")
 
-    assert status["node"]["name"] == "beta"
-    assert status["node"]["overlay_address"] == beta.overlay_address
+    node = status["node"]
+    assert node["name"] == "beta"
+    assert node["overlay_address"] == beta.overlay_address
+    assert node["address"] == f"{beta.host.address}:7946"
+    assert node["pid"] == beta.process.pid
+    assert node["device"] == "kernel"
     assert [seed["seed"] for seed in status["seeds"]] == [f"{alpha.host.address}:7946"]
     [member] = status["members"]
-    assert member["name"] == "alpha"
-    assert member["state"] == "alive"
+    assert (member["name"], member["state"], member["peer"]) == ("alpha", "alive", True)
     assert member["overlay_address"] == alpha.overlay_address
-    assert member["peer"]
-    assert "alpha" in text
+    assert member["endpoint"] == f"{alpha.host.address}:51820"
+    assert f"beta at {beta.host.address}:7946" in text
+    assert "alpha  alive" in text
+
+
+def test_members_are_listed_one_a_line(agent_of: Callable[..., Agent]):
+    alpha, beta = pair(agent_of)
+
+    assert told(beta, "members") == f"alpha {alpha.overlay_address}\n"
+    assert told(beta, "members", "--state=alive") == f"alpha {alpha.overlay_address}\n"
+    assert told(beta, "members", "--state=failed") == ""
+    assert asked(beta, "members") == [
+        {"name": "alpha", "state": "alive", "overlay_address": alpha.overlay_address}
+    ]
+
+
+def test_everything_known_of_one_member_is_told(agent_of: Callable[..., Agent]):
+    alpha, beta = pair(agent_of)
+
+    info = asked(beta, "info", "alpha")
+    text = told(beta, "info", "alpha")
+
+    assert info["implementation"] == "wesher"
+    assert info["allowed_ips"] == [f"{alpha.overlay_address}/32"]
+    assert info["overlay_network"] == "10.0.0.0/8"
+    assert "yes" in next(line for line in text.splitlines() if line.startswith("peer"))
+
+
+def test_who_is_asked_about_must_be_a_member(agent_of: Callable[..., Agent]):
+    alpha, _ = pair(agent_of)
+
+    unknown = typed(alpha, "info", "betta")
+    ourselves = typed(alpha, "info", "alpha")
+
+    assert unknown.returncode == FAILED
+    assert unknown.stderr == "wesher: no member is named 'betta'; did you mean beta?\n"
+    assert ourselves.returncode == FAILED
+    assert "alpha is this node itself" in ourselves.stderr
+
+
+def test_a_ping_tells_gossip_from_the_overlay_which_a_fake_host_lacks(
+    agent_of: Callable[..., Agent],
+):
+    alpha, beta = pair(agent_of)
+
+    done = typed(alpha, "ping", "beta", "--json")
+    text = typed(alpha, "ping", "beta").stdout
+
+    result = json.loads(done.stdout)
+    assert done.returncode == FAILED
+    assert result["gossip_udp"] > 0
+    assert result["gossip_tcp"] > 0
+    assert result["overlay"]["address"] == beta.overlay_address
+    assert result["overlay"]["seconds"] is None
+    assert "the overlay is broken" in text
+
+
+def test_a_failed_member_is_forgotten(agent_of: Callable[..., Agent]):
+    alpha, _ = failed_pair(agent_of)
+
+    output = told(alpha, "forget", "beta")
+
+    assert output == "beta is forgotten\n"
+    wait_for(alpha.knows, "beta's peer and hosts line are gone")
+    assert state_of(alpha, "beta") != "failed"
+
+
+@pytest.mark.parametrize(("name", "reason"), [("beta", "is alive"), ("gamma", "no failed member")])
+def test_whoever_is_alive_or_unknown_is_not_forgotten(
+    agent_of: Callable[..., Agent], name: str, reason: str
+):
+    alpha, _ = pair(agent_of)
+
+    done = typed(alpha, "forget", name)
+
+    assert done.returncode == FAILED
+    assert reason in done.stderr
+    assert state_of(alpha, "beta") == "alive"
+
+
+def test_the_key_is_shown_to_a_terminal_and_elsewhere_by_force_only(agent: Agent):
+    key = new_key()
+    agent.start(f"--cluster-key={key}")
+    wait_for(agent.is_up, "the agent is up")
+
+    refused = typed(agent, "key", "show")
+    forced = told(agent, "key", "show", "--force")
+    screen, terminal = pty.openpty()
+    argv = argv_of(agent, "key", "show")
+    subprocess.run(argv, env=agent.host.tools.env, stdout=terminal, timeout=30, check=True)
+    os.close(terminal)
+    shown = os.read(screen, 1000).decode()
+    os.close(screen)
+
+    assert (refused.returncode, refused.stdout) == (FAILED, "")
+    assert "use --force" in refused.stderr
+    assert forced == f"{key}\n"
+    assert shown.strip() == key
+
+
+def test_the_interface_is_exported_for_wg_quick(agent_of: Callable[..., Agent]):
+    alpha, beta = pair(agent_of)
+
+    text = told(alpha, "export", "--format=wg")
+    with_key = told(alpha, "export", "--with-private-key")
+    document = json.loads(told(alpha, "export", "--format=json"))
+
+    private_key = alpha.host.tools.dump()[0][0]
+    public_key = beta.host.tools.dump()[0][1]
+    assert f"Address = {alpha.overlay_address}/32" in text.splitlines()
+    assert f"PublicKey = {public_key}" in text.splitlines()
+    assert f"AllowedIPs = {beta.overlay_address}/32" in text.splitlines()
+    assert f"Endpoint = {beta.host.address}:51820" in text.splitlines()
+    assert private_key not in text + json.dumps(document)
+    assert f"PrivateKey = {private_key}" in with_key.splitlines()
+    assert [member["name"] for member in document["members"]] == ["beta"]

@@ -27,7 +27,7 @@ class Agent:
         return asking.ask(self.run_dir, self.interface, command, patience=patience, **arguments)
 
     def follow(self) -> Generator[Any, None, None]:
-        """Yield None at once, then every event; raises what `asking.follow` raises."""
+        """Yield an event at once, then all that come; raises what `asking.follow` raises."""
         return asking.follow(self.run_dir, self.interface)
 
 

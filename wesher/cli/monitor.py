@@ -16,7 +16,6 @@ def run(given: Mapping[str, str]) -> int:
     agent = choose_agent(given)
     render = json.dumps if "json" in given else _line
     with closing(agent.follow()) as events:
-        next(events)
         show(render(event) for event in events)
     raise AgentError(f"the agent on {agent.interface} has ended, or we read too slowly")
 

@@ -78,7 +78,7 @@ def ask(
 
 
 def follow(run_dir: Path, interface: str) -> Generator[Any, None, None]:
-    """Yield None at once, then what happens, until the agent ends; raises what `ask` raises."""
+    """Yield an event at once, then what happens, until the agent ends; raises what `ask` raises."""
     return _converse(run_dir, interface, {"command": FOLLOW}, time.monotonic() + PATIENCE)
 
 

@@ -56,7 +56,10 @@ def _remove_stale(path: Path) -> None:
 
 
 class ControlServer:
-    """Answers requests with `answers`, by command, and tells followers what is published."""
+    """Answers requests with `answers`, by command, and tells followers what is published.
+
+    What FOLLOW is answered is the first event.
+    """
 
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         self._answers = answers
@@ -112,7 +115,7 @@ class ControlServer:
         try:
             request = _parse(await _read_request(reader))
             if request["command"] == FOLLOW:
-                await self._follow(reader, writer)
+                await self._follow(request, reader, writer)
                 return
             reply = _encode({"ok": True, "result": await self._answer(request)})
         except WesherError as error:
@@ -125,7 +128,9 @@ class ControlServer:
             raise AgentError(f"the agent knows no command {request['command']!r}")
         return await answer(request)
 
-    async def _follow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _follow(
+        self, request: Arguments, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         """Tell one client of every event until it hangs up or lags too far behind."""
         if len(self._followers) >= MAX_FOLLOWERS:
             raise AgentError(f"{MAX_FOLLOWERS} others follow the events already")
@@ -133,7 +138,7 @@ class ControlServer:
         self._followers.add(queue)
         hangup = asyncio.ensure_future(reader.read(1))
         try:
-            await _write(writer, _encode({"ok": True, "result": None}))
+            await _write(writer, _encode({"ok": True, "result": await self._answer(request)}))
             while queue in self._followers:
                 event = asyncio.ensure_future(queue.get())
                 await asyncio.wait({event, hangup}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,152 @@
+"""What is told of while it happens, and what changes while an agent runs."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.agents import Agent, new_key, wait_for, wait_until_met
+from tests.integration.asking import argv_of, asked, told, typed
+
+Follow = Callable[[Agent], "Follower"]
+
+
+class Follower:
+    """`wesher monitor --json`, and what it has printed so far."""
+
+    def __init__(self, agent: Agent, output: Path) -> None:
+        self._output = output
+        with output.open("wb") as file:
+            argv = argv_of(agent, "monitor", "--json")
+            self.process = subprocess.Popen(argv, env=agent.host.tools.env, stdout=file)
+
+    @property
+    def events(self) -> list[dict[str, str]]:
+        lines = self._output.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def wait_for(self, what: str, member: str) -> dict[str, str]:
+        """Return the first such event, once it has come."""
+
+        def found() -> list[dict[str, str]]:
+            return [one for one in self.events if (one["event"], one["member"]) == (what, member)]
+
+        wait_for(lambda: bool(found()), f"{member} {what}", 60)
+        return found()[0]
+
+
+@pytest.fixture
+def follow(tmp_path: Path) -> Iterator[Follow]:
+    """Follow the events of agents until the test ends."""
+    followers: list[Follower] = []
+
+    def start(agent: Agent) -> Follower:
+        followers.append(Follower(agent, tmp_path / f"events{len(followers)}"))
+        followers[-1].wait_for("following", agent.name)
+        return followers[-1]
+
+    yield start
+    for follower in followers:
+        follower.process.kill()
+        follower.process.wait()
+
+
+def test_what_happens_to_members_is_told_as_it_happens(
+    agent_of: Callable[..., Agent], follow: Follow
+):
+    alpha, beta = agent_of("alpha"), agent_of("beta")
+    key = f"--cluster-key={new_key()}"
+    join = f"--join={alpha.host.address}"
+    alpha.start(key)
+    wait_for(alpha.is_up, "alpha is up")
+    follower = follow(alpha)
+
+    beta.start(key, join)
+    joined = follower.wait_for("joined", "beta")
+    wait_until_met(alpha, beta)
+    assert joined["overlay_address"] == beta.overlay_address
+    beta.process.kill()
+    beta.process.wait()
+    follower.wait_for("failed", "beta")
+    beta.start(key)
+    follower.wait_for("returned", "beta")
+    wait_until_met(alpha, beta)
+    beta.stop()
+    follower.wait_for("left", "beta")
+
+
+def test_a_move_is_told_there_and_here(agent_of: Callable[..., Agent], follow: Follow):
+    alpha, beta = agent_of("alpha"), agent_of("beta")
+    key = f"--cluster-key={new_key()}"
+    alpha.start(key)
+    beta.start(key, f"--join={alpha.host.address}")
+    wait_until_met(alpha, beta)
+    there, here = follow(alpha), follow(beta)
+    old = beta.overlay_address
+
+    gamma = agent_of("gamma").start(key, f"--join={alpha.host.address}", f"--overlay-addr={old}")
+    moved = there.wait_for("moved", "beta")
+    changed = here.wait_for("self-changed", "beta")
+
+    assert moved["old_overlay_address"] == changed["old_overlay_address"] == old
+    assert moved["overlay_address"] == changed["overlay_address"] != old
+    wait_until_met(alpha, beta, gamma)
+
+
+def test_the_events_end_with_the_agent(agent: Agent, follow: Follow):
+    agent.start()
+    wait_for(agent.is_up, "the agent is up")
+    follower = follow(agent)
+
+    agent.stop()
+
+    assert follower.process.wait(15) == 1
+
+
+# A changed configuration
+
+
+def configured(agent: Agent, text: str) -> Path:
+    """Start an agent with a configuration file."""
+    file = agent.host.directory / "wesher.toml"
+    file.write_text(text)
+    agent.start(f"--config={file}")
+    wait_for(agent.is_up, "the agent is up")
+    return file
+
+
+def test_a_changed_configuration_is_taken_where_that_is_possible(agent: Agent):
+    file = configured(agent, 'log-level = "warn"\nforget-after = "1h"\n')
+    file.write_text('log-level = "debug"\nforget-after = "2h"\njoin = ["127.0.0.9"]\nmtu = 1\n')
+
+    wrong = typed(agent, "reload")
+    file.write_text('log-level = "debug"\njoin = ["127.0.0.9"]\ncluster-port = 7999\n')
+    report = asked(agent, "reload")
+    again = told(agent, "reload")
+
+    assert wrong.returncode == 1
+    assert "nothing was changed" in wrong.stderr
+    assert "unknown key 'mtu'" in wrong.stderr
+    assert report == {
+        "applied": ["join", "log-level", "forget-after"],
+        "restart_needed": ["cluster-port"],
+    }
+    assert again == "needs a restart: cluster-port\n"
+    assert [one["seed"] for one in asked(agent, "status")["seeds"]] == ["127.0.0.9:7999"]
+    assert "DEBUG" in agent.errors
+
+
+def test_a_hangup_reloads_an_agent_without_a_terminal(agent: Agent):
+    file = configured(agent, 'log-level = "info"\n')
+    file.write_text('log-level = "debug"\n')
+
+    agent.tell(signal.SIGHUP)
+
+    wait_for(lambda: "changed: log-level" in agent.errors, "the reload is in the log")
+    file.write_text("no TOML\n")
+    agent.tell(signal.SIGHUP)
+    wait_for(lambda: "nothing was changed" in agent.errors, "the refusal is in the log")
+    assert agent.lives()
