@@ -1,0 +1,60 @@
+"""Run test layers beside each other, and tell what each of them cost.
+
+Usage: layers.py LANE...     a lane is layers, joined by `+`, that one process runs in turn
+
+Most layers wait far more than they compute. Those that only compute (`YIELDING`) yield to them,
+since agents must answer in time.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+YIELDING = {"sim"}
+
+
+class Lane:
+    """Some layers that run, in a process of their own."""
+
+    def __init__(self, layers: list[str]) -> None:
+        paths = [f"tests/{layer}" for layer in layers]
+        self._argv = [sys.executable, "-m", "pytest", "-q", *paths]
+        self._names = "+".join(layers)
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the process
+        self._started = time.monotonic()
+        niceness = ["nice"] if YIELDING.issuperset(layers) else []
+        self.process = subprocess.Popen(
+            [*niceness, *self._argv], stdout=self._output, stderr=subprocess.STDOUT
+        )
+
+    def report(self, usage: Any, *, failed: bool) -> str:
+        """Print what it said; return what it cost, in words."""
+        self._output.seek(0)
+        print(f"== {' '.join(self._argv[2:])}\n{self._output.read()}", end="", flush=True)
+        seconds, cpu = time.monotonic() - self._started, usage.ru_utime + usage.ru_stime
+        return f"{self._names} {seconds:.0f} s, CPU {cpu:.0f} s{' (FAILED)' if failed else ''}"
+
+
+def main(lanes: list[str]) -> int:
+    """Run all lanes to their ends; returns 1 if one failed."""
+    running: dict[int, Lane] = {}
+    # Ctrl-C reaches the layers, too, which end in order and are waited for; other signals do not.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: [os.kill(pid, signal.SIGINT) for pid in running])
+    for lane in [Lane(names.split("+")) for names in lanes]:
+        running[lane.process.pid] = lane
+    costs, failures = [], 0
+    while running:
+        pid, status, usage = os.wait4(-1, 0)
+        costs.append(running.pop(pid).report(usage, failed=bool(status)))
+        failures += bool(status)
+    print(f"== {'; '.join(costs)}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
