@@ -6,6 +6,7 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +21,8 @@ MAX_BUFFERED = 64 << 20  # bytes of unfinished requests, all streams together
 BACKLOG = 512  # connections: everybody may join at once
 ACCEPTED = 16  # of them are accepted at once: a flood must not use up our file descriptors
 CHUNK = 64 << 10  # bytes
+BURST = 32  # packets that are taken at once, before streams and timers have their turn
+MAX_PACKET = 65_535  # bytes
 HEAD = 512  # bytes, more than a label and a frame's length need
 RECEIVE_BUFFER = 2 << 20  # bytes, memberlist's request
 SO_RCVBUFFORCE = 33  # Linux; the socket module does not name it
@@ -97,6 +100,7 @@ class Transport(asyncio.DatagramProtocol):
         self._stream_timeout = stream_timeout
         self._flushed = flushed
         self._loop = asyncio.get_running_loop()
+        self._socket: socket.socket | None = None
         self._udp: asyncio.DatagramTransport | None = None
         self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -107,6 +111,7 @@ class Transport(asyncio.DatagramProtocol):
 
     async def open(self, sockets: Sockets) -> None:
         """Begin to receive on both sockets, which are closed with us."""
+        self._socket = sockets.udp
         self._udp, _ = await self._loop.create_datagram_endpoint(lambda: self, sock=sockets.udp)
         self._server = await asyncio.start_server(self._serve, sock=sockets.tcp, backlog=ACCEPTED)
         sockets.tcp.listen(BACKLOG)  # asyncio has set it to the number above
@@ -154,10 +159,22 @@ class Transport(asyncio.DatagramProtocol):
         self.flush()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Take a packet, and those that wait behind it: asyncio hands us one in each round."""
+        self._receive(data, addr)
+        for waiting in self._waiting_packets():
+            self._receive(*waiting)
+        self.flush()
+
+    def _waiting_packets(self) -> Iterator[tuple[bytes, tuple[str, int]]]:
+        assert self._socket, "packets come after it has been opened"
+        with suppress(OSError):  # there is none, or it tells what a send of ours met
+            for _ in range(BURST - 1):
+                yield self._socket.recvfrom(MAX_PACKET)
+
+    def _receive(self, data: bytes, addr: tuple[str, int]) -> None:
         self.traffic.packets_received += 1
         self.traffic.packet_bytes_received += len(data)
         self._engine.receive_packet(data, _address(addr), self._loop.time())
-        self.flush()
 
     def error_received(self, exc: Exception) -> None:
         """Ignore what a send met (no route, a firewall): the protocol's own timeouts notice it."""

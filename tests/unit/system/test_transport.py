@@ -97,6 +97,21 @@ def test_every_input_ends_with_a_flush():
     run(scenario)
 
 
+def test_packets_that_wait_are_taken_together_but_not_too_many():
+    async def scenario():
+        async with opened() as host:
+            before = host.flushes
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+                for number in range(module.BURST + 1):
+                    other.sendto(b"%d" % number, ("127.0.0.1", host.port))
+            heard = await host.heard(module.BURST + 1)
+
+            assert [int(data) for _, data, _ in heard] == list(range(module.BURST + 1))
+            assert host.flushes == before + 2
+
+    run(scenario)
+
+
 # The timer
 
 
