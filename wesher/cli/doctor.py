@@ -11,6 +11,7 @@ from wesher.cli.client import choose_agent, show, show_json
 from wesher.config import Config
 from wesher.doctor.examination import examine
 from wesher.doctor.findings import Finding, Verdict, is_healthy
+from wesher.doctor.words import counted
 from wesher.errors import AgentError, NoAgentError
 
 
@@ -66,14 +67,10 @@ def render(findings: Sequence[Finding]) -> Iterator[str]:
 def _summary(findings: Sequence[Finding]) -> str:
     counts = Counter(finding.verdict for finding in findings)
     bad = [
-        _counted(counts[verdict], word)
+        counted(counts[verdict], word)
         for verdict, word in ((Verdict.FAULT, "fault"), (Verdict.WARNING, "warning"))
         if counts[verdict]
     ]
     if not is_healthy(findings):
         return f"not healthy: {', '.join(bad)}"
     return f"healthy, with {', '.join(bad)}" if bad else "healthy"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -19,7 +19,10 @@ from wesher.system.state_file import State, decode
 from wesher.system.wireguard import WireGuardState, read_wireguard
 
 AGENT_PATIENCE = 2.0  # seconds until an agent counts as one that does not answer
+STOPPED_PATIENCE = 0.2  # seconds, for one that a signal has stopped
 TOOL_PATIENCE = 3.0  # seconds for `ip` and `wg`
+
+_STOPPED = ("T", "t")  # proc(5): stopped, and stopped by a debugger
 
 Reply = Mapping[str, Any]
 
@@ -96,13 +99,6 @@ class Case:
     wireguard: WireGuardState | None = None
 
     @property
-    def agent_pid(self) -> int | None:
-        """The process that holds the interface's lock, or held it last."""
-        with suppress(OSError, ValueError):
-            return int((self.run_dir / f"{self.interface}.lock").read_text("ascii", "replace"))
-        return None
-
-    @property
     def no_agent_runs(self) -> bool:
         """Whether there is none at all, rather than one that does not answer."""
         return isinstance(self.silence, NoAgentError)
@@ -122,7 +118,8 @@ class Case:
 
 async def open_case(config: Config) -> Case:
     """Gather what is known; takes as long as the agent and the tools let it, a few seconds."""
-    asked = asyncio.to_thread(_ask_agent, config.run_dir, config.interface)
+    patience = STOPPED_PATIENCE if is_stopped(config.run_dir, config.interface) else AGENT_PATIENCE
+    asked = asyncio.to_thread(_ask_agent, config.run_dir, config.interface, patience)
     (status, account, silence), network, wireguard = await asyncio.gather(
         asked, _read_network(), _read_wireguard(config.interface)
     )
@@ -140,12 +137,27 @@ async def open_case(config: Config) -> Case:
     )
 
 
+def holder(run_dir: Path, interface: str) -> int | None:
+    """Return the process that holds the lock of an interface, or held it last."""
+    with suppress(OSError, ValueError):
+        return int((run_dir / f"{interface}.lock").read_text("ascii", "replace"))
+    return None
+
+
+def is_stopped(run_dir: Path, interface: str) -> bool:
+    """Tell whether the agent is one that a signal has stopped: it answers nobody."""
+    pid = holder(run_dir, interface)
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in _STOPPED
+    return False
+
+
 def _ask_agent(
-    run_dir: Path, interface: str
+    run_dir: Path, interface: str, patience: float
 ) -> tuple[Reply | None, Reply | None, NoAgentError | AgentError | None]:
     try:
-        status = ask(run_dir, interface, "status", patience=AGENT_PATIENCE)
-        return status, ask(run_dir, interface, "account", patience=AGENT_PATIENCE), None
+        status = ask(run_dir, interface, "status", patience=patience)
+        return status, ask(run_dir, interface, "account", patience=patience), None
     except (NoAgentError, AgentError) as error:
         return None, None, error
 

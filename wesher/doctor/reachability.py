@@ -9,7 +9,7 @@ from wesher.doctor import troubles
 from wesher.doctor.case import Case, Reply
 from wesher.doctor.contacts import Contact, contact, look, resolve, wire_of
 from wesher.doctor.findings import Finding, Verdict, fault, ok, unknown, warning
-from wesher.doctor.words import lasting
+from wesher.doctor.words import counted, lasting
 from wesher.gossip import Address, RecordState, Wire, unpack_ip
 from wesher.mesh.troubles import OTHER_KEY, SEED_NAME, TAKEN_NAME, UDP_BLOCKED
 from wesher.troubles import Trouble
@@ -182,4 +182,4 @@ def _summary(targets: list[Target]) -> str:
     others = {target.address for target in targets if target.role is not Role.OURSELVES}
     if not others:
         return "nobody to contact: no seeds, and no members yet"
-    return f"{len(others)} of the others answer by UDP and by TCP"
+    return f"{counted(len(others), 'other')} reached by UDP and by TCP"

@@ -10,7 +10,7 @@ from wesher.mesh.troubles import NO_PEER, NOBODY, OTHER_KEY, OUR_NAME, SAME_NAME
 
 FRESH = 120.0  # seconds for which something met counts as the state of things
 _GRAVE = {one.name for one in (OUR_NAME, SAME_NAME, OTHER_KEY, UDP_BLOCKED, NO_PEER)}
-_STANDING = {"no-peer", "same-address", "metadata-format"}  # told as they are now by objections
+_STANDING = {"no-peer", "same-address", "fixed-address", "metadata-format"}  # told as they are now by objections
 _NO_AGENT = "only a running agent knows"
 
 

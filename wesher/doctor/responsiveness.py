@@ -1,15 +1,11 @@
 """Is there an agent, does it answer, and has it got everything done?"""
 
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
 from wesher.doctor import troubles
-from wesher.doctor.case import Case
+from wesher.doctor.case import Case, holder, is_stopped
 from wesher.doctor.findings import Finding, fault, ok, warning
 from wesher.doctor.words import lasting
-
-_STOPPED = ("T", "t")
 
 
 async def check_agent(case: Case) -> list[Finding]:
@@ -24,16 +20,10 @@ async def check_agent(case: Case) -> list[Finding]:
 
 
 def _silent(case: Case) -> Finding:
-    pid = case.agent_pid
-    if pid is not None and _process_state(pid) in _STOPPED:
+    if is_stopped(case.run_dir, case.interface):
+        pid = holder(case.run_dir, case.interface)
         return fault("agent", troubles.AGENT_STOPPED, interface=case.interface, pid=pid)
     return fault("agent", troubles.AGENT_SILENT, reason=case.silence)
-
-
-def _process_state(pid: int) -> str:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    return ""
 
 
 def _pending(case: Case) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from wesher.doctor import troubles
 from wesher.doctor.case import Case
 from wesher.doctor.findings import Finding, fault, ok, unknown
+from wesher.doctor.words import counted
 from wesher.system.hosts import banner
 
 _TIMEX_SIZE = 256  # bytes, more than struct timex has anywhere
@@ -23,7 +24,9 @@ async def check_hosts_file(case: Case) -> list[Finding]:
         return [fault("hosts-file", troubles.HOSTS_FILE, file=settings.hosts_file, reason=problem)]
     lines = settings.hosts_file.read_bytes().splitlines()
     ours = sum(line.rstrip().endswith(banner(case.interface)) for line in lines)
-    return [ok("hosts-file", f"{settings.hosts_file} is writable and has {ours} lines of ours")]
+    return [
+        ok("hosts-file", f"{settings.hosts_file} is writable, with {counted(ours, 'line')} of ours")
+    ]
 
 
 def _problem_of(file: Path) -> str | None:

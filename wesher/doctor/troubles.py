@@ -14,7 +14,7 @@ AGENT_STOPPED = Trouble(
 )
 AGENT_SILENT = Trouble(
     "agent-silent",
-    "the agent does not answer: {reason}",
+    "the agent tells nothing: {reason}",
     "see its log and the load of this host; `systemctl restart wesher` keeps the interface",
 )
 NOT_UP_TO_DATE = Trouble(

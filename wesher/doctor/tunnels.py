@@ -12,7 +12,7 @@ from wesher.doctor.case import Case, Reply
 from wesher.doctor.echo import Echo, answered
 from wesher.doctor.findings import Finding, fault, ok, unknown
 from wesher.doctor.paths import Path, check_paths
-from wesher.doctor.words import lasting
+from wesher.doctor.words import counted, lasting
 from wesher.errors import CommandError
 from wesher.mesh.plan import IPAddress
 from wesher.system.wireguard import PeerState, read_wireguard
@@ -60,7 +60,7 @@ async def check_tunnels(case: Case) -> list[Finding]:
         for finding in _judge(tunnel, tunnel in reached, before, after)
     ]
     live = [tunnel for tunnel in tunnels if not tunnel.failed]
-    good = [ok("tunnels", f"{len(live)} members answer through WireGuard")]
+    good = [ok("tunnels", f"{counted(len(live), 'live member')} reached through WireGuard")]
     paths = [Path(one.member, one.overlay, one.address) for one in tunnels if one in reached]
     return [*(findings or good), *await check_paths(case, paths)]
 
