@@ -29,6 +29,7 @@ files() {
 say "$PRETTY_NAME, $(python3 --version 2>/dev/null || echo no Python yet)"
 mount -t tmpfs tmpfs /run
 mount -t sysfs sysfs /sys
+[ -e /etc/hosts ] || echo "127.0.0.1 localhost" >/etc/hosts
 apt_get update
 # Manuals are left out of small systems.
 rm -f /etc/dpkg/dpkg.cfg.d/docker /etc/dpkg/dpkg.cfg.d/excludes
