@@ -46,8 +46,8 @@ NO_PEER = Trouble(
 )
 OVERLAY_FULL = Trouble(
     "overlay-full",
-    "no overlay address is left for us",
-    "{winner} has {address}, and {network} is full",
+    "no overlay address is left for us: {winner} has {address}, and {network} is full",
+    "choose a larger --overlay-net, the same on all hosts",
 )
 SAME_ADDRESS = Trouble(
     "same-address",
