@@ -64,6 +64,8 @@ class Search:
 
     def next_timer(self) -> float | None:
         """Return when `look` or `search` has something to do, None for never."""
+        if self._stopped:
+            return None
         if self._look:
             return self._look.deadline
         reunion = self._reunion.next_timer() if self._had_company else None

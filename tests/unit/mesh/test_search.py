@@ -14,9 +14,10 @@ from tests.unit.mesh.node_bench import (
     seed,
 )
 from wesher.gossip import Dead, Keyring, Wire
-from wesher.mesh.events import Resolve
+from wesher.mesh.events import Departed, Resolve
 from wesher.mesh.notices import QUIET
 from wesher.mesh.rejoin import LONGEST_WAIT
+from wesher.mesh.reunion import INTERVAL
 from wesher.mesh.search import MAX_RESOLVED
 
 A, B = "192.0.2.10", "192.0.2.11"
@@ -279,3 +280,12 @@ def test_who_has_found_others_is_told_nothing():
     bench.keep_alive(remote("web", 2), until=bench.now + 20)
 
     assert bench.warnings() == []
+
+
+def test_who_leaves_is_not_woken_to_look_for_anybody():
+    bench = joined(remote("web", 2))
+
+    bench.leave()
+    bench.pass_time(2 * INTERVAL)
+
+    assert bench.take(Departed)
