@@ -1,33 +1,23 @@
 """Fixtures of the integration layer; what a failed test's agents printed is in its report."""
 
-import ctypes
 import itertools
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.agents import NAME, Agent, Host
+from tests.networks import own_network
 
 _AGENTS = pytest.StashKey[list[Agent]]()
 _hosts = itertools.count(2)
-_NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 
 
 @pytest.fixture(scope="package", autouse=True)
-def own_network() -> Iterator[None]:
-    """Run this layer in a network of its own, where nobody else has our ports; needs root."""
-    if os.geteuid() != 0:
+def _own_network() -> Iterator[None]:
+    with own_network():
         yield
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    with Path("/proc/thread-self/ns/net").open("rb") as outside:
-        assert libc.unshare(_NEW_NETWORK) == 0, os.strerror(ctypes.get_errno())
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        yield
-        assert libc.setns(outside.fileno(), _NEW_NETWORK) == 0, os.strerror(ctypes.get_errno())
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import base64
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from tests.integration.agents import NAME, Agent, Host
 from tests.interop.golang import GoMember, build, why_no_others
 from tests.interop.ours import OurMember
 from tests.lab.netns import Lab, why_no_lab
+from tests.networks import own_network
 
 _HERE = Path(__file__).parent
 _MEMBERS = pytest.StashKey[list[GoMember]]()
 _AGENTS = pytest.StashKey[list[Agent]]()
+_FIRST_ADDRESS = IPv4Address("127.1.0.0")
 _numbers = itertools.count(2)
 
 
@@ -29,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError(f"the interop layer must not be skipped in CI: it {reason}")
     for item in ours:
         item.add_marker(pytest.mark.skip(reason=f"interop {reason}"))
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _own_network() -> Iterator[None]:
+    with own_network():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -45,13 +54,8 @@ def key() -> str:
 
 @pytest.fixture
 def new_address() -> Callable[[], str]:
-    """Give out loopback addresses that no other test uses at the moment."""
-
-    def make() -> str:
-        process, number = os.getpid(), next(_numbers)
-        return f"127.{1 + process // 256 % 250}.{process % 256}.{number % 250 + 2}"
-
-    return make
+    """Give out loopback addresses that no other test has used lately."""
+    return lambda: str(_FIRST_ADDRESS + next(_numbers) % 60_000)
 
 
 @pytest.fixture
