@@ -18,6 +18,15 @@ apt_get() {
     }
 }
 
+# The same package under a higher version, over the one that is installed.
+upgrade() {
+    rm -rf /src/newer
+    dpkg-deb --raw-extract /src/wesher_*.deb /src/newer
+    sed -i 's/^Version: .*/&+test/' /src/newer/DEBIAN/control
+    dpkg-deb --build /src/newer /src/newer.deb >/dev/null
+    dpkg --install /src/newer.deb >/src/upgrade.log 2>&1 || fail "the upgrade: $(cat /src/upgrade.log)"
+}
+
 # Everything but what package management itself keeps, and what does not outlive a boot.
 files() {
     find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /src -o -path /tmp -o \
@@ -25,6 +34,10 @@ files() {
         -path /var/lib/dpkg \) -prune -o -print | sort
 }
 
+if [ "${1:-}" = upgrade ]; then
+    upgrade
+    exit
+fi
 . /etc/os-release
 say "$PRETTY_NAME, $(python3 --version 2>/dev/null || echo no Python yet)"
 mount -t tmpfs tmpfs /run
@@ -33,7 +46,7 @@ mount -t sysfs sysfs /sys
 apt_get update
 # Manuals are left out of small systems.
 rm -f /etc/dpkg/dpkg.cfg.d/docker /etc/dpkg/dpkg.cfg.d/excludes
-apt_get install /src/wesher_*.deb wireguard-go iputils-ping man-db systemd
+apt_get install /src/wesher_*.deb wireguard-go iputils-ping man-db procps systemd
 apt_get purge wesher
 files >/src/before
 
@@ -43,11 +56,14 @@ pgrep -f /usr/bin/wesher && fail "the installation started an agent"
 systemd-analyze verify /lib/systemd/system/wesher.service /lib/systemd/system/wesher@.service
 exposure=$(systemd-analyze security --offline=true /lib/systemd/system/wesher.service | tail -n 1)
 say "installed, nothing started, nothing enabled; ${exposure#* }"
+installed=$(dpkg-query -W wesher)
 say "$(wesher --version)"
 man wesher | grep -q -- --cluster-key || fail "no manual"
 man wesher.toml | grep -q cluster-key || fail "no manual of the configuration"
 bash -c '. /usr/share/bash-completion/completions/wesher' || fail "no completion"
-bash /src/tests/mesh
+UPGRADE="bash /src/in-debian.sh upgrade" bash /src/tests/mesh
+[ "$(dpkg-query -W wesher)" != "$installed" ] || fail "there was no upgrade"
+say "upgraded under way from $installed to $(dpkg-query -W wesher)" | tr '\t' ' '
 
 apt_get purge wesher
 files >/src/after
