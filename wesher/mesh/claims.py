@@ -35,11 +35,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Two members claim one overlay address; `winner` holds it."""
+    """Two members claim one overlay address; `winner` holds it, for good if it is `fixed`.
+
+    Then neither can move.
+    """
 
     address: IPAddress
     winner: str
     loser: str
+    fixed: bool = False
 
 
 def address_holders(claims: Iterable[Claim]) -> dict[IPAddress, Claim]:

@@ -531,6 +531,8 @@ class MeshNode:
         live = list(self._live())
         self._live_ips = frozenset(member.address.ip for member in live)
         moved = self._overlay.review(live, self._failed, self._facts, now, complete=self._complete)
+        if self._overlay.move_at is not None and self._overlay.move_at > now:
+            self._review_at = self._overlay.move_at
         if moved:
             self._gossip.update_meta(self._overlay.metadata(), now)
         self._events.append(PlanChanged())

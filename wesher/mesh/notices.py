@@ -41,6 +41,15 @@ class Notices:
 
         `text` is a template and never made of what somebody sent: it tells the kind of trouble.
         """
+        self._say(Severity.WARNING, source, now, text, data)
+
+    def err(self, source: str, now: float, text: str, **data: object) -> None:
+        """Report what does not heal by itself, as `warn` does."""
+        self._say(Severity.ERROR, source, now, text, data)
+
+    def _say(
+        self, severity: Severity, source: str, now: float, text: str, data: Mapping[str, object]
+    ) -> None:
         self._remember(source, Recent(text, data, 1, now))
         given = self._given.setdefault(text, {})
         for known, at in list(given.items()):
@@ -49,7 +58,7 @@ class Notices:
         if source in given or len(given) >= ALIKE:
             return
         given[source] = now
-        self._waiting.append(Notice(Severity.WARNING, text, data))
+        self._waiting.append(Notice(severity, text, data))
 
     def drain(self) -> Iterator[Notice]:
         """Yield what has not been handed out yet."""

@@ -24,7 +24,7 @@ def objections(outcome: Outcome, our_format: MetadataFormat) -> Iterator[Objecti
     yield from _refused(outcome)
     for conflict in outcome.conflicts:
         yield Objection(
-            troubles.SAME_ADDRESS,
+            troubles.FIXED_ADDRESS if conflict.fixed else troubles.SAME_ADDRESS,
             conflict.loser,
             {"winner": conflict.winner, "loser": conflict.loser, "address": conflict.address},
         )

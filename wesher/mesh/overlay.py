@@ -16,6 +16,8 @@ from wesher.mesh.planning import Announced, Outcome, Planner
 from wesher.mesh.settings import NodeSettings
 from wesher.mesh.trust import LocalMember
 
+MOVE_PATIENCE = 0.5  # seconds after losing our address in which more claims may come
+
 Taken = Callable[[IPAddress], bool]
 
 
@@ -30,6 +32,8 @@ class Overlay:
         self._notices = notices
         self._planner = Planner()
         self._local: LocalMember | None = None
+        self.move_at: float | None = None
+        """When to review at the latest, to move; a time that has passed changes nothing."""
         self.plan: Plan | None = None
         self.outcome: Outcome | None = None
         """What the last review found, the plan included."""
@@ -82,7 +86,7 @@ class Overlay:
         live, failed = list(live), list(failed)
         outcome = self._build(live, failed, facts, complete)
         winner = outcome.lost_to(self._settings.name)
-        moved = winner is not None and self._move(winner, (*live, *failed), facts, now)
+        moved = self._must_move(winner, now) and self._move(outcome, (*live, *failed), facts, now)
         if moved:
             outcome = self._build(live, failed, facts, complete)
         self.plan, self.outcome = outcome.plan, outcome
@@ -126,15 +130,26 @@ class Overlay:
     ) -> Outcome:
         return self._planner.build(self._chosen(), live, failed, facts, complete=complete)
 
-    def _move(self, winner: str, others: tuple[Member, ...], facts: LocalFacts, now: float) -> bool:
-        """Leave our address to `winner` and take the next free one; False when we cannot."""
+    def _must_move(self, winner: str | None, now: float) -> bool:
+        """Tell whether it is time to leave our address to `winner`, if that is anybody."""
         local = self._chosen()
-        if local.immovable:
+        if winner is None or local.immovable:
+            self.move_at = None
             return False
+        if self.move_at is None:
+            self.move_at = now + MOVE_PATIENCE
+        return now >= self.move_at
+
+    def _move(
+        self, outcome: Outcome, others: tuple[Member, ...], facts: LocalFacts, now: float
+    ) -> bool:
+        """Leave our address to who holds it and take the next free one; False when we cannot."""
+        local = self._chosen()
+        winner = outcome.lost_to(local.name)
         taken = self._planner.taken(others, facts)
-        address = choose_address(local.name, local.network, taken)
+        address = next_address(local, outcome, taken)
         if address is None:
-            self._notices.warn(
+            self._notices.err(
                 local.name,
                 now,
                 troubles.OVERLAY_FULL.text,
@@ -152,9 +167,32 @@ class Overlay:
             winner=winner,
         )
         self._local = replace(local, overlay_addr=address, kept=False)
+        self.move_at = None
         return True
 
     def _warn(self, outcome: Outcome, now: float) -> None:
         """Tell the operator of members that cannot be peers, or that cannot be told apart."""
         for found in objections(outcome, self._settings.metadata_format):
-            self._notices.warn(found.about, now, found.trouble.text, **found.data)
+            if found.about == self._settings.name and self.move_at is not None:
+                continue  # told once we have moved, or cannot
+            fixed = found.trouble is troubles.FIXED_ADDRESS
+            say = self._notices.err if fixed else self._notices.warn
+            say(found.about, now, found.trouble.text, **found.data)
+
+
+def next_address(local: LocalMember, outcome: Outcome, taken: Taken) -> IPAddress | None:
+    """Return the next free address for us, who lost ours; None when there is none.
+
+    Others who lose theirs move at the same moment: where all know the same, they get out of each
+    other's way in the order of their names.
+    """
+    losers = {one.loser for one in outcome.conflicts}
+    movable = {name for name, member in outcome.trusted.items() if not member.immovable}
+    chosen: set[IPAddress] = set()
+    for name in sorted(losers & movable):
+        if name > local.name:
+            break
+        address = choose_address(name, local.network, lambda ip: ip in chosen or taken(ip))
+        if address:
+            chosen.add(address)
+    return choose_address(local.name, local.network, lambda ip: ip in chosen or taken(ip))

@@ -87,14 +87,17 @@ class Planner:
         claims = _with_their_own_keys(claims, trusted, refusals)
         addresses = address_holders(claims)
         conflicts = tuple(
-            Conflict(claim.overlay_addr, holder.name, claim.name)
+            Conflict(
+                claim.overlay_addr, holder.name, claim.name, holder.immovable and claim.immovable
+            )
             for claim in claims
             if (holder := addresses[claim.overlay_addr]) is not claim
         )
+        shut = _without_packets(conflicts, local)
         plan = Plan(
             InterfaceSettings(local.overlay_addr, local.wireguard_port),
-            _peers(trusted, {conflict.loser for conflict in conflicts}),
-            _hosts(trusted, addresses.values()),
+            _peers(trusted, shut),
+            _hosts(trusted, (claim for claim in addresses.values() if claim.name not in shut)),
             complete,
         )
         return Outcome(plan, trusted, refusals, conflicts)
@@ -228,18 +231,23 @@ def _with_their_own_keys(
     return [claim for claim in claims if holders[claim.public_key] is claim]
 
 
-def _peers(trusted: Mapping[str, Trusted], losers: Container[str]) -> dict[str, Peer]:
-    """Return everybody's peer; who lost its overlay address gets no packets for it."""
+def _without_packets(conflicts: Iterable[Conflict], local: LocalMember) -> set[str]:
+    """Return who gets no packets: losers, and whoever has the address that is still this host's."""
+    losers = {conflict.loser for conflict in conflicts}
+    rivals = {one.winner for one in conflicts if one.address == local.overlay_addr}
+    return losers | rivals
+
+
+def _peers(trusted: Mapping[str, Trusted], shut: Container[str]) -> dict[str, Peer]:
+    """Return everybody's peer; those in `shut` get no packets for the address they claim."""
     return {
-        member.public_key: Peer(
-            member.endpoint, () if member.name in losers else member.allowed_ips
-        )
+        member.public_key: Peer(member.endpoint, () if member.name in shut else member.allowed_ips)
         for member in trusted.values()
     }
 
 
 def _hosts(trusted: Mapping[str, Trusted], holders: Iterable[Claim]) -> tuple[HostsEntry, ...]:
-    """Return the hosts lines of those who hold their address, in the order of their names."""
+    """Return the hosts lines of these holders, in the order of their names."""
     named = {claim.name for claim in name_holders(holders).values()}
     return tuple(
         HostsEntry(member.overlay_addr, name) for name, member in trusted.items() if name in named

@@ -54,6 +54,12 @@ SAME_ADDRESS = Trouble(
     "{winner} and {loser} both have overlay address {address}: it goes to {winner}",
     "give {loser} another --overlay-addr, or wait until it moves",
 )
+FIXED_ADDRESS = Trouble(
+    "fixed-address",
+    "{winner} and {loser} both have overlay address {address} and neither can move: "
+    "it goes to {winner}",
+    "give one of them another --overlay-addr, or another name if it has none",
+)
 METADATA_FORMAT = Trouble(
     "metadata-format",
     "member {member} cannot read our metadata",
@@ -82,6 +88,7 @@ WARNINGS = {
         NO_PEER,
         OVERLAY_FULL,
         SAME_ADDRESS,
+        FIXED_ADDRESS,
         METADATA_FORMAT,
     )
 }

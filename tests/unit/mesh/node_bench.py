@@ -221,13 +221,17 @@ class Bench:
             if isinstance(message, Ping)
         ]
 
-    def warnings(self):
-        """Return the warnings since the last call."""
+    def warnings(self, severity=Severity.WARNING):
+        """Return the warnings since the last call, and forget all notices."""
         return [
             notice.text.format(**notice.data)
             for notice in self.take(Notice)
-            if notice.severity is Severity.WARNING
+            if notice.severity is severity
         ]
+
+    def errors(self):
+        """Return the errors since the last call, and forget all notices."""
+        return self.warnings(Severity.ERROR)
 
     def refusal(self):
         """Return why the node refuses to run, if it does."""

@@ -156,8 +156,20 @@ def test_our_own_claim_is_weighed_like_any_other(local, rival, winner):
 
     assert outcome.lost_to("local") == winner
     assert outcome.lost_to(rival.name) == (None if winner else "local")
-    assert bool(outcome.plan.peers[key(2)].allowed_ips) == bool(winner)
-    assert len(outcome.plan.hosts) == bool(winner)
+    # Even the winner gets no packets from this host, as long as the address is still ours here.
+    assert outcome.plan.peers[key(2)].allowed_ips == ()
+    assert outcome.plan.hosts == ()
+
+
+@pytest.mark.parametrize(
+    "one", [member("amy", "10.0.0.1"), ours("amy", "10.0.0.1", immovable=True)]
+)
+def test_neither_of_two_that_cannot_move_gives_way(one):
+    outcome = build(one, local=replace(LOCAL, immovable=True))
+
+    (conflict,) = outcome.conflicts
+    assert conflict.fixed
+    assert not build(one).conflicts[0].fixed
 
 
 def test_two_members_with_one_key_are_one_peer():
