@@ -6,16 +6,18 @@ import stat
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tomli
 
 from wesher.errors import ConfigError, StartError
-from wesher.mesh.metadata import MetadataFormat
 from wesher.mesh.plan import IPAddress
 from wesher.mesh.rejoin import Seed, parse_seed
 from wesher.options import CONFIG_FILE, DEFAULT_FILE, OPTIONS, Option
 from wesher.values import IPInterface, parse_key, parse_node_name
+
+if TYPE_CHECKING:  # every command reads a configuration, few need the mesh
+    from wesher.mesh.metadata import MetadataFormat
 
 _MAX_KEY_FILE = 4096  # bytes; a key needs 45
 _STDIN = 0
@@ -61,7 +63,7 @@ class Config:
     node_name: str
     timing: str
     forget_after: float
-    metadata_format: MetadataFormat
+    metadata_format: "MetadataFormat"
     state_dir: Path
     hosts_file: Path
     run_dir: Path

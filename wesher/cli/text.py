@@ -11,12 +11,13 @@ def duration(seconds: float | None) -> str:
     """Render seconds with their two greatest units: `3m12s`, `2d04h`, `0.4s`."""
     if seconds is None:
         return NOTHING
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f}s"
+    whole = round(seconds)
     for unit, name, lesser, lesser_name in _STEPS:
-        if seconds >= unit:
-            return f"{int(seconds // unit)}{name}{int(seconds % unit // lesser):02}{lesser_name}"
-    return f"{seconds:.0f}s"
+        if whole >= unit:
+            return f"{whole // unit}{name}{whole % unit // lesser:02}{lesser_name}"
+    return f"{whole}s"
 
 
 def size(count: int | None) -> str:

@@ -31,7 +31,7 @@ def agents(monkeypatch):
     """The configurations the agent was started with, instead of starting it."""
     started = []
 
-    def run(config):
+    def run(config, _reread):
         started.append(config)
         return 0
 
@@ -47,7 +47,7 @@ def test_no_word_starts_the_agent(agents):
 
 
 def test_the_exit_code_of_the_agent_is_ours(monkeypatch):
-    monkeypatch.setattr(agent, "run", lambda config: 1)
+    monkeypatch.setattr(agent, "run", lambda config, reread: 1)
 
     assert main([]) == 1
 
@@ -99,8 +99,8 @@ def test_every_command_has_help(word, capsys):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["clean-up"], "unknown command 'clean-up'; did you mean cleanup? commands: cleanup"),
-        (["status-of-x"], "unknown command 'status-of-x'; commands: cleanup"),
+        (["clean-up"], "unknown command 'clean-up'; did you mean cleanup? commands: status, "),
+        (["status-of-x"], "unknown command 'status-of-x'; did you mean status?"),
         (["--cluster-port", "x"], "--cluster-port: 'x' is not a port"),
         (["--cluster-port"], "--cluster-port: expected one argument"),
         (["--bogus"], "unknown option --bogus"),
@@ -128,7 +128,7 @@ def test_the_value_of_an_unknown_option_is_not_repeated():
 
 
 def test_what_could_not_be_done_is_one_line_and_exit_code_1(monkeypatch, capsys):
-    def refuse(config):
+    def refuse(config, _reread):
         raise StartError("port 7946 is taken:\nchoose another")
 
     monkeypatch.setattr(agent, "run", refuse)
@@ -138,7 +138,7 @@ def test_what_could_not_be_done_is_one_line_and_exit_code_1(monkeypatch, capsys)
 
 
 def test_a_bug_shows_its_traceback_and_exit_code_1(monkeypatch, capsys):
-    def fail(config):
+    def fail(config, _reread):
         raise ZeroDivisionError
 
     monkeypatch.setattr(agent, "run", fail)
@@ -150,7 +150,7 @@ def test_a_bug_shows_its_traceback_and_exit_code_1(monkeypatch, capsys):
 
 
 def test_an_interrupt_before_anything_runs_is_one_line(monkeypatch, capsys):
-    def interrupt(config):
+    def interrupt(config, _reread):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(agent, "run", interrupt)

@@ -1,0 +1,112 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.unit.cli.test_command_line import HEAVY
+from wesher.cli import COMMANDS, main
+from wesher.cli.client import choose_agent, show, show_json
+from wesher.errors import ConfigError, NoAgentError
+from wesher.options import CLIENT_NAMES, pick
+from wesher.system.control import listen
+
+NO_AGENT = 3
+ARGUMENTS = {"info": ["web"], "ping": ["web"], "forget": ["web"], "key": ["show", "--force"]}
+CLIENTS = [
+    word
+    for word, command in COMMANDS.items()
+    if command.options[: len(pick(CLIENT_NAMES))] == pick(CLIENT_NAMES) and word != "doctor"
+]
+
+
+@pytest.fixture(autouse=True)
+def run_dir(tmp_path, monkeypatch):
+    """A run directory of our own, and no configuration of this machine."""
+    monkeypatch.setenv("WESHER_RUN_DIR", str(tmp_path))
+    monkeypatch.delenv("WESHER_CONFIG", raising=False)
+    monkeypatch.delenv("WESHER_INTERFACE", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize("word", CLIENTS)
+def test_a_command_imports_neither_crypto_nor_gossip(word, run_dir):
+    script = (
+        "import sys; from wesher.cli import main; code = main(sys.argv[2:]);"
+        "print('loaded', [name for name in sys.argv[1].split(',') if name in sys.modules], code)"
+    )
+    argv = [sys.executable, "-c", script, ",".join(HEAVY), word, *ARGUMENTS.get(word, [])]
+
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    *_, line = done.stdout.splitlines()
+    assert line == f"loaded [] {NO_AGENT}", done
+
+
+@pytest.mark.parametrize("word", CLIENTS)
+def test_a_command_about_a_named_interface_says_which_agent_is_missing(word, capsys):
+    code = main([word, *ARGUMENTS.get(word, []), "--interface=wg7"])
+
+    assert code == NO_AGENT
+    assert "no agent runs on interface wg7" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["info", "ping", "forget", "key"])
+def test_a_command_about_something_says_what_it_lacks(word, capsys):
+    code = main([word])
+
+    assert code == 2
+    assert "required" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["members", "--state=gone"], "--state: 'gone' is none of alive, suspect, failed, left"),
+        (["export", "--format=xml"], "--format: 'xml' is none of wg, json"),
+        (["key", "hide"], "invalid choice: 'hide'"),
+        (["status", "web"], "'web' is not an option"),
+    ],
+)
+def test_wrong_usage_is_said_before_any_agent_is_asked(arguments, reason, capsys):
+    code = main(arguments)
+
+    assert code == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_without_an_agent_there_is_none_to_choose():
+    with pytest.raises(NoAgentError, match="no agent runs on this host"):
+        choose_agent({})
+
+
+def test_the_only_agent_needs_no_name(run_dir):
+    with listen(run_dir, "wg3"):
+        assert choose_agent({}).interface == "wg3"
+
+
+def test_of_several_agents_those_that_are_gone_do_not_count(run_dir):
+    listen(run_dir, "wg1").close()
+    with listen(run_dir, "wg2"):
+        assert choose_agent({}).interface == "wg2"
+        with (
+            listen(run_dir, "wg3"),
+            pytest.raises(ConfigError, match="choose one with --interface: wg2, wg3"),
+        ):
+            choose_agent({})
+
+
+def test_the_interface_of_the_environment_is_the_one(run_dir, monkeypatch):
+    monkeypatch.setenv("WESHER_INTERFACE", "wg9")
+
+    assert choose_agent({}).interface == "wg9"
+
+
+def test_a_name_that_would_drive_the_terminal_is_escaped(capsys):
+    show(["evil\x1b[2J\nname"])
+    show_json({"name": "evil\x1b[2J"})
+
+    output = capsys.readouterr().out
+    shown, *document = output.splitlines()
+    assert shown == "evil\\x1b[2J\\nname"
+    assert json.loads("\n".join(document)) == {"name": "evil\x1b[2J"}
