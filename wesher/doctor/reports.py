@@ -6,11 +6,12 @@ from wesher.doctor import troubles
 from wesher.doctor.case import Case, Reply
 from wesher.doctor.findings import Finding, Verdict, ok, unknown, warning
 from wesher.doctor.words import lasting
-from wesher.mesh.troubles import NO_PEER, NOBODY, OTHER_KEY, OUR_NAME, SAME_NAME, UDP_BLOCKED
+from wesher.mesh.troubles import NOBODY
 
 FRESH = 120.0  # seconds for which something met counts as the state of things
-_GRAVE = {one.name for one in (OUR_NAME, SAME_NAME, OTHER_KEY, UDP_BLOCKED, NO_PEER)}
-_STANDING = {"no-peer", "same-address", "fixed-address", "metadata-format"}  # told as they are now by objections
+_GRAVE = {"our-name", "same-name", "other-key", "udp-blocked", "no-peer", "fixed-address"}
+# Told by the objections, as they are now.
+_STANDING = {"no-peer", "same-address", "fixed-address", "metadata-format"}
 _NO_AGENT = "only a running agent knows"
 
 

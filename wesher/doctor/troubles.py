@@ -102,8 +102,8 @@ NARROW_PATH = Trouble(
     "narrow-path",
     "packets of {size} bytes to member {member} get lost: "
     "the path to {address} carries {mtu} bytes, WireGuard needs {needed}",
-    "raise the MTU of the path, or let `ip link set dev {link} mtu {mtu}` on both hosts "
-    "tell them of it",
+    "raise the MTU of the path, or run `ip link set dev {link} mtu {mtu}` on both hosts, "
+    "which then split what is larger",
 )
 NARROW_TUNNEL = Trouble(
     "narrow-tunnel",
