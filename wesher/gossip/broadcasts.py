@@ -44,8 +44,12 @@ class Broadcasts:
         """Tell whether a broadcast has an eager round left."""
         return bool(self._fresh or self._told_once)
 
-    def queue(self, subject: str, message: bytes) -> None:
-        """Add an encoded message about `subject`; it replaces the one that waits."""
+    def queue(self, subject: str, message: bytes, *, at_once: bool = True) -> None:
+        """Add an encoded message about `subject`; it replaces the one that waits.
+
+        Only what is to be known `at_once`, or replaces such a message, has eager rounds.
+        """
+        at_once |= subject in self._fresh or subject in self._told_once
         old = self._by_subject.pop(subject, None)
         if old is not None:
             del self._order[bisect_left(self._order, old)]
@@ -54,9 +58,18 @@ class Broadcasts:
         insort(self._order, broadcast)
         self._told_once.pop(subject, None)
         self._fresh.pop(subject, None)
-        if self._eager:
+        if self._eager and at_once:
             self._make_room()
             self._fresh[subject] = message
+
+    def drop_others(self) -> None:
+        """Forget all news but those about ourselves: we were asleep, and they are old."""
+        for broadcast in [one for one in self._order if one.subject != self._local_name]:
+            self._order.remove(broadcast)
+            del self._by_subject[broadcast.subject]
+        for waiting in (self._fresh, self._told_once):
+            for subject in [one for one in waiting if one != self._local_name]:
+                del waiting[subject]
 
     def _make_room(self) -> None:
         """Give up the oldest eager rounds if there are too many, but not those about ourselves."""

@@ -58,6 +58,10 @@ class Rules:
         if local is not None:
             self.dead(Dead(local.incarnation, local.name, local.name), now)
 
+    def delay(self, seconds: float) -> None:
+        """Put off the end of all suspicions: we were asleep for so long."""
+        self._suspicions.delay(seconds)
+
     def announced(self) -> Member:
         """Return our own record."""
         local = self._members.local
@@ -146,16 +150,17 @@ class Rules:
         return same_meta and message.versions == self._shared.versions
 
     def _store(self, message: Alive, old: Member, now: float) -> None:
-        self._shared.broadcast(message.node, message)
         changed_at = old.state_changed_at if old.state is MemberState.ALIVE else now
         member = self._member(message, MemberState.ALIVE, changed_at)
         self._members.put(member)
+        updated = (old.meta or b"", old.address) != (member.meta or b"", member.address)
+        self._shared.broadcast(member.name, message, at_once=updated or not old.live)
         if member.name == self._settings.name:
             return
         if not old.live:
             self.learnt += 1
             self._shared.outbox.emit(MemberJoined(member))
-        elif (old.meta or b"", old.address) != (member.meta or b"", member.address):
+        elif updated:
             self._shared.outbox.emit(MemberUpdated(member))
 
     def suspect(self, message: Suspect, now: float) -> None:
@@ -165,7 +170,7 @@ class Rules:
             return
         if message.node in self._suspicions:
             if self._suspicions.confirm(message.node, message.accuser):
-                self._shared.broadcast(message.node, message)
+                self._shared.broadcast(message.node, message, at_once=False)
             return
         # Asked before whether it is us: who has left does not refute itself back to life.
         if member.state is not MemberState.ALIVE:
@@ -174,7 +179,8 @@ class Rules:
             self._refute(message.incarnation)
             return
         self._shared.outbox.counts.suspicions += 1
-        self._shared.broadcast(message.node, message)
+        # There is time: a suspicion lasts for many rounds.
+        self._shared.broadcast(message.node, message, at_once=False)
         self._change(member, MemberState.SUSPECT, message.incarnation, now)
         self._suspicions.start(message.node, message.accuser, len(self._members), now)
 
@@ -215,7 +221,7 @@ class Rules:
         local = replace(local, incarnation=self._incarnation)
         self._members.put(local)
         self._shared.awareness.adjust(1)
-        self._shared.broadcast(local.name, _alive_of(local))
+        self._shared.broadcast(local.name, _alive_of(local), at_once=False)
         self._shared.outbox.emit(Refuted(self._incarnation))
 
 

@@ -32,7 +32,7 @@ class Shared:
             wire, self.members, self.broadcasts, self.deadlines, settings.timing.retransmit_mult
         )
 
-    def broadcast(self, subject: str, message: Message) -> None:
+    def broadcast(self, subject: str, message: Message, *, at_once: bool = True) -> None:
         """Queue news for everybody; while we only look, what we hear we need not pass on."""
         if self.members.local is not None:
-            self.broadcasts.queue(subject, encode(message))
+            self.broadcasts.queue(subject, encode(message), at_once=at_once)

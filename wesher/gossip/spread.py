@@ -4,7 +4,9 @@ from wesher.gossip.deadlines import Action
 from wesher.gossip.members import Member, MemberState
 from wesher.gossip.shared import Shared
 
-EAGER_INTERVAL = 0.02  # seconds between eager rounds
+EAGER_INTERVAL = 0.02  # seconds between eager rounds, but not for long:
+EAGER_COST = 0.2  # seconds, what each takes from a credit
+EAGER_CREDIT = 10.0  # seconds, of which one comes back in each second
 
 
 class Spread:
@@ -18,6 +20,7 @@ class Spread:
         self._outbox = shared.outbox
         self._deadlines = shared.deadlines
         self._eager_again_at = float("-inf")
+        self._eager_paid_until = float("-inf")
         self._eager_planned = False
         self._calls: dict[int, Action] = {}
         self._rounds = 0
@@ -48,7 +51,10 @@ class Spread:
             self._outbox.send_parts(parts, member)
 
     def eagerly(self, now: float) -> None:
-        """Gossip what is new without waiting for the interval, at most once in 20 ms."""
+        """Gossip what is new without waiting for the interval, at most once in 20 ms.
+
+        A storm of news has fifty such rounds, and then five in a second.
+        """
         if not self._broadcasts.eager_waiting:
             return
         if now < self._eager_again_at:
@@ -58,6 +64,8 @@ class Spread:
         targets = self._targets(now)
         if not targets:
             return
+        self._eager_paid_until = max(self._eager_paid_until, now) + EAGER_COST
+        self._eager_again_at = max(self._eager_again_at, self._eager_paid_until - EAGER_CREDIT)
         parts = self._broadcasts.take_eagerly(self._outbox.budget)
         for member in targets:
             self._outbox.send_parts(parts, member)

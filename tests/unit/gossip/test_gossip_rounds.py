@@ -106,6 +106,57 @@ def test_the_clock_may_start_below_zero():
     assert bench.said_to(STRANGER)[0] == Ack(1)
 
 
+@pytest.mark.parametrize(
+    ("news", "told"),
+    [
+        pytest.param(alive("new", ip="10.0.2.1"), True, id="a member joins"),
+        pytest.param(alive(incarnation=2, meta=b"other"), True, id="it publishes other metadata"),
+        pytest.param(Dead(1, REMOTE, REMOTE), True, id="it leaves"),
+        pytest.param(Dead(1, REMOTE, "m0"), True, id="it is given up"),
+        pytest.param(Suspect(1, REMOTE, "m0"), False, id="it is suspected"),
+        pytest.param(alive(incarnation=2), False, id="it refutes that"),
+        pytest.param(Suspect(1, LOCAL, "m0"), False, id="we refute it"),
+    ],
+)
+def test_only_what_changes_who_is_there_or_what_they_publish_is_told_at_once(news, told):
+    bench = Bench(*others(20), alive())
+    bench.no_longer_queues()
+    bench.run(1)
+    bench.packets()
+
+    bench.hears(news)
+
+    assert bool(bench.said()) is told
+
+
+def test_a_confirmation_is_not_told_at_once():
+    bench = Bench(*others(20), alive(), Suspect(1, REMOTE, "m0"))
+    bench.no_longer_queues()
+    bench.run(1)
+    bench.packets()
+
+    bench.hears(Suspect(1, REMOTE, "m1"))
+
+    assert bench.said() == []
+    assert Suspect(1, REMOTE, "m1") in bench.news()
+
+
+def test_a_storm_of_news_has_fifty_eager_rounds_and_then_five_in_a_second():
+    bench = Bench(*others(20), timing=replace(QUIET, gossip_interval=1000))
+    bench.no_longer_queues()
+    bench.run(20)
+    bench.packets()
+
+    rounds = []
+    for number in range(1000):
+        bench.run(20 + number / 100)
+        bench.hears(alive("restless", number, ip="10.0.2.1", meta=b"%d" % number))
+        rounds += [bench.now] if bench.packets() else []
+
+    assert sum(at < 21 for at in rounds) == 50
+    assert sum(at >= 25 for at in rounds) == 25
+
+
 def test_with_nobody_to_tell_we_look_for_somebody_once_in_20_ms_however_much_arrives():
     bench = Bench()
     bench.run(3)
