@@ -42,7 +42,7 @@ async def check_paths(case: Case, paths: Iterable[Path]) -> list[Finding]:
     if not narrow:
         return [ok("path-mtu", f"packets of {size} bytes arrive")]
     measured = await _measure({path.underlay for path in narrow})
-    return [_finding(case, path, size, measured) for path in narrow]
+    return [judge_path(case, path, size, measured) for path in narrow]
 
 
 def _interface_mtu(case: Case) -> int:
@@ -60,7 +60,8 @@ async def _measure(addresses: Iterable[IPAddress]) -> Mapping[IPAddress, int]:
     return largest
 
 
-def _finding(case: Case, path: Path, size: int, measured: Mapping[IPAddress, int]) -> Finding:
+def judge_path(case: Case, path: Path, size: int, measured: Mapping[IPAddress, int]) -> Finding:
+    """Say what is lost, and how much the path was measured to carry, as far as it was."""
     needed = size + OVERHEAD[path.underlay.version]
     data = {"size": size, "member": path.member, "address": path.underlay, "needed": needed}
     mtu = measured.get(path.underlay)

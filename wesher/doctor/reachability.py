@@ -52,7 +52,7 @@ async def check_gossip(case: Case) -> list[Finding]:
     targets, findings = await _targets(case)
     contacts = await asyncio.gather(*(contact(wire, target.address) for target in targets))
     for target, made in zip(targets, contacts, strict=True):
-        findings += _judge(target, made, case)
+        findings += judge(target, made, case)
     if case.no_agent_runs:
         findings += await _check_name(case, wire, targets)
     return _without_repeats(findings) or [ok("gossip", _summary(targets))]
@@ -113,7 +113,8 @@ def as_address(text: str) -> Address:
     return Address(ip.strip("[]"), int(port))
 
 
-def _judge(target: Target, made: Contact, case: Case) -> Iterator[Finding]:
+def judge(target: Target, made: Contact, case: Case) -> Iterator[Finding]:
+    """Yield what is wrong with how somebody answers."""
     address = target.address
     data = {"member": target.name, "address": address, "port": address.port, "seed": target.name}
     if made.other_key:

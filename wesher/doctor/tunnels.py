@@ -46,7 +46,7 @@ async def check_tunnels(case: Case) -> list[Finding]:
     if case.status is None or case.wireguard is None:
         return [unknown("tunnels", "nobody tells who the peers are")]
     before = case.wireguard.peers
-    tunnels = _tunnels(case.status, before)
+    tunnels = tunnels_of(case.status, before)
     if not tunnels:
         return [ok("tunnels", "no peers yet")]
     try:
@@ -55,9 +55,7 @@ async def check_tunnels(case: Case) -> list[Finding]:
     except (OSError, CommandError) as error:
         return [unknown("tunnels", f"cannot try the tunnels: {error}", "run this as root")]
     findings = [
-        finding
-        for tunnel in tunnels
-        for finding in _judge(tunnel, tunnel in reached, before, after)
+        finding for tunnel in tunnels for finding in judge(tunnel, tunnel in reached, before, after)
     ]
     live = [tunnel for tunnel in tunnels if not tunnel.failed]
     good = [ok("tunnels", f"{counted(len(live), 'live member')} reached through WireGuard")]
@@ -65,7 +63,8 @@ async def check_tunnels(case: Case) -> list[Finding]:
     return [*(findings or good), *await check_paths(case, paths)]
 
 
-def _tunnels(status: Reply, peers: Mapping[str, PeerState]) -> list[Tunnel]:
+def tunnels_of(status: Reply, peers: Mapping[str, PeerState]) -> list[Tunnel]:
+    """Return the members that are peers, the most doubtful first and the failed last."""
     tunnels = [
         Tunnel(
             member["name"],
@@ -109,12 +108,13 @@ async def _minds(ip: IPAddress, port: int) -> bool:
     return False
 
 
-def _judge(
+def judge(
     tunnel: Tunnel,
     reached: bool,
     before: Mapping[str, PeerState],
     after: Mapping[str, PeerState],
 ) -> Iterator[Finding]:
+    """Yield what is wrong with a tunnel, by its answer and by what WireGuard told twice."""
     earlier, now = before[tunnel.public_key], after.get(tunnel.public_key)
     data = {
         "member": tunnel.member,

@@ -1,0 +1,94 @@
+"""Cases as the doctor opens them, without a host around them."""
+
+import asyncio
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+from wesher.doctor.case import Case, Settings
+from wesher.errors import AgentError, NoAgentError
+from wesher.system.network import Gateway, Link, LinkAddress, Network
+
+NO_AGENT = NoAgentError("no agent runs")
+SILENT = AgentError("it does not answer")
+
+
+def settings(**changes):
+    values = {
+        "node_name": "local",
+        "join": (),
+        "bind_addr": ip_address("0.0.0.0"),
+        "bind_iface": None,
+        "advertise_addr": None,
+        "cluster_port": 7946,
+        "wireguard_port": 51820,
+        "overlay_net": ip_network("10.0.0.0/8"),
+        "etc_hosts": True,
+        "hosts_file": Path("/etc/hosts"),
+        "state_dir": Path("/nowhere"),
+    }
+    return Settings(**(values | changes))
+
+
+def case(*, told=None, silence=None, run_dir=Path("/nowhere"), **known):
+    """Return a case whose agent told this, or is silent for that reason."""
+    silence = silence or (None if "account" in known or "status" in known else NO_AGENT)
+    return Case("wgoverlay", run_dir, told or settings(), None, silence=silence, **known)
+
+
+def network(address="192.0.2.10/24", gateway="192.0.2.1", link="eth0"):
+    """A host with one address and a default route."""
+    ip, _, _ = address.partition("/")
+    here = LinkAddress(ip_address(ip), ip_network(address, strict=False))
+    gateways = (Gateway(link, ip_address(gateway), 4, default=True, source=ip_address(ip)),)
+    return Network({link: Link(link, True, 1500, None, (here,))}, gateways=gateways)
+
+
+def member(name="web", state="alive", **changes):
+    """A member as `status` tells it."""
+    told = {
+        "name": name,
+        "state": state,
+        "since": 30.0,
+        "address": "192.0.2.2:7946",
+        "overlay_address": "10.0.0.2",
+        "public_key": "key",
+        "peer": True,
+        "reason": None,
+        "announced_endpoint": "192.0.2.2:51820",
+        "endpoint": "192.0.2.2:51820",
+    }
+    return told | changes
+
+
+def status(*members, **node):
+    """What an agent tells of itself and these members."""
+    told = {
+        "name": "local",
+        "pid": 7,
+        "uptime": 5.0,
+        "device": "kernel",
+        "address": "192.0.2.10:7946",
+        "wireguard_answers": True,
+    }
+    return {"node": told | node, "members": list(members), "seeds": []}
+
+
+def account(**changes):
+    """What an agent tells of its work."""
+    told = {"pending": {}, "strangers": [], "troubles": [], "objections": []}
+    return told | changes
+
+
+def trouble(name, ago=1.0, **changes):
+    """A trouble that an agent met."""
+    told = {"name": name, "fault": f"{name}!", "remedy": "help", "data": {}, "count": 2, "ago": ago}
+    return told | changes
+
+
+def found(check, of):
+    """Return verdict, trouble and text of what a check finds."""
+    return [(one.verdict.value, one.trouble, one.text) for one in asyncio.run(check(of))]
+
+
+def verdicts(check, of):
+    return [(verdict, name) for verdict, name, _ in found(check, of)]

@@ -1,0 +1,177 @@
+"""Ports, addresses, networks and the hosts file of this host."""
+
+import socket
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from tests.unit.doctor.cases import (
+    SILENT,
+    account,
+    case,
+    found,
+    member,
+    network,
+    settings,
+    status,
+    verdicts,
+)
+from wesher.doctor.sockets import port_owner
+from wesher.doctor.surroundings import check_clock, check_hosts_file
+from wesher.doctor.underlay import check_advertised, check_overlay, check_ports
+from wesher.system.wireguard import WireGuardState
+
+# Outside the range that the kernel chooses from, so that nobody has them by chance.
+FREE = settings(cluster_port=17946, wireguard_port=27946)
+
+
+# Ports
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "protocol", "address"),
+    [
+        (socket.AF_INET, socket.SOCK_DGRAM, "udp", "127.0.0.1"),
+        (socket.AF_INET, socket.SOCK_STREAM, "tcp", "0.0.0.0"),
+        (socket.AF_INET6, socket.SOCK_DGRAM, "udp", "::1"),
+        (socket.AF_INET6, socket.SOCK_STREAM, "tcp", "::"),
+    ],
+)
+def test_the_owner_of_a_port_is_found(family, kind, protocol, address):
+    with socket.socket(family, kind) as taken:
+        taken.bind((address, 0))
+        if kind is socket.SOCK_STREAM:
+            taken.listen()
+        owner = port_owner(protocol, taken.getsockname()[1], ip_address("0.0.0.0"))
+
+    assert owner is not None
+    assert "(pid " in owner
+
+
+def test_a_port_at_another_address_is_free_for_us():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.2", 0))
+        port = taken.getsockname()[1]
+
+        assert port_owner("udp", port, ip_address("127.0.0.3")) is None
+        assert port_owner("udp", port, ip_address("127.0.0.2")) is not None
+        assert port_owner("tcp", port, ip_address("0.0.0.0")) is None
+
+
+def test_without_an_agent_a_taken_port_is_a_fault_and_a_free_one_is_well():
+    assert verdicts(check_ports, case(told=FREE)) == [("ok", None)]
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", FREE.wireguard_port))
+        [(verdict, name, text)] = found(check_ports, case(told=FREE))
+
+    assert (verdict, name) == ("fault", "port-taken")
+    assert text.startswith(f"UDP port {FREE.wireguard_port} is taken by ")
+
+
+def test_the_port_of_an_interface_that_an_agent_left_is_ours():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", FREE.wireguard_port))
+        left = WireGuardState("secret", FREE.wireguard_port)
+
+        assert verdicts(check_ports, case(told=FREE, wireguard=left)) == [("ok", None)]
+
+
+def test_ports_of_a_running_agent_are_its_own_unless_wireguard_has_another():
+    agent = {"account": account(), "status": status()}
+
+    right = case(**agent, wireguard=WireGuardState("secret", 51820))
+    wrong = case(**agent, wireguard=WireGuardState("secret", 40000))
+
+    assert verdicts(check_ports, right) == [("ok", None)]
+    assert verdicts(check_ports, wrong) == [("warning", "wireguard-port")]
+    assert verdicts(check_ports, case(silence=SILENT)) == [("ok", None)]
+
+
+# The address that we advertise
+
+
+@pytest.mark.parametrize(
+    ("of", "verdict", "words"),
+    [
+        (case(network=network()), "ok", "192.0.2.10, the address of eth0"),
+        (case(), "unknown", "`ip` told nothing"),
+        (
+            case(told=settings(advertise_addr=ip_address("198.51.100.9")), network=network()),
+            "ok",
+            "198.51.100.9, no address of this host",
+        ),
+        (case(told=settings(bind_iface="eth0"), network=network()), "ok", "the address of eth0"),
+        (case(told=settings(bind_iface="eth7"), network=network()), "fault", "no default route"),
+        (
+            case(status=status(member(), address="127.0.0.1:7946"), network=network()),
+            "fault",
+            "we advertise 127.0.0.1",
+        ),
+        (
+            case(
+                status=status(member(address="127.0.0.2:7946"), address="127.0.0.1:7946"),
+                network=network(),
+            ),
+            "ok",
+            "127.0.0.1",
+        ),
+    ],
+)
+def test_the_advertised_address_must_be_of_use_to_others(of, verdict, words):
+    [(told, _, text)] = found(check_advertised, of)
+
+    assert told == verdict
+    assert words in text
+
+
+# The overlay network
+
+
+@pytest.mark.parametrize(
+    ("overlay", "expected"),
+    [
+        ("198.18.0.0/15", [("ok", None)]),
+        ("192.0.2.0/25", [("fault", "overlay-enclosed")]),
+        ("192.0.0.0/16", [("fault", "overlay-covers"), ("warning", "overlay-has-us")]),
+    ],
+)
+def test_an_overlay_network_in_the_way_of_ours_is_told(overlay, expected):
+    of = case(told=settings(overlay_net=ip_network(overlay)), network=network())
+
+    assert verdicts(check_overlay, of) == expected
+
+
+def test_without_ip_the_overlay_network_cannot_be_judged():
+    assert verdicts(check_overlay, case()) == [("unknown", None)]
+
+
+# The hosts file and the clock
+
+
+def test_a_writable_hosts_file_is_well_and_our_lines_are_counted(tmp_path):
+    file = tmp_path / "hosts"
+    ours = "10.0.0.2\tweb\t# ! managed automatically by wesher interface wgoverlay\n"
+    file.write_text(f"127.0.0.1 localhost\n{ours}")
+
+    [(verdict, _, text)] = found(check_hosts_file, case(told=settings(hosts_file=file)))
+
+    assert verdict == "ok"
+    assert "1 line of ours" in text
+    assert file.read_text() == f"127.0.0.1 localhost\n{ours}"
+
+
+@pytest.mark.parametrize(
+    ("etc_hosts", "verdict"), [(True, ("fault", "hosts-file")), (False, ("ok", None))]
+)
+def test_a_missing_hosts_file_matters_unless_it_is_left_alone(tmp_path, etc_hosts, verdict):
+    told = settings(hosts_file=tmp_path / "none", etc_hosts=etc_hosts)
+
+    assert verdicts(check_hosts_file, case(told=told)) == [verdict]
+    assert not told.hosts_file.exists()
+
+
+def test_the_clock_is_never_a_fault():
+    [(verdict, _)] = verdicts(check_clock, case())
+
+    assert verdict in ("ok", "unknown")
