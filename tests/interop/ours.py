@@ -10,6 +10,8 @@ import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -38,6 +40,9 @@ from wesher.gossip import (
 )
 from wesher.gossip.codec import encode
 from wesher.system.transport import Transport, bind
+
+CALM = replace(LOCAL, probe_interval=2, probe_timeout=1)
+FORGETFUL = replace(LOCAL, gossip_to_the_dead=4)
 
 _CLONE_NEWNET = 0x40000000
 E = TypeVar("E", bound=Event)
@@ -199,9 +204,13 @@ class OurMember:
         self.kill()
         return took
 
-    def freeze(self, seconds: float) -> None:
-        """Do nothing at all for a while, as a machine that swaps."""
-        self._loop.call_soon_threadsafe(time.sleep, seconds)
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Do nothing at all meanwhile, as a machine that swaps."""
+        thawing = threading.Event()
+        self._loop.call_soon_threadsafe(thawing.wait, PATIENCE)
+        yield
+        thawing.set()
 
     def send(self, data: bytes, to: Address) -> None:
         """Send a datagram of the test's own making from our socket."""

@@ -7,7 +7,7 @@ from ipaddress import ip_interface
 import pytest
 
 from tests.integration.agents import Agent, new_key
-from tests.interop.golang import GoMember, wait_for
+from tests.interop.golang import FORGETFUL_GO, GoMember, wait_for
 from tests.interop.ours import look
 from wesher.gossip import RecordState
 from wesher.mesh.address import overlay_address
@@ -153,7 +153,8 @@ def test_an_agent_stops(go_of: GoOf, agent_of: AgentOf, key: str, way: str) -> N
 
 @pytest.mark.parametrize("way", ["leave", "kill", "hand over"])
 def test_an_agent_restarts(go_of: GoOf, agent_of: AgentOf, key: str, way: str) -> None:
-    gos = [publishing(go_of(f"go{n}"), f"10.9.8.{n + 1}") for n in range(2)]
+    """Before Go can have noticed that it was gone, unless it has said so."""
+    gos = [publishing(go_of(f"go{n}", timing="wan"), f"10.9.8.{n + 1}") for n in range(2)]
     agent = start(agent_of("alpha"), key, gos[0].ip, gos[1].ip)
     for go in gos:
         wait_for(lambda go=go: len(go.members) == 3, f"everybody at {go.name}")
@@ -279,7 +280,7 @@ def test_an_agent_moves_after_a_crash(
     go_of: GoOf, agent_of: AgentOf, key: str, new_address: Callable[[], str]
 ) -> None:
     """Go takes its new address only once it has forgotten the old one."""
-    gos = [publishing(go_of(f"go{n}"), f"10.9.8.{n + 1}") for n in range(2)]
+    gos = [publishing(go_of(f"go{n}", **FORGETFUL_GO), f"10.9.8.{n + 1}") for n in range(2)]
     agent = start(agent_of("alpha"), key, gos[0].ip, gos[1].ip)
     for go in gos:
         go.allowed = ("Conflicting address",)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.interop.golang import GoMember, wait_for
-from tests.interop.ours import OurMember, look
+from tests.interop.golang import FORGETFUL_GO, GoMember, wait_for
+from tests.interop.ours import FORGETFUL, OurMember, look
 from wesher.gossip import (
     PRESETS,
     Address,
@@ -46,9 +46,9 @@ def test_go_sees_us_leave(go_of: GoOf, ours_of: OursOf, key: str, timing: str) -
     took = ours.leave()
 
     for go in gos:
-        go.wait("leave", name="python", timeout=3)
+        go.wait("leave", name="python")
         assert look(go.ip, key)["python"].state == RecordState.LEFT
-    assert took < 1.5
+    assert took < 5, "it takes one second; Go's own waits ten"
 
 
 def test_we_see_go_leave(go_of: GoOf, ours_of: OursOf) -> None:
@@ -64,7 +64,7 @@ def test_we_see_go_leave(go_of: GoOf, ours_of: OursOf) -> None:
     assert ours.wait(MemberLeft).member.name == "gopher0"
     assert ours.members["gopher0"].state is MemberState.LEFT
     time.sleep(2)
-    assert not ours.heard(MemberFailed)
+    assert not ours.heard(MemberFailed, lambda event: event.member.name == "gopher0")
 
 
 def test_that_somebody_left_is_told_by_push_pull(go_of: GoOf, ours_of: OursOf, key: str) -> None:
@@ -171,8 +171,8 @@ def test_go_moves_after_leaving(go_of: GoOf, ours_of: OursOf) -> None:
 def test_a_move_after_a_crash_is_a_conflict_on_both_sides(
     go_of: GoOf, ours_of: OursOf, key: str
 ) -> None:
-    go, other = go_of("gopher"), go_of("other")
-    ours = ours_of("python").announce()
+    go, other = go_of("gopher"), go_of("other", **FORGETFUL_GO)
+    ours = ours_of("python", timing=FORGETFUL).announce()
     ours.join(go)
     ours.join(other)
     together(go, other, ours)

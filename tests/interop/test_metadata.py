@@ -1,6 +1,5 @@
 """What members publish about themselves, read by Go's own decoder and by ours."""
 
-import time
 from collections.abc import Callable
 from ipaddress import ip_address
 
@@ -70,16 +69,14 @@ def test_we_read_theirs(go_of: GoOf, ours_of: OursOf, format: MetadataFormat, ad
 
 
 def test_an_update_of_ours_arrives(go_of: GoOf, ours_of: OursOf, key: str) -> None:
-    go = go_of("gopher", timing="wan")
+    go = go_of("gopher")
     ours = ours_of("python").announce(b"first")
     ours.join(go)
 
     ours.update(b"second")
 
-    began = time.monotonic()
     updated = go.wait("update", name="python")
     assert bytes.fromhex(updated["meta"]) == b"second"
-    assert updated["at"] - began < 1, "gossiped at once"
     assert look(go.ip, key)["python"].incarnation == 2
 
 

@@ -3,10 +3,12 @@
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
-from tests.interop.golang import GoMember, wait_for
-from tests.interop.ours import OurMember, exchange_once, look, wire_of
+from tests.interop.golang import CALM_GO, FORGETFUL_GO, GoMember, wait_for
+from tests.interop.ours import CALM, FORGETFUL, OurMember, exchange_once, look, wire_of
 from wesher.gossip import (
+    LOCAL,
     Address,
     Dead,
     MemberFailed,
@@ -41,12 +43,12 @@ def test_pings(go_of: GoOf, ours_of: OursOf) -> None:
 
 def test_quiet_members_stay_healthy(go_of: GoOf, ours_of: OursOf, key: str) -> None:
     """Several probes each way later, nobody has suspected anybody."""
-    go = go_of("gopher")
-    ours = ours_of("python").announce()
+    go = go_of("gopher", **CALM_GO)
+    ours = ours_of("python", timing=CALM).announce()
     ours.join(go)
     go.wait("join", name="python")
 
-    time.sleep(4)
+    time.sleep(4 * CALM.probe_interval)
 
     assert go.do("health")["health"] == ours.gossip.health == 0
     assert {record.incarnation for record in look(go.ip, key).values()} == {1}
@@ -54,8 +56,8 @@ def test_quiet_members_stay_healthy(go_of: GoOf, ours_of: OursOf, key: str) -> N
 
 
 def test_deaf_to_udp_we_are_reached_by_tcp(go_of: GoOf, ours_of: OursOf) -> None:
-    go = go_of("gopher")
-    ours = ours_of("python").announce()
+    go = go_of("gopher", **CALM_GO)
+    ours = ours_of("python", timing=CALM).announce()
     ours.join(go)
     go.wait("join", name="python")
 
@@ -78,7 +80,7 @@ def test_go_refutes_what_we_suspect(go_of: GoOf, ours_of: OursOf) -> None:
     go.process.send_signal(signal.SIGCONT)
 
     wait_for(lambda: ours.members["gopher"].state is MemberState.ALIVE, "its refutation")
-    assert ours.members["gopher"].incarnation == 2
+    assert ours.members["gopher"].incarnation >= 2
     assert "Refuting a suspect message (from: python)" in go.log
     assert not ours.heard(MemberFailed)
 
@@ -89,12 +91,12 @@ def test_we_refute_what_go_suspects(go_of: GoOf, ours_of: OursOf, key: str) -> N
     ours.join(go)
     go.wait("join", name="python")
 
-    ours.freeze(2.6)
-    wait_for(lambda: "Suspect python has failed" in go.log, "its suspicion")
+    with ours.frozen():
+        wait_for(lambda: "Suspect python has failed" in go.log, "its suspicion")
 
     ours.wait(Refuted)
     wait_for(lambda: look(go.ip, key)["python"].state == RecordState.ALIVE, "alive again")
-    assert look(go.ip, key)["python"].incarnation == 2
+    assert look(go.ip, key)["python"].incarnation >= 2
     assert not go.heard("leave")
     assert not ours.heard(MemberFailed)
 
@@ -114,8 +116,8 @@ def test_forged_claims_are_refuted(go_of: GoOf, ours_of: OursOf, key: str) -> No
             liar.send(packet, Address(member.ip, member.port))
             time.sleep(0.1)
 
-    wait_for(lambda: ours.members["gopher"].incarnation == 3, "gopher's answers here")
-    wait_for(lambda: look(go.ip, key)["python"].incarnation == 3, "our answers there")
+    wait_for(lambda: ours.members["gopher"].incarnation >= 3, "gopher's answers here")
+    wait_for(lambda: look(go.ip, key)["python"].incarnation >= 3, "our answers there")
     assert not go.heard("leave")
     assert not ours.heard(MemberFailed)
 
@@ -152,16 +154,16 @@ def test_a_crash_of_ours_is_noticed(go_of: GoOf, ours_of: OursOf, key: str) -> N
 
 def test_the_dead_are_forgotten_at_the_same_time(go_of: GoOf, ours_of: OursOf, key: str) -> None:
     """Both forget a failed member, and neither teaches it to the other again."""
-    go = go_of("gopher")
-    ours, victim = ours_of("python").announce(), ours_of("victim").announce()
+    go = go_of("gopher", **FORGETFUL_GO)
+    ours, victim = ours_of("python", timing=FORGETFUL).announce(), ours_of("victim").announce()
     ours.join(go)
     victim.join(go)
     wait_for(lambda: len(go.members) == len(ours.members) == 3, "everybody")
 
     victim.kill()
     go.wait("leave", name="victim")
-    wait_for(lambda: "victim" not in look(go.ip, key), "forgotten by Go", 40)
-    wait_for(lambda: "victim" not in ours.members, "forgotten by us", 10)
+    wait_for(lambda: "victim" not in look(go.ip, key), "forgotten by Go")
+    wait_for(lambda: "victim" not in ours.members, "forgotten by us")
     time.sleep(3)
 
     assert "victim" not in look(go.ip, key)
@@ -183,14 +185,14 @@ def test_a_record_of_the_dead_is_only_an_opinion(go_of: GoOf, ours_of: OursOf, k
                       RecordState.DEAD, versions)  # fmt: skip
         exchange_once(go.ip, key, PushPull(False, (dead,)))
 
-    wait_for(lambda: look(go.ip, key)["third"].incarnation == 2, "the refutation of a Go member")
-    wait_for(lambda: look(go.ip, key)["python"].incarnation == 2, "our refutation")
+    wait_for(lambda: look(go.ip, key)["third"].incarnation >= 2, "the refutation of a Go member")
+    wait_for(lambda: look(go.ip, key)["python"].incarnation >= 2, "our refutation")
     assert not go.heard("leave")
 
 
 def test_our_nacks_keep_go_healthy(go_of: GoOf, ours_of: OursOf) -> None:
     """Its probe of a dead member fails, and our word says that the fault is not its own."""
-    go, victim = go_of("gopher"), ours_of("victim").announce()
+    go, victim = go_of("gopher", interval="2s"), ours_of("victim").announce()
     relays = [ours_of(f"relay{n}").announce() for n in range(3)]
     for member in (victim, *relays):
         member.join(go)
@@ -207,7 +209,7 @@ def test_our_nacks_keep_go_healthy(go_of: GoOf, ours_of: OursOf) -> None:
 
 
 def test_nacks_of_go_keep_us_healthy(go_of: GoOf, ours_of: OursOf) -> None:
-    ours = ours_of("python").announce()
+    ours = ours_of("python", timing=replace(LOCAL, probe_interval=2)).announce()
     victim = ours_of("victim").announce()
     relays = [go_of(f"relay{n}") for n in range(3)]
     victim.join(ours)

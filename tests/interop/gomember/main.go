@@ -244,6 +244,9 @@ func main() {
 	meta := flag.String("meta", "", "metadata in hex")
 	compress := flag.Bool("compress", true, "compress")
 	protocol := flag.Int("protocol", 2, "protocol version to speak")
+	interval := flag.Duration("interval", 0, "time between probes, 0 as the timing says")
+	timeout := flag.Duration("timeout", 0, "time that a direct probe may take, 0 as the timing says")
+	forget := flag.Duration("forget", 0, "time that the dead are kept, 0 as the timing says")
 	flag.Parse()
 
 	presets := map[string]func() *memberlist.Config{
@@ -255,6 +258,14 @@ func main() {
 	config.EnableCompression = *compress
 	config.ProtocolVersion = uint8(*protocol)
 	config.LogOutput = os.Stderr
+	set := func(setting *time.Duration, value time.Duration) {
+		if value != 0 {
+			*setting = value
+		}
+	}
+	set(&config.ProbeInterval, *interval)
+	set(&config.ProbeTimeout, *timeout)
+	set(&config.GossipToTheDeadTime, *forget)
 	if *key != "" {
 		secret, err := base64.StdEncoding.DecodeString(*key)
 		check(err)
