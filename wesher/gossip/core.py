@@ -1,6 +1,6 @@
 """The membership protocol as one object: bytes, time and commands in; what is to be done out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -12,6 +12,7 @@ from wesher.gossip.counts import Counts
 from wesher.gossip.events import (
     DropReason,
     Event,
+    ExchangeFinished,
     LeaveFinished,
     UserDataReceived,
 )
@@ -229,6 +230,27 @@ class Gossip:
         """Take for certain that a member has left; if that is us, we refute it."""
         self._rules.dead(Dead(incarnation, name, name), now)
         self._settle(now)
+
+    def sleep(self, seconds: float) -> None:
+        """Take note that we did not run for so long: all deadlines move, old news is dropped.
+
+        A clock that stood still meanwhile leaves the deadlines where they are, with 0 seconds.
+        """
+        self._shared.deadlines.delay(seconds)
+        self._rules.delay(seconds)
+        self._pings.delay(seconds)
+        self._shared.broadcasts.drop_others()
+
+    def withhold(self, names: Container[str]) -> None:
+        """Tell nobody that these members are alive, in tables, until this is called again."""
+        self._exchanges.withheld = names
+
+    def merge(self, event: ExchangeFinished, now: float) -> bool:
+        """Take over what a look has brought; False if it does not go with what we hold."""
+        table = PushPull(False, event.records, event.user_state)
+        merged = self._exchanges.merge(table, event.to, now)
+        self._settle(now)
+        return merged
 
     def ping(self, to: Address, node: str, now: float, *, stream: bool = False) -> int:
         """Ping `node` ("" for whoever is there) at `to`, by packet or by TCP.

@@ -22,6 +22,11 @@ class Deadlines:
         """Do `action` as soon as it is `when`."""
         heapq.heappush(self._heap, (when, next(self._serials), action))
 
+    def delay(self, seconds: float) -> None:
+        """Put off everything: we were asleep for so long."""
+        # The order stays what it was, so the heap stays a heap.
+        self._heap = [(when + seconds, serial, action) for when, serial, action in self._heap]
+
     def next(self) -> float | None:
         """Return the time of the next action."""
         return self._heap[0][0] if self._heap else None

@@ -64,6 +64,11 @@ class Pings:
         self._plan_end(awaited)
         return awaited
 
+    def delay(self, seconds: float) -> None:
+        """Wait so much longer for all acks: we were asleep."""
+        for awaited in self._awaited.values():
+            awaited.until += seconds
+
     def _plan_end(self, awaited: Awaited) -> None:
         self._deadlines.at(awaited.until, lambda now: self._give_up(awaited, now))
 

@@ -1,6 +1,6 @@
 """Exchanging the full table with another member (protocol, 3.5 and 4.13)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -72,10 +72,15 @@ class Exchanges:
         self._running: dict[int, _Exchange] = {}
         self.user_state = b""
         """Bytes of our owner that go with every table we send."""
+        self.withheld: Container[str] = ()
+        """Members that no table of ours says to be alive."""
 
     def table(self, *, join: bool) -> PushPull:
         """Return all we know, ourselves included once announced."""
-        records = tuple([member.as_record() for member in self._members])
+        members: Iterable[Member] = self._members
+        if self.withheld:
+            members = (one for one in members if one.name not in self.withheld or not one.live)
+        records = tuple([member.as_record() for member in members])
         return PushPull(join, records, self.user_state)
 
     def merge(self, message: PushPull, source: Address, now: float) -> bool:

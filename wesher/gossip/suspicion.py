@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Callable
+from itertools import count
 
 from wesher.gossip.deadlines import Deadlines
 from wesher.gossip.timing import Timing, suspicion_timeout
+
+_NO_LOOK = (math.inf, -1)
 
 
 def suspicion_lasts(confirmations: int, wanted: int, shortest: float, longest: float) -> float:
@@ -40,6 +43,11 @@ class Suspicion:
         self.deadline = self._started_at + lasts
         return True
 
+    def delay(self, seconds: float) -> None:
+        """Count as if it had begun so much later."""
+        self._started_at += seconds
+        self.deadline += seconds
+
 
 class Suspicions:
     """The suspicions that run, by the name of the suspect."""
@@ -51,7 +59,8 @@ class Suspicions:
         self._deadlines = deadlines
         self._expired = expired
         self._by_name: dict[str, Suspicion] = {}
-        self._looks: dict[str, float] = {}
+        self._looks: dict[str, tuple[float, int]] = {}
+        self._numbers = count()
 
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
@@ -72,18 +81,25 @@ class Suspicions:
         """End the suspicion, if there is one."""
         self._by_name.pop(name, None)
 
+    def delay(self, seconds: float) -> None:
+        """Put off the end of all suspicions, like all deadlines: we were asleep for so long."""
+        for suspicion in self._by_name.values():
+            suspicion.delay(seconds)
+        self._looks = {name: (at + seconds, number) for name, (at, number) in self._looks.items()}
+
     def _plan_look(self, name: str) -> None:
         """See to it that we look in time; a look too early plans the next one.
 
         So there is one deadline a name, however often others make us start anew.
         """
         deadline = self._by_name[name].deadline
-        if deadline < self._looks.get(name, math.inf):
-            self._looks[name] = deadline
-            self._deadlines.at(deadline, lambda now: self._look(name, deadline, now))
+        if deadline < self._looks.get(name, _NO_LOOK)[0]:
+            number = next(self._numbers)
+            self._looks[name] = (deadline, number)
+            self._deadlines.at(deadline, lambda now: self._look(name, number, now))
 
-    def _look(self, name: str, planned: float, now: float) -> None:
-        if self._looks.get(name) != planned:
+    def _look(self, name: str, number: int, now: float) -> None:
+        if self._looks.get(name, _NO_LOOK)[1] != number:
             return
         del self._looks[name]
         suspicion = self._by_name.get(name)
