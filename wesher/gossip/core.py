@@ -411,4 +411,4 @@ class Gossip:
             return
         if learnt >= 2 and learnt * 10 > len(self.members):
             self._exchanges.ask_after_much_news(now)
-        self._spread.eagerly(now)
+        self._spread.go_on(now)

@@ -24,14 +24,29 @@ class Spread:
         self._eager_planned = False
         self._calls: dict[int, Action] = {}
         self._rounds = 0
+        self._last_round_at = 0.0
+        self._round_planned = False
 
     def start(self, now: float) -> None:
         """Begin, at a random phase of the interval."""
-        phase = self._shared.rng.uniform(0, self._timing.gossip_interval)
-        self._deadlines.at(now + phase, self._tick)
+        interval = self._timing.gossip_interval
+        self._last_round_at = now - self._shared.rng.uniform(0, interval)
+
+    def go_on(self, now: float) -> None:
+        """Gossip what is new; for what waits then, there is a round at the end of the interval.
+
+        So a member that has nothing to tell sleeps.
+        """
+        self._eagerly(now)
+        if not self._round_planned and (len(self._broadcasts) or self._calls):
+            self._round_planned = True
+            interval = self._timing.gossip_interval
+            elapsed = (now - self._last_round_at) % interval
+            self._deadlines.at(now + interval - elapsed, self._tick)
 
     def _tick(self, now: float) -> None:
-        self._deadlines.at(now + self._timing.gossip_interval, self._tick)
+        self._round_planned = False
+        self._last_round_at = now
         self._gossip(now)
         self._rounds += 1
         if self._rounds in self._calls:
@@ -50,7 +65,7 @@ class Spread:
                 return
             self._outbox.send_parts(parts, member)
 
-    def eagerly(self, now: float) -> None:
+    def _eagerly(self, now: float) -> None:
         """Gossip what is new without waiting for the interval, at most once in 20 ms.
 
         A storm of news has fifty such rounds, and then five in a second.
@@ -79,7 +94,7 @@ class Spread:
 
     def _on_eager_deadline(self, now: float) -> None:
         self._eager_planned = False
-        self.eagerly(now)
+        self._eagerly(now)
 
     def _targets(self, now: float) -> list[Member]:
         oldest_death = now - self._timing.gossip_to_the_dead

@@ -260,3 +260,26 @@ def test_deadlines_are_kept_in_order_and_done_once():
 
     assert done == [2.5, 2.5, 2.5]
     assert deadlines.next() == 3.0
+
+
+def test_nothing_wakes_a_member_that_has_nothing_to_tell():
+    bench = Bench(*others(20), timing=QUIET)
+    bench.no_longer_queues()
+
+    bench.run(30)
+
+    assert bench.gossip.next_timer() > 100
+
+
+def test_news_after_a_silence_keeps_to_the_interval():
+    bench = Bench(*others(20), eager=False, timing=QUIET)
+    bench.no_longer_queues()
+    bench.hears(alive(incarnation=2))
+    first = {when for when, _ in gossiped(bench)}
+    bench.run(100.3)
+    bench.hears(alive(incarnation=3))
+
+    again = bench.gossip.next_timer()
+
+    assert 100.3 < again <= 100.8
+    assert round((again - max(first)) / 0.5, 6).is_integer()
