@@ -24,7 +24,7 @@ def introduce(gossips: Sequence[Gossip], rng: Random) -> None:
     for gossip in gossips:
         order, start = rng.choice(orders), rng.randrange(len(table))
         _fill(gossip, table, order[start:] + order[:start])
-        _say_nothing(gossip)
+        say_nothing(gossip)
 
 
 def let_rest(node: MeshNode, now: float) -> None:
@@ -41,7 +41,7 @@ def _fill(gossip: Gossip, table: dict[str, Member], order: list[str]) -> None:
     members._live = len(table)
 
 
-def _say_nothing(gossip: Gossip) -> None:
+def say_nothing(gossip: Gossip) -> None:
     """Forget the announcement, which everybody has heard."""
     broadcasts = gossip._shared.broadcasts
     while len(broadcasts):
