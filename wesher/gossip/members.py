@@ -19,7 +19,7 @@ class MemberState(IntEnum):
     LEFT = 3
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32768)
 def _address(addr: bytes, port: int) -> Address:
     return Address(unpack_ip(addr), port)
 
