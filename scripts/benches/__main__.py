@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from scripts.benches import converge, flow, join, processes, startup
+from scripts.benches import converge, flow, join, processes, startup, swarm
 from scripts.benches.measuring import Options, Result
 from tests.lab.daemons import parse_command
 from tests.lab.netns import LabError, ended_by_signals
@@ -17,6 +17,7 @@ _BENCHES = {
     "converge": converge.measure,
     "join": join.measure,
     "processes": processes.measure,
+    "swarm": swarm.measure,
 }
 
 
@@ -43,7 +44,7 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", allow_abbrev=False)
     parser.add_argument("name", choices=_BENCHES, metavar="NAME", help=", ".join(_BENCHES))
-    parser.add_argument("-n", dest="nodes", type=int, default=10, help="converge, join: nodes (10)")
+    parser.add_argument("-n", dest="nodes", type=int, default=10, help="converge, join, swarm (10)")
     parser.add_argument("--runs", type=int, default=5, help="how often to measure (5)")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.add_argument("--command", help="measure this program in place of wesher")
