@@ -54,7 +54,7 @@ class Pinger:
             running.transport.flush()
             try:
                 if (seconds := await outcome) is not None:
-                    return seconds
+                    return round(seconds, 6)
             finally:
                 self._waiting.pop(number, None)
         return None

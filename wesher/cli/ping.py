@@ -58,7 +58,4 @@ def _verdict(result: Mapping[str, Any]) -> Iterator[str]:
     if not tcp:
         yield f"gossip is broken by TCP: let TCP port {port} through, both ways"
     if not overlay and result["overlay"]["address"]:
-        yield (
-            f"the overlay is broken: let the WireGuard port of {name} through (UDP, see "
-            f"`wesher info {name}`), or `wesher doctor` finds another reason"
-        )
+        yield "the overlay is broken: `wesher doctor` looks for the reason"
