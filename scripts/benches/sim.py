@@ -1,0 +1,113 @@
+"""`scripts/bench sim`: what the gossip does from 10 to 10,000 members, in simulated worlds."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from scripts.benches import sim_cost, sim_crash, sim_failures, sim_join, sim_load
+from scripts.benches.sim_tables import Question
+
+QUESTIONS: dict[str, Question] = {
+    "join": sim_join.QUESTION,
+    "crash": sim_crash.QUESTION,
+    "load": sim_load.QUESTION,
+    "failures": sim_failures.QUESTION,
+    "cost": sim_cost.QUESTION,
+}
+_ROOT = Path(__file__).parents[2]
+
+Measured = dict[str, dict[Any, Any]]
+
+
+def main() -> int:
+    given = _parse()
+    names = given.only or list(QUESTIONS)
+    measured = measure(names, quick=given.quick, jobs=given.jobs)
+    for name in names:
+        for table in QUESTIONS[name].tables(measured[name]):
+            print(f"{table.markdown()}\n")
+    if given.plots:
+        _draw(measured, given.plots)
+    if given.json:
+        print(json.dumps(_plain(measured)))
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench sim", description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("--quick", action="store_true", help="small worlds, and no plots")
+    parser.add_argument(
+        "--only", action="append", choices=QUESTIONS, metavar="QUESTION", help=", ".join(QUESTIONS)
+    )
+    parser.add_argument("--jobs", type=_positive, default=os.cpu_count(), help="processes")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="where to (docs/images)")
+    parser.add_argument("--json", action="store_true", help="end with one JSON object")
+    given = parser.parse_args()
+    if not given.quick and not given.plots:
+        given.plots = _ROOT / "docs/images"
+    return given
+
+
+def _positive(number: str) -> int:
+    if not number.isdecimal() or int(number) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is no number of processes: give at least 1")
+    return int(number)
+
+
+def measure(names: list[str], *, quick: bool, jobs: int) -> Measured:
+    """Return what came of each case, in the order of the cases."""
+    cases = {name: QUESTIONS[name].cases(quick) for name in names}
+    if jobs == 1 or quick:
+        return {
+            name: {case: QUESTIONS[name].measure(case) for case in cases[name]} for name in names
+        }
+    todo = [(name, case) for name in names for case in cases[name]]
+    # The largest take most of the time; what is left to do in the end should be small.
+    todo.sort(key=lambda item: item[1].members, reverse=True)
+    # A process keeps the memory of its largest world: each case gets a new one.
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), max_tasks_per_child=1
+    ) as processes:
+        running = {processes.submit(_measure, name, case): (name, case) for name, case in todo}
+        done = {running[future]: future.result() for future in _reported(running)}
+    return {name: {case: done[name, case] for case in cases[name]} for name in names}
+
+
+def _measure(name: str, case: Any) -> Any:
+    return QUESTIONS[name].measure(case)
+
+
+def _reported(running: Mapping[Future[Any], object]) -> Iterator[Future[Any]]:
+    for number, future in enumerate(as_completed(running), start=1):
+        print(f"{number} of {len(running)}: {running[future]}", file=sys.stderr, flush=True)
+        yield future
+
+
+def _draw(measured: Measured, directory: Path) -> None:
+    from scripts.benches import sim_plots  # noqa: PLC0415 - matplotlib is slow, and rarely needed
+
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, cases in measured.items():
+        if name in sim_plots.PLOTS:
+            sim_plots.save(sim_plots.PLOTS[name](cases), directory / f"sim-{name}.svg")
+
+
+def _plain(measured: Measured) -> dict[str, list[dict[str, Any]]]:
+    """Return what was measured as JSON can carry it."""
+    return {
+        name: [{"case": asdict(case), "measured": asdict(value)} for case, value in cases.items()]
+        for name, cases in measured.items()
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+"""How often healthy members are declared dead because others are overloaded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from scripts.benches.sim_overload import Overload, OverloadedWorld
+from scripts.benches.sim_tables import Question, Table
+from scripts.benches.sim_world import LATENCY
+from wesher.gossip import PRESETS, MemberFailed, Timing
+
+MECHANISMS = {
+    "all on": {"health", "suspicion", "buddy", "lateness"},
+    "no local health": {"suspicion", "buddy", "lateness"},
+    "fixed suspicion timeout": {"health", "buddy", "lateness"},
+    "no buddy system": {"health", "suspicion", "lateness"},
+    "none of Lifeguard's": {"lateness"},
+    "none at all": set(),
+}
+"""Which mechanisms are on. `lateness` is ours, not Lifeguard's: who finds his own timers late waits
+once more before he accuses."""
+_PLAIN = "none of Lifeguard's"
+_FREE = (0.05, 4.0)
+LAN_BLOCKS = (2.0, 32.0)
+WAN_BLOCKS = (10.0, 160.0)
+_SPARING = {"all on", "no local health", "no buddy system"}
+"""What has few false failures, so that one has to look for long."""
+
+
+@dataclass(frozen=True)
+class FailureCase:
+    """Members of which some are overloaded for some hours of virtual time."""
+
+    preset: str
+    members: int
+    overload: Overload
+    mechanisms: str
+    hours: float
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Per hour: members told that a healthy one is dead, healthy ones declared dead, and others."""
+
+    told: float
+    declared: float
+    overloaded: float
+
+
+def cases(quick: bool) -> list[FailureCase]:
+    """Return what to measure."""
+    if quick:
+        overload = Overload(2, "packets", LAN_BLOCKS, _FREE)
+        return [FailureCase("lan", 20, overload, name, 0.02) for name in ("all on", _PLAIN)]
+    lifeguard = [name for name in MECHANISMS if name != "none at all"]
+    return [
+        *(
+            _case("lan", overloaded, "packets", name, long if name in _SPARING else short)
+            for overloaded, long, short in ((1, 0.6, 0.12), (4, 0.2, 0.03), (16, 0.05, 0.015))
+            for name in lifeguard
+        ),
+        *(
+            _case("wan", 4, "packets", name, 1.0 if name in _SPARING else 0.15)
+            for name in lifeguard
+        ),
+        *(_case("lan", 4, "process", name, 0.1) for name in ("all on", _PLAIN, "none at all")),
+    ]
+
+
+def _case(preset: str, overloaded: int, way: str, mechanisms: str, hours: float) -> FailureCase:
+    blocked = LAN_BLOCKS if preset == "lan" else WAN_BLOCKS
+    overload = Overload(overloaded, way, blocked, _FREE)
+    return FailureCase(preset, 100, overload, mechanisms, hours)
+
+
+def measure(case: FailureCase) -> Failures:
+    """Return the failures, false ones and those of the overloaded."""
+    on = MECHANISMS[case.mechanisms]
+    world = OverloadedWorld.converged(
+        case.members,
+        1,
+        latency=(LATENCY, LATENCY),
+        timing=_timing(PRESETS[case.preset], on),
+        buddy="buddy" in on,
+        lateness="lateness" in on,
+    )
+    overloaded = world.overload(case.overload)
+    world.run(case.hours * 3600)
+    failed = [
+        event.member
+        for node in world.nodes.values()
+        for _, event in node.events
+        if isinstance(event, MemberFailed)
+    ]
+    false = [member for member in failed if member.name not in overloaded]
+    declared = {(member.name, member.incarnation) for member in false}
+    return Failures(
+        len(false) / case.hours,
+        len(declared) / case.hours,
+        (len(failed) - len(false)) / case.hours,
+    )
+
+
+def _timing(preset: Timing, on: set[str]) -> Timing:
+    """Return a preset without the mechanisms that are off."""
+    return replace(
+        preset,
+        awareness_max=preset.awareness_max if "health" in on else 1,
+        suspicion_max_timeout_mult=preset.suspicion_max_timeout_mult if "suspicion" in on else 1,
+    )
+
+
+def tables(measured: Mapping[FailureCase, Failures]) -> list[Table]:
+    """Return the table, ordered by overload and mechanisms."""
+    return [
+        Table(
+            "Failures an hour when some of 100 members are overloaded",
+            [
+                "preset",
+                "overloaded",
+                "waits",
+                "seconds at a time",
+                "mechanisms",
+                "virtual hours",
+                "members told that a healthy one is dead",
+                "healthy ones declared dead",
+                "as many as with all on",
+                "members told that an overloaded one is dead",
+            ],
+            [_row(case, failures, measured) for case, failures in measured.items()],
+        )
+    ]
+
+
+def _row(
+    case: FailureCase, failures: Failures, measured: Mapping[FailureCase, Failures]
+) -> tuple[object, ...]:
+    overload = case.overload
+    return (
+        case.preset,
+        overload.members,
+        overload.way,
+        "{:g} to {:g}".format(*overload.blocked),
+        case.mechanisms,
+        case.hours,
+        round(failures.told),
+        round(failures.declared),
+        _times(failures, *_with_all_on(case, measured)),
+        round(failures.overloaded),
+    )
+
+
+def _with_all_on(
+    case: FailureCase, measured: Mapping[FailureCase, Failures]
+) -> tuple[Failures, float]:
+    """Return what came of the same overload with all mechanisms on, and in how many hours."""
+    return next(
+        (failures, key.hours)
+        for key, failures in measured.items()
+        if key.mechanisms == "all on" and (key.preset, key.overload) == (case.preset, case.overload)
+    )
+
+
+def _times(failures: Failures, best: Failures, hours: float) -> str:
+    if not failures.told:
+        return "as many" if not best.told else "fewer"
+    if not best.told:
+        return f"over {failures.told * hours:,.0f} times"
+    return f"{failures.told / best.told:,.1f} times"
+
+
+QUESTION = Question(cases, measure, tables)

@@ -1,0 +1,101 @@
+"""The world that the numbers come from: members that know each other, and when each hears what."""
+
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+
+from tests.sim.hosts import Node
+from tests.sim.world import World
+from wesher.gossip import WAN, Event, MemberFailed, MemberJoined, MemberLeft
+from wesher.gossip.timing import push_pull_scale
+from wesher.mesh.metadata import Metadata, encode_metadata
+
+LATENCY = 0.05  # seconds one way
+NEVER = 1e9  # seconds
+QUIET = 10.0  # seconds, two probe intervals: each member probes exactly twice
+META = encode_metadata(
+    Metadata(
+        overlay_addr=IPv4Address("10.128.0.1"),
+        public_key="k" * 43 + "=",
+        wireguard_port=51820,
+        overlay_net="10.0.0.0/8",
+        has_ext=True,
+    ),
+    "current",
+)
+"""What every member says about itself; real ones have as many bytes."""
+_KINDS = (MemberJoined, MemberFailed, MemberLeft)
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Packets and the bytes in them, without what IP and UDP add."""
+
+    packets: float
+    bytes: float
+
+    def __sub__(self, other: "Traffic") -> "Traffic":
+        return Traffic(self.packets - other.packets, self.bytes - other.bytes)
+
+    def __mul__(self, factor: float) -> "Traffic":
+        return Traffic(self.packets * factor, self.bytes * factor)
+
+
+class MeasuredWorld(World):
+    """A world that writes down who has heard of what; `eager` is gossip at once."""
+
+    def __init__(self, *args: object, eager: bool = True, **network: object) -> None:
+        self._eager = eager
+        self.heard: dict[tuple[type[Event], str], list[float]] = {}
+        super().__init__(*args, **network)
+
+    def add(self, name: str, **settings: object) -> Node:
+        """Start a participant with metadata of the usual size."""
+        return super().add(name, meta=META, eager=self._eager, **settings)
+
+    def times(self, kind: type[Event], name: str) -> list[float]:
+        """Return when members heard this about `name`, the first one first."""
+        return self.heard.setdefault((kind, name), [])
+
+    def traffic(self) -> Traffic:
+        """Return what was sent in packets so far."""
+        return Traffic(self.counts["packets"], self.counts["bytes"])
+
+    def traffic_of(self, seconds: float) -> Traffic:
+        """Let time pass; return what was sent in packets meanwhile."""
+        before = self.traffic()
+        self.run(self.now + seconds)
+        return self.traffic() - before
+
+    def _on_event(self, node: Node, event: Event) -> None:
+        if isinstance(event, _KINDS):
+            self.times(type(event), event.member.name).append(self.now)
+        super()._on_event(node, event)
+
+
+def converged(
+    members: int,
+    seed: int,
+    *,
+    eager: bool = True,
+    loss: float = 0.0,
+    push_pull: bool = True,
+    gossip: bool = True,
+) -> MeasuredWorld:
+    """Return a world of members that have been together for long, on links of 50 ms.
+
+    Without `gossip` they only probe each other.
+    """
+    timing = replace(
+        WAN,
+        # Each member's first push/pull comes as if it had not just begun.
+        push_pull_interval=push_pull_interval(members) if push_pull else NEVER,
+        gossip_members=WAN.gossip_members if gossip else 0,
+    )
+    return MeasuredWorld.converged(
+        members, seed, eager=eager, latency=(LATENCY, LATENCY), loss=loss, timing=timing
+    )
+
+
+def push_pull_interval(members: int) -> float:
+    """Return the seconds from one push/pull of a member to its next."""
+    return WAN.push_pull_interval * push_pull_scale(members)

@@ -1,0 +1,92 @@
+"""`scripts/bench sim`, with small worlds."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.benches.sim_overload import Overload, OverloadedWorld
+from scripts.benches.sim_tables import Table, verdict
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def answers():
+    command = [sys.executable, "-m", "scripts.benches.sim", "--quick", "--json"]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+
+
+def measured(answers, question, **wanted):
+    cases = json.loads(answers[-1])[question]
+    return [entry["measured"] for entry in cases if wanted.items() <= entry["case"].items()]
+
+
+def test_a_quick_look_answers_every_question_with_tables_and_as_json(answers):
+    assert set(json.loads(answers[-1])) == {"join", "crash", "load", "failures", "cost"}
+    assert sum(line.startswith("| ---") for line in answers) == 6
+
+
+def test_gossip_at_once_is_faster_than_without(answers):
+    for members in (10, 30):
+        (eager,) = measured(answers, "join", members=members, loss=0.0, eager=True)
+        (plain,) = measured(answers, "join", members=members, loss=0.0, eager=False)
+        assert 0 < eager["most"] < plain["most"]
+
+
+def test_a_crash_is_suspected_before_it_is_declared_and_declared_before_all_know(answers):
+    for times in measured(answers, "crash", told=True):
+        assert 0 < times["suspected"] < times["declared_first"] < times["declared_last"]
+
+
+def test_an_idle_member_sends_two_packets_for_each_probe(answers):
+    for load in measured(answers, "load", loss=0.0):
+        assert load["gossip"]["packets"] == pytest.approx(2 / 5)
+
+
+def test_lifeguard_prevents_false_failures(answers):
+    (lifeguard,) = measured(answers, "failures", mechanisms="all on")
+    (plain,) = measured(answers, "failures", mechanisms="none of Lifeguard's")
+
+    assert lifeguard["told"] * 50 < plain["told"]
+
+
+def test_cpu_and_memory_of_a_member_are_measured(answers):
+    for cost in measured(answers, "cost"):
+        assert cost["push_pull"] > 0
+        assert 0 < cost["shared_bytes"] < cost["own_bytes"]
+
+
+@pytest.mark.parametrize("way", ["packets", "process"])
+def test_a_blocked_member_sends_nothing(way):
+    world = OverloadedWorld.converged(3, seed=1)
+    world.overload(Overload(1, way, blocked=(100, 1e9), free=(1, 1)))
+    world.run(101)
+    answered = world.nodes["node00000"].packets_sent
+
+    world.run(1000)
+
+    assert world.nodes["node00000"].packets_sent == answered
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [(7.9, "better"), (8.0, "as good"), (12.0, "as good"), (12.1, "worse, because of that")],
+)
+def test_a_number_is_better_as_good_or_worse_for_a_reason(measured, said):
+    assert verdict(measured, 10, "of that") == said
+
+
+def test_worse_needs_a_reason():
+    with pytest.raises(ValueError, match="because"):
+        verdict(2, 1)
+
+
+def test_a_table_is_markdown_with_readable_numbers():
+    table = Table("Sizes", ["members", "seconds"], [(10000, 0.125)])
+
+    assert table.markdown() == "Sizes\n\n| members | seconds |\n| --- | --- |\n| 10,000 | 0.12 |"
