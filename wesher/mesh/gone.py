@@ -74,6 +74,11 @@ class Gone:
         for one in tombstones:
             self._bury(Tombstone(one.name, one.incarnation, min(one.made_at, now)))
 
+    def shift(self, seconds: float) -> None:
+        """Count everybody as gone so much earlier: the clock stood still meanwhile."""
+        self._tombstones.shift(seconds)
+        self._told_at = None
+
     def covers(self, name: str, incarnation: int) -> bool:
         """Tell whether a member, last seen with this incarnation, is gone."""
         tombstone = self._tombstones.get(name)

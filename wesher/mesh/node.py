@@ -52,9 +52,11 @@ from wesher.mesh.search import Search
 from wesher.mesh.settings import NodeSettings, Saved, SavedMember
 from wesher.mesh.status import NodeStatus, member_statuses
 from wesher.mesh.takeover import OldSelf, Takeover, in_need
+from wesher.mesh.waking import Waking
 
 ALONE_PATIENCE = 5.0  # seconds until the operator is told that nobody answers
 SEEDS_SHOWN = 5
+LATE = 2.0  # probe intervals; a timer that is later was slept through
 JOIN_PATIENCE = 0.25  # seconds that the first Plan waits for those who have answered our look
 REVIEW_GAP = 0.1  # seconds between two reviews of the table while it changes quickly,
 REVIEW_GAP_PER_MEMBER = 0.0001  # and so much more for each member, as a review looks at all
@@ -100,6 +102,7 @@ class MeshNode:
             notices=self._notices,
             rng=rng,
         )
+        self._waking = Waking(self._gossip, self._inquiries, self._search.seed_addresses)
         self._takeover = Takeover(self._gossip)
         self._namesakes = Namesakes(
             self._gossip,
@@ -160,28 +163,40 @@ class MeshNode:
 
     def receive_packet(self, data: bytes, source: Address, now: float) -> None:
         """Take one datagram."""
+        self._catch_up(now)
         self._gossip.receive_packet(data, source, now)
         self._advance(now)
 
     def receive_request(self, data: bytes, source: Address, now: float) -> bytes | None:
         """Take one whole stream request; returns the reply, None to just close the stream."""
+        self._catch_up(now)
         reply = self._gossip.receive_request(data, source, now)
         self._advance(now)
         return reply
 
     def receive_reply(self, request_id: int, data: bytes, now: float) -> None:
         """Take the whole reply to a stream request of ours."""
+        self._catch_up(now)
         self._gossip.receive_reply(request_id, data, now)
         self._advance(now)
 
     def stream_failed(self, request_id: int, error: str, now: float) -> None:
         """Hear that a stream request of ours got no reply."""
+        self._catch_up(now)
         self._gossip.stream_failed(request_id, error, now)
         self._advance(now)
 
     def handle_timer(self, now: float) -> None:
-        """Do what is due; calling it too early does no harm."""
+        """Do what is due; calling it too early does no harm, and too late is noticed."""
+        self._catch_up(now)
         self._gossip.handle_timer(now)
+        self._advance(now)
+
+    def slept(self, seconds: float, now: float) -> None:
+        """Hear that the host was suspended for so long, while the node's clock stood still."""
+        self._failed.shift(seconds)
+        self._gone.shift(seconds)
+        self._wake_up(0.0, seconds, now)
         self._advance(now)
 
     def resolved(self, request: Resolve, ips: Iterable[str], now: float) -> None:
@@ -251,6 +266,7 @@ class MeshNode:
             self._gossip.next_timer(),
             self._search.next_timer(),
             self._takeover.next_timer(),
+            self._waking.next_timer(),
             self._namesakes.next_timer(),
             self._review_at,
             self._alone_at,
@@ -330,6 +346,24 @@ class MeshNode:
 
     # Following up
 
+    def _catch_up(self, now: float) -> None:
+        """Notice, before anything else is done, that this process did not run for long."""
+        due = self._gossip.next_timer()
+        if due is not None and now - due > LATE * self._settings.timing.probe_interval:
+            self._wake_up(now - due, now - due, now)
+
+    def _wake_up(self, late: float, seconds: float, now: float) -> None:
+        """Go on after a sleep, with deadlines that are `late`."""
+        self._notices.warn(
+            "",
+            now,
+            "this host did not run for {seconds} s: asking others what they know",
+            seconds=round(seconds),
+        )
+        self._gossip.sleep(late)
+        if not self._departing:
+            self._waking.woke(now)
+
     def _advance(self, now: float) -> None:
         """Follow up on what the last input brought."""
         for event in self._gossip.events():
@@ -340,6 +374,7 @@ class MeshNode:
             self._enter(look, now)
         self._gone.advance(now)
         self._takeover.advance(now)
+        self._waking.advance(now)
         self._namesakes.advance(now)
         if self._namesakes.stronger and not self._departing:
             self._refuse_name(self._namesakes.stronger)
@@ -355,6 +390,7 @@ class MeshNode:
         member = event.member
         self._failed.drop(member.name)
         self._gone.returned(member)
+        self._waking.returned(member)
         self._alone_at = None
         self._notices.inform(
             "member {member} joined at {address}", member=member.name, address=member.address
@@ -403,6 +439,7 @@ class MeshNode:
         if self._gossip.local is None:  # what comes with a look is ours to take
             self._hear_of_the_gone(event.user_state, event.to, now)
         self._takeover.finished(event, now)
+        self._waking.finished(event, now)
         if self._search.finished(event, now) and not self._complete:
             self._complete = True
             self._changed(now)

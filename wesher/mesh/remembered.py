@@ -71,6 +71,13 @@ class Remembered:
             del self._failed[member.name]
         return over
 
+    def shift(self, seconds: float) -> None:
+        """Count everybody as failed so much earlier: the clock stood still meanwhile."""
+        self._failed = {
+            name: (failed_at - seconds, member)
+            for name, (failed_at, member) in self._failed.items()
+        }
+
     def next_timer(self, forget_after: float) -> float | None:
         """Return when `expire` has something to do, or None if never."""
         if not self._failed or forget_after == inf:

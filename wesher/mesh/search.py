@@ -96,6 +96,10 @@ class Search:
         self._rejoin.alone(now)
         self._contact(self._rejoin.contacts(now, every_seed=True), now)
 
+    def seed_addresses(self) -> list[Address]:
+        """Return where we have found seeds so far, or have been told to."""
+        return list(self._seed_at)
+
     def stop(self) -> None:
         """Contact nobody any more."""
         self._stopped = True
