@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from scripts.benches import converge, flow, join, processes, startup, swarm
+from scripts.benches import commands, converge, flow, join, processes, startup, swarm
 from scripts.benches.measuring import Options, Result
 from tests.lab.daemons import parse_command
 from tests.lab.netns import LabError, ended_by_signals
@@ -17,6 +17,7 @@ _BENCHES = {
     "converge": converge.measure,
     "join": join.measure,
     "processes": processes.measure,
+    "commands": commands.measure,
     "swarm": swarm.measure,
 }
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,14 +52,16 @@ def choose_agent(given: Mapping[str, str]) -> Agent:
     return Agent(run_dir, found[0])
 
 
-def show(lines: Iterable[str]) -> None:
-    """Print the lines, each at once; a reader that has enough, as `head`, ends us quietly.
+def show(lines: Iterable[str], *, at_once: bool = False) -> None:
+    """Print the lines, `at_once` each when it is there.
 
-    Members name themselves: what could drive a terminal is escaped.
+    A reader that has enough, as `head`, ends us quietly. Members name themselves: what could drive
+    a terminal is escaped.
     """
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for line in lines:
-        print(printable(line), flush=True)
+        print(printable(line), flush=at_once)
+    sys.stdout.flush()
 
 
 def show_json(value: object) -> None:

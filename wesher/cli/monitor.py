@@ -16,7 +16,7 @@ def run(given: Mapping[str, str]) -> int:
     agent = choose_agent(given)
     render = json.dumps if "json" in given else _line
     with closing(agent.follow()) as events:
-        show(render(event) for event in events)
+        show((render(event) for event in events), at_once=True)
     raise AgentError(f"the agent on {agent.interface} has ended, or we read too slowly")
 
 
