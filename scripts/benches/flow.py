@@ -25,7 +25,7 @@ def measure(options: Options) -> Result:
         for daemon in (one, other):
             mesh.start_one(daemon)
         mesh.wait_until_complete(60, (one, other))
-        with _Flow(one, other) as flow:
+        with Flow(one, other) as flow:
             next_change = time.monotonic() + 2
             joins = leaves = 0
             for count, guest in enumerate(guests, start=2):
@@ -66,7 +66,7 @@ def _sees(one: Daemon, other: Daemon, peers: int, change: str) -> bool:
     return True
 
 
-class _Flow:
+class Flow:
     """Numbered packets from one node to another, over their overlay addresses."""
 
     def __init__(self, sender: Daemon, receiver: Daemon) -> None:
@@ -80,7 +80,7 @@ class _Flow:
         self._ending = threading.Event()
         self._threads = [threading.Thread(target=run) for run in (self._send, self._receive)]
 
-    def __enter__(self) -> "_Flow":
+    def __enter__(self) -> "Flow":
         for thread in self._threads:
             thread.start()
         return self
