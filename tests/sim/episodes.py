@@ -9,7 +9,7 @@ from math import exp, log
 from random import Random
 
 FOUNDERS = 3
-MAX_HOSTS = 40  # churn adds none beyond
+PACE = {"wan": 1, "lan": 4, "local": 6}  # how much happens in a second, roughly
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,12 @@ class Step:
 class Script:
     """A scenario as it is written: its hosts and the steps so far."""
 
-    def __init__(self, rng: Random, members: int) -> None:
+    def __init__(self, rng: Random, members: int, room: float) -> None:
         self.rng = rng
+        self.room = room
+        """For how many seconds a host may be in one episode, added up over all hosts."""
+        self.most = 2 * members + 2
+        """How many hosts churn may lead to."""
         self.hosts = [f"h{number:03}" for number in range(members)]
         self.founders = tuple(self.hosts[:FOUNDERS])
         self.steps: list[Step] = []
@@ -71,20 +75,23 @@ class Script:
         cut = self.rng.randint(1, max(1, len(hosts) - 1))
         return tuple(sorted(hosts[:cut])), tuple(sorted(hosts[cut:]))
 
-    def between(self, shortest: float, longest: float) -> float:
-        """Return seconds whose logarithm is evenly distributed: short ones are as likely."""
+    def between(self, shortest: float, longest: float, *, rooms: float = 1) -> float:
+        """Return seconds, short ones being as likely as long ones; longer ones if there is room."""
+        room = rooms * self.room / len(self.hosts) / max(PACE[timing] for timing in self.timings)
+        longest = min(longest, max(room, 10))
+        shortest = min(shortest, longest / 2)
         return exp(self.rng.uniform(log(shortest), log(longest)))
 
 
 def churn(script: Script, at: float) -> float:
     """Hosts start, leave, crash and come back."""
     rng = script.rng
-    end = at + rng.uniform(30, 180)
-    pace = rng.choice((2, 5, 15))
+    end = at + script.between(30, 300)
+    pace = rng.choice((1, 3, 10))
     while (at := at + rng.expovariate(1 / pace)) < end:
         host = rng.choice(script.hosts)
         kind = rng.choice(("crash", "stop", "restart", "restart", "new"))
-        if kind == "new" and len(script.hosts) < MAX_HOSTS:
+        if kind == "new" and len(script.hosts) < script.most:
             script.newcomer(at)
         elif kind in ("crash", "stop"):
             script.do(at, kind, host)
@@ -140,9 +147,8 @@ def partition(script: Script, at: float) -> float:
 
 
 def long_partition(script: Script, at: float) -> float:
-    """Two groups of hosts cannot reach each other for up to an hour, the fewer the longer."""
-    longest = 3600 if len(script.hosts) <= 4 else 1200
-    return _part(script, at, script.between(300, longest))
+    """Two groups of hosts cannot reach each other for up to an hour, if there is room."""
+    return _part(script, at, script.between(300, 3600, rooms=6))
 
 
 def _part(script: Script, at: float, seconds: float) -> float:
@@ -170,7 +176,7 @@ def restart_at_once(script: Script, at: float) -> float:
 def join_storm(script: Script, at: float, newcomers: int | None = None) -> float:
     """Many start within a second."""
     rng = script.rng
-    for _ in range(newcomers or rng.randint(4, 16)):
+    for _ in range(newcomers or rng.randint(2, script.most)):
         script.newcomer(at + rng.random())
     return at + 1
 

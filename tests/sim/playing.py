@@ -8,6 +8,8 @@ from tests.sim.bugs import planted
 from tests.sim.episodes import Step
 from tests.sim.mesh_world import MeshWorld
 from tests.sim.scenarios import Scenario, scenario
+from tests.sim.trace import Violation
+from wesher.gossip import MemberState
 from wesher.gossip.timing import PRESETS, suspicion_timeout
 
 LEAVING = 2.0  # seconds after which whoever leaves has gone
@@ -69,8 +71,10 @@ class Stage:
         violation = ""
         try:
             self._play()
+        except Violation as broken:
+            violation = str(broken).partition("\n")[0]
         except Exception:  # a node that raises has failed as much as one that disagrees
-            violation = traceback.format_exc(limit=-3).strip()
+            violation = traceback.format_exc(limit=-5).strip()
         world = self.world
         return Outcome(
             self.scenario,
@@ -148,7 +152,7 @@ class Stage:
         """Wait until all agree, and see that it lasts."""
         world = self.world
         ended_at = world.now
-        while not world.settled() and world.now < ended_at + self._bound():
+        while self._is_open() and world.now < ended_at + self._bound():
             world.run(world.now + 1)
         world.check_settled()
         for node in world.nodes.values():
@@ -157,6 +161,20 @@ class Stage:
         self._settled_in = world.now - ended_at
         world.run(world.now + LINGER)
         world.check_settled()
+
+    def _is_open(self) -> bool:
+        """Tell whether there is no agreement yet, or a suspicion that may end it again.
+
+        What a suspicion began with may be over long before anything tells the suspect of it, so
+        that a member can still be given up when nothing is wrong any more.
+        """
+        ours = [node for node in self.world.nodes.values() if node.up and not node.go]
+        names = {node.name for node in ours}
+        return not self.world.settled() or any(
+            member.state is MemberState.SUSPECT and member.name in names
+            for node in ours
+            for member in node.gossip.members
+        )
 
     def _bound(self) -> float:
         """Return in how many seconds all must agree: time to find together, and to give up."""

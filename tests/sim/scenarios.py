@@ -8,6 +8,8 @@ from tests.sim import episodes
 from tests.sim.episodes import Script, Step
 
 QUIET_START = 15.0  # seconds that a cast has before anything happens to it
+ROOM = 1200.0  # host seconds
+LARGE = 100  # one of so many scenarios is large
 
 Episode = Callable[[Script, float], float]
 
@@ -56,7 +58,8 @@ class Scenario:
 def scenario(seed: int, *, members: int | None = None, kinds: tuple[str, ...] = ()) -> Scenario:
     """Return the scenario of `seed`: one to three of `kinds`, any by default, partly at once."""
     rng = Random(f"scenario {seed}")
-    script = Script(rng, members or _size(rng))
+    large = seed % LARGE == LARGE - 1
+    script = Script(rng, members or _size(rng, large=large), 4 * ROOM if large else ROOM)
     _enter(script, _timings(rng), _go_share(rng))
     chosen = kinds or _some_kinds(rng)
     start = end = QUIET_START
@@ -71,16 +74,18 @@ def scenario(seed: int, *, members: int | None = None, kinds: tuple[str, ...] = 
 
 def thundering_join(seed: int, members: int) -> Scenario:
     """Return a scenario in which all but the first start within a second."""
-    script = Script(Random(f"thundering {seed}"), 1)
+    script = Script(Random(f"thundering {seed}"), 1, ROOM)
     script.do(0, "start", "h000", timing="wan")
     end = episodes.join_storm(script, 5.0, newcomers=members - 1)
     title = f"thundering join of {members}"
     return Scenario(seed, title, (), tuple(script.steps), script.founders, end)
 
 
-def _size(rng: Random) -> int:
-    """Return how many to begin with: few, mostly, as most rules are broken by few."""
-    return rng.choice((2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 8, 9, 10, 12))
+def _size(rng: Random, *, large: bool) -> int:
+    """Return how many to begin with: few, mostly, as most rules can be broken by few."""
+    if large:
+        return rng.randint(15, 40)
+    return rng.choice((2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 7, 8, 10, 12))
 
 
 def _some_kinds(rng: Random) -> tuple[str, ...]:
