@@ -34,7 +34,13 @@ from wesher.mesh.settings import NodeSettings
 from wesher.reconcile import Reconciler
 from wesher.saved_state import as_saved, as_state, wall_clock_began
 from wesher.signals import Stop
-from wesher.startup import Underlay, find_underlay, load_state, state_with_new_key
+from wesher.startup import (
+    Underlay,
+    drop_hosts_lines,
+    find_underlay,
+    load_state,
+    state_with_new_key,
+)
 from wesher.status import Running
 from wesher.system.device import Device
 from wesher.system.facts import host_facts
@@ -110,10 +116,14 @@ class Agent:
         state = load_state(config, self._state_file)
         underlay = await find_underlay(config)
         self._sockets = bind(underlay.bind, config.cluster_port)
-        self._opening = asyncio.create_task(Device.open(config.interface))
+        self._opening = asyncio.create_task(
+            Device.open(config.interface, fresh_key=config.fresh_key)
+        )
         device = await asyncio.shield(self._opening)
         if not device.adopted:
             check_port_free(config.wireguard_port)
+        if not config.etc_hosts:
+            await in_thread(drop_hosts_lines, self._hosts)
         if state.cluster_key is None:
             state = state_with_new_key(self._state_file)
         assert state.cluster_key

@@ -50,6 +50,7 @@ class Config:
     cluster_key: bytes | None = field(repr=False)
     join: tuple[Seed, ...]
     init: bool
+    fresh_key: bool
     bind_addr: IPAddress
     bind_iface: str | None
     advertise_addr: IPAddress | None

@@ -81,6 +81,13 @@ OPTIONS = (
         "init", v.parse_switch, None, "set earlier state aside (.old) and start anew", in_file=False
     ),
     Option(
+        "fresh_key",
+        v.parse_switch,
+        None,
+        "make a new WireGuard key although an interface is left from before",
+        in_file=False,
+    ),
+    Option(
         "bind_addr",
         v.parse_address,
         "ADDR",

@@ -19,6 +19,7 @@ from wesher.system.facts import (
     first_global_address,
     host_facts,
 )
+from wesher.system.hosts import HostsFile, HostsFileError
 from wesher.system.network import Network, read_network
 from wesher.system.state_file import State, StateFile, StateFileError
 from wesher.troubles import NO_ADDRESS, OVERLAY_ENCLOSED, OVERLAY_HAS_US
@@ -98,6 +99,14 @@ def state_with_new_key(file: StateFile) -> State:
     else:
         tell(f"new cluster key generated, it is in {file.path}")
     return state
+
+
+def drop_hosts_lines(hosts: HostsFile) -> None:
+    """Take out what an earlier agent, which kept the hosts file, has left there."""
+    try:
+        hosts.remove_all()
+    except HostsFileError as error:
+        logger.warning("lines of an earlier start stay in the hosts file: {error}", error=error)
 
 
 async def find_underlay(config: Config) -> Underlay:

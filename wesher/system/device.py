@@ -58,14 +58,15 @@ class Device:
         self._applied: Plan | None = None
 
     @classmethod
-    async def open(cls, name: str) -> "Device":
+    async def open(cls, name: str, *, fresh_key: bool = False) -> "Device":
         """Create interface `name`, or adopt the one an earlier agent left, or use a blank one.
 
+        One that is adopted keeps its key, unless a `fresh_key` is wanted.
         Raises StartError when it belongs to somebody else or this host can have none, CommandError
         when a tool keeps failing. Nothing but the device itself and its mark is set by this.
         """
         check_name(name)
-        return await _open(name)
+        return await _open(name, fresh_key)
 
     async def apply(self, plan: Plan) -> Applied:
         """Make interface, peers, addresses and routes what `plan` says, touching nothing else.
@@ -143,12 +144,12 @@ class Device:
 
 
 @patiently
-async def _open(name: str) -> Device:
+async def _open(name: str, fresh_key: bool) -> Device:
     """Look, then act on what is there: so trying again is safe although creating is not."""
     link = (await read_network()).links.get(name)
     if link is not None:
         try:
-            return _take(link, await read_wireguard(name))
+            return _take(link, await read_wireguard(name), fresh_key)
         except CommandError as error:
             if not is_no_wireguard(error):
                 raise
@@ -160,7 +161,7 @@ async def _open(name: str) -> Device:
     return Device(name, generate_private_key(), None, adopted=False)
 
 
-def _take(link: Link, state: WireGuardState) -> Device:
+def _take(link: Link, state: WireGuardState, fresh_key: bool) -> Device:
     """Adopt a device with our mark, or borrow a blank one; StartError for any other."""
     marked = link.alias in MARKS
     if not marked and not state.blank:
@@ -168,7 +169,8 @@ def _take(link: Link, state: WireGuardState) -> Device:
     lent = None
     if link.alias != CREATED:
         lent = as_lent(link) if marked else link
-    private_key = state.private_key or generate_private_key()
+    kept = None if fresh_key else state.private_key
+    private_key = kept or generate_private_key()
     return Device(link.name, private_key, lent, adopted=state.private_key is not None)
 
 
