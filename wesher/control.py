@@ -18,7 +18,7 @@ from wesher.errors import AgentError, CommandError, StartError, WesherError
 from wesher.mesh.events import Happened, Notice, Pinged
 from wesher.mesh.plan import IPAddress
 from wesher.mesh.status import MemberStatus
-from wesher.mesh.troubles import OUR_NAME, SAME_ADDRESS, SAME_NAME
+from wesher.mesh.troubles import FIXED_ADDRESS, OUR_NAME, SAME_ADDRESS, SAME_NAME
 from wesher.status import Json, Moment, Running, as_details, as_status
 from wesher.system.asking import FOLLOW
 from wesher.system.control import Answer, Arguments, ControlServer
@@ -27,7 +27,7 @@ from wesher.system.wireguard import PeerState, is_userspace, read_wireguard
 WIREGUARD_PATIENCE = 1.5  # seconds for `wg show`; without it a status is still of use
 FRESH = 1.0  # seconds for which what WireGuard told serves everybody who asks
 
-_CONFLICTS = {trouble.text for trouble in (OUR_NAME, SAME_NAME, SAME_ADDRESS)}
+_CONFLICTS = {one.text for one in (OUR_NAME, SAME_NAME, SAME_ADDRESS, FIXED_ADDRESS)}
 
 
 class Control:

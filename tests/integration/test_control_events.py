@@ -96,6 +96,18 @@ def test_a_move_is_told_there_and_here(agent_of: Callable[..., Agent], follow: F
     wait_until_met(alpha, beta, gamma)
 
 
+def test_two_claims_to_one_address_are_a_conflict(agent_of: Callable[..., Agent], follow: Follow):
+    alpha, beta = agent_of("alpha"), agent_of("beta")
+    claim = (f"--cluster-key={new_key()}", "--overlay-addr=10.5.5.5")
+    alpha.start(*claim)
+    wait_for(alpha.is_up, "alpha is up")
+    follower = follow(alpha)
+
+    beta.start(*claim, f"--join={alpha.host.address}")
+
+    assert "10.5.5.5" in follower.wait_for("conflict", "beta")["text"]
+
+
 def test_the_events_end_with_the_agent(agent: Agent, follow: Follow):
     agent.start()
     wait_for(agent.is_up, "the agent is up")

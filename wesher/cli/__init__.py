@@ -87,11 +87,12 @@ def _select(arguments: Sequence[str]) -> tuple[str, Command, Sequence[str]]:
 
 def _epilog(command: Command) -> str:
     """Return what the help says after the options."""
-    sources = "Every option can also be set as WESHER_OPTION_NAME or in the configuration file."
+    sources = "can also be set as WESHER_OPTION_NAME or in the configuration file."
     if command is not AGENT:
-        return sources
+        *shared, last = [option.flag for option in command.options if option in AGENT.options]
+        return f"{', '.join(shared)} and {last} {sources}"
     names = ", ".join(f"wesher {word}" for word in COMMANDS)
-    return f"{sources} Other commands: {names} (each with --help)."
+    return f"Every option {sources} Other commands: {names} (each with --help)."
 
 
 def _complain(reason: object, code: int) -> int:
