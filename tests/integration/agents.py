@@ -1,6 +1,7 @@
 """Whole agents as processes, each on a fake host of its own, talking over loopback addresses."""
 
 import base64
+import json
 import os
 import pty
 import select
@@ -10,13 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.tools import Tools
 
 WESHER = (sys.executable, str(Path(__file__).resolve().parents[2] / "wesher.py"))
 NAME = "wgoverlay"
-STOP_LIMIT = 2.5  # seconds; two are promised, and this machine may be busy
-PATIENCE = 15.0  # seconds that a test waits for anything
+STOP_LIMIT = 6.0  # seconds; two are promised, but machines are busy. A tool may hang for ten
+PATIENCE = 40.0  # seconds that a test waits for anything
 
 
 class Host:
@@ -215,8 +217,15 @@ class Agent:
         link = self.host.tools.host["links"].get(self.interface, {"addresses": []})
         return next((one.partition("/")[0] for one in link["addresses"]), None)
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """What it has saved, an empty one so far if it has not; it does so last of all."""
+        file = self.host.state / f"{self.interface}.json"
+        state: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        return state
+
     def knows(self, *others: "Agent") -> bool:
-        """Tell whether exactly these others have a hosts line here, written after all else."""
+        """Tell whether exactly these others have a hosts line here; the state is saved later."""
         lines = self.host.hosts_lines(self.interface)
         return self.lives() and set(lines) == {other.name for other in others}
 

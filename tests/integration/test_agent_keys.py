@@ -1,6 +1,5 @@
 """The cluster key: made, saved and shown once, and nowhere else to be seen."""
 
-import json
 import re
 import stat
 from collections.abc import Callable
@@ -14,7 +13,7 @@ SHOWN = re.compile(r"^new cluster key generated: ([A-Za-z0-9+/]{43}=)$", re.MULT
 
 
 def saved_key(agent: Agent) -> str:
-    return str(json.loads((agent.host.state / f"{NAME}.json").read_text())["ClusterKey"])
+    return str(agent.state["ClusterKey"])
 
 
 def everything_said(agent: Agent) -> str:
@@ -90,7 +89,7 @@ def test_a_given_key_is_never_repeated_nor_inherited(agent: Agent, source: str, 
     given = key if source == "standard input" else None
 
     agent.start("--log-level=debug", *flags.get(source, []), env=env, given=given)
-    wait_for(agent.is_up, "the agent")
+    wait_for(lambda: agent.is_up() and agent.state != {}, "the agent and its state")
     agent.stop()
 
     assert saved_key(agent) == key
@@ -122,12 +121,10 @@ def test_another_key_than_the_saved_one_wins_with_a_warning(agent_of: Callable[.
     one.stop()
 
     one.start(f"--cluster-key={second}")
-    wait_for(one.is_up, "the agent")
+    wait_for(lambda: saved_key(one) == second, "the new key to be saved")
 
     assert "the given cluster key is not the saved one: the members of the old" in one.errors
-    assert saved_key(one) == second
-    state = json.loads((one.host.state / f"{NAME}.json").read_text())
-    assert state["Nodes"] == []
+    assert one.state["Nodes"] == []
 
 
 def noting_environments(agent: Agent) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Several whole agents that meet, leave, fail and come back."""
 
-import json
 import signal
 from collections.abc import Callable
 
@@ -27,8 +26,7 @@ def trio(agent_of: Callable[..., Agent], *flags: str) -> list[Agent]:
 
 
 def saved_members(agent: Agent) -> dict[str, dict[str, object]]:
-    state = json.loads((agent.host.state / f"{NAME}.json").read_text())
-    return {node["Name"]: node for node in state["Nodes"]}
+    return {node["Name"]: node for node in agent.state.get("Nodes", [])}
 
 
 def test_three_agents_make_each_other_peers_routes_hosts_lines_and_saved_members(
@@ -49,13 +47,14 @@ def test_three_agents_make_each_other_peers_routes_hosts_lines_and_saved_members
         assert peers == {}
         assert sorted(agent.host.routes()) == sorted(addresses.values())
         assert agent.host.hosts_lines() == addresses
-        assert saved_members(agent).keys() == addresses.keys()
+        wait_for(lambda a=agent, n=set(addresses): set(saved_members(a)) == n, "the state")
 
 
 def test_one_more_member_costs_one_wg_and_one_ip_call(agent_of: Callable[..., Agent]):
     agents = trio(agent_of)
     one, *_ = agents
-    key = json.loads((one.host.state / f"{NAME}.json").read_text())["ClusterKey"]
+    wait_for(lambda: "ClusterKey" in one.state, "the state")
+    key = one.state["ClusterKey"]
     one.host.tools.forget()
 
     fourth = agent_of("delta").start(f"--cluster-key={key}", f"--join={one.host.address}")
@@ -80,7 +79,7 @@ def test_a_leaver_vanishes_but_stays_somebody_to_contact(agent_of: Callable[...,
     for stayer, friend in ((one, other), (other, one)):
         assert list(stayer.host.peers()) == [f"{friend.overlay_address}/32"]
         assert stayer.host.routes() == [friend.overlay_address]
-        assert saved_members(stayer)["beta"]["Left"] is True
+        wait_for(lambda s=stayer: "Left" in saved_members(s)["beta"], "the departure to be saved")
         assert "Left" not in saved_members(stayer)[friend.name]
 
 

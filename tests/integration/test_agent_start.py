@@ -276,7 +276,6 @@ def test_the_key_of_a_damaged_state_file_is_used_with_a_warning(agent: Agent):
 
     agent.start()
     wait_for(agent.is_up, "the agent")
-
     wait_for(file.exists, "the state is saved")
 
     assert "the cluster key was recovered" in agent.errors

@@ -107,7 +107,7 @@ class Node:
         return [line.split(" - ", 1)[1] for line in self.logged if "WARNING" in line]
 
 
-async def until(condition, limit=15):
+async def until(condition, limit=40):
     async with asyncio.timeout(limit):
         while not condition():
             await asyncio.sleep(0.02)
@@ -128,7 +128,7 @@ def brisk(monkeypatch):
 
 
 def run(scenario):
-    asyncio.run(asyncio.wait_for(scenario, 60))
+    asyncio.run(asyncio.wait_for(scenario, 100))
 
 
 # Applying
@@ -180,7 +180,7 @@ def test_a_burst_of_changes_takes_few_reconciles(node):
             for last in range(3, 23):
                 node.plan = plan(*range(2, last + 1))
                 node.reconciler.wake()
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0)
             await until(lambda: len(node.peers()) == 21)
 
             assert len(node.tools.changing_calls) <= 2 * node.reads() <= 8
@@ -257,7 +257,7 @@ def test_a_tool_that_keeps_failing_is_retried_until_it_works_with_two_warnings(n
             node.plan = plan(2, 3)
             node.reconciler.wake()
             await until(node.warnings)
-            await until(lambda: "up to date again" in node.warnings()[-1], limit=40)
+            await until(lambda: "up to date again" in node.warnings()[-1])
 
             assert node.peers() == {key(2), key(3)}
             first, second = node.warnings()
@@ -309,7 +309,7 @@ def test_an_interface_in_trouble_does_not_keep_the_hosts_file_and_the_state_wait
             node.tools.fail("wg", 1000)
             node.plan, node.state = plan(2), State(bytes(32))
             node.reconciler.wake()
-            await until(lambda: node.named() == ["n2"], limit=30)
+            await until(lambda: node.named() == ["n2"])
             await until((node.state_path / "wgoverlay.json").exists)
 
             assert not node.reconciler.up.is_set()
@@ -355,30 +355,47 @@ def test_a_state_that_cannot_be_saved_is_tried_again_with_the_newest(node):
     run(scenario())
 
 
-def test_the_pauses_between_tries_grow_to_a_limit_and_start_anew(node, monkeypatch):
+@pytest.fixture
+def stubborn(monkeypatch):
+    """Let pauses between tries be a tenth of a second first, four at most."""
     monkeypatch.setattr(reconcile, "RETRY_FIRST", 0.1)
     monkeypatch.setattr(reconcile, "RETRY_LONGEST", 0.4)
     monkeypatch.setattr(reconcile, "LONGEST_REST", 0)
 
+
+@pytest.mark.usefixtures("stubborn")
+def test_the_pauses_between_tries_grow_to_a_limit(node):
     async def scenario():
-        loop = asyncio.get_running_loop()
         async with node.running():
             node.hosts_path.unlink()
             await node.want(plan(2))
-            await until(lambda: len(node.asked_at) >= 6)
-            first, *pauses = [b - a for a, b in pairwise(node.asked_at)]
-            node.hosts_path.touch()
-            await until(lambda: len(node.warnings()) == 2)
-            node.hosts_path.unlink()
-            node.reconciler.wake()
-            await until(lambda: len(node.warnings()) == 3)
-            began, asked = loop.time(), len(node.asked_at)
-            await until(lambda: len(node.asked_at) > asked)
+            await until(lambda: len(node.asked_at) >= 9)
+            pauses = [b - a for a, b in pairwise(node.asked_at)]
 
-            assert first >= 0.1
-            for pause, least in zip(pauses, (0.2, 0.4, 0.4, 0.4), strict=False):
-                assert least <= pause < least + 1
-            assert loop.time() - began < 1
+            for pause, least in zip(pauses, (0.1, 0.2, *6 * [0.4]), strict=False):
+                assert least <= pause < least + 5, "without a limit the last is 12.8"
+
+    run(scenario())
+
+
+@pytest.mark.usefixtures("stubborn")
+def test_the_pauses_between_tries_start_anew(node):
+    """After the first trouble at least one must show it: on a busy machine pauses seem longer."""
+
+    async def scenario():
+        async with node.running():
+            await node.want(plan(2))
+            pauses = []
+            while len(pauses) < 10 and min(pauses[1:], default=1) >= 0.4:
+                node.hosts_path.unlink()
+                before = len(node.asked_at)
+                node.reconciler.wake()
+                await until(lambda before=before: len(node.asked_at) >= before + 4)
+                pauses.append(node.asked_at[before + 1] - node.asked_at[before])
+                node.hosts_path.touch()
+                await until(lambda: not node.reconciler.troubles)
+
+            assert min(pauses[1:]) < 0.4
 
     run(scenario())
 
