@@ -8,19 +8,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Protocol
 
 from wesher.counters import Traffic
 from wesher.errors import ProtocolError, StartError
 from wesher.gossip import MAX_INBOUND_EXCHANGES, Address, Packet, StreamRequest
 from wesher.mesh.plan import IPAddress
+from wesher.system.frames import Frames
 
 CROWDED = 64  # streams; from here on one source may hold only a few, so as to lock nobody out
 MAX_STREAMS_PER_SOURCE = 8  # when crowded
-MAX_BUFFERED = 64 << 20  # bytes of unfinished requests, all streams together
 BACKLOG = 512  # connections: everybody may join at once
 ACCEPTED = 16  # of them are accepted at once: a flood must not use up our file descriptors
-CHUNK = 64 << 10  # bytes
 BURST = 32  # packets that are taken at once, before streams and timers have their turn
 MAX_PACKET = 65_535  # bytes
 HEAD = 512  # bytes, more than a label and a frame's length need
@@ -92,26 +92,36 @@ class Engine(Protocol):
 class Transport(asyncio.DatagramProtocol):
     """One UDP socket and one TCP server on the same port, driving an engine.
 
-    `flushed` is called after every input, once packets and streams are on their way.
+    `flushed` is called after every input, once packets and streams are on their way, and
+    `before_input` before it.
     """
 
-    def __init__(self, engine: Engine, stream_timeout: float, flushed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        stream_timeout: float,
+        flushed: Callable[[], None],
+        before_input: Callable[[float], None] = lambda now: None,
+    ) -> None:
         self._engine = engine
         self._stream_timeout = stream_timeout
         self._flushed = flushed
+        self._before_input = before_input
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
+        self._own_address: tuple[str, int] | None = None
         self._udp: asyncio.DatagramTransport | None = None
         self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._sources: Counter[str] = Counter()
-        self._buffered = 0
+        self._frames = Frames()
         self.traffic = Traffic()
 
     async def open(self, sockets: Sockets) -> None:
         """Begin to receive on both sockets, which are closed with us."""
         self._socket = sockets.udp
+        self._own_address = _source_of_streams(sockets.tcp)
         self._udp, _ = await self._loop.create_datagram_endpoint(lambda: self, sock=sockets.udp)
         self._server = await asyncio.start_server(self._serve, sock=sockets.tcp, backlog=ACCEPTED)
         sockets.tcp.listen(BACKLOG)  # asyncio has set it to the number above
@@ -153,9 +163,15 @@ class Transport(asyncio.DatagramProtocol):
             self._timer.cancel()
         self._timer = self._loop.call_at(at, self._tick)
 
+    def _now(self) -> float:
+        """Return the time of an input that is about to be handed over."""
+        now = self._loop.time()
+        self._before_input(now)
+        return now
+
     def _tick(self) -> None:
         self._timer = None
-        self._engine.handle_timer(self._loop.time())
+        self._engine.handle_timer(self._now())
         self.flush()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
@@ -174,7 +190,7 @@ class Transport(asyncio.DatagramProtocol):
     def _receive(self, data: bytes, addr: tuple[str, int]) -> None:
         self.traffic.packets_received += 1
         self.traffic.packet_bytes_received += len(data)
-        self._engine.receive_packet(data, _address(addr), self._loop.time())
+        self._engine.receive_packet(data, _address(addr), self._now())
 
     def error_received(self, exc: Exception) -> None:
         """Ignore what a send met (no route, a firewall): the protocol's own timeouts notice it."""
@@ -210,8 +226,8 @@ class Transport(asyncio.DatagramProtocol):
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, source: Address
     ) -> None:
         self.traffic.streams_accepted += 1
-        frame = await self._read_frame(reader, reply=False)
-        reply = self._engine.receive_request(frame, source, self._loop.time())
+        frame = await self._read_frame(reader, source.ip, reply=False)
+        reply = self._engine.receive_request(frame, source, self._now())
         self.flush()
         if reply is not None:
             self.traffic.stream_bytes_sent += len(reply)
@@ -226,38 +242,28 @@ class Transport(asyncio.DatagramProtocol):
                 reply = await self._ask(request)
         except (OSError, ProtocolError, asyncio.IncompleteReadError) as error:
             problem = _stream_problem(error, request.timeout)
-            self._engine.stream_failed(request.id, problem, self._loop.time())
+            self._engine.stream_failed(request.id, problem, self._now())
         else:
-            self._engine.receive_reply(request.id, reply, self._loop.time())
+            self._engine.receive_reply(request.id, reply, self._now())
         self.flush()
 
     async def _ask(self, request: StreamRequest) -> bytes:
-        reader, writer = await asyncio.open_connection(request.to.ip, request.to.port)
+        reader, writer = await asyncio.open_connection(
+            request.to.ip, request.to.port, local_addr=self._own_address
+        )
         self.traffic.streams_opened += 1
         self.traffic.stream_bytes_sent += len(request.data)
         try:
             writer.write(request.data)
             await writer.drain()
-            return await self._read_frame(reader, reply=True)
+            return await self._read_frame(reader, request.to.ip, reply=True)
         finally:
             writer.close()
 
-    async def _read_frame(self, reader: asyncio.StreamReader, *, reply: bool) -> bytes:
-        """Read one whole frame, counting what waits in memory against the common bound."""
-        frame = bytearray()
-        try:
-            while (missing := self._missing(frame, reply)) > 0:
-                chunk = await reader.read(min(missing, CHUNK))
-                if not chunk:
-                    raise asyncio.IncompleteReadError(bytes(frame[:16]), len(frame) + missing)
-                frame += chunk
-                self._buffered += len(chunk)
-                self.traffic.stream_bytes_received += len(chunk)
-                if self._buffered > MAX_BUFFERED:
-                    raise ProtocolError("too many bytes in unfinished streams")
-            return bytes(frame)
-        finally:
-            self._buffered -= len(frame)
+    async def _read_frame(self, reader: asyncio.StreamReader, source: str, *, reply: bool) -> bytes:
+        frame = await self._frames.read(reader, source, lambda head: self._missing(head, reply))
+        self.traffic.stream_bytes_received += len(frame)
+        return frame
 
     def _missing(self, frame: bytearray, reply: bool) -> int:
         try:
@@ -281,6 +287,13 @@ def _address(raw: tuple[str, int]) -> Address:
     """Return a socket's peer as we write it: an IPv4-mapped address as IPv4."""
     ip = raw[0]
     return Address(ip[7:] if ip.startswith("::ffff:") and "." in ip else ip, raw[1])
+
+
+def _source_of_streams(listening: socket.socket) -> tuple[str, int] | None:
+    """Return where our streams come from: the address others know us by; None for any."""
+    ip = ip_address(listening.getsockname()[0])
+    # A link-local one says nothing without its interface.
+    return None if ip.is_unspecified or ip.is_link_local else (str(ip), 0)
 
 
 def _widen(sock: socket.socket) -> None:

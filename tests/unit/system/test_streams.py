@@ -6,6 +6,7 @@ import socket
 import struct
 import subprocess
 import sys
+from ipaddress import ip_address
 
 import pytest
 
@@ -28,7 +29,7 @@ from tests.unit.system.transports import (
 )
 from wesher.gossip import MAX_INBOUND_EXCHANGES, Ack, Address, ErrorReply, Ping, PushPull
 from wesher.gossip.codec import encode
-from wesher.system import transport as module
+from wesher.system import frames
 from wesher.system.transport import CROWDED, MAX_STREAMS_PER_SOURCE
 
 # Requests from others
@@ -247,25 +248,58 @@ def test_one_source_cannot_lock_others_out():
     run(scenario)
 
 
-def test_what_unfinished_streams_hold_in_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr(module, "MAX_BUFFERED", 1_000_000)
+async def begun(host, source, size):
+    """Send the beginning of a request, and return its stream once it is held in memory."""
+    reader, writer = await host.connect(source)
+    held = host.transport._frames._buffered
+    writer.write(frame(bytes(size))[:size])
+    await until(lambda: host.transport._frames._buffered == held + size)
+    return reader, writer
+
+
+def test_who_holds_most_memory_with_unfinished_requests_loses_the_oldest(monkeypatch):
+    monkeypatch.setattr(frames, "MAX_BUFFERED", 1_000_000)
 
     async def scenario():
         async with opened() as host:
-            first, large = await host.connect(), frame(bytes(900_000))
-            first[1].write(large[:-1])
-            await first[1].drain()
-            await asyncio.sleep(0.2)
+            modest, modest_writer = await begun(host, "127.0.0.2", 300_000)
+            oldest, _ = await begun(host, "127.0.0.3", 350_000)
+            newer, newer_writer = await begun(host, "127.0.0.3", 100_000)
 
-            too_much = await host.ask(large)
-            small = await host.ask(frame(b"x"))
-            first[1].write(large[-1:])
-            reply = await first[0].read()
-            again = await host.ask(large)
+            large = await host.ask(frame(bytes(390_000)), "127.0.0.4")
+            for writer in (modest_writer, newer_writer):
+                writer.write(bytes(4))  # what their frames lack
 
-            assert too_much == b""
-            assert small == reply == again == frame(b"reply")
-            first[1].close()
+            assert large == frame(b"reply")
+            assert await gone(oldest)
+            assert await modest.read() == await newer.read() == frame(b"reply")
+            assert host.transport._frames._buffered == 0
+
+    run(scenario)
+
+
+def test_a_single_source_is_bounded_too(monkeypatch):
+    monkeypatch.setattr(frames, "MAX_BUFFERED", 1_000_000)
+
+    async def scenario():
+        async with opened() as host:
+            first, _ = await begun(host, "127.0.0.2", 900_000)
+
+            second = await host.ask(frame(bytes(900_000)), "127.0.0.2")
+
+            assert second == frame(b"reply")
+            assert await gone(first)
+
+    run(scenario)
+
+
+def test_a_request_too_large_for_the_bound_gives_way_itself(monkeypatch):
+    monkeypatch.setattr(frames, "MAX_BUFFERED", 100_000)
+
+    async def scenario():
+        async with opened() as host:
+            assert await host.ask(frame(bytes(200_000))) == b""
+            assert await host.ask(frame(b"x")) == frame(b"reply")
 
     run(scenario)
 
@@ -311,6 +345,28 @@ def test_our_request_brings_back_the_reply():
             ask_for(a, Address("127.0.0.1", b.port))
 
             assert await a.heard(1) == [("reply", 7, frame(b"reply"))]
+            assert b.engine.heard == [("request", frame(b"request"), "127.0.0.1")]
+
+    run(scenario)
+
+
+def test_our_request_comes_from_the_address_we_are_bound_to():
+    async def scenario():
+        async with opened(ip=ip_address("127.0.0.5")) as a, opened() as b:
+            ask_for(a, Address("127.0.0.1", b.port))
+
+            await a.heard(1)
+            assert b.engine.heard == [("request", frame(b"request"), "127.0.0.5")]
+
+    run(scenario)
+
+
+def test_bound_to_no_address_our_request_comes_from_where_the_route_leads():
+    async def scenario():
+        async with opened(ip=ip_address("0.0.0.0")) as a, opened(ip=ip_address("127.0.0.6")) as b:
+            ask_for(a, Address("127.0.0.6", b.port))
+
+            await a.heard(1)
             assert b.engine.heard == [("request", frame(b"request"), "127.0.0.1")]
 
     run(scenario)
