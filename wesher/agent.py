@@ -49,6 +49,7 @@ from wesher.system.lock import InterfaceLock
 from wesher.system.network import Network
 from wesher.system.requirements import check_requirements
 from wesher.system.state_file import State, StateFile
+from wesher.system.suspension import Suspension
 from wesher.system.teardown import Leftover
 from wesher.system.threads import in_thread
 from wesher.system.transport import Sockets, Transport, bind, check_port_free
@@ -89,6 +90,7 @@ class Agent:
         self._reconciler: Reconciler | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._departed = asyncio.Event()
+        self._suspension = Suspension()
         self._refused: set[int | None] = set()  # errors of the system that were reported
 
     async def run(self) -> int:
@@ -138,7 +140,10 @@ class Agent:
             observed=self._observe,
         )
         self._transport = Transport(
-            self._node, PRESETS[config.timing].stream_timeout, self._drain_events
+            self._node,
+            PRESETS[config.timing].stream_timeout,
+            self._drain_events,
+            self._notice_suspension,
         )
         self._control.running = Running(
             config, self._key, self._node, self._transport, device, self._reconciler, started_at
@@ -147,6 +152,12 @@ class Agent:
         await self._transport.open(self._sockets)
         self._spawn(self._announce(self._reconciler))
         await self._reconciler.run()
+
+    def _notice_suspension(self, now: float) -> None:
+        """Tell the node, before anything else, when the host was suspended."""
+        if self._node and (seconds := self._suspension.seconds()):
+            self._clock_began += seconds
+            self._node.slept(seconds, now)
 
     def _make_node(self, state: State, underlay: Underlay, public_key: str) -> MeshNode:
         config = self._config
