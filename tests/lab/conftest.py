@@ -13,6 +13,8 @@ _TIMINGS = pytest.StashKey[list[tuple[str, float, float]]]()
 _LABS = pytest.StashKey[list[Lab]]()
 _HERE = Path(__file__).parent
 
+_SLACK = 3  # times the limit that a machine with other work to do may take; the table shows both
+
 RecordSeconds = Callable[[str, float, float], None]
 
 
@@ -53,11 +55,11 @@ def mesh_of(lab_of: Callable[[int], Lab]) -> Callable[[int], Mesh]:
 
 @pytest.fixture
 def record_seconds(request: pytest.FixtureRequest) -> RecordSeconds:
-    """Note how long something took, for the table at the end, and check it against its limit."""
+    """Note how long something took, and its limit, for the table at the end; check it loosely."""
 
     def record(what: str, seconds: float, limit: float) -> None:
         request.config.stash[_TIMINGS].append((what, seconds, limit))
-        assert seconds <= limit, f"{what} took {seconds:.1f} s"
+        assert seconds <= _SLACK * limit, f"{what} took {seconds:.1f} s"
 
     return record
 

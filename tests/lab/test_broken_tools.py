@@ -61,7 +61,7 @@ def broken(mesh_of):
     tools = Tools(victim)
     mesh.start_one(one)
     mesh.start_one(victim)
-    mesh.wait_until_complete(30, [one, victim])
+    mesh.wait_until_complete(60, [one, victim])
     return mesh, victim, newcomer, tools
 
 
@@ -74,7 +74,7 @@ def test_wg_that_fails_three_times_is_tried_again(broken, record_seconds):
     mesh.wait_until_complete(60)
 
     record_seconds("complete although wg failed three times", time.monotonic() - started, 10)
-    mesh.wait_for_hosts_lines(5)
+    mesh.wait_for_hosts_lines(60)
     assert ping(victim, newcomer.host.name)
 
 
@@ -83,14 +83,14 @@ def test_wg_that_hangs_is_killed_and_made_up_for(broken, record_seconds):
 
     tools.hang()
     mesh.start_one(newcomer)
-    wait_for(lambda: "wg" in victim.log(), 30, "the victim to say so")
-    assert len(newcomer.peers()) == 2, "gossip goes on"
+    wait_for(lambda: "wg" in victim.log(), 60, "the victim to say so")
+    wait_for(lambda: len(newcomer.peers()) == 2, 60, "gossip to go on")
     tools.work_again()
     started = time.monotonic()
     mesh.wait_until_complete(60)
 
     record_seconds("complete after wg hung", time.monotonic() - started, 30)
-    mesh.wait_for_hosts_lines(5)
+    mesh.wait_for_hosts_lines(60)
     assert ping(victim, newcomer.host.name)
 
 
@@ -108,7 +108,7 @@ def test_wg_that_was_gone_for_twenty_seconds_is_made_up_for(broken, record_secon
     mesh.wait_until_complete(60)
 
     record_seconds("complete after wg was gone for 20 s", time.monotonic() - started, 30)
-    mesh.wait_for_hosts_lines(5)
+    mesh.wait_for_hosts_lines(60)
     assert ping(victim, newcomer.host.name)
 
 
@@ -116,7 +116,7 @@ def test_a_hanging_wg_does_not_delay_the_end(broken, record_seconds):
     mesh, victim, newcomer, tools = broken
     tools.hang()
     mesh.start_one(newcomer)
-    wait_for(lambda: victim.host.succeeds("pgrep", "-x", "sleep", "-n"), 10, "wg to hang")
+    wait_for(lambda: victim.host.succeeds("pgrep", "-x", "sleep", "-n"), 60, "wg to hang")
 
     started = time.monotonic()
     victim.process.signal(signal.SIGTERM)

@@ -47,8 +47,8 @@ def test_two_clusters_share_a_host(lab_of, record_seconds):
     second.daemons[0].start("--cluster-key", second.key, *separate)
     second.daemons[1].start("--cluster-key", second.key, *separate, "--join", shared.address)
     for mesh in (first, second):
-        mesh.wait_until_complete(30)
-        mesh.wait_for_hosts_lines(10)
+        mesh.wait_until_complete(60)
+        mesh.wait_for_hosts_lines(60)
 
     record_seconds("two clusters formed on one host", time.monotonic() - started, 10)
     assert ping(first.daemons[0], "node2")

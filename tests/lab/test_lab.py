@@ -108,7 +108,7 @@ def test_nothing_outlives_a_lab_whose_process_is_killed():
 
         holder.kill()
 
-    wait_for(lambda: not _processes_in(namespace), 5, "the lab to end")
+    wait_for(lambda: not _processes_in(namespace), 60, "the lab to end")
 
 
 def test_thirty_hosts_are_ready_soon(lab_of, record_seconds):

@@ -26,8 +26,8 @@ def test_what_someone_broke_is_repaired(mesh_of, record_seconds):
     _record(record_seconds, "interface repaired", broken, lambda: len(repaired()) == 3)
 
     mesh.settle()
-    wait_for(lambda: ping(without_interface, "node1", 1), 15, "an answer from node1")
-    wait_for(lambda: ping(one, "node2", 1), 15, "an answer from node2")
+    wait_for(lambda: ping(without_interface, "node1", 1), 60, "an answer from node1")
+    wait_for(lambda: ping(one, "node2", 1), 60, "an answer from node2")
     assert hosts_file.read_bytes().endswith(_FOREIGN.encode("latin-1"))
     for daemon in (without_interface, without_routes, without_lines):
         assert _warnings(daemon) == 1, daemon.log()
@@ -62,9 +62,9 @@ def test_a_full_disk_is_a_warning_and_spoils_no_state(mesh_of, record_seconds):
     victim.host.run("sh", "-c", f"cat /dev/zero >{directory}/filler", check=False)
     started = time.monotonic()
     victim.start()
-    mesh.wait_until_complete(30)
+    mesh.wait_until_complete(60)
     record_seconds("back with its state on a full disk", time.monotonic() - started, 10)
-    wait_for(lambda: "wgoverlay.json" in victim.log(), 10, "the warning")
+    wait_for(lambda: "wgoverlay.json" in victim.log(), 60, "the warning")
 
     assert victim.state_file.read_bytes() == before
     assert json.loads(before)["ClusterKey"] == mesh.key
@@ -98,7 +98,7 @@ def test_a_second_agent_on_the_interface_is_refused(lab_of):
     mesh = Mesh(lab)
     mesh.start()
     mesh.settle()
-    wait_for(mesh.seed.overlay_address, 10, "the address")
+    wait_for(mesh.seed.overlay_address, 60, "the address")
     second = Daemon(lab, lab.hosts[0])
     second.output = second.output.with_name("second.log")
 
@@ -112,7 +112,7 @@ def test_a_second_agent_on_the_interface_is_refused(lab_of):
 
 
 def _record(record_seconds, what, since, condition):
-    wait_for(condition, 45, what)
+    wait_for(condition, 60, what)
     record_seconds(what, time.monotonic() - since, 30)
 
 

@@ -17,14 +17,15 @@ def test_a_killed_agent_comes_back_without_flags(mesh_of, record_seconds):
     mesh.settle()
     one, victim, _ = mesh.daemons
     address, peers = victim.overlay_address(), one.peers().keys()
-    incarnation = mesh.look(one)["node2"].incarnation
+    incarnation = _incarnation(mesh.look(one))
+    assert incarnation > 0
 
     victim.stop(signal.SIGKILL)
     started = time.monotonic()
     victim.start()
-    wait_for(lambda: mesh.look(one)["node2"].incarnation > incarnation, 10, "the news")
-    wait_for(lambda: alive(mesh.look(victim)) == {"node1", "node2", "node3"}, 10, "the others")
-    mesh.wait_until_complete(10)
+    wait_for(lambda: _incarnation(mesh.look(one)) > incarnation, 60, "the news")
+    wait_for(lambda: alive(mesh.look(victim)) == {"node1", "node2", "node3"}, 60, "the others")
+    mesh.wait_until_complete(60)
 
     record_seconds("back after kill -9", time.monotonic() - started, 5)
     assert victim.overlay_address() == address
@@ -44,8 +45,8 @@ def test_a_host_that_lost_power_comes_back_without_flags(mesh_of, record_seconds
     victim.host.run("ip", "link", "del", victim.interface)
     started = time.monotonic()
     victim.start()
-    wait_for(lambda: victim.overlay_address() == address, 10, "the address")
-    mesh.wait_until_complete(10)
+    wait_for(lambda: victim.overlay_address() == address, 60, "the address")
+    mesh.wait_until_complete(60)
     answered = ping(one, victim.host.name)
 
     record_seconds("back after a power failure", time.monotonic() - started, 5)
@@ -69,7 +70,7 @@ def test_a_cluster_stopped_as_a_whole_forms_again(seed, mesh_of, record_seconds)
 
     # One reconcile sets peers first, the address a few milliseconds later.
     wait_for(
-        lambda: [daemon.overlay_address() for daemon in mesh.daemons] == addresses, 5, "addresses"
+        lambda: [daemon.overlay_address() for daemon in mesh.daemons] == addresses, 60, "addresses"
     )
 
 
@@ -78,13 +79,13 @@ def test_an_orderly_stop_leaves_nothing(mesh_of, record_seconds):
     mesh.start()
     mesh.settle()
     one, other = mesh.daemons
-    mesh.wait_for_hosts_lines(10)
+    mesh.wait_for_hosts_lines(60)
     host = other.host
 
     started = time.monotonic()
     status = other.stop(signal.SIGTERM)
     record_seconds("orderly stop", time.monotonic() - started, 2)
-    gone = wait_for(lambda: not one.peers() and not one.hosts_lines(), 5, "the peer to go")
+    gone = wait_for(lambda: not one.peers() and not one.hosts_lines(), 60, "the peer to go")
 
     record_seconds("peer gone after an orderly stop", gone, 2)
     assert status == 0
@@ -105,3 +106,8 @@ def test_a_handover_stop_keeps_the_traffic_flowing(mesh_of):
     assert ping(one, other.host.name)
     assert ping(other, one.host.name)
     assert one.peers()
+
+
+def _incarnation(table):
+    """That of the victim, 0 in the table of somebody who did not answer."""
+    return table["node2"].incarnation if "node2" in table else 0

@@ -9,11 +9,11 @@ from tests.lab.netns import wait_for
 def test_a_wrong_cluster_key_is_a_warning_where_it_was_given(mesh_of, record_seconds):
     one, stranger = mesh_of(2).daemons
     one.start("--cluster-key", new_key())
-    wait_for(one.overlay_address, 10, "the first node")
+    wait_for(one.overlay_address, 60, "the first node")
 
     stranger.start("--cluster-key", new_key(), "--join", one.host.address)
 
-    said = wait_for(lambda: _warned(stranger, "key"), 20, "the stranger's warning")
+    said = wait_for(lambda: _warned(stranger, "key"), 60, "the stranger's warning")
     record_seconds("warning about a wrong key", said, 10)
     assert not one.peers()
     assert not stranger.peers()
@@ -27,9 +27,9 @@ def test_a_wrong_overlay_network_is_a_warning_on_both_sides(mesh_of, record_seco
 
     mesh.start_one(stranger, "--overlay-net", "172.30.0.0/16")
 
-    said = wait_for(lambda: _warned(stranger, "overlay network"), 20, "the stranger's warning")
+    said = wait_for(lambda: _warned(stranger, "overlay network"), 60, "the stranger's warning")
     record_seconds("warning about a wrong overlay network", said, 10)
-    wait_for(lambda: _warned(one, "overlay network"), 20, "the first node's warning")
+    wait_for(lambda: _warned(one, "overlay network"), 60, "the first node's warning")
     assert not one.peers()
     assert not stranger.peers()
 
