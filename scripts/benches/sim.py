@@ -3,16 +3,18 @@
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
 from scripts.benches import sim_cost, sim_crash, sim_failures, sim_join, sim_load
 from scripts.benches.sim_tables import Question
+from tests.lab.netns import ended_by_signals
 
 QUESTIONS: dict[str, Question] = {
     "join": sim_join.QUESTION,
@@ -29,7 +31,11 @@ Measured = dict[str, dict[Any, Any]]
 def main() -> int:
     given = _parse()
     names = given.only or list(QUESTIONS)
-    measured = measure(names, quick=given.quick, jobs=given.jobs)
+    try:
+        with ended_by_signals():
+            measured = measure(names, quick=given.quick, jobs=given.jobs)
+    except KeyboardInterrupt:
+        return 130
     for name in names:
         for table in QUESTIONS[name].tables(measured[name]):
             print(f"{table.markdown()}\n")
@@ -75,11 +81,20 @@ def measure(names: list[str], *, quick: bool, jobs: int) -> Measured:
     todo.sort(key=lambda item: item[1].members, reverse=True)
     # A process keeps the memory of its largest world: each case gets a new one.
     with ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), max_tasks_per_child=1
+        jobs, get_context("spawn"), _end_without_a_word, max_tasks_per_child=1
     ) as processes:
         running = {processes.submit(_measure, name, case): (name, case) for name, case in todo}
-        done = {running[future]: future.result() for future in _reported(running)}
+        try:
+            done = {running[future]: future.result() for future in _reported(running)}
+        except BaseException:
+            _end(processes)
+            raise
     return {name: {case: done[name, case] for case in cases[name]} for name in names}
+
+
+def _end_without_a_word() -> None:
+    """Let Ctrl-C be reported by the process that was started, not by all."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _measure(name: str, case: Any) -> Any:
@@ -90,6 +105,13 @@ def _reported(running: Mapping[Future[Any], object]) -> Iterator[Future[Any]]:
     for number, future in enumerate(as_completed(running), start=1):
         print(f"{number} of {len(running)}: {running[future]}", file=sys.stderr, flush=True)
         yield future
+
+
+def _end(processes: ProcessPoolExecutor) -> None:
+    """Do not wait for what nobody waits for."""
+    processes.shutdown(wait=False, cancel_futures=True)
+    for process in active_children():
+        process.terminate()
 
 
 def _draw(measured: Measured, directory: Path) -> None:

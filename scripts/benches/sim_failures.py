@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from scripts.benches.sim_overload import Overload, OverloadedWorld
-from scripts.benches.sim_tables import Question, Table
+from scripts.benches.sim_tables import Question, Table, verdict
 from scripts.benches.sim_world import LATENCY
 from wesher.gossip import PRESETS, MemberFailed, Timing
 
@@ -19,6 +19,8 @@ MECHANISMS = {
 """Which mechanisms are on. `lateness` is ours, not Lifeguard's: who finds his own timers late waits
 once more before he accuses."""
 _PLAIN = "none of Lifeguard's"
+_PROMISED = 50
+"""How many times fewer false failures Lifeguard promises."""
 _FREE = (0.05, 4.0)
 LAN_BLOCKS = (2.0, 32.0)
 WAN_BLOCKS = (10.0, 160.0)
@@ -123,8 +125,9 @@ def tables(measured: Mapping[FailureCase, Failures]) -> list[Table]:
                 "virtual hours",
                 "members told that a healthy one is dead",
                 "healthy ones declared dead",
-                "as many as with all on",
                 "members told that an overloaded one is dead",
+                "compared",
+                "verdict",
             ],
             [_row(case, failures, measured) for case, failures in measured.items()],
         )
@@ -144,28 +147,43 @@ def _row(
         case.hours,
         round(failures.told),
         round(failures.declared),
-        _times(failures, *_with_all_on(case, measured)),
         round(failures.overloaded),
+        *_compared(case, failures, _of(case, "all on", measured), _of(case, _PLAIN, measured)),
     )
 
 
-def _with_all_on(
-    case: FailureCase, measured: Mapping[FailureCase, Failures]
-) -> tuple[Failures, float]:
-    """Return what came of the same overload with all mechanisms on, and in how many hours."""
+_Look = tuple[Failures, float]
+"""What came of an overload, and of how many hours."""
+
+
+def _of(case: FailureCase, mechanisms: str, measured: Mapping[FailureCase, Failures]) -> _Look:
+    """Return what came of the same overload with these mechanisms on."""
     return next(
         (failures, key.hours)
         for key, failures in measured.items()
-        if key.mechanisms == "all on" and (key.preset, key.overload) == (case.preset, case.overload)
+        if (key.preset, key.overload, key.mechanisms) == (case.preset, case.overload, mechanisms)
     )
 
 
-def _times(failures: Failures, best: Failures, hours: float) -> str:
+def _compared(case: FailureCase, failures: Failures, best: _Look, plain: _Look) -> tuple[str, str]:
+    """Compare all on with Lifeguard's promise, and what lacks a mechanism with all on."""
+    if case.mechanisms == "all on":
+        if not plain[0].told:
+            return "nothing to prevent", verdict(failures.told, 0)
+        fewer = _times(plain[0], best)
+        return f"{fewer} fewer than with none", verdict(failures.told, plain[0].told / _PROMISED)
     if not failures.told:
-        return "as many" if not best.told else "fewer"
-    if not best.told:
-        return f"over {failures.told * hours:,.0f} times"
-    return f"{failures.told / best.told:,.1f} times"
+        return "as many as with all on", verdict(0, best[0].told)
+    more = f"{_times(failures, best)} as many as with all on"
+    return more, verdict(failures.told, best[0].told, "it lacks that")
+
+
+def _times(failures: Failures, best: _Look) -> str:
+    """Say how many times more `failures` are; over so many, if there were none to compare with."""
+    told, hours = best
+    if told.told:
+        return f"{failures.told / told.told:,.1f} times"
+    return f"over {failures.told * hours:,.0f} times"
 
 
 QUESTION = Question(cases, measure, tables)

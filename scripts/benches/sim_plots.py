@@ -41,7 +41,7 @@ def join_plot(measured: Measured) -> Figure:
         panel.plot(list(serf), list(serf.values()), "k:", label="Serf, 99.99 %, 25 % loss")
         _by_members(panel)
     axes[0].set_ylabel("seconds until 99 % know of a join")
-    axes[1].legend()
+    axes[0].legend(loc="upper left")
     return figure
 
 
@@ -102,7 +102,7 @@ def failures_plot(measured: Measured) -> Figure:
     )
     panel.set_yscale("symlog", linthresh=1)
     panel.set_ylabel("false failures told, an hour")
-    panel.legend(ncols=2)
+    panel.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
 
 
