@@ -33,6 +33,7 @@ from wesher.mesh.node import MeshNode
 from wesher.mesh.settings import NodeSettings
 from wesher.reconcile import Reconciler
 from wesher.saved_state import as_saved, as_state, wall_clock_began
+from wesher.service import Service
 from wesher.signals import Stop
 from wesher.startup import (
     Underlay,
@@ -82,6 +83,7 @@ class Agent:
         self._hosts = HostsFile(config.hosts_file, config.interface, config.run_dir)
         self._state_file = StateFile(config.state_dir, config.interface)
         self._control = Control(config, reread)
+        self._service = Service()
         self._key = b""
         self._sockets: Sockets | None = None
         self._opening: asyncio.Task[Device] | None = None
@@ -212,7 +214,7 @@ class Agent:
             self._transport.flush()
 
     async def _announce(self, reconciler: Reconciler) -> None:
-        """Say, once, that the interface is up."""
+        """Say that the interface is up, and from then on how we live."""
         await reconciler.up.wait()
         plan = self._node.plan() if self._node else None
         if plan is None:
@@ -222,6 +224,14 @@ class Agent:
         if sys.stdout.isatty():
             waiting = "" if plan.peers else ", waiting for members"
             tell(f"{name} up as {address}{waiting}")
+        await self._service.run(self._describe)
+
+    def _describe(self) -> str:
+        """Say in a line how the mesh is doing, for the service manager."""
+        plan = self._node.plan() if self._node else None
+        if self._node is None or plan is None:
+            return ""
+        return f"{self._node.members.live_remotes} other members alive, {len(plan.peers)} peers"
 
     def _drain_events(self) -> None:
         """Act on what the node has to say after an input."""
@@ -294,6 +304,7 @@ class Agent:
 
     async def _end(self, how: Stop, deadline: float) -> int:
         """Stop as we were told to; returns the exit code."""
+        self._service.stopping()
         await self._halt()
         if how is Stop.HAND_OVER:
             self._close_sockets()

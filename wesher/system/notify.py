@@ -36,10 +36,6 @@ class Notifier:
         """Say that the event loop still turns."""
         self._tell("WATCHDOG=1")
 
-    def reloading(self, monotonic_usec: int) -> None:
-        """Say that the configuration is being read again; `ready` says that it has been."""
-        self._tell(f"RELOADING=1\nMONOTONIC_USEC={monotonic_usec}")
-
     def stopping(self) -> None:
         """Say that the end has begun."""
         self._tell("STOPPING=1")
