@@ -62,7 +62,7 @@ class Pinger:
     async def _overlay(self, running: Running, member: MemberStatus) -> Json:
         """Ping the member's gossip by TCP at its overlay address; if that is silent, its kernel.
 
-        It is silent where the member is bound to another address.
+        It is silent where the member, or we, are bound to another address.
         """
         target = member.metadata.overlay_addr if member.metadata else None
         result: Json = {"address": None, "seconds": None, "method": None, "reason": member.reason}
