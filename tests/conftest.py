@@ -6,6 +6,8 @@ import pytest
 
 from tests.tools import Tools
 
+pytest_plugins = ["tests.secrecy"]
+
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:

@@ -4,6 +4,7 @@ Started by the scripts `wg`, `ip` and `wireguard-go` beside it. One directory, $
 
     calls         a line per call, as typed           host       what the host is like (marshal)
     TOOL.stdin    what the tool last read             TOOL.fail  how many more calls must fail
+    environ       the environment of each call        private-keys  all that `wg` was ever given
     TOOL.hang     present: the tool hangs             TOOL.refuse  words of which one in a call (or
     no-wireguard  present: the kernel lacks it                     in a line of a batch) is refused
 
@@ -41,6 +42,8 @@ def main():
     tool, *words = sys.argv[1:]
     with open(os.environ.get("FAKES_CALLS") or fakes("calls"), "a") as calls:
         calls.write(" ".join([tool, *words]) + "\n")
+    with open(fakes("environ"), "ab") as environ:
+        environ.write(b"\0".join(b"=".join(one) for one in os.environb.items()) + b"\n")
     if os.path.exists(fakes(f"{tool}.hang")):
         os.environ["FAKES_HANGING"] = tool
         os.execv("/bin/sleep", ["sleep", "3600"])
@@ -161,6 +164,8 @@ def wg_set(link, words):
         if word == "private-key":
             private = read_key_file(value)
             link["private_key"], link["public_key"] = private, private and public_key(private)
+            with open(fakes("private-keys"), "a") as keys:
+                keys.write(f"{private}\n")
         elif word == "listen-port":
             link["port"] = int(value)
         elif word == "peer":

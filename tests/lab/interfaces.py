@@ -26,6 +26,18 @@ def seen_peers(host: Host, interface: str, *, kernel: bool) -> dict[str, SeenPee
     return _parse_answer(_ask(str(host.path(f"/run/wireguard/{interface}.sock"))))
 
 
+def private_keys(host: Host) -> list[bytes]:
+    """The private keys of all the host's interfaces, which no test may ever show."""
+    sockets = list(host.path("/run/wireguard").glob("*.sock"))
+    if not sockets:
+        listed = host.run("wg", "show", "all", "private-key", check=False).split()[1::2]
+        return [base64.b64decode(key) for key in listed if key != "(none)"]
+    answers = [
+        dict(line.partition("=")[::2] for line in _ask(str(one)).splitlines()) for one in sockets
+    ]
+    return [bytes.fromhex(one["private_key"]) for one in answers if "private_key" in one]
+
+
 def _ask(path: str) -> str:
     with socket.socket(socket.AF_UNIX) as device:
         device.settimeout(5)

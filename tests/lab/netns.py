@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import ClassVar
 
 _HOST_PROGRAM = Path(__file__).with_name("host.sh")
 _DIRECTORY_PREFIX = "wesher-lab-"
@@ -178,6 +179,9 @@ class Host:
 class Lab:
     """Some hosts on one bridge; a context manager."""
 
+    before_close: ClassVar[list[Callable[["Lab"], None]]] = []
+    """Called with every lab while its hosts still are as its user left them."""
+
     def __init__(self, hosts: int = 0) -> None:
         _remove_leftover_directories()
         self.directory = Path(tempfile.mkdtemp(prefix=f"{_DIRECTORY_PREFIX}{os.getpid()}-"))
@@ -205,6 +209,9 @@ class Lab:
 
     def close(self) -> None:
         """End every process in the lab, and with them everything else."""
+        if self._room.poll() is None:
+            for look in self.before_close:
+                look(self)
         assert self._room.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._room.stdin.close()

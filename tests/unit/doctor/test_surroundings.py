@@ -16,13 +16,27 @@ from tests.unit.doctor.cases import (
     status,
     verdicts,
 )
+from wesher.doctor import sockets
 from wesher.doctor.sockets import port_owner
 from wesher.doctor.surroundings import check_clock, check_hosts_file
 from wesher.doctor.underlay import check_advertised, check_overlay, check_ports
 from wesher.system.wireguard import WireGuardState
 
-# Outside the range that the kernel chooses from, so that nobody has them by chance.
-FREE = settings(cluster_port=17946, wireguard_port=27946)
+
+@pytest.fixture
+def taken(tmp_path, monkeypatch):
+    """Be on a host where only the given UDP ports are taken, by one program."""
+    (tmp_path / "net").mkdir()
+    (tmp_path / "123" / "fd").mkdir(parents=True)
+    (tmp_path / "123" / "comm").write_text("dnsmasq\n")
+    (tmp_path / "123" / "fd" / "4").symlink_to("socket:[99]")
+    monkeypatch.setattr(sockets, "_PROC", tmp_path)
+
+    def take(*ports):
+        lines = [f"1: 00000000:{port:04X} 00000000:0000 07 0 0 0 0 0 99 2" for port in ports]
+        (tmp_path / "net" / "udp").write_text("\n".join(["heads", *lines]))
+
+    return take
 
 
 # Ports
@@ -58,23 +72,23 @@ def test_a_port_at_another_address_is_free_for_us():
         assert port_owner("tcp", port, ip_address("0.0.0.0")) is None
 
 
-def test_without_an_agent_a_taken_port_is_a_fault_and_a_free_one_is_well():
-    assert verdicts(check_ports, case(told=FREE)) == [("ok", None)]
+def test_without_an_agent_a_taken_port_is_a_fault_and_a_free_one_is_well(taken):
+    taken()
+    assert verdicts(check_ports, case()) == [("ok", None)]
 
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("0.0.0.0", FREE.wireguard_port))
-        [(verdict, name, text)] = found(check_ports, case(told=FREE))
+    taken(51820, 7946)
 
-    assert (verdict, name) == ("fault", "port-taken")
-    assert text.startswith(f"UDP port {FREE.wireguard_port} is taken by ")
+    assert found(check_ports, case()) == [
+        ("fault", "port-taken", "UDP port 7946 is taken by dnsmasq (pid 123)"),
+        ("fault", "port-taken", "UDP port 51820 is taken by dnsmasq (pid 123)"),
+    ]
 
 
-def test_the_port_of_an_interface_that_an_agent_left_is_ours():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("0.0.0.0", FREE.wireguard_port))
-        left = WireGuardState("secret", FREE.wireguard_port)
+def test_the_port_of_an_interface_that_an_agent_left_is_ours(taken):
+    taken(51820)
 
-        assert verdicts(check_ports, case(told=FREE, wireguard=left)) == [("ok", None)]
+    assert verdicts(check_ports, case()) == [("fault", "port-taken")]
+    assert verdicts(check_ports, case(wireguard=WireGuardState("secret", 51820))) == [("ok", None)]
 
 
 def test_ports_of_a_running_agent_are_its_own_unless_wireguard_has_another():
