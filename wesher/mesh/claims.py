@@ -64,7 +64,7 @@ def name_holders(claims: Iterable[Claim]) -> dict[str, Claim]:
 def _holders(claims: Iterable[tuple[T, Claim]]) -> dict[T, Claim]:
     holders: dict[T, Claim] = {}
     for thing, claim in claims:
-        holder = holders.get(thing)
-        if holder is None or claim.rank < holder.rank:
+        holder = holders.setdefault(thing, claim)
+        if holder is not claim and claim.rank < holder.rank:
             holders[thing] = claim
     return holders

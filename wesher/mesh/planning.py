@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Protocol
@@ -48,12 +48,23 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A trusted member and what follows from that: made once, not for each of many Plans."""
+
+    member: Trusted
+    claim_of_live: Claim
+    claim_of_failed: Claim
+    peer: Peer
+    hosts_entry: HostsEntry
+
+
+@dataclass(frozen=True, slots=True)
 class _Judged:
     """A member and what was found about it."""
 
     member: Announced
     underlay: frozenset[IPAddress]
-    verdict: Trusted | Refusal
+    verdict: _Candidate | Refusal
 
 
 class Planner:
@@ -81,10 +92,13 @@ class Planner:
         members = {member.name: member for member in failed} | alive
         members.pop(local.name, None)
         self._judge(members, local, facts)
-        trusted, refusals = _sort_out(self._judged)
+        candidates, refusals = _sort_out(self._judged)
         claims = [_local_claim(local)]
-        claims += [_claim(member, member.name in alive) for member in trusted.values()]
-        claims = _with_their_own_keys(claims, trusted, refusals)
+        claims += [
+            candidate.claim_of_live if name in alive else candidate.claim_of_failed
+            for name, candidate in candidates.items()
+        ]
+        claims = _with_their_own_keys(claims, candidates, refusals)
         addresses = address_holders(claims)
         conflicts = tuple(
             Conflict(
@@ -96,10 +110,11 @@ class Planner:
         shut = _without_packets(conflicts, local)
         plan = Plan(
             InterfaceSettings(local.overlay_addr, local.wireguard_port),
-            _peers(trusted, shut),
-            _hosts(trusted, (claim for claim in addresses.values() if claim.name not in shut)),
+            _peers(candidates, shut),
+            _hosts(candidates, (claim for claim in addresses.values() if claim.name not in shut)),
             complete,
         )
+        trusted = {name: candidate.member for name, candidate in candidates.items()}
         return Outcome(plan, trusted, refusals, conflicts)
 
     @staticmethod
@@ -172,7 +187,24 @@ def _changed(old: Announced, new: Announced) -> bool:
 
 
 def _judge_member(member: Announced, local: LocalMember, facts: LocalFacts) -> _Judged:
-    return _Judged(member, _underlay(member), _verdict(member, local, facts))
+    verdict = _verdict(member, local, facts)
+    if isinstance(verdict, Trusted):
+        return _Judged(member, _underlay(member), _candidate(verdict))
+    return _Judged(member, _underlay(member), verdict)
+
+
+def _candidate(member: Trusted) -> _Candidate:
+    address = member.overlay_addr
+    live = Claim(
+        member.name, address, member.public_key, True, member.immovable, member.metadata.kept
+    )
+    return _Candidate(
+        member,
+        live,
+        replace(live, live=False),
+        Peer(member.endpoint, member.allowed_ips),
+        HostsEntry(address, member.name),
+    )
 
 
 def _verdict(member: Announced, local: LocalMember, facts: LocalFacts) -> Trusted | Refusal:
@@ -188,21 +220,21 @@ def _verdict(member: Announced, local: LocalMember, facts: LocalFacts) -> Truste
 
 def _sort_out(
     members: Mapping[str, _Judged],
-) -> tuple[dict[str, Trusted], dict[str, Refusal]]:
+) -> tuple[dict[str, _Candidate], dict[str, Refusal]]:
     """Part the trusted from the refused, now that everybody's underlay addresses are known."""
     underlay = frozenset().union(*(judged.underlay for judged in members.values()))
-    trusted: dict[str, Trusted] = {}
+    candidates: dict[str, _Candidate] = {}
     refusals: dict[str, Refusal] = {}
     for name, judged in members.items():
         verdict = judged.verdict
         if isinstance(verdict, Refusal):
             refusals[name] = verdict
-        elif verdict.overlay_addr in underlay:
-            reason = f"has overlay address {verdict.overlay_addr}, at which a member is reached"
+        elif (address := verdict.member.overlay_addr) in underlay:
+            reason = f"has overlay address {address}, at which a member is reached"
             refusals[name] = Refusal(RefusalKind.ADDRESS, reason)
         else:
-            trusted[name] = verdict
-    return trusted, refusals
+            candidates[name] = verdict
+    return candidates, refusals
 
 
 def _local_claim(local: LocalMember) -> Claim:
@@ -211,23 +243,19 @@ def _local_claim(local: LocalMember) -> Claim:
     )
 
 
-def _claim(member: Trusted, live: bool) -> Claim:
-    address, key = member.overlay_addr, member.public_key
-    return Claim(member.name, address, key, live, member.immovable, member.metadata.kept)
-
-
 def _with_their_own_keys(
-    claims: Iterable[Claim], trusted: dict[str, Trusted], refusals: dict[str, Refusal]
+    claims: list[Claim], candidates: dict[str, _Candidate], refusals: dict[str, Refusal]
 ) -> list[Claim]:
     """Return the claims whose key is nobody else's, and move the other members to the refused."""
-    claims = list(claims)
     holders = key_holders(claims)
+    if len(holders) == len(claims):
+        return claims
     for claim in claims:
         holder = holders[claim.public_key]
         if holder is not claim:
             reason = f"has the WireGuard key of {holder.name}"
             refusals[claim.name] = Refusal(RefusalKind.KEY, reason)
-            del trusted[claim.name]
+            del candidates[claim.name]
     return [claim for claim in claims if holders[claim.public_key] is claim]
 
 
@@ -238,17 +266,18 @@ def _without_packets(conflicts: Iterable[Conflict], local: LocalMember) -> set[s
     return losers | rivals
 
 
-def _peers(trusted: Mapping[str, Trusted], shut: Container[str]) -> dict[str, Peer]:
+def _peers(candidates: Mapping[str, _Candidate], shut: Container[str]) -> dict[str, Peer]:
     """Return everybody's peer; those in `shut` get no packets for the address they claim."""
-    return {
-        member.public_key: Peer(member.endpoint, () if member.name in shut else member.allowed_ips)
-        for member in trusted.values()
-    }
+    peers = {one.member.public_key: one.peer for one in candidates.values()}
+    for name, candidate in candidates.items():
+        if name in shut:
+            peers[candidate.member.public_key] = Peer(candidate.member.endpoint, ())
+    return peers
 
 
-def _hosts(trusted: Mapping[str, Trusted], holders: Iterable[Claim]) -> tuple[HostsEntry, ...]:
+def _hosts(
+    candidates: Mapping[str, _Candidate], holders: Iterable[Claim]
+) -> tuple[HostsEntry, ...]:
     """Return the hosts lines of these holders, in the order of their names."""
     named = {claim.name for claim in name_holders(holders).values()}
-    return tuple(
-        HostsEntry(member.overlay_addr, name) for name, member in trusted.items() if name in named
-    )
+    return tuple([one.hosts_entry for name, one in candidates.items() if name in named])
