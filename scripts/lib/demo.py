@@ -1,6 +1,7 @@
 """Show a mesh at work: real agents, real WireGuard, every pair pinged by name."""
 
 import argparse
+import os
 import signal
 import sys
 from itertools import permutations
@@ -14,6 +15,7 @@ _MOST_NODES = 100  # the kernel's neighbour table holds no larger bridge
 
 def main() -> int:
     options = _parse_options()
+    sys.stdout.reconfigure(line_buffering=True)
     try:
         with ended_by_signals(), Lab(options.nodes) as lab:
             answered, pairs = _show(Mesh(lab, command=parse_command(options.command)))
@@ -24,6 +26,10 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Nobody reads any more; what is still buffered is not worth a complaint at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     print(f"demo: {options.nodes} nodes, {answered}/{pairs} pings answered")
     return 0 if answered == pairs else 1
 
