@@ -15,7 +15,7 @@ from typing import Any
 SOURCE = Path(__file__).parent / "gomember"
 LIBRARY = Path("/usr/share/gocode")
 PORT = 7946
-PATIENCE = 20.0  # seconds that a test waits for anything
+PATIENCE = 40.0  # seconds that a test waits for anything
 
 CALM_GO = {"interval": "2s", "timeout": "1s"}
 """Probes that stand a machine which stops for a second; `CALM` for ours."""

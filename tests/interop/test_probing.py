@@ -23,6 +23,8 @@ from wesher.gossip import (
 )
 from wesher.gossip.codec import encode
 
+PASSIVE = replace(LOCAL, probe_interval=600)
+
 GoOf = Callable[..., GoMember]
 OursOf = Callable[..., OurMember]
 
@@ -193,7 +195,7 @@ def test_a_record_of_the_dead_is_only_an_opinion(go_of: GoOf, ours_of: OursOf, k
 def test_our_nacks_keep_go_healthy(go_of: GoOf, ours_of: OursOf) -> None:
     """Its probe of a dead member fails, and our word says that the fault is not its own."""
     go, victim = go_of("gopher", interval="2s"), ours_of("victim").announce()
-    relays = [ours_of(f"relay{n}").announce() for n in range(3)]
+    relays = [ours_of(f"relay{n}", timing=PASSIVE).announce() for n in range(3)]
     for member in (victim, *relays):
         member.join(go)
     wait_for(lambda: len(go.members) == 5, "everybody")
@@ -204,14 +206,14 @@ def test_our_nacks_keep_go_healthy(go_of: GoOf, ours_of: OursOf) -> None:
         assert go.do("health")["health"] == 0
         return bool(go.heard("leave", name="victim"))
 
-    wait_for(dead_and_healthy, "its failure", 40)
-    assert "Suspect victim has failed" in go.log or "Marking victim as failed" in go.log
+    wait_for(dead_and_healthy, "its failure")
+    assert "Suspect victim has failed" in go.log
 
 
 def test_nacks_of_go_keep_us_healthy(go_of: GoOf, ours_of: OursOf) -> None:
     ours = ours_of("python", timing=replace(LOCAL, probe_interval=2)).announce()
     victim = ours_of("victim").announce()
-    relays = [go_of(f"relay{n}") for n in range(3)]
+    relays = [go_of(f"relay{n}", interval="600s") for n in range(3)]
     victim.join(ours)
     for relay in relays:
         ours.join(relay)
@@ -223,4 +225,4 @@ def test_nacks_of_go_keep_us_healthy(go_of: GoOf, ours_of: OursOf) -> None:
         assert ours.gossip.health == 0
         return bool(ours.heard(MemberFailed))
 
-    wait_for(dead_and_healthy, "its failure", 40)
+    wait_for(dead_and_healthy, "its failure")

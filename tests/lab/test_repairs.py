@@ -125,4 +125,6 @@ def _warnings(daemon):
 
 
 def _device(host):
-    return host.run("wg", "show", "wgoverlay", "dump") + host.run("ip", "address", "show")
+    return host.run("wg", "show", "wgoverlay", "dump") + host.run(
+        "ip", "address", "show", "wgoverlay"
+    )
