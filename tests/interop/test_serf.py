@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgpack import packb
 
-from tests.integration.agents import Agent
+from tests.integration.agents import Agent, new_key
 from tests.interop.golang import GoMember, wait_for
 from tests.interop.ours import OurMember, look, wire_of
 from wesher.gossip import (
@@ -17,6 +18,7 @@ from wesher.gossip import (
     MemberJoined,
     MemberLeft,
     MemberState,
+    MemberUpdated,
     PacketDropped,
     UserDataReceived,
     pack_ip,
@@ -24,6 +26,11 @@ from wesher.gossip import (
 from wesher.gossip.codec import encode
 
 SERF = (2, 5, 4)  # what the library speaks unless told otherwise; its agent speaks 5
+
+
+def tags(**tags: str) -> bytes:
+    """Return metadata as serf encodes its tags."""
+    return b"\xff" + packb(tags, use_bin_type=False)
 
 
 class Serf:
@@ -65,10 +72,10 @@ class Serf:
 @pytest.fixture
 def serf_of(
     tmp_path: Path, key: str, new_address: Callable[[], str]
-) -> Iterator[Callable[[str], Serf]]:
+) -> Iterator[Callable[..., Serf]]:
     serfs: list[Serf] = []
 
-    def make(name: str) -> Serf:
+    def make(name: str, key: str = key) -> Serf:
         serfs.append(Serf(tmp_path, name, new_address(), key))
         return serfs[-1]
 
@@ -79,7 +86,7 @@ def serf_of(
 
 
 def test_a_cluster_of_serf_and_ours(
-    serf_of: Callable[[str], Serf], ours_of: Callable[..., OurMember], key: str
+    serf_of: Callable[..., Serf], ours_of: Callable[..., OurMember], key: str
 ) -> None:
     serfs = [serf_of("serf0"), serf_of("serf1")]
     ours = ours_of("python", delegate_versions=SERF).announce(None)
@@ -100,12 +107,13 @@ def test_a_cluster_of_serf_and_ours(
     serfs[1].kill()
     assert ours.wait(MemberFailed).member.name == "serf1"
     wait_for(lambda: serfs[0].members["serf1"] == "failed", "its failure at serf")
+    assert ours.ping(Address(serfs[0].ip, 7946), "serf0") is not None
     ours.leave()
     wait_for(lambda: serfs[0].members["python"] in ("left", "failed"), "our departure")
 
 
 def test_serf_leaves_and_returns(
-    serf_of: Callable[[str], Serf], ours_of: Callable[..., OurMember]
+    serf_of: Callable[..., Serf], ours_of: Callable[..., OurMember]
 ) -> None:
     serf = serf_of("serf")
     ours = ours_of("python", delegate_versions=SERF).announce(None)
@@ -120,8 +128,61 @@ def test_serf_leaves_and_returns(
     assert ours.members["serf"].state is MemberState.LEFT
 
 
+def test_serf_reads_what_we_publish_and_we_what_it_does(
+    serf_of: Callable[..., Serf], ours_of: Callable[..., OurMember]
+) -> None:
+    """Its tags are the metadata of its members: a byte, then a map."""
+    serf = serf_of("serf")
+    ours = ours_of("python", delegate_versions=SERF).announce(tags(role="db"))
+    ours.join(serf)
+    wait_for(lambda: "role=db" in serf.run("members"), "our tag")
+
+    ours.update(tags(role="cache"))
+    serf.run("tags", "-set", "role=web")
+
+    wait_for(lambda: "role=cache" in serf.run("members"), "our other tag")
+    ours.wait(MemberUpdated, lambda event: event.member.meta == tags(role="web"))
+
+
+def test_serf_notices_a_crash_of_ours_and_our_return(
+    serf_of: Callable[..., Serf], ours_of: Callable[..., OurMember]
+) -> None:
+    serf = serf_of("serf")
+    ours = ours_of("python", delegate_versions=SERF).announce(tags(run="first"))
+    ours.join(serf)
+    wait_for(lambda: serf.members.get("python") == "alive", "us")
+
+    ours.kill()
+    wait_for(lambda: serf.members["python"] == "failed", "our failure")
+    again = ours_of("python", ours.ip, delegate_versions=SERF)
+    seen = again.exchange(Address(serf.ip, 7946), look=True).records
+    known = next(record for record in seen if record.name == "python")
+    again.announce(tags(run="second"), incarnation=known.incarnation + 1)
+    again.join(serf)
+
+    wait_for(lambda: "run=second" in serf.run("members"), "our return")
+    assert serf.members["python"] == "alive"
+
+
+@pytest.mark.parametrize("join_serf", [True, False])
+def test_serf_with_another_key_stays_outside(
+    serf_of: Callable[..., Serf], ours_of: Callable[..., OurMember], *, join_serf: bool
+) -> None:
+    serf = serf_of("serf", new_key())
+    ours = ours_of("python", delegate_versions=SERF).announce(None)
+
+    if join_serf:
+        assert ours.exchange(Address(serf.ip, 7946)).undecryptable
+    else:
+        serf.run("join", ours.ip, check=False)
+        ours.wait(PacketDropped)
+
+    assert set(serf.members) == {"serf"}
+    assert set(ours.members) == {"python"}
+
+
 def test_serf_cannot_join_wesher(
-    serf_of: Callable[[str], Serf],
+    serf_of: Callable[..., Serf],
     agent_of: Callable[[str], Agent],
     go_of: Callable[..., GoMember],
     key: str,
@@ -151,7 +212,7 @@ def test_serf_cannot_join_wesher(
 
 
 def test_serf_known_by_gossip_alone_is_refused(
-    serf_of: Callable[[str], Serf],
+    serf_of: Callable[..., Serf],
     ours_of: Callable[..., OurMember],
     go_of: Callable[..., GoMember],
     key: str,
