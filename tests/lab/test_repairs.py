@@ -125,6 +125,5 @@ def _warnings(daemon):
 
 
 def _device(host):
-    return host.run("wg", "show", "wgoverlay", "dump") + host.run(
-        "ip", "address", "show", "wgoverlay"
-    )
+    tables = [["wg", "show", "wgoverlay", "dump"], ["ip", "address", "show", "wgoverlay"]]
+    return [host.run(*argv) for argv in tables]
