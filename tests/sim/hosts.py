@@ -10,6 +10,7 @@ from wesher.gossip import Address, Event, Gossip, Wire
 
 PORT = 7946
 RECEIVE_QUEUE = 256  # inputs that wait for a process; the kernel throws away what comes then
+_ROUNDING = 1e-6  # seconds, far above what floating-point numbers lose
 
 Action = Callable[..., None]
 
@@ -108,22 +109,19 @@ class Node:
         self._wakes_at = float("inf")
         if self._held:
             self._plan_work()
-        elif self._timer_is_due():
-            self._handle_timer()
         else:
-            self.arm()
+            self._handle_timer()
 
     def _timer_is_due(self) -> bool:
         at = self.engine.next_timer()
-        if at is None:
-            return False
-        # A clock that drifts is never read exactly when it shows what we wait for.
-        return at <= self.time() + (1e-9 if self._clock else 0)
+        return at is not None and at <= self.time() + (_ROUNDING if self._clock else 0)
 
     def _handle_timer(self) -> None:
-        if self._clock is not None:
-            self._time = max(self.time(), self.engine.next_timer())
-        self.engine.handle_timer(self.time())
+        now = self.time()
+        if self._clock is not None and self._timer_is_due():
+            # A clock that drifts is never read at the very moment that we wait for.
+            now = self._time = max(now, self.engine.next_timer())
+        self.engine.handle_timer(now)
         self._follow_up(self)
 
     # Inputs

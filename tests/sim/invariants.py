@@ -109,14 +109,13 @@ class Watch:
 
 def check_plan(plan: Plan, public_key: str) -> str | None:
     """Say what is wrong with a plan of the host that has this key."""
-    peers = plan.peers.values()
-    routed = {ip for peer in peers for ip in peer.allowed_ips}
-    if len(routed) != sum([len(peer.allowed_ips) for peer in peers]):
+    routed = [int(ip.network_address) for peer in plan.peers.values() for ip in peer.allowed_ips]
+    addresses = set(routed)  # as numbers: these are sooner compared
+    if len(addresses) != len(routed):
         return "one address, two peers"
-    addresses = {ip.network_address for ip in routed}
-    if plan.interface.address in addresses:
+    if int(plan.interface.address) in addresses:
         return "our own address is a peer's"
-    if not addresses.issuperset([entry.ip for entry in plan.hosts]):
+    if not addresses.issuperset([int(entry.ip) for entry in plan.hosts]):
         return "a hosts entry without a route"
     if public_key in plan.peers:
         return "we are our own peer"

@@ -14,7 +14,7 @@ from tests.sim.invariants import check_plan
 from tests.sim.world import World
 from tests.unit.mesh.builders import key
 from wesher.gossip import Event
-from wesher.mesh.events import Departed, Notice, Refused, Resolve, Severity
+from wesher.mesh.events import Departed, Notice, PlanChanged, Refused, Resolve, Severity
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.node import MeshNode
 from wesher.mesh.plan import Plan
@@ -28,13 +28,14 @@ class MeshParticipant(Node):
     def __init__(self, settings: NodeSettings, saved: Saved, go: str | None, *process) -> None:
         super().__init__(*process)
         self.settings = settings
-        self.saved = saved
         self.go = go
         self.seeds: tuple[str, ...] = ()
         self.addresses: list[str] = []
         """Every overlay address it has had, in their order."""
-        self.checked: Plan | None = None
         self.left = False
+        self._saved = saved
+        self._planned: Plan | None = None
+        self._incarnation = 0
 
     @property
     def plan(self) -> Plan | None:
@@ -45,6 +46,42 @@ class MeshParticipant(Node):
         if self.go:
             return str(self.plan.interface.address)
         return self.addresses[-1] if self.addresses else None
+
+    @property
+    def saved(self) -> Saved:
+        """What is written down: with every new Plan, or by a Go node at any time."""
+        if self.up and (self.go or self._planned):
+            now = self.engine.saved()
+            if now and not self.go:
+                address = self._planned.interface.address
+                now = replace(now, overlay_addr=address, incarnation=self._incarnation)
+            self._saved = now or self._saved
+        return self._saved
+
+    def departs(self) -> None:
+        """Begin to leave: what is written down stays as it is."""
+        self._saved = self.saved
+        self.left = True
+
+    def forget(self) -> None:
+        """Lose what is written down."""
+        self._saved = Saved()
+
+    def end(self) -> None:
+        """Stop for good; what is written down stays."""
+        self._saved = self.saved
+        super().end()
+
+    def take_plan(self) -> str | None:
+        """Act as the agent does on a new plan; say what is wrong with it."""
+        plan = self.plan
+        if plan is None or plan is self._planned:
+            return None
+        self._planned = plan
+        self._incarnation = self.gossip.local.incarnation
+        if str(plan.interface.address) != self.overlay_addr:
+            self.addresses.append(str(plan.interface.address))
+        return check_plan(plan, self.settings.public_key)
 
     def routes(self) -> dict[str, str]:
         """Return to whom it sends what goes to each overlay address, ourselves included."""
@@ -98,7 +135,8 @@ class MeshWorld(World):
         `go` is the version of memberlist to behave like, "v0.1.4" or "current". Such a node joins
         only when it starts, so nobody can promise that it finds back after a minute apart.
         """
-        earlier = self.nodes.get(host)
+        if earlier := self.nodes.get(host):
+            self._end(earlier)
         number = next(self._started)
         ip = ip or (earlier.ip if earlier else f"192.168.{number // 250}.{number % 250 + 1}")
         saved = earlier.saved if earlier else Saved()
@@ -128,8 +166,9 @@ class MeshWorld(World):
         changes = {"timing": settings.timing, "forget_after": settings.forget_after}
         if keep_state and not earlier.left:
             changes["public_key"] = settings.public_key
+        self._end(earlier)
         if not keep_state:
-            earlier.saved = Saved()
+            earlier.forget()
         return self.start(
             host,
             *earlier.seeds,
@@ -143,7 +182,7 @@ class MeshWorld(World):
     def stop(self, *hosts: str) -> None:
         """Let nodes leave the cluster and end, all at the same moment."""
         for node in self._up(hosts):
-            node.left = True
+            node.departs()
         super().stop(*hosts)
 
     def meshed(self, *hosts: str) -> bool:
@@ -218,25 +257,5 @@ class MeshWorld(World):
         elif isinstance(event, Departed | Refused):
             self._trace.note(f"{node.host} ends: {event}")
             self._end(node)
-
-    def _end(self, node: MeshParticipant) -> None:
-        if node.go and node.up:
-            node.saved = node.engine.saved()
-        super()._end(node)
-
-    def _follow_up(self, node: MeshParticipant) -> None:
-        super()._follow_up(node)
-        if not node.go:
-            self._check(node)
-
-    def _check(self, node: MeshParticipant) -> None:
-        """Look at every new plan, and write down what is to be saved with it."""
-        plan = node.plan
-        if plan is None or plan is node.checked:
-            return
-        node.checked = plan
-        node.saved = node.engine.saved() or node.saved
-        if str(plan.interface.address) != node.overlay_addr:
-            node.addresses.append(str(plan.interface.address))
-        if problem := check_plan(plan, node.settings.public_key):
+        elif isinstance(event, PlanChanged) and not node.go and (problem := node.take_plan()):
             self.violate(f"{node.host}: {problem}")
