@@ -17,6 +17,9 @@ _CHUNK_BITS = 8 * _CHUNK
 _CHUNK_MASK = (1 << _CHUNK_BITS) - 1
 _FRESH_TABLE: list[bytes] = [*(bytes([value]) for value in range(256)), b"", b""]
 _NO_STRING = -1
+_FEWEST_BETWEEN_CLEARS = 256
+"""Bytes of output that justify one more clearing, which takes as long as that many codes. Encoders
+clear their table once 3,838 codes have filled it."""
 
 
 def encode(data: bytes) -> bytes:
@@ -68,11 +71,12 @@ def encode(data: bytes) -> bytes:
 def decode(data: bytes, limit: int) -> bytes:
     """Decompress `data`, ignoring what follows its end code.
 
-    Raises LimitError as soon as the output passes `limit` bytes, ProtocolError when `data` is not
-    LZW or lacks its end.
+    Raises LimitError as soon as the output passes `limit` bytes, or the table is cleared more often
+    than there is reason to, ProtocolError when `data` is not LZW or lacks its end.
     """
     output: list[bytes] = []
     room = limit
+    clears = limit // _FEWEST_BETWEEN_CLEARS + 1
     position = bits = count = 0
     width, top = _FIRST_WIDTH, _FIRST_TOP
     mask = top - 1
@@ -99,6 +103,9 @@ def decode(data: bytes, limit: int) -> bytes:
         if not string:
             if code == _END:
                 return b"".join(output)
+            clears -= 1
+            if clears < 0:
+                raise LimitError("compressed data that clears its table time and again")
             width, top = _FIRST_WIDTH, _FIRST_TOP
             mask = top - 1
             table = _FRESH_TABLE.copy()

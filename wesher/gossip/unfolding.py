@@ -9,7 +9,9 @@ from wesher.gossip.compound import split_parts
 from wesher.gossip.events import DropReason
 from wesher.gossip.messages import Message
 
-MAX_INFLATED = 262_144  # bytes decompressed from one packet, all its parts together
+MAX_INFLATED = 65_536
+"""Bytes decompressed from one packet, all its parts together. memberlist compresses what would fit
+in a packet, so a datagram's size is plenty; reading so much takes us 20 milliseconds."""
 MAX_DEPTH = 4  # layers of compounds and compression in one packet
 MAX_MESSAGES = 512  # parts of one packet, all its compounds together
 

@@ -23,7 +23,7 @@ from wesher.gossip.unfolding import ChecksumError, LabelError, Opened, problem_o
 MAX_PACKET = 1400  # bytes, memberlist's UDPBufferSize: what we aim at, not what we accept
 MAX_LABEL = 255
 MAX_FRAME = 20_971_520  # bytes between a frame's head and its end
-MAX_STREAM = 41_943_040  # bytes of a stream's message, decompressed
+MAX_STREAM = 4_194_304  # bytes of a stream's message, decompressed; 18,000 ordinary members
 
 _FRAME_HEAD = struct.Struct(">BI")
 _CHECKSUM_HEAD = struct.Struct(">BI")

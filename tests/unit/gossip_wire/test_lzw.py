@@ -150,6 +150,15 @@ def test_a_clear_code_starts_the_table_anew():
     assert lzw.decode(codes(256, 97, 98, 256, 256, 97, 258, 257), 1000) == b"abaaa"
 
 
+@pytest.mark.case(4)
+def test_clearing_time_and_again_is_refused_since_it_takes_long_and_says_little():
+    data = codes(*[256, 97] * 100, 257)
+
+    assert lzw.decode(data, 100 * 256) == b"a" * 100
+    with pytest.raises(LimitError, match="clears"):
+        lzw.decode(data, 98 * 256)
+
+
 def test_a_full_table_keeps_its_entries():
     # Go clears before the table is full; other encoders need not.
     def bits(values):
