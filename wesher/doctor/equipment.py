@@ -29,7 +29,7 @@ async def check_tools(_case: Case) -> list[Finding]:
     return [ok("tools", ", ".join(await asyncio.gather(*map(_version, present))))]
 
 
-async def check_rights(case: Case) -> list[Finding]:
+async def check_rights(_case: Case) -> list[Finding]:
     """See whether we, so an agent that we would start, may configure the network."""
     if not may_administer(Path("/proc/self/status").read_text()):
         return [fault("rights", NO_RIGHTS)]

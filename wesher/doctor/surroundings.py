@@ -20,8 +20,8 @@ async def check_hosts_file(case: Case) -> list[Finding]:
     settings = case.settings
     if not settings.etc_hosts:
         return [ok("hosts-file", "left alone, as --no-etc-hosts says")]
-    if problem := _problem_of(settings.hosts_file):
-        return [fault("hosts-file", troubles.HOSTS_FILE, file=settings.hosts_file, reason=problem)]
+    if error := _error_of(settings.hosts_file):
+        return [judge_hosts_file(settings.hosts_file, error, root=os.geteuid() == 0)]
     lines = settings.hosts_file.read_bytes().splitlines()
     ours = sum(line.rstrip().endswith(banner(case.interface)) for line in lines)
     return [
@@ -29,13 +29,21 @@ async def check_hosts_file(case: Case) -> list[Finding]:
     ]
 
 
-def _problem_of(file: Path) -> str | None:
+def _error_of(file: Path) -> OSError | None:
     """Open the file for writing, without doing so."""
     try:
         os.close(os.open(file, os.O_WRONLY | os.O_CLOEXEC))
     except OSError as error:
-        return (error.strerror or str(error)).lower()
+        return error
     return None
+
+
+def judge_hosts_file(file: Path, error: OSError, *, root: bool) -> Finding:
+    """Say why the file cannot be written; what only we may not, an agent may."""
+    reason = (error.strerror or str(error)).lower()
+    if isinstance(error, PermissionError) and not root:
+        return unknown("hosts-file", f"{file}: {reason}", "run this as root")
+    return fault("hosts-file", troubles.HOSTS_FILE, file=file, reason=reason)
 
 
 async def check_clock(_case: Case) -> list[Finding]:

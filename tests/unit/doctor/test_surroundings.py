@@ -1,5 +1,6 @@
 """Ports, addresses, networks and the hosts file of this host."""
 
+import errno
 import socket
 from ipaddress import ip_address, ip_network
 
@@ -18,7 +19,7 @@ from tests.unit.doctor.cases import (
 )
 from wesher.doctor import sockets
 from wesher.doctor.sockets import port_owner
-from wesher.doctor.surroundings import check_clock, check_hosts_file
+from wesher.doctor.surroundings import check_clock, check_hosts_file, judge_hosts_file
 from wesher.doctor.underlay import check_advertised, check_overlay, check_ports
 from wesher.system.wireguard import WireGuardState
 
@@ -183,6 +184,13 @@ def test_a_missing_hosts_file_matters_unless_it_is_left_alone(tmp_path, etc_host
 
     assert verdicts(check_hosts_file, case(told=told)) == [verdict]
     assert not told.hosts_file.exists()
+
+
+@pytest.mark.parametrize(("root", "verdict"), [(True, "fault"), (False, "unknown")])
+def test_what_only_root_may_write_is_a_fault_only_when_root_may_not(tmp_path, root, verdict):
+    error = PermissionError(errno.EPERM, "Operation not permitted")
+
+    assert judge_hosts_file(tmp_path, error, root=root).verdict.value == verdict
 
 
 def test_the_clock_is_never_a_fault():
