@@ -6,7 +6,17 @@ import json
 import sys
 from pathlib import Path
 
-from scripts.benches import commands, converge, flow, join, processes, startup, swarm
+from scripts.benches import (
+    commands,
+    converge,
+    flow,
+    flow_restart,
+    heal,
+    join,
+    processes,
+    startup,
+    swarm,
+)
 from scripts.benches.measuring import Options, Result
 from tests.lab.daemons import parse_command
 from tests.lab.netns import LabError, ended_by_signals
@@ -14,6 +24,7 @@ from tests.lab.netns import LabError, ended_by_signals
 _BENCHES = {
     "startup": startup.measure,
     "flow": flow.measure,
+    "heal": heal.measure,
     "converge": converge.measure,
     "join": join.measure,
     "processes": processes.measure,
@@ -24,12 +35,13 @@ _BENCHES = {
 
 def main() -> int:
     given = _parse()
+    measure = flow_restart.measure if given.restart else _BENCHES[given.name]
     # An installed package comes compiled; a checkout should not be measured compiling itself.
     compileall.compile_dir(Path(__file__).parents[2] / "wesher", quiet=2)
     try:
         with ended_by_signals():
-            result = _BENCHES[given.name](
-                Options(given.nodes, given.runs, parse_command(given.command))
+            result = measure(
+                Options(given.nodes, given.runs, parse_command(given.command), given.partition)
             )
     except LabError as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -47,11 +59,19 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("name", choices=_BENCHES, metavar="NAME", help=", ".join(_BENCHES))
     parser.add_argument("-n", dest="nodes", type=int, default=10, help="converge, join, swarm (10)")
     parser.add_argument("--runs", type=int, default=5, help="how often to measure (5)")
+    parser.add_argument(
+        "--partition", type=float, default=130, metavar="SECONDS", help="heal: how long (130)"
+    )
+    parser.add_argument("--restart", action="store_true", help="flow: restart the agent of an end")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.add_argument("--command", help="measure this program in place of wesher")
     given = parser.parse_args()
     if given.nodes < 2 or given.runs < 1:
         parser.error("at least 2 nodes and 1 run")
+    if given.restart and given.name != "flow":
+        parser.error("--restart is for flow")
+    if given.partition <= 0:
+        parser.error("--partition needs a number of seconds above 0")
     return given
 
 

@@ -17,6 +17,7 @@ class Options:
     nodes: int
     runs: int
     command: list[str]
+    partition: float = 130.0  # seconds
 
 
 def summary(nodes: int, seconds: Sequence[float]) -> Result:
