@@ -27,10 +27,21 @@ def introduce(gossips: Sequence[Gossip], rng: Random) -> None:
         say_nothing(gossip)
 
 
-def let_rest(node: MeshNode, now: float) -> None:
-    """Let a node that has been introduced look for nobody, and plan anew."""
-    node._search._rejoin.answered()
-    node._changed(now)
+def let_rest(nodes: Sequence[MeshNode], now: float) -> None:
+    """Let nodes that have been introduced look for nobody, and plan anew.
+
+    All judge the others alike, having the same settings, so that two of them judge for all.
+    """
+    judged = {}
+    for node in nodes:
+        node._search._rejoin.answered()
+        planner = node._overlay._planner
+        if len(judged) == len(nodes):
+            name = node._settings.name
+            planner._basis = (node._overlay._local, node._facts)
+            planner._judged = {other: judged[other] for other in judged if other != name}
+        node._review(now)
+        judged |= planner._judged
 
 
 def _fill(gossip: Gossip, table: dict[str, Member], order: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.sim.agenda import Agenda
@@ -10,6 +10,7 @@ from wesher.gossip import Address, Event, Gossip, Wire
 
 PORT = 7946
 RECEIVE_QUEUE = 256  # inputs that wait for a process; the kernel throws away what comes then
+TIMERS_AT_ONCE = 1000  # so many without time passing are a node that never sleeps
 _ROUNDING = 1e-6  # seconds, far above what floating-point numbers lose
 
 Action = Callable[..., None]
@@ -61,6 +62,8 @@ class Node:
         self._time = float("-inf")
         self._cost: float | None = None
         self._held = False
+        self._asleep: Clock | None = None
+        self._timers_at_once = 0
         self._inbox: deque[tuple[Action, tuple[object, ...]]] = deque()
         self._wakes_at = float("inf")
         self._busy_until = 0.0
@@ -120,7 +123,10 @@ class Node:
         now = self.time()
         if self._clock is not None and self._timer_is_due():
             # A clock that drifts is never read at the very moment that we wait for.
-            now = self._time = max(now, self.engine.next_timer())
+            now = max(now, self.engine.next_timer())
+        self._timers_at_once = self._timers_at_once + 1 if now == self._time else 0
+        assert self._timers_at_once < TIMERS_AT_ONCE, f"{self.host} is woken without end"
+        self._time = now
         self.engine.handle_timer(now)
         self._follow_up(self)
 
@@ -128,7 +134,7 @@ class Node:
 
     def take(self, action: Action, *args: object) -> bool:
         """Handle an input, `action(*args, time)`, now or when it can; False if it is lost."""
-        if not self.up:
+        if not self.up or self._asleep:
             return False
         if not self._held:
             action(*args, self.time())
@@ -148,6 +154,23 @@ class Node:
     def pause(self) -> None:
         """Stop, to go on with `resume`; meanwhile no timer runs, and inputs wait."""
         self.paused = self._held = True
+
+    def suspend(self) -> None:
+        """Sleep, as its whole host does: nothing arrives, and the clock stands still."""
+        self.pause()
+        self._asleep = Clock(self._agenda.now, self.time(), self._clock.rate if self._clock else 1)
+        self._clock = replace(self._asleep, rate=0.0)
+
+    def wake(self) -> None:
+        """End `suspend`: its engine hears how long that was, before anything else."""
+        slept = self._agenda.now - self._asleep.since
+        self._clock = replace(self._asleep, since=self._agenda.now)
+        self._asleep = None
+        self._wakes_at = float("inf")
+        if self.up:
+            self.engine.slept(slept, self.time())
+            self._follow_up(self)
+        self.resume()
 
     def resume(self) -> None:
         """Go on: first with the timers that are late, then with all that has come meanwhile."""

@@ -1,9 +1,8 @@
 """Whole MeshNodes on the virtual clock and network of `World`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
-from ipaddress import ip_interface
+from ipaddress import ip_interface, ip_network
 from random import Random
 from typing import Self
 
@@ -17,7 +16,7 @@ from wesher.gossip import Event
 from wesher.mesh.events import Departed, Notice, PlanChanged, Refused, Resolve, Severity
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.node import MeshNode
-from wesher.mesh.plan import Plan
+from wesher.mesh.plan import IPNetwork, Plan
 from wesher.mesh.rejoin import Seed
 from wesher.mesh.settings import NodeSettings, Saved
 
@@ -83,6 +82,11 @@ class MeshParticipant(Node):
             self.addresses.append(str(plan.interface.address))
         return check_plan(plan, self.settings.public_key)
 
+    @property
+    def route(self) -> tuple[IPNetwork]:
+        """What others ought to send to it."""
+        return (ip_network(self.overlay_addr or 0),)
+
     def routes(self) -> dict[str, str]:
         """Return to whom it sends what goes to each overlay address, ourselves included."""
         plan = self.plan
@@ -117,8 +121,9 @@ class MeshWorld(World):
         world = cls(seed, **network)
         nodes = [world.start(host) for host in names_of(number)]
         introduce([node.gossip for node in nodes], world._rng)
+        let_rest([node.engine for node in nodes], world.now)
         for node in nodes:
-            node.take(partial(let_rest, node.engine))
+            world._follow_up(node)
         return world
 
     def start(
@@ -185,6 +190,18 @@ class MeshWorld(World):
             node.departs()
         super().stop(*hosts)
 
+    def suspend(self, *hosts: str) -> None:
+        """Let hosts sleep: they stop, nothing reaches them, and their clocks stand still."""
+        for node in self._up(hosts):
+            self._happens("suspensions", node.host)
+            node.suspend()
+
+    def wake(self, *hosts: str) -> None:
+        """Wake hosts that sleep; their nodes hear at once for how long they slept."""
+        for node in self._up(hosts):
+            self._trace.note(f"wake {node.host}")
+            node.wake()
+
     def meshed(self, *hosts: str) -> bool:
         """Tell whether each of these has all the others, and nobody else, as working peers."""
         participants = [self.nodes[host] for host in hosts or self.nodes]
@@ -222,30 +239,15 @@ class MeshWorld(World):
     def _tolerated(self, wanted: set[str]) -> set[str]:
         return {node.name for node in self.nodes.values() if node.go and node.up}
 
-    def _differences(self, hosts: Iterable[str]) -> Iterable[str]:
+    def _differences(self, hosts: Iterable[str]) -> Iterator[str]:
         yield from super()._differences(hosts)
         members = self._expected(hosts)
-        addresses = {node.overlay_addr for node in members}
-        if len(addresses) < len(members):
-            yield "two have one overlay address"
+        routes = {node.settings.public_key: node.route for node in members}
+        if len(set(routes.values())) < len(members):
+            yield "two have one overlay address, or one key"
         for node in members:
-            if problem := self._mistake(node, members):
+            if problem := _mistake(node, routes):
                 yield f"{node.host} {problem}"
-
-    def _mistake(self, node: MeshParticipant, members: list[MeshParticipant]) -> str | None:
-        """Say what is wrong with the plan of a node whose peers ought to be these members."""
-        plan = node.plan
-        if plan is None or not plan.complete:
-            return "has no complete plan"
-        for other in members:
-            if other is node:
-                continue
-            peer = plan.peers.get(other.settings.public_key)
-            if peer is None:
-                return f"has no peer {other.host}"
-            if [f"{other.overlay_addr}/32"] != list(map(str, peer.allowed_ips)):
-                return f"sends {other.host} what goes to {peer.allowed_ips}"
-        return None
 
     def _resolve(self, source: MeshParticipant, request: Resolve) -> None:
         source.take(source.engine.resolved, request, self.names.get(request.host, ()))
@@ -259,3 +261,17 @@ class MeshWorld(World):
             self._end(node)
         elif isinstance(event, PlanChanged) and not node.go and (problem := node.take_plan()):
             self.violate(f"{node.host}: {problem}")
+
+
+def _mistake(node: MeshParticipant, routes: Mapping[str, tuple[IPNetwork]]) -> str | None:
+    """Say what is wrong with the plan of a node whose peers ought to have these routes, by key."""
+    plan = node.plan
+    if plan is None or not plan.complete:
+        return "has no complete plan"
+    for key_of_peer, route in routes.items():
+        peer = plan.peers.get(key_of_peer)
+        if peer is None and key_of_peer != node.settings.public_key:
+            return f"has no peer for {route}"
+        if peer and peer.allowed_ips != route:
+            return f"sends {peer.allowed_ips} to the peer for {route}"
+    return None

@@ -1,0 +1,153 @@
+"""Every rule that simulated runs are held to can be broken, and then the run ends there."""
+
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from tests.sim.invariants import check_plan
+from tests.sim.letters import LARGEST
+from tests.sim.mesh_world import MeshWorld
+from tests.sim.trace import Violation
+from tests.sim.world import World
+from wesher.gossip import Keyring, MemberJoined, MemberState, Wire
+from wesher.gossip.codec import encode
+from wesher.gossip.messages import Nack
+from wesher.mesh.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
+
+ONE, TWO = "node00000", "node00001"
+
+
+@pytest.fixture
+def world():
+    return World.converged(2, seed=1)
+
+
+def held(world, **changes):
+    """Return the record that one holds of two, changed."""
+    return replace(world.nodes[ONE].gossip.members.get(TWO), **changes)
+
+
+def put(world, **changes):
+    """Let one hold a changed record of two, as its rules would."""
+    world.nodes[ONE].gossip.members.put(held(world, **changes))
+
+
+def test_nobody_may_raise_the_incarnation_of_another(world):
+    with pytest.raises(Violation, match="node00000 raised the incarnation of node00001 alive 2"):
+        put(world, incarnation=2)
+
+
+def test_everybody_may_raise_its_own_and_others_may_believe_it(world):
+    local = world.nodes[TWO].gossip.local
+    world.nodes[TWO].gossip.members.put(replace(local, incarnation=2))
+
+    put(world, incarnation=2)
+
+    assert held(world).incarnation == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"incarnation": 2}, {"incarnation": 1}),
+        ({"state": MemberState.SUSPECT}, {"state": MemberState.ALIVE}),
+        ({"state": MemberState.DEAD}, {"state": MemberState.ALIVE}),
+        ({"state": MemberState.DEAD}, {"state": MemberState.LEFT}),
+        ({"state": MemberState.LEFT}, {"state": MemberState.ALIVE}),
+        ({}, {"meta": b"other"}),
+        ({"incarnation": 2}, {"incarnation": 1, "addr": bytes(4)}),
+    ],
+)
+def test_no_record_goes_back(world, before, after):
+    local = world.nodes[TWO].gossip.local
+    world.nodes[TWO].gossip.members.put(replace(local, incarnation=2))
+    if before:
+        put(world, **before)
+
+    with pytest.raises(Violation, match="node00000 went back from node00001"):
+        put(world, **after)
+
+
+def test_a_left_record_may_go_back_when_its_member_is_elsewhere_now(world):
+    put(world, state=MemberState.LEFT)
+
+    put(world, state=MemberState.ALIVE, addr=bytes(4))
+
+    assert held(world).addr == bytes(4)
+
+
+def test_no_event_without_a_change(world):
+    node = world.nodes[ONE]
+    node.gossip._shared.outbox.emit(MemberJoined(held(world)))
+
+    with pytest.raises(Violation, match="without a change"):
+        world._follow_up(node)
+
+
+def test_no_change_without_an_event(world):
+    node = world.nodes[ONE]
+    put(world, state=MemberState.DEAD)
+    world._follow_up(node)
+
+    with pytest.raises(Violation, match="does not tell of MemberFailed"):
+        world._follow_up(node)
+
+
+@pytest.mark.parametrize(
+    ("packet", "problem"),
+    [(b"junk", "not a sealed text"), (bytes(LARGEST + 1), f"{LARGEST + 1} bytes")],
+)
+def test_what_is_sent_can_be_read_and_is_not_too_large(world, packet, problem):
+    node = world.nodes[ONE]
+
+    with pytest.raises(Violation, match=problem):
+        world._send(node, packet, world.nodes[TWO].address)
+
+
+def test_what_is_sent_is_sealed_with_a_key_of_the_ring(world):
+    node = world.nodes[ONE]
+    other = Wire(Keyring(bytes(32)), lambda: bytes(12))
+    packet = other.seal_packet([encode(Nack(1))], checksum=False)
+
+    with pytest.raises(Violation, match="another key"):
+        world._send(node, packet, world.nodes[TWO].address)
+
+
+def peer(*ips):
+    endpoint = Endpoint(ip_address("192.0.2.1"), 51820)
+    return Peer(endpoint, tuple(map(ip_network, ips)))
+
+
+OURS = InterfaceSettings(ip_address("10.0.0.1"), 51820)
+ENTRY = HostsEntry(ip_address("10.0.0.2"), "two")
+
+
+@pytest.mark.parametrize(
+    ("plan", "problem"),
+    [
+        (Plan(OURS, {"a": peer("10.0.0.2"), "b": peer()}, (ENTRY,)), None),
+        (Plan(OURS, {"a": peer("10.0.0.2"), "b": peer("10.0.0.2")}), "one address, two peers"),
+        (Plan(OURS, {"a": peer("10.0.0.1")}), "our own address is a peer's"),
+        (Plan(OURS, {"a": peer("10.0.0.3")}, (ENTRY,)), "a hosts entry without a route"),
+        (Plan(OURS, {"ours": peer("10.0.0.2")}), "we are our own peer"),
+    ],
+)
+def test_a_plan_is_valid(plan, problem):
+    assert check_plan(plan, "ours") == problem
+
+
+def test_an_invalid_plan_ends_the_run():
+    world = MeshWorld(seed=1)
+    world.start("one")
+    world.run(5)
+    node = world.nodes["one"]
+    node.engine._overlay.plan = Plan(OURS, {"a": peer("10.0.0.1")})
+    node.engine._changed(world.now)
+
+    with pytest.raises(Violation, match=r"one: our own address is a peer's\n\(seed 1, after 5"):
+        world._on_event(node, _plan_changed(node))
+
+
+def _plan_changed(node):
+    return next(event for _, event in node.events if type(event).__name__ == "PlanChanged")
