@@ -1,1 +1,1 @@
-"""Man pages, completions, the commented configuration file and the README's table of options."""
+"""What is made from the tables: man pages, completions, configuration file, README tables."""

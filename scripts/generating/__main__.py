@@ -10,7 +10,7 @@ PACKAGING = ROOT / "packaging"
 
 
 def generated() -> dict[Path, str]:
-    """Map each file that is made from the table of options to its text."""
+    """Map each file that is made from the tables of options and commands to its text."""
     readme = ROOT / "README.md"
     return {
         PACKAGING / "wesher.toml": texts.wesher_toml(),
@@ -18,7 +18,7 @@ def generated() -> dict[Path, str]:
         PACKAGING / "man/wesher.toml.5": manual.wesher_toml_5(),
         PACKAGING / "completions/wesher": completions.completion("bash"),
         PACKAGING / "completions/_wesher": completions.completion("zsh"),
-        readme: texts.with_table(readme.read_text()),
+        readme: texts.with_tables(readme.read_text()),
     }
 
 

@@ -7,7 +7,7 @@ import shtab
 from wesher import options
 from wesher.cli import AGENT, COMMANDS
 
-_FILES = {"config", "cluster_key_file", "hosts_file"}
+_FILES = {"config", "cluster_key_file", "hosts_file", "output"}
 _DIRECTORIES = {"state_dir", "run_dir"}
 
 
@@ -16,7 +16,9 @@ def completion(shell: str) -> str:
     whole = options.parser("wesher", AGENT.description, AGENT.options)
     commands = whole.add_subparsers(dest="command", parser_class=argparse.ArgumentParser)
     for word, command in COMMANDS.items():
-        part = options.parser(f"wesher {word}", command.description, command.options)
+        part = options.parser(
+            f"wesher {word}", command.description, command.options, operands=command.operands
+        )
         part.add_help = False
         commands.add_parser(
             word, help=command.description, parents=[part], conflict_handler="resolve"

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+from scripts.generating.texts import usage
 from wesher import __version__
 from wesher.cli import AGENT, COMMANDS, Command
-from wesher.options import CONFIG_FILE, DEFAULT_FILE, Option
+from wesher.options import CONFIG_FILE, DEFAULT_FILE, Operand, Option
 
 _STOPPING = {
     "SIGTERM, SIGINT": (
@@ -38,7 +39,7 @@ def wesher_8() -> str:
             _section("NAME", "wesher \\- encrypted WireGuard mesh of all your hosts"),
             _section("SYNOPSIS"),
             ".B wesher\n[\\fIOPTION\\fR]...\n",
-            *(f".br\n.B wesher {_escape(word)}\n[\\fIOPTION\\fR]...\n" for word in COMMANDS),
+            *(_synopsis(word, command) for word, command in COMMANDS.items()),
             _section("DESCRIPTION", _escape(AGENT.description)),
             _paragraph(
                 "The first host prints a new cluster key; the others are given it with "
@@ -47,8 +48,14 @@ def wesher_8() -> str:
             ),
             _section("OPTIONS"),
             *map(_option, (CONFIG_FILE, *AGENT.options)),
-            _section("COMMANDS", "Each tells its own options with --help."),
-            *(_tagged(f"wesher {word}", _command(command)) for word, command in COMMANDS.items()),
+            _section(
+                "COMMANDS",
+                _escape(
+                    "Of the options above each takes those that matter to it, "
+                    "as its --help tells; the others are here."
+                ),
+            ),
+            *(_command(word, command) for word, command in COMMANDS.items()),
             *_table("SIGNALS", _STOPPING),
             *_table("EXIT STATUS", _CODES),
             *_table("FILES", _FILES),
@@ -127,8 +134,21 @@ def _help(option: Option) -> str:
     return option.description.replace("%%", "%") + "."
 
 
-def _command(command: Command) -> str:
-    return command.description
+def _synopsis(word: str, command: Command) -> str:
+    operands = "".join(f" {_operand(operand)}" for operand in command.operands)
+    return f".br\n.B wesher {_escape(word)}\n[\\fIOPTION\\fR]...{operands}\n"
+
+
+def _operand(operand: Operand) -> str:
+    """Return a word to be typed as it is in bold, a placeholder in italics."""
+    font = "B" if operand.choices else "I"
+    return f"\\f{font}{_escape(operand.metavar)}\\fR"
+
+
+def _command(word: str, command: Command) -> str:
+    own = [_option(option) for option in command.options if option not in AGENT.options]
+    listed = f".RS\n{''.join(own)}.RE\n" if own else ""
+    return _tagged(usage(word, command), command.description) + listed
 
 
 def _escape(text: str) -> str:

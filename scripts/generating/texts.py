@@ -1,11 +1,9 @@
-"""The commented configuration file, and the README's table of options."""
+"""The commented configuration file, and the README's tables of commands and options."""
 
 import textwrap
 
-from wesher.cli import AGENT
+from wesher.cli import AGENT, COMMANDS, Command
 from wesher.options import CONFIG_FILE, Option
-
-BEGIN, END = "<!-- options: made by scripts/generate -->", "<!-- end of options -->"
 
 _HEAD = """\
 # Configuration of wesher, see wesher.toml(5). Nothing has to be set: each line that is commented
@@ -29,18 +27,36 @@ def wesher_toml() -> str:
     return _HEAD + "".join(_setting(option) for option in AGENT.options if option.in_file)
 
 
-def with_table(readme: str) -> str:
-    """Return the README with the table between its two marks made anew."""
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"README.md has lost its line {BEGIN!r} or {END!r}")
-    return f"{before}{BEGIN}\n\n{_table()}\n{END}{after}"
+def with_tables(readme: str) -> str:
+    """Return the README with the tables between their marks made anew."""
+    return _with(_with(readme, "commands", _commands()), "options", _options())
 
 
-def _table() -> str:
+def _with(readme: str, name: str, table: str) -> str:
+    begin, end = f"<!-- {name}: made by scripts/generate -->", f"<!-- end of {name} -->"
+    before, found, rest = readme.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"README.md has lost its line {begin!r} or {end!r}")
+    return f"{before}{begin}\n\n{table}\n{end}{after}"
+
+
+def _commands() -> str:
+    head = "| command | what it does |\n|---|---|\n"
+    return head + "".join(
+        f"| `{usage(word, command)}` | {command.description} |\n"
+        for word, command in COMMANDS.items()
+    )
+
+
+def usage(word: str, command: Command) -> str:
+    """Return how a command is typed, with what it needs."""
+    return " ".join(("wesher", word, *(operand.metavar for operand in command.operands)))
+
+
+def _options() -> str:
     head = "| flag | environment | what it is |\n|---|---|---|\n"
-    return head + "".join(_row(option) for option in (CONFIG_FILE, *AGENT.options))
+    return head + "".join(map(_row, (CONFIG_FILE, *AGENT.options)))
 
 
 def _row(option: Option) -> str:

@@ -7,6 +7,7 @@ import pytest
 import tomli
 
 from scripts.generating.__main__ import ROOT, generated
+from scripts.generating.texts import usage
 from wesher.cli import AGENT, COMMANDS
 
 FILES = generated()
@@ -35,15 +36,55 @@ def test_every_command_is_in_the_manual_and_the_completions(command: str):
     assert command in FILES[ROOT / "packaging/completions/_wesher"]
 
 
-def test_bash_completes_options_and_commands():
+@pytest.mark.parametrize(
+    ("word", "option"),
+    [(word, option) for word, command in COMMANDS.items() for option in command.options],
+    ids=lambda one: one if isinstance(one, str) else one.name,
+)
+def test_every_option_of_a_command_is_in_the_manual_and_the_completions(word: str, option):
+    flag = option.flag.replace("-", "\\-")
+
+    assert f"\n.B {flag}" in FILES[ROOT / "packaging/man/wesher.8"]
+    assert option.flag in completions_after(word, option.flag)
+    assert option.flag in FILES[ROOT / "packaging/completions/_wesher"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        (("--clu",), "--cluster-key-file"),
+        (("doc",), "doctor"),
+        (("status", "--j"), "--json"),
+        (("key", "s"), "show"),
+    ],
+)
+def test_bash_completes_options_commands_and_their_words(typed: tuple[str, ...], wanted: str):
+    assert wanted in completions_after(*typed)
+
+
+def completions_after(*typed: str) -> list[str]:
+    """Return what bash offers at the end of this command line."""
     script = FILES[ROOT / "packaging/completions/wesher"]
-    ask = 'COMP_WORDS=(wesher --clu) COMP_CWORD=1; _shtab_wesher; printf "%s\\n" "${COMPREPLY[@]}"'
-
-    done = subprocess.run(
-        ["bash", "-c", f"{script}\n{ask}"], check=False, capture_output=True, text=True
+    ask = (
+        f"COMP_WORDS=(wesher {' '.join(typed)}) COMP_CWORD={len(typed)}; "
+        '_shtab_wesher; printf "%s\\n" "${COMPREPLY[@]}"'
     )
+    done = subprocess.run(
+        ["bash", "-c", f"{script}\n{ask}"], check=True, capture_output=True, text=True
+    )
+    return done.stdout.split()
 
-    assert "--cluster-key-file" in done.stdout.split(), done.stderr
+
+def test_the_readme_has_every_command():
+    for word, command in COMMANDS.items():
+        assert f"| `{usage(word, command)}` | {command.description} |" in FILES[ROOT / "README.md"]
+
+
+def test_the_synopsis_has_what_a_command_needs():
+    manual = FILES[ROOT / "packaging/man/wesher.8"]
+
+    assert ".B wesher info\n[\\fIOPTION\\fR]... \\fINAME\\fR\n" in manual
+    assert ".B wesher key\n[\\fIOPTION\\fR]... \\fBshow\\fR\n" in manual
 
 
 def test_every_line_of_the_sample_configuration_can_be_put_in_force():
