@@ -57,14 +57,14 @@ def cases(quick: bool) -> list[FailureCase]:
     return [
         *(
             _case("lan", overloaded, "packets", name, long if name in _SPARING else short)
-            for overloaded, long, short in ((1, 0.6, 0.12), (4, 0.2, 0.03), (16, 0.05, 0.015))
+            for overloaded, long, short in ((1, 0.2, 0.1), (4, 0.1, 0.03), (16, 0.03, 0.01))
             for name in lifeguard
         ),
         *(
-            _case("wan", 4, "packets", name, 1.0 if name in _SPARING else 0.15)
+            _case("wan", 4, "packets", name, 0.5 if name in _SPARING else 0.15)
             for name in lifeguard
         ),
-        *(_case("lan", 4, "process", name, 0.1) for name in ("all on", _PLAIN, "none at all")),
+        *(_case("lan", 4, "process", name, 0.05) for name in ("all on", _PLAIN, "none at all")),
     ]
 
 

@@ -38,7 +38,7 @@ class Load:
 
 @dataclass(frozen=True)
 class EventCase:
-    """A newcomer of a quiet cluster, that leaves again."""
+    """A quiet cluster that somebody joins, and then somebody else leaves."""
 
     members: int
     eager: bool
@@ -97,11 +97,11 @@ def _events(case: EventCase) -> EventCosts:
     world = converged(case.members, 1, eager=case.eager, push_pull=False)
     world.run(QUIET)
     idle = world.traffic_of(QUIET)
-    host = min(world.nodes)
+    host, *_, leaver = sorted(world.nodes)
     world.add(_NEWCOMER)
     world.join(_NEWCOMER, host)
     join = world.traffic_of(QUIET) - idle
-    world.leave(_NEWCOMER)
+    world.leave(leaver)
     leave = world.traffic_of(QUIET) - idle
     return EventCosts(join * (1 / case.members), leave * (1 / case.members))
 
