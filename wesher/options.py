@@ -147,7 +147,8 @@ OPTIONS = (
         "forget_after",
         v.parse_duration,
         "TIME",
-        "how long a failed member keeps its peer and is retried, such as 30m, 24h, 7d or never",
+        "how long a failed member keeps its peer and is retried: 30m, 24h, 7d, never, "
+        "or 0 for not at all",
         "24h",
     ),
     Option(
@@ -184,6 +185,12 @@ STATE = Option(
     v.one_of("alive", "suspect", "failed", "left"),
     "STATE",
     "only members in this state: alive, suspect, failed or left (default: all but the left)",
+)
+ALL = Option(
+    "all",
+    v.parse_switch,
+    None,
+    "clean up after every interface that carries our mark, but those that an agent holds",
 )
 FORCE = Option("force", v.parse_switch, None, "show it even where it may be kept, as in a file")
 FORMAT = Option("format", v.one_of("wg", "json"), "FORMAT", "wg or json", "wg")

@@ -1,4 +1,4 @@
-"""`wesher cleanup`: remove what a crashed agent left, and only what carries our mark."""
+"""`wesher cleanup`: remove what crashed agents left, and only what carries our mark."""
 
 import asyncio
 import os
@@ -8,22 +8,25 @@ from typing import Any
 
 from wesher import log
 from wesher.config import resolve
-from wesher.errors import WesherError
+from wesher.errors import StartError, WesherError
 from wesher.options import CLEANUP_NAMES, pick
 from wesher.system.hosts import HostsFile, HostsFileError
 from wesher.system.lock import InterfaceLock
-from wesher.system.teardown import clean_up
+from wesher.system.teardown import clean_up, marked_interfaces
+from wesher.values import parse_interface
 
 
 def run(given: Mapping[str, str]) -> int:
-    """Clean up after an agent that is gone; returns 1 when something could not be undone.
+    """Clean up after agents that are gone; returns 1 when something could not be undone.
 
-    Raises StartError while an agent holds the interface.
+    What an agent holds is left alone, which counts as such.
     """
     values = resolve(pick(CLEANUP_NAMES), given, os.environ).values
     log.set_up(values["log_level"])
-    with InterfaceLock(values["run_dir"], values["interface"]):
-        removed, problems = asyncio.run(_clean_up(values))
+    interfaces = _all(values) if "all" in given else [values["interface"]]
+    outcomes = [_clean_up_unless_held({**values, "interface": one}) for one in interfaces]
+    removed = [what for done, _ in outcomes for what in done]
+    problems = [problem for _, left in outcomes for problem in left]
     for what in removed:
         log.tell(f"removed {what}")
     if not removed and not problems:
@@ -31,6 +34,28 @@ def run(given: Mapping[str, str]) -> int:
     for problem in problems:
         print(f"wesher: {problem}", file=sys.stderr)
     return 1 if problems else 0
+
+
+def _clean_up_unless_held(values: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    try:
+        with InterfaceLock(values["run_dir"], values["interface"]):
+            return asyncio.run(_clean_up(values))
+    except StartError as error:
+        return [], [str(error)]
+
+
+def _all(values: Mapping[str, Any]) -> list[str]:
+    """Return the interfaces that carry our mark, or have lines in the hosts file."""
+    hosts = HostsFile(values["hosts_file"], values["interface"], values["run_dir"])
+    return sorted({*asyncio.run(marked_interfaces()), *filter(_is_interface, hosts.interfaces())})
+
+
+def _is_interface(name: str) -> bool:
+    """Say whether a name from the hosts file, which others may write, can be an interface's."""
+    try:
+        return parse_interface(name) == name
+    except ValueError:
+        return False
 
 
 async def _clean_up(values: Mapping[str, Any]) -> tuple[list[str], list[str]]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from wesher.options import (
+    ALL,
     CLEANUP_NAMES,
     CLIENT_NAMES,
     FORCE,
@@ -98,6 +99,6 @@ COMMANDS = {
     "cleanup": Command(
         "cleanup",
         "Remove the interface, routes and hosts lines that a crashed agent left behind.",
-        pick(CLEANUP_NAMES),
+        (*pick(CLEANUP_NAMES), ALL),
     ),
 }

@@ -22,6 +22,7 @@ _OLD_BANNER = b"# ! MANAGED AUTOMATICALLY !"  # v0.2.6
 _ANY_BANNER = re.compile(
     rb"# ! (managed automatically by wesher interface \S+|MANAGED AUTOMATICALLY !)$"
 )
+_OUR_BANNER = re.compile(re.escape(_BANNER) + rb"(\S+)$")
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 
 _TEMPORARY = "etchosts.wesher-"
@@ -77,6 +78,15 @@ class HostsFile:
         if not self._path.exists():
             return False
         return self.update(())
+
+    def interfaces(self) -> frozenset[str]:
+        """Return the names of all interfaces whose lines are in the file."""
+        try:
+            content = self._path.read_bytes()
+        except OSError:
+            return frozenset()
+        found = (_OUR_BANNER.search(line.rstrip()) for line in _LINE.findall(content))
+        return frozenset(match[1].decode("ascii", "replace") for match in found if match)
 
     def foreign_names(self) -> frozenset[str]:
         """Return the names, in lower case, on lines that no wesher of any interface wrote."""

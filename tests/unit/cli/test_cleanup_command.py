@@ -47,8 +47,15 @@ def cleanup(tmp_path, fakes):
 
 
 def put_interface(fakes, alias):
-    link = {"ifname": "wg0", "flags": ["UP"], "mtu": 1420, "ifalias": alias}
-    (fakes / "answer").write_text(f"[]\n{json.dumps([link])}\n[]\n")
+    put_interfaces(fakes, wg0=alias)
+
+
+def put_interfaces(fakes, **aliases):
+    links = [
+        {"ifname": name, "flags": ["UP"], "mtu": 1420, "ifalias": alias}
+        for name, alias in aliases.items()
+    ]
+    (fakes / "answer").write_text(f"[]\n{json.dumps(links)}\n[]\n")
 
 
 def test_where_nothing_is_left_nothing_is_done(cleanup, fakes, capsys):
@@ -116,3 +123,36 @@ def test_a_hosts_file_that_resists_does_not_save_the_interface(cleanup, fakes, t
     assert code == 1
     assert "our lines of the hosts file are left" in capsys.readouterr().err
     assert (fakes / "changes").read_text() == "link del dev wg0\n"
+
+
+def test_all_of_ours_are_found_by_their_marks(cleanup, fakes, tmp_path, capsys):
+    put_interfaces(fakes, wg0="wesher", lab="wesher", office="office vpn")
+    hosts = tmp_path / "hosts"
+    hosts.write_text(FOREIGN + OURS + OURS.replace("wg0", "gone") + OURS.replace("wg0", "../bad"))
+
+    code = cleanup("--all")
+
+    assert code == 0
+    assert hosts.read_text() == FOREIGN + OURS.replace("wg0", "../bad")
+    changes = (fakes / "changes").read_text().splitlines()
+    assert changes == ["link del dev lab", "link del dev wg0"]
+    assert capsys.readouterr().out.count("removed ") == 4
+
+
+def test_of_all_interfaces_the_one_that_an_agent_holds_is_left(cleanup, fakes, tmp_path, capsys):
+    put_interfaces(fakes, wg0="wesher", lab="wesher")
+
+    with InterfaceLock(tmp_path / "run", "lab"):
+        code = cleanup("--all")
+
+    assert code == 1
+    assert "runs on interface lab" in capsys.readouterr().err
+    assert (fakes / "changes").read_text() == "link del dev wg0\n"
+
+
+def test_where_nothing_of_ours_is_left_there_is_nothing_to_do(cleanup, fakes, capsys):
+    put_interfaces(fakes, office="office vpn")
+
+    assert cleanup("--all") == 0
+
+    assert capsys.readouterr().out == "nothing to clean up\n"
