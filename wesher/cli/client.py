@@ -32,10 +32,11 @@ class Agent:
         return asking.follow(self.run_dir, self.interface)
 
 
-def choose_agent(given: Mapping[str, str]) -> Agent:
+def choose_agent(given: Mapping[str, str], *, configured: bool = False) -> Agent:
     """Return the agent on `--interface`, else the only one that runs.
 
-    Raises NoAgentError when none does, ConfigError when there are several to choose from.
+    Raises NoAgentError when none does, and ConfigError when there are several to choose from,
+    unless the `configured` one is meant: the agent that this configuration would start.
     """
     settings = resolve(pick(CLIENT_NAMES), given, os.environ)
     run_dir: Path = settings.values["run_dir"]
@@ -47,6 +48,8 @@ def choose_agent(given: Mapping[str, str]) -> Agent:
             f"no agent runs on this host (there is no socket in {run_dir}): start one with "
             "`wesher`, or with `systemctl start wesher`"
         )
+    if configured and settings.values["interface"] in found:
+        return Agent(run_dir, settings.values["interface"])
     if len(found) > 1:
         raise ConfigError(f"several agents run: choose one with --interface: {', '.join(found)}")
     return Agent(run_dir, found[0])

@@ -8,7 +8,7 @@ from wesher.cli.client import choose_agent, show, show_json
 
 def run(given: Mapping[str, str]) -> int:
     """Reload; AgentError when the configuration is wrong, and nothing was changed."""
-    report = choose_agent(given).ask("reload")
+    report = choose_agent(given, configured=True).ask("reload")
     if "json" in given:
         show_json(report)
     else:

@@ -96,6 +96,16 @@ def test_of_several_agents_those_that_are_gone_do_not_count(run_dir):
             choose_agent({})
 
 
+def test_of_several_agents_a_reload_is_for_the_configured_one(run_dir):
+    with listen(run_dir, "wglab"), listen(run_dir, "wgoverlay"):
+        assert choose_agent({}, configured=True).interface == "wgoverlay"
+
+
+def test_a_reload_of_the_only_agent_needs_no_name(run_dir):
+    with listen(run_dir, "wglab"):
+        assert choose_agent({}, configured=True).interface == "wglab"
+
+
 def test_the_interface_of_the_environment_is_the_one(run_dir, monkeypatch):
     monkeypatch.setenv("WESHER_INTERFACE", "wg9")
 
