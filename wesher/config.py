@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # every command reads a configuration, few need the mesh
 _MAX_KEY_FILE = 4096  # bytes; a key needs 45
 _STDIN = 0
 _DEFAULT = "default"
+_PREFIX = "WESHER_"
+_NEAR = 0.8  # of 1, as difflib counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,9 @@ def resolve(
     An empty environment variable counts as unset. Options outside `options` are not looked at.
     """
     secret = environ.pop("WESHER_CLUSTER_KEY", "")
+    _check_variables(environ)
     texts = {**environ, "WESHER_CLUSTER_KEY": secret}
-    file, in_file = _read_file(given.get(CONFIG_FILE.name) or texts.get(CONFIG_FILE.env))
+    file, in_file = _read_file(given.get(CONFIG_FILE.name, texts.get(CONFIG_FILE.env) or None))
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for option in options:
@@ -119,6 +122,18 @@ def resolve(
     return Settings(values, sources)
 
 
+def _check_variables(environ: Iterable[str]) -> None:
+    """Refuse variables that are nearly ours; others, as Kubernetes sets for a service, are not."""
+    options = {option.env: option for option in (CONFIG_FILE, *OPTIONS)}
+    for name in environ:
+        if not name.startswith(_PREFIX) or name in options:
+            continue
+        words = [known.removeprefix(_PREFIX) for known in options]
+        near = difflib.get_close_matches(name.removeprefix(_PREFIX), words, n=1, cutoff=_NEAR)
+        if near:
+            raise ConfigError(f"unknown variable {name}; the nearest is {_PREFIX}{near[0]}")
+
+
 def _parse(option: Option, text: str | None, source: str) -> Any:
     if text is None:
         return False if option.metavar is None else None
@@ -132,6 +147,8 @@ def _parse(option: Option, text: str | None, source: str) -> Any:
 
 def _read_file(named: str | None) -> tuple[Path, dict[str, str]]:
     """Return the configuration file's path and what it sets, as text by option name."""
+    if named == "":
+        raise ConfigError(f"{CONFIG_FILE.flag}: it names no file")
     path = Path(named or DEFAULT_FILE)
     try:
         with path.open("rb") as file:

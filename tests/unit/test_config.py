@@ -80,6 +80,7 @@ SAMPLES = {
     "cluster_key": (KEY_TEXT, "cluster_key", KEY),
     "join": ("a,b:1", "join", (Seed("a", 7946), Seed("b", 1))),
     "init": ("true", "init", True),
+    "fresh_key": ("true", "fresh_key", True),
     "bind_addr": ("10.9.9.9", "bind_addr", ip_address("10.9.9.9")),
     "bind_iface": ("eth0", "bind_iface", "eth0"),
     "advertise_addr": ("192.0.2.1", "advertise_addr", ip_address("192.0.2.1")),
@@ -100,15 +101,18 @@ SAMPLES = {
 }
 
 
-@pytest.mark.parametrize("name", [one.name for one in OPTIONS if one.name != "cluster_key_file"])
-def test_every_option_works_from_every_source(name, toml):
+@pytest.mark.parametrize(
+    "option", [one for one in OPTIONS if one.name != "cluster_key_file"], ids=lambda one: one.name
+)
+def test_every_option_works_from_every_source(option, toml):
+    name = option.name
     text, field, wanted = SAMPLES[name]
     key = name.replace("_", "-")
     written = text if text == "true" else f"'{text}'"
 
     from_flag = load({name: text}, {})
     from_environment = load({}, {f"WESHER_{name.upper()}": text})
-    if name != "init":
+    if option.in_file:
         from_file = load(toml(f"{key} = {written}\n"), {})
         assert getattr(from_file, field) == wanted
 
@@ -248,6 +252,47 @@ def test_an_empty_variable_counts_as_unset(toml):
     config = load(toml("interface = 'wg3'\n"), {"WESHER_INTERFACE": ""})
 
     assert config.interface == "wg3"
+
+
+def test_an_empty_variable_names_no_configuration_file(default_file):
+    default_file.write_text("interface = 'wg3'\n")
+
+    config = load({}, {"WESHER_CONFIG": ""})
+
+    assert config.interface == "wg3"
+
+
+def test_an_empty_flag_names_no_configuration_file_either():
+    with pytest.raises(ConfigError, match=r"^--config: it names no file"):
+        load({"config": ""}, {})
+
+
+def test_an_empty_list_of_seeds_names_nobody(toml):
+    assert load({"join": ""}, {}).join == ()
+    assert load(toml("join = []\n"), {}).join == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("WESHER_CLUSTERKEY", "WESHER_CLUSTER_KEY"),
+        ("WESHER_JOINS", "WESHER_JOIN"),
+        ("WESHER_CONFIGS", "WESHER_CONFIG"),
+        ("WESHER_OVERLAY_NETWORK", "WESHER_OVERLAY_NET"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_without_its_value(name, nearest):
+    with pytest.raises(ConfigError) as caught:
+        load({}, {name: "secret"})
+
+    assert str(caught.value) == f"unknown variable {name}; the nearest is {nearest}"
+
+
+def test_variables_of_somebody_else_are_none_of_ours():
+    """Kubernetes sets the first ones in every container beside a service called wesher."""
+    names = ("SERVICE_HOST", "SERVICE_PORT", "PORT", "PORT_7946_TCP_ADDR", "PORT_7946_UDP_PROTO")
+
+    assert load({}, {f"WESHER_{name}": "x" for name in names} | {"OTHER": "x"}) == load({}, {})
 
 
 def test_the_key_leaves_the_environment_once_read():
