@@ -265,7 +265,7 @@ def test_a_terminal_that_closes_stops_it(agent: Agent):
     assert agent.host.is_clean()
 
 
-def test_a_hangup_without_a_terminal_means_nothing(agent: Agent):
+def test_a_hangup_without_a_terminal_does_not_end_it(agent: Agent):
     agent.start()
     wait_for(agent.is_up, "the agent")
 
