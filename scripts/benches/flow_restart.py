@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from scripts.benches.flow import Flow, say_lost
 from scripts.benches.measuring import Options, Result, say, sleep_until
-from tests.lab.daemons import Daemon, Mesh
+from tests.lab.daemons import Daemon, Mesh, ping
 from tests.lab.looking import alive
 from tests.lab.netns import Lab, wait_for
 
@@ -52,12 +52,14 @@ class _Restarts:
             mesh.start_one(daemon)
         mesh.wait_until_complete(_TIMEOUT, self.members)
         wait_for(lambda: all(one.overlay_address() for one in self.members), _TIMEOUT, "addresses")
+        # Flows both ways that begin at one instant let two handshakes collide, and wait 5 s.
+        wait_for(lambda: ping(self.other, self.victim.host.name, 1), _TIMEOUT, "a handshake")
         self._alive_again: list[float] = []
         self._keys_kept = self._handshakes_kept = self._newcomers = 0
 
     def run(self) -> None:
         """Restart and let members join, as the tables above say."""
-        next_at = time.monotonic() + 2  # when there has been a handshake
+        next_at = time.monotonic() + 2
         for number, way in enumerate(_WAYS, start=1):
             sleep_until(next_at)
             next_at += _INTERVAL

@@ -15,12 +15,14 @@ from tests.lab.daemons import Daemon, Mesh
 from tests.lab.looking import alive, look
 from tests.lab.netns import Lab, LabError, wait_for
 from tests.lab.partitions import mend, split
+from wesher.gossip import Record, RecordState
 
 _NODES = 6
 _LABS = 3  # at a time: the kernel's neighbour table is one for all
 _RATE = 20  # packets per second of each flow
 _FIRST_PORT = 9001  # of the flows between the halves
 _TIMEOUT = 90  # seconds
+_LIVE = (RecordState.ALIVE, RecordState.SUSPECT)
 _SILENCE = 5.0  # seconds before the network returns in which nothing may have crossed
 
 
@@ -62,7 +64,7 @@ def _heal_once(options: Options, run: int) -> Healing:
         with _running([*inside, *across]):
             split(lab, [daemon.host for daemon in far])
             time.sleep(options.partition)
-            _check_apart(mesh, (near, far), across)
+            _check_apart(mesh, near, far, across)
             mended = time.monotonic()
             mend(lab)
             reunited = wait_for(lambda: hold_alive(mesh, mesh.daemons), _TIMEOUT, "the reunion")
@@ -72,11 +74,25 @@ def _heal_once(options: Options, run: int) -> Healing:
     return Healing(reunited, crossing, lost)
 
 
-def hold_alive(mesh: Mesh, daemons: Sequence[Daemon]) -> bool:
-    """Whether each of these agents holds just these for alive, by its own table."""
-    names = {daemon.host.name for daemon in daemons}
-    key = base64.b64decode(mesh.key)
-    return all(alive(look(daemon.host, daemon.host, key)) == names for daemon in daemons)
+def hold_alive(
+    mesh: Mesh, daemons: Sequence[Daemon], these: Sequence[Daemon] | None = None
+) -> bool:
+    """Whether each of these agents holds just `these`, or themselves, for alive in its table."""
+    names = {daemon.host.name for daemon in these or daemons}
+    return all(alive(_table(mesh, daemon)) == names for daemon in daemons)
+
+
+def given_up(mesh: Mesh, gone: Sequence[Daemon], by: Sequence[Daemon]) -> bool:
+    """Whether each agent of `by` has declared every one of `gone` dead, or forgotten it since."""
+    names = {daemon.host.name for daemon in gone}
+    return all(
+        table and not any(table[name].state in _LIVE for name in names & table.keys())
+        for table in (_table(mesh, daemon) for daemon in by)
+    )
+
+
+def _table(mesh: Mesh, daemon: Daemon) -> dict[str, Record]:
+    return look(daemon.host, daemon.host, base64.b64decode(mesh.key))
 
 
 def _inside(halves: Sequence[Sequence[Daemon]]) -> list[Flow]:
@@ -101,12 +117,14 @@ def _running(flows: Sequence[Flow]) -> Iterator[None]:
             flow.stop()  # all at once, so that the end of each is not waited for in turn
 
 
-def _check_apart(mesh: Mesh, halves: Sequence[Sequence[Daemon]], across: Iterable[Flow]) -> None:
+def _check_apart(
+    mesh: Mesh, near: Sequence[Daemon], far: Sequence[Daemon], across: Iterable[Flow]
+) -> None:
     """See that there was something to heal."""
     since = time.monotonic() - _SILENCE
     if any(flow.first_after(since) for flow in across):
         raise LabError("packets crossed although the network was cut")
-    if not all(hold_alive(mesh, half) for half in halves):
+    if not (given_up(mesh, far, by=near) and given_up(mesh, near, by=far)):
         raise LabError("the halves have not given each other up yet: cut them for longer")
 
 
