@@ -141,8 +141,7 @@ def _of_the_yardstick(measured: Mapping[LoadCase, Load], loss: float) -> Load:
 
 
 _SUSPICIONS = (
-    "false suspicions, a fixed share of all probes, are told to everybody: with the cluster grows "
-    "how many there are"
+    "everybody is told of false suspicions, and the larger the cluster, the more there are"
 )
 
 

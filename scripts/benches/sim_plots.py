@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scripts.benches.sim_failures import MECHANISMS
-from scripts.benches.sim_join import SERF_99, SERF_ALL_DESPITE_LOSS
+from scripts.benches.sim_join import serf_99, serf_all_despite_loss
 from scripts.benches.sim_load import LoadCase
-from scripts.benches.sim_tables import LOSSES, percent
+from scripts.benches.sim_tables import LOSSES, SIZES, percent
 
 matplotlib.rcParams.update({"svg.hashsalt": "wesher", "svg.fonttype": "none", "font.size": 9})
 _COLOURS = dict(zip(LOSSES, ("tab:blue", "tab:orange", "tab:red"), strict=True))
@@ -22,13 +22,12 @@ Measured = Mapping[Any, Any]
 
 def save(figure: Figure, path: Path) -> None:
     """Write a plot, the same numbers as the same bytes."""
-    figure.tight_layout()
     figure.savefig(path, metadata={"Date": None, "Creator": None})
 
 
 def join_plot(measured: Measured) -> Figure:
     """Draw the seconds until 99 % know of a join, beside those of Serf's simulator."""
-    figure = Figure((_WIDTH, _HEIGHT))
+    figure = Figure((_WIDTH, _HEIGHT), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     for panel, eager in zip(axes, (True, False), strict=True):
         panel.set_title(f"gossip at once {'on' if eager else 'off'}")
@@ -36,18 +35,18 @@ def join_plot(measured: Measured) -> Figure:
             cases = [case for case in measured if (case.loss, case.eager) == (loss, eager)]
             seconds = [measured[case].most for case in cases]
             _line(panel, [case.members for case in cases], seconds, loss)
-        panel.plot(list(SERF_99), list(SERF_99.values()), "k--", label="Serf, 99 %, no loss")
-        serf = SERF_ALL_DESPITE_LOSS
-        panel.plot(list(serf), list(serf.values()), "k:", label="Serf, 99.99 %, 25 % loss")
+        panel.plot(SIZES, list(map(serf_99, SIZES)), "k--", label="Serf, 99 %, no loss")
+        despite_loss = list(map(serf_all_despite_loss, SIZES))
+        panel.plot(SIZES, despite_loss, "k:", label="Serf, 99.99 %, 25 % loss")
         _by_members(panel)
     axes[0].set_ylabel("seconds until 99 % know of a join")
-    axes[0].legend(loc="upper left")
+    _explain(figure, axes[0])
     return figure
 
 
 def crash_plot(measured: Measured) -> Figure:
     """Draw the seconds until a crash is suspected, and known to all."""
-    figure = Figure((_WIDTH, _HEIGHT))
+    figure = Figure((_WIDTH, _HEIGHT), layout="constrained")
     first, last = figure.subplots(1, 2)
     for loss in LOSSES:
         for panel, told in ((first, False), (last, True)):
@@ -60,13 +59,13 @@ def crash_plot(measured: Measured) -> Figure:
     first.set_ylabel("seconds from a crash")
     for panel in (first, last):
         _by_members(panel)
-    first.legend()
+    _explain(figure, first)
     return figure
 
 
 def load_plot(measured: Measured) -> Figure:
     """Draw what an idle member sends."""
-    figure = Figure((_WIDTH, _HEIGHT))
+    figure = Figure((_WIDTH, _HEIGHT), layout="constrained")
     packets, sent = figure.subplots(1, 2)
     for loss in LOSSES:
         cases = [case for case in measured if isinstance(case, LoadCase) and case.loss == loss]
@@ -80,7 +79,7 @@ def load_plot(measured: Measured) -> Figure:
     for panel in (packets, sent):
         panel.set_yscale("log")
         _by_members(panel)
-    sent.legend()
+    _explain(figure, sent)
     return figure
 
 
@@ -89,7 +88,7 @@ def failures_plot(measured: Measured) -> Figure:
     cases = [case for case in measured if case.preset == "lan" and case.overload.way == "packets"]
     overloads = sorted({case.overload.members for case in cases})
     names = [name for name in MECHANISMS if any(case.mechanisms == name for case in cases)]
-    figure = Figure((_WIDTH, _HEIGHT))
+    figure = Figure((_WIDTH, _HEIGHT), layout="constrained")
     panel = figure.subplots()
     width = 0.8 / len(names)
     for number, name in enumerate(names):
@@ -102,12 +101,17 @@ def failures_plot(measured: Measured) -> Figure:
     )
     panel.set_yscale("symlog", linthresh=1)
     panel.set_ylabel("false failures told, an hour")
-    panel.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
+    _explain(figure, panel)
     return figure
 
 
 def _line(panel: Axes, members: Sequence[int], seconds: Sequence[float], loss: float) -> None:
     panel.plot(members, seconds, "o-", color=_COLOURS[loss], label=f"{percent(loss)} loss")
+
+
+def _explain(figure: Figure, panel: Axes) -> None:
+    """Put the legend of one panel, which goes for all, above them."""
+    figure.legend(*panel.get_legend_handles_labels(), loc="outside upper center", ncols=5)
 
 
 def _by_members(panel: Axes) -> None:
