@@ -25,7 +25,7 @@ FILES = (
     "spread",
     "push_pull",
 )
-# Each is given what those before it left. What simulates is tried on every mutant: it must be quick.
+# Each is given what those before it left. The simulations get every mutant: they must be quick.
 _SLOW = (
     "newcomer or new_metadata or within_two_seconds[50] or loss[1] or loss[2] or loss[3] or loss[4]"
 )
