@@ -10,11 +10,12 @@ from functools import partial
 from typing import Any
 
 from wesher.gossip.core import Gossip
-from wesher.gossip.members import Member, MemberState
+from wesher.gossip.members import MemberState
 from wesher.gossip.messages import Alive, Record, RecordState, Suspect
 from wesher.gossip.outbox import Outbox
 from wesher.gossip.rules import Rules
-from wesher.mesh.remembered import Remembered
+from wesher.mesh.rejoin import Contact
+from wesher.mesh.reunion import Reunion
 
 # What replaces a method gets what it replaces, and its arguments.
 Wrapper = Callable[..., Any]
@@ -22,21 +23,19 @@ Wrapper = Callable[..., Any]
 
 def _weak_refutation(refute: Wrapper, rules: Rules, claimed: int) -> None:
     """Answer an accusation with the incarnation that was accused."""
-    known = rules._incarnation
-    refute(rules, claimed)
-    local = replace(rules.announced(), incarnation=known)
-    rules._incarnation = known
-    rules._members.put(local)
+    local = rules.announced()
+    alive = Alive(local.incarnation, local.name, local.addr, local.port, local.meta, local.versions)
+    rules._shared.broadcast(local.name, alive, at_once=True)
 
 
 def _rising_from_the_dead(
-    alive: Wrapper, rules: Rules, message: Alive, *rest: Any, **options: Any
-) -> None:
+    is_old: Wrapper, rules: Rules, name: str, incarnation: int, *address: Any
+) -> bool:
     """Believe that a dead member is alive at the incarnation that died."""
-    known = rules._members.get(message.node)
-    if known and known.state is MemberState.DEAD and known.incarnation == message.incarnation > 0:
-        rules._members.put(replace(known, incarnation=known.incarnation - 1))
-    alive(rules, message, *rest, **options)
+    known = rules._members.get(name)
+    if known and known.state is MemberState.DEAD and known.incarnation == incarnation:
+        rules._members.put(replace(known, state=MemberState.ALIVE))
+    return is_old(rules, name, incarnation, *address)
 
 
 def _resurrection(take: Wrapper, gossip: Gossip, record: Record, *rest: Any) -> None:
@@ -51,8 +50,9 @@ def _presumption(suspect: Wrapper, rules: Rules, message: Suspect, now: float) -
     suspect(rules, replace(message, incarnation=message.incarnation + 1), now)
 
 
-def _forgetfulness(add: Wrapper, remembered: Remembered, member: Member, failed_at: float) -> None:
-    """Remember nobody who failed, so that nobody looks for them."""
+def _forgetfulness(contacts: Wrapper, reunion: Reunion, *_: Any) -> list[Contact]:
+    """Contact nobody of those who are missing."""
+    return []
 
 
 def _fat_packets(budget: Wrapper, outbox: Outbox) -> int:
@@ -62,10 +62,10 @@ def _fat_packets(budget: Wrapper, outbox: Outbox) -> int:
 
 BUGS: dict[str, tuple[type, str, Wrapper]] = {
     "weak-refutation": (Rules, "_refute", _weak_refutation),
-    "risen-dead": (Rules, "alive", _rising_from_the_dead),
+    "risen-dead": (Rules, "is_old", _rising_from_the_dead),
     "left-resurrected": (Gossip, "_take_record", _resurrection),
     "foreign-incarnation": (Rules, "suspect", _presumption),
-    "forgotten-failed": (Remembered, "add", _forgetfulness),
+    "no-reunion": (Reunion, "contacts", _forgetfulness),
     "fat-packets": (Outbox, "budget", _fat_packets),
 }
 

@@ -31,6 +31,8 @@ class Script:
 
     def __init__(self, rng: Random, members: int, room: float) -> None:
         self.rng = rng
+        self.state_lasts = False
+        """Whether nobody ever loses its state file."""
         self.room = room
         """For how many seconds a host may be in one episode, added up over all hosts."""
         self.most = 2 * members + 2
@@ -65,6 +67,10 @@ class Script:
         self._moves += 1
         return f"192.168.77.{self._moves}"
 
+    def keeps_state(self) -> bool:
+        """Tell whether a host that starts again has its state file, as nearly all have."""
+        return self.state_lasts or self.rng.random() < 0.8
+
     def some(self, most: int) -> list[str]:
         """Return at least one of the hosts, and not more than `most`."""
         return self.rng.sample(self.hosts, self.rng.randint(1, max(1, min(most, len(self.hosts)))))
@@ -96,9 +102,11 @@ def churn(script: Script, at: float) -> float:
         elif kind in ("crash", "stop"):
             script.do(at, kind, host)
             if rng.random() < 0.5:
-                script.do(at + script.between(0.1, 100), "restart", host, keep_state=_kept(rng))
+                script.do(
+                    at + script.between(0.1, 100), "restart", host, keep_state=script.keeps_state()
+                )
         else:
-            script.do(at, "restart", host, keep_state=_kept(rng))
+            script.do(at, "restart", host, keep_state=script.keeps_state())
     return end
 
 
@@ -122,7 +130,7 @@ def mass_crash(script: Script, at: float) -> float:
     end = at + script.between(5, 300)
     for host in lost:
         if rng.random() < 0.6:
-            script.do(end + rng.uniform(0, 3), "restart", host, keep_state=_kept(rng))
+            script.do(end + rng.uniform(0, 3), "restart", host, keep_state=script.keeps_state())
     return end + 3
 
 
@@ -250,7 +258,7 @@ def departures(script: Script, at: float) -> float:
         script.do(at, "stop", host)
         at += rng.choice((0, 0.5, 10))
     back = at + script.between(2, 200)
-    script.do(back, "restart", leaving[0], keep_state=_kept(rng))
+    script.do(back, "restart", leaving[0], keep_state=script.keeps_state())
     return back
 
 
@@ -269,8 +277,3 @@ def moves(script: Script, at: float) -> float:
         timing=rng.choice(script.timings),
     )
     return back
-
-
-def _kept(rng: Random) -> bool:
-    """Tell whether a host that starts again has its state file, as nearly all have."""
-    return rng.random() < 0.8

@@ -104,7 +104,9 @@ class Stage:
             hosts = tuple(host for host in hosts if self._is_up(host))
         elif call == "restart":
             hosts = tuple(host for host in hosts if host in world.nodes and not self._is_up(host))
-        if call == "start" and not self._is_up(hosts[0]):
+        if call == "forget_seeds":
+            self._forget_seeds(*hosts)
+        elif call == "start" and not self._is_up(hosts[0]):
             self._start(*hosts, **dict(step.options))
         elif self._makes_sense(call, hosts):
             getattr(world, call)(*hosts, **dict(step.options))
@@ -127,6 +129,13 @@ class Stage:
             seeds = tuple(map(address_of, seeds))  # it does not ask the world for names
         timing = PRESETS[options.pop("timing")]
         self.world.start(host, *seeds, ip=ip, timing=timing, **options)
+
+    def _forget_seeds(self, host: str) -> None:
+        """Start a host again that is told nobody to join, if it has written down others."""
+        node = self.world.nodes[host]
+        if node.saved.members:
+            node.seeds = ()
+            self.world.restart(host)
 
     def _is_up(self, host: object) -> bool:
         return host in self.world.nodes and self.world.nodes[host].up

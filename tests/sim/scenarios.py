@@ -7,7 +7,9 @@ from random import Random
 from tests.sim import episodes
 from tests.sim.episodes import Script, Step
 
-QUIET_START = 15.0  # seconds that a cast has before anything happens to it
+SETTLED = 15.0  # seconds after which a cast knows each other
+QUIET_START = 30.0  # seconds that a cast has before anything happens to it
+SEEDLESS = 0.25  # share of scenarios in which hosts have only their state files to find others
 ROOM = 1200.0  # host seconds
 LARGE = 100  # one of so many scenarios is large
 
@@ -61,6 +63,8 @@ def scenario(seed: int, *, members: int | None = None, kinds: tuple[str, ...] = 
     large = seed % LARGE == LARGE - 1
     script = Script(rng, members or _size(rng, large=large), 4 * ROOM if large else ROOM)
     _enter(script, _timings(rng), _go_share(rng))
+    if rng.random() < SEEDLESS:
+        _restart_without_seeds(script)
     chosen = kinds or _some_kinds(rng)
     start = end = QUIET_START
     for kind in chosen:
@@ -126,3 +130,10 @@ def _enter(script: Script, timings: tuple[str, ...], go_share: float) -> None:
         if index and rng.random() < go_share:
             options["go"] = rng.choice(("v0.1.4", "current"))
         script.do(index * gap, "start", host, *script.seeds(host), **options)
+
+
+def _restart_without_seeds(script: Script) -> None:
+    """Let everybody who is there from the beginning go on without being told whom to join."""
+    script.state_lasts = True
+    for index, host in enumerate(script.hosts):
+        script.do(SETTLED + index * 0.1, "forget_seeds", host)

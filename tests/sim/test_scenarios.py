@@ -22,7 +22,7 @@ def test_everything_happens_within_a_few_hundred_seeds():
 
     assert told.keys() == KINDS.keys()
     assert calls.keys() == {
-        "start", "restart", "crash", "stop", "pause", "resume", "drift", "slow",
+        "start", "forget_seeds", "restart", "crash", "stop", "pause", "resume", "drift", "slow",
         "part", "cut", "heal", "link", "streams",
     }  # fmt: skip
 
