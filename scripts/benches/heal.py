@@ -74,12 +74,10 @@ def _heal_once(options: Options, run: int) -> Healing:
     return Healing(reunited, crossing, lost)
 
 
-def hold_alive(
-    mesh: Mesh, daemons: Sequence[Daemon], these: Sequence[Daemon] | None = None
-) -> bool:
-    """Whether each of these agents holds just `these`, or themselves, for alive in its table."""
-    names = {daemon.host.name for daemon in these or daemons}
-    return all(alive(_table(mesh, daemon)) == names for daemon in daemons)
+def hold_alive(mesh: Mesh, daemons: Sequence[Daemon]) -> bool:
+    """Whether each of these agents holds just these for alive, by its own table."""
+    names = {daemon.host.name for daemon in daemons}
+    return all(alive(table_of(mesh, daemon)) == names for daemon in daemons)
 
 
 def given_up(mesh: Mesh, gone: Sequence[Daemon], by: Sequence[Daemon]) -> bool:
@@ -87,11 +85,12 @@ def given_up(mesh: Mesh, gone: Sequence[Daemon], by: Sequence[Daemon]) -> bool:
     names = {daemon.host.name for daemon in gone}
     return all(
         table and not any(table[name].state in _LIVE for name in names & table.keys())
-        for table in (_table(mesh, daemon) for daemon in by)
+        for table in (table_of(mesh, daemon) for daemon in by)
     )
 
 
-def _table(mesh: Mesh, daemon: Daemon) -> dict[str, Record]:
+def table_of(mesh: Mesh, daemon: Daemon) -> dict[str, Record]:
+    """Return an agent's own table, even while nobody else reaches it."""
     return look(daemon.host, daemon.host, base64.b64decode(mesh.key))
 
 
