@@ -1,0 +1,164 @@
+"""What the documentation shows is understood by whom it is meant for."""
+
+import configparser
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import textwrap
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from tests.documents import PAGES, ROOT, Shown, blocks, commands, words
+from wesher.cli import AGENT, COMMANDS
+from wesher.config import load
+from wesher.options import parse_arguments, parser
+
+UNITS = ROOT / "packaging/debian"
+KEY = b64encode(bytes(32)).decode()
+PLACEHOLDERS = {"KEY": KEY, "HOST": "node1.example.org", "NAME": "node1", "FILE": "/etc/file"}
+OURS = {"wesher", "scripts/run"}
+VERBS = {"start", "stop", "restart", "reload", "status", "edit", "enable", "daemon-reload"}
+OTHERS = {"cp", "echo", "kill", "sed", "systemd-tmpfiles"}
+"""Programs that the pages may show besides; what they do there needs a look by a person."""
+
+
+@pytest.mark.parametrize("shown", commands(), ids=str)
+def test_every_command_is_understood(shown: Shown):
+    program, *arguments = words(shown.text)
+
+    if program in OURS:
+        understand([PLACEHOLDERS.get(word, word) for word in arguments])
+    elif program.startswith("scripts/"):
+        assert os.access(ROOT / program, os.X_OK)
+        usage, _, _ = (ROOT / program).read_text().partition("\n\n")
+        assert set(flags(arguments)) <= set(re.findall(r"-[\w-]+", usage))
+    elif program == "systemctl":
+        verb, *units = [word for word in arguments if not word.startswith("-")]
+        assert verb in VERBS
+        assert all((UNITS / f"{unit.replace('NAME', '')}.service").exists() for unit in units)
+    else:
+        assert program in OTHERS
+
+
+def flags(arguments: list[str]) -> list[str]:
+    return [word for word in arguments if word.startswith("-")]
+
+
+def understand(arguments: list[str]) -> None:
+    """Parse a command line of wesher down to each value."""
+    command = COMMANDS[arguments.pop(0)] if arguments and arguments[0][0] != "-" else AGENT
+    if arguments == ["--version"]:
+        return
+    made = parser("wesher", "", command.options, operands=command.operands)
+    given = parse_arguments(made, arguments)
+    for option in command.options:
+        if option.name in given:
+            option.parse(given[option.name])
+
+
+def test_there_are_commands_to_be_understood():
+    assert len(commands()) > 80
+    assert {words(shown.text)[0] for shown in commands()} >= {"wesher", "systemctl", "scripts/test"}
+
+
+def cloud_init_files() -> list[Shown]:
+    """Return the configuration files that cloud-init is told to write."""
+    found = []
+    for block in blocks("yaml"):
+        _, _, content = block.text.partition("content: |\n")
+        kept = re.match(r"(?:      .*\n)+", content)
+        assert kept, block
+        found.append(Shown(block.page, "toml", textwrap.dedent(kept[0])))
+    return found
+
+
+@pytest.mark.parametrize("shown", [*blocks("toml"), *cloud_init_files()], ids=str)
+def test_every_configuration_can_be_loaded(shown: Shown, tmp_path: Path):
+    file = tmp_path / "wesher.toml"
+    file.write_text(shown.text.replace("…", KEY))
+    file.chmod(0o600)
+
+    config = load({"config": str(file)}, {})
+
+    assert any(source != "default" for source in config.sources.values())
+
+
+@pytest.mark.parametrize("shown", blocks("ini"), ids=str)
+def test_every_drop_in_fits_to_the_unit(shown: Shown, tmp_path: Path):
+    drop_in = tmp_path / "wesher.service.d/override.conf"
+    drop_in.parent.mkdir()
+    for file, text in (
+        (tmp_path / "wesher.service", (UNITS / "wesher.service").read_text()),
+        (drop_in, shown.text),
+    ):
+        file.write_text(text.replace("/usr/bin/wesher", "/bin/true"))
+
+    parsed = configparser.RawConfigParser(strict=False)
+    parsed.optionxform = str  # its documented way to keep capitals
+    parsed.read(drop_in)
+
+    assert parsed.sections() == ["Service"]
+    assert complaints(tmp_path / "wesher.service") == ""
+    if "ExecStart" in parsed["Service"]:
+        understand(shlex.split(parsed["Service"]["ExecStart"])[1:])
+
+
+def complaints(unit: Path) -> str:
+    """Return what systemd has to say against a unit; nothing where there is no systemd."""
+    if shutil.which("systemd-analyze") is None:
+        return ""
+    argv = ["systemd-analyze", "verify", "--man=no", str(unit)]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("nft") is None, reason="needs root and nftables"
+)
+@pytest.mark.parametrize("shown", blocks("nft"), ids=str)
+def test_every_firewall_rule_is_one(shown: Shown):
+    chain = f"chain input {{\ntype filter hook input priority 0\n{shown.text}}}\n"
+
+    done = subprocess.run(
+        ["unshare", "--net", "nft", "--check", "--file", "-"],
+        check=False,
+        input=f"table inet filter {{\n{chain}}}\n",
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path):
+    targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text())
+
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_troubleshooting_page_has_every_trouble_of_the_doctor():
+    troubles = set(re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs/doctor.md").read_text(), re.M))
+
+    explained = set(re.findall(r"`([a-z-]+)`", (ROOT / "docs/troubleshooting.md").read_text()))
+
+    assert len(troubles) > 30
+    assert troubles - explained == set()
+
+
+def test_the_architecture_page_names_files_that_exist():
+    text = (ROOT / "docs/architecture.md").read_text()
+    names = set(re.findall(r"[\w/]+\.py\b", text))
+
+    files = [str(path.relative_to(ROOT)) for path in (ROOT / "wesher").rglob("*.py")]
+
+    assert len(names) > 40
+    assert [one for one in names if not any(f"/{file}".endswith(f"/{one}") for file in files)] == []
+
+
+def test_the_readme_stays_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) < 200
