@@ -37,8 +37,9 @@ MAX_RECORDS = 65_536
 """Records of one push/pull: far more than a node keeps, far below memberlist's 1,048,576."""
 MAX_USER_DATA = 20_971_520  # bytes, memberlist's limit for user state and user messages
 MAX_REMEMBERED = 1024  # bytes of what is remembered decoded; an ordinary claim has 300
-REMEMBERED_CLAIMS = 1024
-REMEMBERED_RECORDS = 4096
+# What strangers fill these with must stay below 5 MB, with all else that they make us keep.
+REMEMBERED_CLAIMS = 512
+REMEMBERED_RECORDS = 1024
 
 
 class MessageType(IntEnum):
