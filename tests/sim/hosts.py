@@ -64,6 +64,7 @@ class Node:
         self._held = False
         self._asleep: Clock | None = None
         self._timers_at_once = 0
+        self._handled_at = float("-inf")
         self._inbox: deque[tuple[Action, tuple[object, ...]]] = deque()
         self._wakes_at = float("inf")
         self._busy_until = 0.0
@@ -124,9 +125,9 @@ class Node:
         if self._clock is not None and self._timer_is_due():
             # A clock that drifts is never read at the very moment that we wait for.
             now = max(now, self.engine.next_timer())
-        self._timers_at_once = self._timers_at_once + 1 if now == self._time else 0
+        self._timers_at_once = self._timers_at_once + 1 if now == self._handled_at else 0
         assert self._timers_at_once < TIMERS_AT_ONCE, f"{self.host} is woken without end"
-        self._time = now
+        self._time = self._handled_at = now
         self.engine.handle_timer(now)
         self._follow_up(self)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sim.hosts import RECEIVE_QUEUE
+from tests.sim.hosts import RECEIVE_QUEUE, TIMERS_AT_ONCE
 from tests.sim.mesh_world import MeshWorld
 from tests.sim.world import Violation, World
 from wesher.gossip import ExchangeFinished, Keyring, PingFinished, Wire
@@ -142,6 +142,15 @@ def test_a_clock_that_runs_twice_as_fast_probes_twice_as_often():
 
     assert fast.nodes[TWO].time() == pytest.approx(42)
     assert fast.nodes[TWO].packets_sent > 1.5 * usual.nodes[TWO].packets_sent
+
+
+def test_a_host_whose_clock_drifts_is_not_taken_for_one_that_never_sleeps():
+    world = World(["alone"], seed=1)
+    world.drift("alone", 1.1)
+
+    world.run(TIMERS_AT_ONCE)
+
+    assert world.nodes["alone"].time() == pytest.approx(1.1 * TIMERS_AT_ONCE)
 
 
 def test_a_partition_lets_nothing_pass_until_it_heals():
