@@ -62,13 +62,14 @@ def _heal_once(options: Options, run: int) -> Healing:
         wait_for(lambda: all(one.overlay_address() for one in mesh.daemons), _TIMEOUT, "addresses")
         inside, across = _inside((near, far)), _across(near, far)
         with _running([*inside, *across]):
+            _first_packets(across, since=0)
             split(lab, [daemon.host for daemon in far])
             time.sleep(options.partition)
             _check_apart(mesh, near, far, across)
             mended = time.monotonic()
             mend(lab)
             reunited = wait_for(lambda: hold_alive(mesh, mesh.daemons), _TIMEOUT, "the reunion")
-            crossing = _crossing(across, mended)
+            crossing = _first_packets(across, since=mended)
         lost = sum(len(flow.lost()) for flow in inside)
     say(f"run {run}: reunited after {reunited:.2f} s, crossing after {crossing:.2f} s, lost {lost}")
     return Healing(reunited, crossing, lost)
@@ -127,11 +128,11 @@ def _check_apart(
         raise LabError("the halves have not given each other up yet: cut them for longer")
 
 
-def _crossing(across: Sequence[Flow], mended: float) -> float:
-    """Wait for a packet of every flow, and return after how many seconds the last one came."""
+def _first_packets(flows: Sequence[Flow], since: float) -> float:
+    """Wait for a packet of every flow, and return how many seconds after `since` the last came."""
 
     def firsts() -> list[float | None]:
-        return [flow.first_after(mended) for flow in across]
+        return [flow.first_after(since) for flow in flows]
 
     wait_for(lambda: all(firsts()), _TIMEOUT, "packets to cross")
-    return max(at for at in firsts() if at is not None) - mended
+    return max(at for at in firsts() if at is not None) - since
