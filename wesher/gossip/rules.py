@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from wesher.gossip.addresses import short_form
+from wesher.gossip.codec import encode
 from wesher.gossip.events import (
     AddressConflict,
     MemberFailed,
@@ -176,7 +177,7 @@ class Rules:
         if member.state is not MemberState.ALIVE:
             return
         if message.node == self._settings.name:
-            self._refute(message.incarnation)
+            self._refute(message.incarnation, message.accuser)
             return
         self._shared.outbox.counts.suspicions += 1
         # There is time: a suspicion lasts for many rounds.
@@ -204,7 +205,7 @@ class Rules:
             return
         ours = message.node == self._settings.name
         if ours and not self.leaving:
-            self._refute(message.incarnation)
+            self._refute(message.incarnation, message.accuser)
             return
         self._shared.broadcast(message.node, message)
         left = message.accuser == message.node
@@ -213,15 +214,20 @@ class Rules:
         if not ours:
             self._shared.outbox.emit(MemberLeft(member) if left else MemberFailed(member))
 
-    def _refute(self, claimed: int) -> None:
-        """Answer a claim about ourselves with a higher incarnation."""
+    def _refute(self, claimed: int, accuser: str = "") -> None:
+        """Answer a claim about ourselves with a higher incarnation, first of all its author."""
         self._shared.outbox.counts.refutations += 1
         local = self.announced()
         self._incarnation = min(max(self._incarnation, claimed) + 1, MAX_INCARNATION)
         local = replace(local, incarnation=self._incarnation)
         self._members.put(local)
         self._shared.awareness.adjust(1)
-        self._shared.broadcast(local.name, _alive_of(local), at_once=False)
+        refutation = _alive_of(local)
+        self._shared.broadcast(local.name, refutation, at_once=False)
+        author = self._members.get(accuser)
+        if author is not None and author.name != local.name:
+            # It may be too busy to hear us for long again, and its suspicion runs meanwhile.
+            self._shared.outbox.send_parts([encode(refutation)], author)
         self._shared.outbox.emit(Refuted(self._incarnation))
 
 

@@ -115,7 +115,7 @@ def test_the_clock_may_start_below_zero():
         pytest.param(Dead(1, REMOTE, "m0"), True, id="it is given up"),
         pytest.param(Suspect(1, REMOTE, "m0"), False, id="it is suspected"),
         pytest.param(alive(incarnation=2), False, id="it refutes that"),
-        pytest.param(Suspect(1, LOCAL, "m0"), False, id="we refute it"),
+        pytest.param(Suspect(1, LOCAL, "unknown"), False, id="we refute it"),
     ],
 )
 def test_only_what_changes_who_is_there_or_what_they_publish_is_told_at_once(news, told):

@@ -7,6 +7,7 @@ from tests.unit.gossip.bench import (
     REMOTE,
     STRANGER,
     Bench,
+    address,
     alive,
     local_alive,
     others,
@@ -87,6 +88,26 @@ def test_an_accusation_of_ourselves_is_refuted():
     assert bench.gossip.health == 1
     assert bench.state(LOCAL) == "ALIVE"
     assert bench.events() == [Refuted(2)]
+    assert bench.news(LOCAL) == [local_alive(2)]
+
+
+@pytest.mark.parametrize("claim", [Suspect(1, LOCAL, REMOTE), Dead(1, LOCAL, REMOTE)])
+def test_a_refutation_goes_straight_to_the_accuser_besides(claim):
+    bench = Bench(alive())
+
+    bench.hears(claim)
+
+    assert bench.said_to(address("10.0.0.2")) == [local_alive(2)]
+    assert bench.news(LOCAL) == [local_alive(2)]
+
+
+@pytest.mark.parametrize("accuser", ["nobody we know", LOCAL])
+def test_a_refutation_goes_straight_to_nobody_but_another_member(accuser):
+    bench = Bench(alive())
+
+    bench.hears(Suspect(1, LOCAL, accuser))
+
+    assert bench.packets() == []
     assert bench.news(LOCAL) == [local_alive(2)]
 
 
