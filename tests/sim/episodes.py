@@ -198,13 +198,22 @@ def asymmetric_cut(script: Script, at: float) -> float:
 
 
 def pauses(script: Script, at: float) -> float:
-    """Hosts stop for a while and go on where they were, like laptops that sleep."""
+    """Processes are stopped for a while, and then go on where they were."""
+    return _hold(script, at, "pause", "resume")
+
+
+def sleeps(script: Script, at: float) -> float:
+    """Hosts sleep for a while, as laptops do."""
+    return _hold(script, at, "suspend", "wake")
+
+
+def _hold(script: Script, at: float, begin: str, finish: str) -> float:
     end = at
     for host in script.some(4):
         since = at + script.rng.uniform(0, 30)
-        until = since + script.between(0.5, 200)
-        script.do(since, "pause", host)
-        script.do(until, "resume", host)
+        until = since + script.between(0.5, 300)
+        script.do(since, begin, host)
+        script.do(until, finish, host)
         end = max(end, until)
     return end
 

@@ -156,6 +156,11 @@ class Node:
         """Stop, to go on with `resume`; meanwhile no timer runs, and inputs wait."""
         self.paused = self._held = True
 
+    @property
+    def asleep(self) -> bool:
+        """Whether its host sleeps."""
+        return self._asleep is not None
+
     def suspend(self) -> None:
         """Sleep, as its whole host does: nothing arrives, and the clock stands still."""
         self.pause()

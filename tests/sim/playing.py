@@ -98,12 +98,8 @@ class Stage:
     def _take(self, step: Step) -> None:
         """Do what the script says, to those to whom it can still be done."""
         world, call, hosts = self.world, step.call, step.args
-        if call in ("crash", "stop", "pause"):
-            hosts = tuple(host for host in hosts if self._running(host))
-        elif call == "resume":
-            hosts = tuple(host for host in hosts if self._is_up(host))
-        elif call == "restart":
-            hosts = tuple(host for host in hosts if host in world.nodes and not self._is_up(host))
+        if call in _TO_SOME:
+            hosts = tuple(host for host in hosts if _TO_SOME[call](self, host))
         if call == "forget_seeds":
             self._forget_seeds(*hosts)
         elif call == "start" and not self._is_up(hosts[0]):
@@ -116,7 +112,7 @@ class Stage:
             case "start":
                 return False
             case "drift" | "slow":
-                return self._is_up(args[0])
+                return self._is_running(args[0])
             case "link" | "streams":
                 return {args[0], args[1]} <= self.world.nodes.keys()
         return bool(args) or call == "heal"
@@ -137,21 +133,31 @@ class Stage:
             node.seeds = ()
             self.world.restart(host)
 
-    def _is_up(self, host: object) -> bool:
+    def _is_up(self, host: str) -> bool:
         return host in self.world.nodes and self.world.nodes[host].up
 
-    def _running(self, host: object) -> bool:
+    def _is_running(self, host: str) -> bool:
         return self._is_up(host) and not self.world.nodes[host].paused
+
+    def _is_asleep(self, host: str) -> bool:
+        return self._is_up(host) and self.world.nodes[host].asleep
+
+    def _is_paused(self, host: str) -> bool:
+        return self._is_up(host) and not self._is_running(host) and not self._is_asleep(host)
+
+    def _is_down(self, host: str) -> bool:
+        return host in self.world.nodes and not self._is_up(host)
 
     def _end_faults(self) -> None:
         """Make the network perfect and all hosts healthy, and let the founders run."""
         world = self.world
         world.calm()
-        for host, node in world.nodes.items():
-            if node.up:
-                world.drift(host, 1.0)
-                world.slow(host, None)
-                world.resume(host)
+        for host in filter(self._is_asleep, world.nodes):
+            world.wake(host)
+        for host in filter(self._is_up, world.nodes):
+            world.drift(host, 1.0)
+            world.slow(host, None)
+            world.resume(host)
         world.run(world.now + LEAVING)
         for founder in self.scenario.founders:
             if not self._is_up(founder):
@@ -194,3 +200,15 @@ class Stage:
         )
         suspicion = suspicion_timeout(slowest, number) * slowest.suspicion_max_timeout_mult
         return REUNION + 2 * number * slowest.probe_interval + suspicion
+
+
+_TO_SOME = {
+    "crash": Stage._is_running,
+    "stop": Stage._is_running,
+    "pause": Stage._is_running,
+    "suspend": Stage._is_running,
+    "resume": Stage._is_paused,
+    "wake": Stage._is_asleep,
+    "restart": Stage._is_down,
+}
+"""Steps that are left out for those to whom they do not fit."""

@@ -26,6 +26,7 @@ KINDS: dict[str, Episode] = {
     "join storm": episodes.join_storm,
     "asymmetric cut": episodes.asymmetric_cut,
     "pauses": episodes.pauses,
+    "sleeps": episodes.sleeps,
     "slow members": episodes.slow_members,
     "drift": episodes.drift,
     "broken streams": episodes.broken_streams,

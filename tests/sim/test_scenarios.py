@@ -22,7 +22,7 @@ def test_everything_happens_within_a_few_hundred_seeds():
 
     assert told.keys() == KINDS.keys()
     assert calls.keys() == {
-        "start", "forget_seeds", "restart", "crash", "stop", "pause", "resume", "drift", "slow",
+        "start", "forget_seeds", "restart", "crash", "stop", "pause", "resume", "suspend", "wake", "drift", "slow",
         "part", "cut", "heal", "link", "streams",
     }  # fmt: skip
 
