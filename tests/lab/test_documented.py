@@ -1,0 +1,153 @@
+"""What the pages for operators show is typed on real hosts, as they show it."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tests.documents import ROOT, blocks, commands, typed, words
+from tests.lab.daemons import WESHER, Daemon, Mesh
+from tests.lab.netns import wait_for
+from wesher.cli import COMMANDS
+
+README = ROOT / "README.md"
+OPERATIONS = ROOT / "docs/operations.md"
+PAGES = [README, OPERATIONS, ROOT / "docs/troubleshooting.md"]
+PACE = ("--timing", "lan")
+PATIENCE = 60.0  # seconds
+ENDLESS = {"monitor"}
+AT_THE_END = {"cleanup", "forget"}  # which need an agent that is gone
+
+MeshOf = Callable[[int], Mesh]
+
+
+def shown(*, ending: bool) -> list[list[str]]:
+    """Return the commands of the pages, without the program's name, each once."""
+    lines = [line.text for line in commands(PAGES)]
+    found = dict.fromkeys(tuple(words(line)[1:]) for line in lines if _is_ours(line))
+    return [list(one) for one in found if (one[0] in AT_THE_END) == ending]
+
+
+def _is_ours(line: str) -> bool:
+    program, *arguments = words(line)
+    return program == "wesher" and bool(arguments) and arguments[0] in COMMANDS
+
+
+def starts() -> list[list[str]]:
+    """Return the flags of the agents that the README starts, in its order."""
+    lines = [words(line.text) for line in typed([README])]
+    return [
+        arguments
+        for program, *arguments in lines
+        if program == "wesher" and (not arguments or arguments[0].startswith("-"))
+    ]
+
+
+def filled(arguments: list[str], **values: str) -> list[str]:
+    """Put values in the place of NAME, KEY and the like."""
+    return [values.get(word, word) for word in arguments]
+
+
+def as_typed(daemon: Daemon, arguments: list[str]) -> bool:
+    """Run a command on a terminal, as a person does; say whether it ended well."""
+    line = shlex.join([*WESHER, *arguments])
+    return daemon.host.succeeds("script", "-qec", line, "/dev/null", timeout=60)
+
+
+def begins(daemon: Daemon, arguments: list[str]) -> None:
+    """Run a command that does not end by itself until it has printed a line."""
+    output = daemon.host.directory / "endless.out"
+    output.unlink(missing_ok=True)
+    process = daemon.host.spawn([*WESHER, *arguments], output)
+    wait_for(lambda: "\n" in output.read_text(), PATIENCE, f"{arguments} to begin")
+    process.signal(signal.SIGINT)
+    process.wait(30)
+
+
+@pytest.fixture
+def mesh(mesh_of: MeshOf) -> Mesh:
+    """Two agents, started as the README says."""
+    mesh = mesh_of(2)
+    first, second = mesh.daemons
+    alone, joining = starts()
+    first.start(*alone, *PACE)
+    wait_for(first.overlay_address, PATIENCE, "the first host")
+    mesh.key = first.host.run(*WESHER, "key", "show", "--force").strip()
+    second.start(*filled(joining, KEY=mesh.key, HOST=first.host.address), *PACE)
+    mesh.settle()
+    return mesh
+
+
+@pytest.mark.timeout(300)
+def test_every_command_does_what_it_is_for(mesh: Mesh):
+    first, second = mesh.daemons
+    values = {"NAME": second.host.name, "FILE": "/run/a-file"}
+
+    for arguments in shown(ending=False):
+        ready = filled(arguments, **values)
+        if ready[0] in ENDLESS:
+            begins(first, ready)
+        else:  # on a busy machine the doctor may find a host slow that is not
+            wait_for(lambda ready=ready: as_typed(first, ready), PATIENCE, f"{ready} to do well")
+    assert not as_typed(first, ["cleanup"]), "an agent runs"
+
+    second.stop(signal.SIGKILL)
+    for arguments in shown(ending=True):
+        ready = filled(arguments, **values)
+        host = second if ready[0] == "cleanup" else first
+        wait_for(lambda r=ready, h=host: as_typed(h, r), PATIENCE, f"{ready} to do well")
+
+    wait_for(lambda: first.peers() == {}, PATIENCE, "the forgotten peer to go")
+    assert not second.host.succeeds("ip", "link", "show", second.interface)
+
+
+def test_a_hand_over_by_hand_keeps_the_interface(mesh: Mesh):
+    first, second = mesh.daemons
+    before = set(first.peers())
+    [stop] = [line.text for line in typed([OPERATIONS]) if line.text.startswith("kill")]
+
+    second.host.run("sh", "-c", stop)
+    assert second.exit_status() == 0
+    second.start(*PACE)
+    wait_for(lambda: as_typed(second, ["status"]), PATIENCE, "the new agent")
+
+    assert set(first.peers()) == before
+
+
+def test_the_demonstration_prints_what_the_readme_shows():
+    [transcript] = [
+        block.text for block in blocks("console", pages=[README]) if "pings" in block.text
+    ]
+    command, _, wanted = transcript.partition("\n")
+    assert words(command.removeprefix("$ ")) == ["scripts/demo"]
+
+    printed = subprocess.run(
+        [sys.executable, "scripts/lib/demo.py"],
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    ).stdout
+
+    assert printed == wanted
+
+
+def test_the_readme_shows_what_the_first_host_prints(mesh_of: MeshOf):
+    [daemon] = mesh_of(1).daemons
+    [block] = [block.text for block in blocks("console", pages=[README]) if "XXX" in block.text]
+    # Not one of the files that are searched for secrets: a terminal is shown the key.
+    output = daemon.host.directory / "terminal.typescript"
+    line = shlex.join([*WESHER, *PACE])
+
+    daemon.host.spawn(["script", "-qec", line, "/dev/null"], output)
+    wait_for(lambda: output.read_text().count("\n") >= 2, PATIENCE, "what it prints")
+
+    printed = re.sub("[A-Za-z0-9+/]{43}=", "X" * 43 + "=", output.read_text().replace("\r", ""))
+    assert printed.splitlines()[:2] == block.splitlines()[1:]
