@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from tests.integration.agents import NAME, Agent, Host
-from tests.interop.golang import GoMember, build, why_no_others
+from tests.interop.golang import PROGRAM, GoMember, build, why_no_others
 from tests.interop.ours import OurMember
 from tests.lab.netns import Lab, why_no_lab
 from tests.networks import own_network
@@ -19,6 +20,7 @@ from tests.networks import own_network
 _HERE = Path(__file__).parent
 _MEMBERS = pytest.StashKey[list[GoMember]]()
 _AGENTS = pytest.StashKey[list[Agent]]()
+_DIRECTORY = pytest.StashKey[TemporaryDirectory[str]]()
 _FIRST_ADDRESS = IPv4Address("127.1.0.0")
 _numbers = itertools.count(2)
 
@@ -40,10 +42,24 @@ def _own_network() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Compile the Go member before any test's time runs."""
+    needy = (item for item in session.items if "program" in getattr(item, "fixturenames", ()))
+    runs = not session.config.option.collectonly
+    if runs and any(item.get_closest_marker("skip") is None for item in needy):
+        session.stash[_DIRECTORY] = TemporaryDirectory(prefix="gomember-")
+        build(Path(session.stash[_DIRECTORY].name))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if directory := session.stash.get(_DIRECTORY, None):
+        directory.cleanup()
+
+
+@pytest.fixture
+def program(request: pytest.FixtureRequest) -> Path:
     """The Go member, compiled."""
-    return build(tmp_path_factory.mktemp("gomember"))
+    return Path(request.session.stash[_DIRECTORY].name) / PROGRAM
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+PROGRAM = "gomember"
 SOURCE = Path(__file__).parent / "gomember"
 LIBRARY = Path("/usr/share/gocode")
+_CACHE = Path(__file__).resolve().parents[2] / "build" / "go"
 PORT = 7946
 PATIENCE = 40.0  # seconds that a test waits for anything
 
@@ -38,19 +40,17 @@ def why_no_others() -> str | None:
     return None
 
 
-def build(directory: Path) -> Path:
+def build(directory: Path) -> None:
     """Compile the Go member into `directory`, against the distribution's library."""
-    program = directory / "gomember"
     env = {
         **os.environ,
         "GOPATH": str(LIBRARY),
         "GO111MODULE": "off",
         "GOFLAGS": "",
-        "GOCACHE": os.environ.get("GOCACHE") or str(directory / "cache"),
+        "GOCACHE": os.environ.get("GOCACHE") or str(_CACHE),
     }
-    argv = ["go", "build", "-o", str(program), "main.go"]
-    subprocess.run(argv, cwd=SOURCE, env=env, check=True, timeout=300)
-    return program
+    argv = ["go", "build", "-o", str(directory / PROGRAM), "main.go"]
+    subprocess.run(argv, cwd=SOURCE, env=env, check=True, timeout=600)
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
