@@ -23,6 +23,14 @@ class MemberUpdated:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberCleared:
+    """A remote member that was suspected since `suspected_at` says that it is alive."""
+
+    member: Member
+    suspected_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class MemberFailed:
     """A remote member was declared dead by somebody else than itself."""
 
@@ -121,6 +129,7 @@ class LeaveFinished:
 Event = (
     MemberJoined
     | MemberUpdated
+    | MemberCleared
     | MemberFailed
     | MemberLeft
     | AddressConflict

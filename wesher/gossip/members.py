@@ -78,6 +78,7 @@ class Members:
         self._order: list[str] = []
         self._cursor = 0
         self._live = 0
+        self._alive = 0
 
     def __len__(self) -> int:
         return len(self._by_name)
@@ -99,6 +100,12 @@ class Members:
         local = self.local
         return self._live - (local is not None and local.live)
 
+    @property
+    def alive_remotes(self) -> int:
+        """How many members but ourselves are alive and not suspected."""
+        local = self.local
+        return self._alive - (local is not None and _is_alive(local))
+
     def get(self, name: str) -> Member | None:
         """Return the member of this name, if it is known."""
         return self._by_name.get(name)
@@ -111,6 +118,7 @@ class Members:
             turn = self._rng.randrange(len(self._order))
             self._order[-1], self._order[turn] = self._order[turn], self._order[-1]
         self._live += member.live - (old is not None and old.live)
+        self._alive += _is_alive(member) - (old is not None and _is_alive(old))
         self._by_name[member.name] = member
 
     def next_to_probe(self, now: float, reap_after: float) -> Member | None:
@@ -161,3 +169,7 @@ class Members:
         self._order = list(self._by_name)
         self._rng.shuffle(self._order)
         self._cursor = 0
+
+
+def _is_alive(member: Member) -> bool:
+    return member.state is MemberState.ALIVE

@@ -6,6 +6,7 @@ from wesher.gossip.addresses import short_form
 from wesher.gossip.codec import encode
 from wesher.gossip.events import (
     AddressConflict,
+    MemberCleared,
     MemberFailed,
     MemberJoined,
     MemberLeft,
@@ -158,6 +159,8 @@ class Rules:
         self._shared.broadcast(member.name, message, at_once=updated or not old.live)
         if member.name == self._settings.name:
             return
+        if old.state is MemberState.SUSPECT:
+            self._shared.outbox.emit(MemberCleared(member, old.state_changed_at))
         if not old.live:
             self.learnt += 1
             self._shared.outbox.emit(MemberJoined(member))

@@ -21,7 +21,10 @@ from wesher.mesh.tombstones import (
 
 MAX_LEFT = 256  # departed members kept as contact addresses, the newest
 MAX_DOUBTS = 64  # claims to be checked at a time
-MAX_RETOLD = 16  # tombstones of one table that are told to others at once
+MAX_RETOLD = 16  # tombstones that are gossiped at once
+RETELL_EVERY = 5.0  # seconds, while members return
+RETELL_FOR = 16.0  # seconds after the last return
+NOTICED_WITHIN = 600.0  # seconds that a failure may take to be noticed
 REFRESH = 60.0  # seconds after which the ages that go with our table are told anew
 
 
@@ -48,6 +51,8 @@ class Gone:
         self._contacts: OrderedDict[str, SavedMember] = OrderedDict()
         self._doubts: dict[str, Alive] = {}
         self._told_at: float | None = None
+        self._retell_since: float | None = None
+        self._retell_at = self._retell_until = float("-inf")
         self.own_incarnation = 0
         """The highest with which we are said to be gone ourselves."""
         gossip.accept = self._accepts
@@ -94,12 +99,22 @@ class Gone:
         if not self.covers(name, member.incarnation):
             self._bury(Tombstone(name, member.incarnation, now))
 
-    def returned(self, member: Member) -> None:
-        """Take note that a member is there, whatever was said before."""
+    def returned(self, member: Member, now: float) -> None:
+        """Take note that a member is there, whatever was said before.
+
+        One that had failed was cut off, perhaps, and with it others that do not know who has left
+        since then: gossip tells them before any table does.
+        """
+        if (failed_at := self._failed.failed_at(member.name)) is not None:
+            self._retell_all_since(failed_at, now)
         self._contacts.pop(member.name, None)
         if self._tombstones.get(member.name):
             self._tombstones.void(member.name)
             self._told_at = None
+
+    def reappeared(self, now: float) -> None:
+        """Take note that we, or somebody else, had been doubted, as if cut off from the others."""
+        self._retell_all_since(now, now)
 
     def forget(self, name: str, now: float) -> None:
         """Give up a failed member here and everywhere; ValueError says why that cannot be."""
@@ -134,6 +149,8 @@ class Gone:
 
     def advance(self, now: float) -> None:
         """Check what is in doubt, and keep what we tell others up to date."""
+        if self._retell_since is not None and now >= self._retell_at:
+            self._retell(self._retell_since, now)
         doubts, self._doubts = self._doubts, {}
         for claim in doubts.values():
             self._check(claim, now)
@@ -142,6 +159,25 @@ class Gone:
             self._tombstones.expire(now - self._forget_after)
             told = encode_tombstones(self, now) if len(self._tombstones) else b""
             self._gossip.user_state = told
+
+    def next_timer(self) -> float | None:
+        """Return when `advance` has something to do, None for never."""
+        return None if self._retell_since is None else self._retell_at
+
+    def _retell_all_since(self, failed_at: float, now: float) -> None:
+        since = failed_at - NOTICED_WITHIN
+        if self._retell_since is None or since < self._retell_since:
+            self._retell_since = since
+        self._retell_until = now + RETELL_FOR
+
+    def _retell(self, since: float, now: float) -> None:
+        """Gossip the newest departures since then, again and again while members return."""
+        recent = [one for one in self._tombstones if one.made_at >= since]
+        recent.sort(key=lambda one: one.made_at)
+        self._spread(recent[-MAX_RETOLD:], now)
+        self._retell_at = now + RETELL_EVERY
+        if not recent or self._retell_at > self._retell_until:
+            self._retell_since = None
 
     def _bury(self, tombstone: Tombstone) -> None:
         self._tombstones.add(tombstone)
@@ -185,6 +221,7 @@ class Gone:
             if answered:
                 self._tombstones.reject(tombstone)
             else:
+                self._failed.drop(member.name)  # it may have failed meanwhile
                 self._bury(tombstone)
                 self._gossip.bury(tombstone.name, tombstone.incarnation, now)
 

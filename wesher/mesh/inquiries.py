@@ -39,11 +39,11 @@ class Inquiries:
         self._by_ping |= dict.fromkeys(pings, inquiry)
         return True
 
-    def finished(self, event: PingFinished, now: float) -> None:
-        """Take the outcome of a ping in, which may be nobody's business here."""
+    def finished(self, event: PingFinished, now: float) -> bool:
+        """Take the outcome of a ping in; tells whether an inquiry has ended by it."""
         inquiry = self._by_ping.pop(event.ping, None)
         if inquiry is None:
-            return
+            return False
         inquiry.pings.discard(event.ping)
         answered = event.seconds is not None
         if answered or not inquiry.pings:
@@ -51,3 +51,5 @@ class Inquiries:
                 del self._by_ping[ping]
             self._subjects.discard(inquiry.subject)
             inquiry.then(answered, now)
+            return True
+        return False

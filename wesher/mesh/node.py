@@ -15,6 +15,7 @@ from wesher.gossip import (
     GossipSettings,
     LeaveFinished,
     Member,
+    MemberCleared,
     MemberFailed,
     MemberJoined,
     MemberLeft,
@@ -24,6 +25,7 @@ from wesher.gossip import (
     PacketDropped,
     PingFinished,
     Record,
+    Refuted,
     StreamRequest,
     TcpOnly,
     UserDataReceived,
@@ -123,6 +125,7 @@ class MeshNode:
         self._live_ips: frozenset[str] = frozenset()
         self._complete = False
         self._departing = False
+        self._ran_at = float("-inf")
         self._handlers: dict[type[Any], Callable[[Any, float], None]] = {
             MemberJoined: self._on_joined,
             MemberUpdated: self._on_updated,
@@ -133,6 +136,8 @@ class MeshNode:
             ExchangeFinished: self._on_exchange,
             PingFinished: self._on_ping,
             PacketDropped: self._on_drop,
+            MemberCleared: self._on_cleared,
+            Refuted: self._on_refuted,
             UserDataReceived: self._on_user_data,
             LeaveFinished: self._on_leave_finished,
         }
@@ -265,6 +270,7 @@ class MeshNode:
         deadlines = (
             self._gossip.next_timer(),
             self._search.next_timer(),
+            self._gone.next_timer(),
             self._takeover.next_timer(),
             self._waking.next_timer(),
             self._namesakes.next_timer(),
@@ -348,9 +354,13 @@ class MeshNode:
 
     def _catch_up(self, now: float) -> None:
         """Notice, before anything else is done, that this process did not run for long."""
-        due = self._gossip.next_timer()
-        if due is not None and now - due > LATE * self._settings.timing.probe_interval:
-            self._wake_up(now - due, now - due, now)
+        due, before = self._gossip.next_timer(), self._ran_at
+        self._ran_at = now
+        if due is None:
+            return
+        late = now - max(due, before)  # what was overdue when it was planned is not late
+        if late > LATE * self._settings.timing.probe_interval:
+            self._wake_up(late, late, now)
 
     def _wake_up(self, late: float, seconds: float, now: float) -> None:
         """Go on after a sleep, with deadlines that are `late`."""
@@ -388,8 +398,10 @@ class MeshNode:
 
     def _on_joined(self, event: MemberJoined, now: float) -> None:
         member = event.member
+        if member.name in self._failed:
+            self._search.returned(now)
+        self._gone.returned(member, now)
         self._failed.drop(member.name)
-        self._gone.returned(member)
         self._waking.returned(member)
         self._alone_at = None
         self._notices.inform(
@@ -402,6 +414,9 @@ class MeshNode:
         self._changed(now)
 
     def _on_failed(self, event: MemberFailed, now: float) -> None:
+        if self._gone.covers(event.member.name, event.member.incarnation):
+            self._changed(now)
+            return
         self._failed.add(event.member, now)
         self._search.failed(event.member)
         self._notices.inform(
@@ -446,10 +461,20 @@ class MeshNode:
 
     def _on_ping(self, event: PingFinished, now: float) -> None:
         self._search.pinged(event)
-        self._inquiries.finished(event, now)
+        if self._inquiries.finished(event, now):
+            self._changed(now)
         if event.ping in self._asked:
             self._asked.discard(event.ping)
             self._events.append(Pinged(event.ping, event.seconds))
+
+    def _on_cleared(self, event: MemberCleared, now: float) -> None:
+        if now - event.suspected_at > 2 * self._settings.timing.probe_interval:
+            self._gone.reappeared(now)
+            self._search.returned(now)
+
+    def _on_refuted(self, _event: Refuted, now: float) -> None:
+        self._gone.reappeared(now)
+        self._search.returned(now)
 
     def _on_user_data(self, event: UserDataReceived, now: float) -> None:
         self._hear_of_the_gone(event.payload, event.source, now)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from wesher.gossip import Address
 from wesher.mesh.rejoin import Contact
 
+HURRY = 1.0  # seconds, at most, until the next try once it looks as if the network were back
+HURRIES = 3.0  # seconds between two such tries
 INTERVAL = 10.0  # seconds between two tries, jittered by half of it
 REPEATS = (1.0, 3.0, 8.0)  # seconds after a first answer
 MAX_REPEATS = 32  # members at a time
@@ -20,10 +22,11 @@ class Reunion:
     makes both refute themselves (protocol, 4.11).
     """
 
-    def __init__(self, missing: Callable[[], list[Contact]], rng: random.Random) -> None:
+    def __init__(self, missing: Callable[[float], list[Contact]], rng: random.Random) -> None:
         self._missing = missing
         self._rng = rng
         self._next_at: float | None = None
+        self._hurried_at = float("-inf")
         self._repeats: dict[Address, list[float]] = {}
 
     def start(self, now: float) -> None:
@@ -36,6 +39,12 @@ class Reunion:
             return None
         return min([self._next_at, *(times[0] for times in self._repeats.values())])
 
+    def hurry(self, now: float) -> None:
+        """Try soon: somebody who was missing is back, so that others may be, too."""
+        if self._next_at is not None and now >= self._hurried_at + HURRIES:
+            self._hurried_at = now
+            self._next_at = min(self._next_at, now + HURRY * self._rng.random())
+
     def contacts(self, now: float, alive: int) -> list[Contact]:
         """Return whom to contact now, with `alive` members in the cluster, ourselves included."""
         if self._next_at is None:
@@ -43,7 +52,7 @@ class Reunion:
         due = self._repeated(now)
         if now >= self._next_at:
             self._next_at = now + self._pause()
-            missing = self._missing()
+            missing = self._missing(now)
             if self._rng.random() < len(missing) / max(1, alive):
                 due.append(self._rng.choice(missing))
         return due

@@ -4,8 +4,17 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
+from math import inf
 
-from wesher.gossip import Address, ExchangeFinished, Gossip, Member, PingFinished, RecordState
+from wesher.gossip import (
+    Address,
+    ExchangeFinished,
+    Gossip,
+    Member,
+    MemberState,
+    PingFinished,
+    RecordState,
+)
 from wesher.mesh.events import Resolve
 from wesher.mesh.look import Look
 from wesher.mesh.notices import Notices
@@ -162,6 +171,10 @@ class Search:
         if self._look:
             self._look.answered_ping(event)
 
+    def returned(self, now: float) -> None:
+        """Take note that somebody who was missing is back, or that we are, to others."""
+        self._reunion.hurry(now)
+
     def failed(self, member: Member) -> None:
         """Take note that nobody answers at a member's address, which may be a seed's."""
         if seed := self._seed_at.get(member.address):
@@ -202,9 +215,9 @@ class Search:
 
     def _search(self, now: float) -> None:
         """Contact others while nobody has answered, and again when we are left alone."""
-        has_company = self._gossip.members.live_remotes > 0
+        has_company = self._gossip.members.alive_remotes > 0
         if self._had_company and not has_company:
-            self._rejoin.remember(member.address for member in self._failed)
+            self._rejoin.remember(member.address for member in self._lost())
             self._rejoin.answered()
             self._rejoin.alone(now)
         elif has_company and not self._had_company:
@@ -222,10 +235,18 @@ class Search:
         name = self._settings.name
         return next(one for one in self._gossip.members if one.live and one.name != name)
 
-    def _missing(self) -> list[Contact]:
-        """Return the failed members, and the seeds that we do not reach."""
-        failed = [Contact(*member.address, seed=False) for member in self._failed]
-        return [*failed, *(Contact(seed.host, seed.port, seed=True) for seed in self._silent)]
+    def _lost(self, suspected_before: float = inf) -> Iterator[Member]:
+        """Yield the failed members, and those that are suspected for long."""
+        yield from self._failed
+        for member in self._gossip.members:
+            if member.state is MemberState.SUSPECT and member.state_changed_at < suspected_before:
+                yield member
+
+    def _missing(self, now: float) -> list[Contact]:
+        """Return the members we have lost, and the seeds that we do not reach."""
+        suspected_before = now - 2 * self._settings.timing.probe_interval
+        lost = [Contact(*member.address, seed=False) for member in self._lost(suspected_before)]
+        return [*lost, *(Contact(seed.host, seed.port, seed=True) for seed in self._silent)]
 
     def _still_apart(self, event: ExchangeFinished) -> bool:
         """Tell whether somebody is alive over there whom we hold failed."""

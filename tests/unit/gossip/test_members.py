@@ -89,9 +89,10 @@ def test_the_choice_finds_the_few_that_are_eligible():
     assert {each.name for each in picked} == {"m17", "m71"}
 
 
-def test_live_remotes_are_counted_through_all_changes():
+def test_live_and_unsuspected_remotes_are_counted_through_all_changes():
     members = table()
     counts = []
+    unsuspected = []
     for each in (
         member("a"),
         member("local"),
@@ -103,8 +104,10 @@ def test_live_remotes_are_counted_through_all_changes():
     ):
         members.put(each)
         counts.append(members.live_remotes)
+        unsuspected.append(members.alive_remotes)
 
     assert counts == [1, 1, 2, 1, 1, 1, 0]
+    assert unsuspected == [1, 1, 1, 0, 1, 1, 0]
 
 
 def test_a_member_of_ipv4_in_ipv6_form_is_reached_by_ipv4():

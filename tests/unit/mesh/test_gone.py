@@ -10,10 +10,11 @@ from wesher.gossip import (
     PingFinished,
     PushPull,
     RecordState,
+    Suspect,
     UserMessage,
 )
 from wesher.gossip.codec import encode
-from wesher.mesh.gone import MAX_RETOLD
+from wesher.mesh.gone import MAX_RETOLD, NOTICED_WITHIN, RETELL_EVERY
 from wesher.mesh.inquiries import MAX_INQUIRIES, Inquiries
 from wesher.mesh.tombstones import FIRST_BYTE, Tombstone, decode_tombstones, encode_tombstones
 
@@ -296,6 +297,92 @@ def test_who_left_on_the_far_side_of_a_partition_is_gone_here_too():
     bench._drain()
 
     assert peers(bench) == {"db"}
+
+
+def test_one_that_fails_although_it_is_known_to_be_gone_keeps_no_peer():
+    bench = joined(WEB, DB)
+    tell(bench, ("web", 3))
+    bench.hear(Dead(3, "web", "db"))
+
+    bench.fail(*bench.take_streams())
+    bench.keep_alive(DB, until=bench.now + 4)
+
+    assert peers(bench) == {"db"}
+
+
+# Reunions
+
+
+def cut_off(bench):
+    """Let a member leave, and forget what was gossiped of it."""
+    bench.hear(Dead(1, "mail", "mail"))
+    bench.pass_time(0.5)
+    bench.packets.clear()
+
+
+def trio():
+    return joined(WEB, DB, remote("mail", 4))
+
+
+def test_one_that_was_cut_off_is_told_who_has_left_meanwhile():
+    bench = trio()
+    bench.hear(Dead(3, "web", "db"))
+    cut_off(bench)
+
+    bench.hear_alive(remote("web", 2, incarnation=4))
+    bench.pass_time(0.6)
+
+    assert retold(bench) == {"mail"}
+
+
+def test_so_is_one_that_was_suspected_for_long():
+    bench = trio()
+    bench.hear(Suspect(3, "web", "db"))
+    bench.keep_alive(DB, until=bench.now + 15)
+    cut_off(bench)
+
+    bench.hear_alive(remote("web", 2, incarnation=4))
+    bench.pass_time(0.6)
+
+    assert retold(bench) == {"mail"}
+
+
+def test_one_that_was_suspected_for_a_moment_was_not_cut_off():
+    bench = trio()
+    bench.hear(Suspect(3, "web", "db"))
+    cut_off(bench)
+
+    bench.hear_alive(remote("web", 2, incarnation=4))
+    bench.pass_time(0.6)
+
+    assert retold(bench) == set()
+
+
+def test_who_was_doubted_itself_tells_so_too_again_and_again_for_a_while():
+    bench = trio()
+    cut_off(bench)
+    bench.hear(Suspect(bench.record.incarnation, "local", "db"))
+
+    times = 0
+    for _ in range(12):
+        bench.keep_alive(WEB, DB, until=bench.now + RETELL_EVERY - 1)
+        bench.packets.clear()
+        bench.pass_time(1.1)
+        times += retold(bench) == {"mail"}
+
+    assert 2 <= times <= 4
+
+
+def test_departures_of_long_ago_are_not_retold():
+    bench = trio()
+    cut_off(bench)
+    bench.keep_alive(WEB, DB, until=bench.now + NOTICED_WITHIN + 1)
+    bench.hear(Suspect(bench.record.incarnation, "local", "db"))
+    bench.packets.clear()
+
+    bench.pass_time(0.6)
+
+    assert retold(bench) == set()
 
 
 # Ourselves

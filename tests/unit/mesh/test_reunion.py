@@ -6,7 +6,7 @@ import pytest
 
 from wesher.gossip import Address
 from wesher.mesh.rejoin import Contact
-from wesher.mesh.reunion import INTERVAL, MAX_REPEATS, REPEATS, Reunion
+from wesher.mesh.reunion import HURRIES, HURRY, INTERVAL, MAX_REPEATS, REPEATS, Reunion
 
 A = Address("192.0.2.10", 7946)
 
@@ -17,7 +17,7 @@ def contacts(count):
 
 def tries(missing, alive, seconds, seed=1):
     """Return whom one member contacts in so many seconds."""
-    reunion = Reunion(lambda: missing, random.Random(seed))
+    reunion = Reunion(lambda now: missing, random.Random(seed))
     reunion.start(0)
     found = []
     while (now := reunion.next_timer()) <= seconds:
@@ -26,7 +26,7 @@ def tries(missing, alive, seconds, seed=1):
 
 
 def test_nobody_is_contacted_before_the_start():
-    reunion = Reunion(lambda: contacts(1), random.Random(1))
+    reunion = Reunion(lambda now: contacts(1), random.Random(1))
 
     assert reunion.next_timer() is None
     assert reunion.contacts(1000, 1) == []
@@ -51,7 +51,7 @@ def test_all_together_contact_as_many_as_are_missing_however_many_they_are(alive
 
 
 def test_who_has_answered_is_asked_again_a_few_times():
-    reunion = Reunion(list, random.Random(1))
+    reunion = Reunion(lambda now: [], random.Random(1))
     reunion.start(0)
     reunion.answered(A, 1, reunited=False)
 
@@ -61,7 +61,7 @@ def test_who_has_answered_is_asked_again_a_few_times():
 
 
 def test_who_shows_nobody_missing_is_not_asked_again():
-    reunion = Reunion(list, random.Random(1))
+    reunion = Reunion(lambda now: [], random.Random(1))
     reunion.start(0)
     reunion.answered(A, 1, reunited=False)
 
@@ -71,9 +71,39 @@ def test_who_shows_nobody_missing_is_not_asked_again():
 
 
 def test_only_so_many_are_asked_again():
-    reunion = Reunion(list, random.Random(1))
+    reunion = Reunion(lambda now: [], random.Random(1))
     reunion.start(0)
     for number in range(2 * MAX_REPEATS):
         reunion.answered(Address("192.0.2.1", number), 0, reunited=False)
 
     assert len(reunion.contacts(1, 10)) == MAX_REPEATS
+
+
+def test_when_somebody_is_back_others_are_tried_soon():
+    reunion = Reunion(lambda now: contacts(1), random.Random(1))
+    reunion.start(0)
+
+    reunion.hurry(1)
+
+    assert reunion.next_timer() <= 1 + HURRY
+    assert reunion.contacts(1 + HURRY, 1) == contacts(1)
+
+
+def test_however_many_are_back_there_are_some_seconds_between_two_tries():
+    reunion = Reunion(lambda now: contacts(1), random.Random(1))
+    reunion.start(0)
+    tried = 0
+
+    for step in range(int(100 * HURRIES)):
+        reunion.hurry(step / 10)
+        tried += len(reunion.contacts(step / 10, 1))
+
+    assert 8 <= tried <= 12
+
+
+def test_nobody_is_in_a_hurry_before_the_start():
+    reunion = Reunion(lambda now: contacts(1), random.Random(1))
+
+    reunion.hurry(1)
+
+    assert reunion.next_timer() is None

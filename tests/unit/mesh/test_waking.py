@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.mesh.node_bench import joined, remote, seed
-from wesher.gossip import WAN, Ack, Dead, PushPull
+from wesher.gossip import WAN, Ack, Dead, PushPull, Suspect
 from wesher.gossip.codec import encode
 from wesher.mesh.node import LATE
 from wesher.mesh.tombstones import Tombstone, encode_tombstones
@@ -81,6 +81,19 @@ def test_a_packet_that_comes_before_the_late_timer_is_met_awake():
     bench.hear(bench.ping_of_us())
 
     assert looks(bench)
+
+
+def test_what_was_overdue_when_it_was_planned_is_no_sleep():
+    bench = joined(*(remote(f"m{number}", number) for number in range(20, 30)), WEB)
+    bench.hear(Suspect(1, "web", "m20"))
+    live = [remote(f"m{number}", number) for number in range(20, 30)]
+    bench.keep_alive(*live, until=bench.now + 100)
+
+    for number in range(21, 26):
+        bench.hear(Suspect(1, "web", f"m{number}"))
+    bench.hear(bench.ping_of_us())
+
+    assert not any("did not run" in text for text in bench.warnings())
 
 
 def test_whom_the_answer_shows_is_told_of_again_and_others_are_asked():
