@@ -244,6 +244,6 @@ def _row(case: CostCase, cost: Cost, measured: Mapping[CostCase, Cost]) -> tuple
     return (case.members, *share, round(cost.shared_bytes), round(cost.own_bytes), worth)
 
 
-_TABLES = "a push/pull carries the whole table, and comes only a little more seldom"
+_TABLES = "a push/pull carries the whole table, and all these members share the caches of one core"
 
 QUESTION = Question(cases, measure, tables)
