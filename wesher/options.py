@@ -190,7 +190,7 @@ ALL = Option(
     "all",
     v.parse_switch,
     None,
-    "clean up after every interface that carries our mark, but those that an agent holds",
+    "clean up after all agents there have been on this host, but those that run",
 )
 FORCE = Option("force", v.parse_switch, None, "show it even where it may be kept, as in a file")
 FORMAT = Option("format", v.one_of("wg", "json"), "FORMAT", "wg or json", "wg")

@@ -34,10 +34,38 @@ files() {
         -path /var/lib/dpkg \) -prune -o -print | sort
 }
 
-if [ "${1:-}" = upgrade ]; then
+# Remove the package after a crash, in a network of our own: what the crash left goes with it, and
+# an interface of somebody else's agent stays.
+remove_after_crash() {
+    ip link set lo up
+    wesher --interface crashed --bind-addr 127.0.0.1 >/src/crashed.log 2>&1 &
+    local agent=$!
+    for _ in $(seq 300); do
+        wesher status >/src/status 2>&1 && break
+        sleep 0.2
+    done
+    kill -9 $agent
+    ip link show crashed | grep -q 'alias wesher' || fail "no interface to remove: $(cat /src/crashed.log)"
+    ip tuntap add mode tun dev elsewhere
+    ip link set elsewhere alias wesher
+
+    apt_get remove wesher
+    ! ip link show crashed >/dev/null 2>&1 || fail "the removal left the interface of a crashed agent"
+    ip link show elsewhere >/dev/null || fail "the removal took an interface of no agent of this system"
+    [ -e /etc/wesher/wesher.toml ] || fail "the removal took the configuration"
+    [ -e /var/lib/wesher/crashed.json ] || fail "the removal took the state"
+}
+
+case ${1:-} in
+upgrade)
     upgrade
     exit
-fi
+    ;;
+remove)
+    remove_after_crash
+    exit
+    ;;
+esac
 . /etc/os-release
 say "$PRETTY_NAME, $(python3 --version 2>/dev/null || echo no Python yet)"
 mount -t tmpfs tmpfs /run
@@ -58,6 +86,12 @@ exposure=$(systemd-analyze security --offline=true /lib/systemd/system/wesher.se
 say "installed, nothing started, nothing enabled; ${exposure#* }"
 installed=$(dpkg-query -W wesher)
 say "$(wesher --version)"
+[ -e /usr/share/doc/wesher/docs/control.md.gz ] || fail "no documentation"
+for unit in wesher wesher@lab; do
+    systemctl --quiet enable "$unit"
+    [ "$(systemctl is-enabled "$unit")" = enabled ] || fail "$unit cannot be enabled"
+    systemctl --quiet disable "$unit"
+done
 man wesher | grep -q -- --cluster-key || fail "no manual"
 man wesher.toml | grep -q cluster-key || fail "no manual of the configuration"
 bash -c '. /usr/share/bash-completion/completions/wesher' || fail "no completion"
@@ -65,6 +99,8 @@ UPGRADE="bash /src/in-debian.sh upgrade" bash /src/tests/mesh
 [ "$(dpkg-query -W wesher)" != "$installed" ] || fail "there was no upgrade"
 say "upgraded under way from $installed to $(dpkg-query -W wesher)" | tr '\t' ' '
 
+unshare --net bash /src/in-debian.sh remove
+say "removed, with what a crashed agent had left; configuration and state stayed"
 apt_get purge wesher
 files >/src/after
 diff /src/before /src/after || fail "the purge left the files above"

@@ -91,4 +91,3 @@ def test_a_maintainer_script_is_one_that_sh_can_run(script: Path):
 
     assert (done.returncode, done.stderr) == (0, "")
     assert script.read_text().startswith("#!/bin/sh\nset -e\n")
-

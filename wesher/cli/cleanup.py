@@ -11,8 +11,8 @@ from wesher.config import resolve
 from wesher.errors import StartError, WesherError
 from wesher.options import CLEANUP_NAMES, pick
 from wesher.system.hosts import HostsFile, HostsFileError
-from wesher.system.lock import InterfaceLock
-from wesher.system.teardown import clean_up, marked_interfaces
+from wesher.system.lock import InterfaceLock, once_locked
+from wesher.system.teardown import clean_up
 from wesher.values import parse_interface
 
 
@@ -45,9 +45,12 @@ def _clean_up_unless_held(values: Mapping[str, Any]) -> tuple[list[str], list[st
 
 
 def _all(values: Mapping[str, Any]) -> list[str]:
-    """Return the interfaces that carry our mark, or have lines in the hosts file."""
+    """Return the interfaces that agents have had since this host booted, or have lines of.
+
+    Not just any that carries our mark: in a chroot or container that may be the host's.
+    """
     hosts = HostsFile(values["hosts_file"], values["interface"], values["run_dir"])
-    return sorted({*asyncio.run(marked_interfaces()), *filter(_is_interface, hosts.interfaces())})
+    return sorted({*once_locked(values["run_dir"]), *filter(_is_interface, hosts.interfaces())})
 
 
 def _is_interface(name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Self
 from wesher.errors import StartError
 
 _POLL_INTERVAL = 0.02  # seconds
+_ENDING = ".lock"
 
 
 class InterfaceLock:
@@ -20,7 +21,7 @@ class InterfaceLock:
     """
 
     def __init__(self, run_dir: Path, interface: str) -> None:
-        path = run_dir / f"{interface}.lock"
+        path = run_dir / f"{interface}{_ENDING}"
         try:
             self._descriptor: int | None = open_locked(path)
         except BlockingIOError:
@@ -48,6 +49,11 @@ class InterfaceLock:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+
+def once_locked(run_dir: Path) -> frozenset[str]:
+    """Return the interfaces that agents hold, or have held."""
+    return frozenset(path.stem for path in run_dir.glob(f"*{_ENDING}"))
 
 
 def open_locked(path: Path, wait: float = 0.0) -> int:

@@ -20,13 +20,6 @@ class Leftover:
     command: str
 
 
-async def marked_interfaces() -> frozenset[str]:
-    """Return the names of all interfaces that carry our mark, or routes that do."""
-    network = await read_network()
-    links = (link.name for link in network.links.values() if link.alias in (CREATED, BORROWED))
-    return frozenset({*links, *network.marked})
-
-
 async def clean_up(name: str, limit: float = 10) -> tuple[list[str], list[Leftover]]:
     """Take away what a crashed agent left under an interface name, if it carries our mark.
 

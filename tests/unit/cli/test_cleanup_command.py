@@ -125,8 +125,10 @@ def test_a_hosts_file_that_resists_does_not_save_the_interface(cleanup, fakes, t
     assert (fakes / "changes").read_text() == "link del dev wg0\n"
 
 
-def test_all_of_ours_are_found_by_their_marks(cleanup, fakes, tmp_path, capsys):
-    put_interfaces(fakes, wg0="wesher", lab="wesher", office="office vpn")
+def test_all_of_ours_are_found(cleanup, fakes, tmp_path, capsys):
+    put_interfaces(fakes, wg0="wesher", lab="wesher", elsewhere="wesher", office="office vpn")
+    for interface in ("lab", "office"):
+        InterfaceLock(tmp_path / "run", interface).release()
     hosts = tmp_path / "hosts"
     hosts.write_text(FOREIGN + OURS + OURS.replace("wg0", "gone") + OURS.replace("wg0", "../bad"))
 
@@ -141,6 +143,7 @@ def test_all_of_ours_are_found_by_their_marks(cleanup, fakes, tmp_path, capsys):
 
 def test_of_all_interfaces_the_one_that_an_agent_holds_is_left(cleanup, fakes, tmp_path, capsys):
     put_interfaces(fakes, wg0="wesher", lab="wesher")
+    InterfaceLock(tmp_path / "run", "wg0").release()
 
     with InterfaceLock(tmp_path / "run", "lab"):
         code = cleanup("--all")
@@ -151,7 +154,7 @@ def test_of_all_interfaces_the_one_that_an_agent_holds_is_left(cleanup, fakes, t
 
 
 def test_where_nothing_of_ours_is_left_there_is_nothing_to_do(cleanup, fakes, capsys):
-    put_interfaces(fakes, office="office vpn")
+    put_interfaces(fakes, office="office vpn", elsewhere="wesher")
 
     assert cleanup("--all") == 0
 
