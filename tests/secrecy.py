@@ -162,7 +162,7 @@ class Secrecy:
         elif watch.leaks():
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Say where the leaks are, or how much was looked through."""
         watch = self._watch
         if leaks := watch.leaks():
