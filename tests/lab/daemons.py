@@ -174,8 +174,8 @@ class Mesh:
 
 
 def ping(daemon: Daemon, target: str, timeout: int = 20) -> bool:
-    """Send one echo request to a name or address and say whether it was answered."""
-    return daemon.host.succeeds("ping", "-n", "-c", "1", "-W", str(timeout), target)
+    """Send an echo request a second until one is answered, and say whether one was."""
+    return daemon.host.succeeds("ping", "-n", "-c", "1", "-w", str(timeout), target)
 
 
 def join_all(daemons: Sequence[Daemon]) -> str:
