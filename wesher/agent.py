@@ -13,8 +13,9 @@ from loguru import logger
 
 from wesher import signals
 from wesher.config import Config
-from wesher.control import Control
-from wesher.control_reload import Reread
+from wesher.control.answering import Control
+from wesher.control.reloading import Reread
+from wesher.control.status import Running
 from wesher.errors import StartError, WesherError
 from wesher.gossip import PRESETS, Keyring, Wire
 from wesher.log import tell
@@ -42,7 +43,6 @@ from wesher.startup import (
     load_state,
     state_with_new_key,
 )
-from wesher.status import Running
 from wesher.system.device import Device
 from wesher.system.facts import host_facts
 from wesher.system.hosts import HostsFile

@@ -1,7 +1,7 @@
 """What this host's interface and the whole mesh look like, for other programs."""
 
+from wesher.control.status import Json, Moment, Running, as_status
 from wesher.mesh.status import NodeStatus
-from wesher.status import Json, Moment, Running, as_status
 
 _STABLE = (
     "name",

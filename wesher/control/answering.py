@@ -9,17 +9,17 @@ from contextlib import suppress
 
 from loguru import logger
 
-from wesher.accounting import as_account
 from wesher.config import Config
-from wesher.control_export import as_export
-from wesher.control_ping import Pinger
-from wesher.control_reload import Reread, in_words, reload
+from wesher.control.accounting import as_account
+from wesher.control.exporting import as_export
+from wesher.control.pinging import Pinger
+from wesher.control.reloading import Reread, in_words, reload
+from wesher.control.status import Json, Moment, Running, as_details, as_status
 from wesher.errors import AgentError, CommandError, StartError, WesherError
 from wesher.mesh.events import Happened, Notice, Pinged
 from wesher.mesh.plan import IPAddress
 from wesher.mesh.status import MemberStatus
 from wesher.mesh.troubles import FIXED_ADDRESS, OUR_NAME, SAME_ADDRESS, SAME_NAME
-from wesher.status import Json, Moment, Running, as_details, as_status
 from wesher.system.asking import FOLLOW
 from wesher.system.control import Answer, Arguments, ControlServer
 from wesher.system.wireguard import PeerState, is_userspace, read_wireguard

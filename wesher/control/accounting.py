@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from wesher.config import Config
+from wesher.control.status import Running
 from wesher.counters import Reconciles, ToolCalls
 from wesher.gossip import DropReason
 from wesher.gossip.codec import MessageType
@@ -13,7 +14,6 @@ from wesher.mesh.drops import Stranger
 from wesher.mesh.notices import Recent
 from wesher.mesh.objections import Objection
 from wesher.mesh.troubles import WARNINGS
-from wesher.status import Running
 from wesher.system.shell import tool_calls
 from wesher.troubles import Trouble
 

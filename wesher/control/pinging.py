@@ -3,10 +3,10 @@
 import asyncio
 import re
 
+from wesher.control.status import Json, Running
 from wesher.errors import AgentError, CommandError
 from wesher.gossip import Address
 from wesher.mesh.status import MemberStatus, Standing
-from wesher.status import Json, Running
 from wesher.system.shell import run
 
 TRIES = 2  # gossip pings: one may get lost, or wait for WireGuard's handshake

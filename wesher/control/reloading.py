@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 
 from wesher import log
 from wesher.config import Config
+from wesher.control.status import Json, Running
 from wesher.errors import AgentError, ConfigError, StartError
-from wesher.status import Json, Running
 
 Reread = Callable[[], Config]
 """Reads the configuration anew, from everywhere but the cluster key's own sources."""
