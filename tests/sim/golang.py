@@ -65,8 +65,9 @@ class GoNode:
             wire,
             rng,
         )
+        _take_accusers_as_they_are(self._gossip)
         if version == "v0.1.4":
-            _forget_departures(self._gossip)
+            _know_no_departures(self._gossip)
         self._waiting: set[int] = set()
         self._wait = FIRST_WAIT
         self._join_at: float | None = None
@@ -110,6 +111,9 @@ class GoNode:
         """Do what is due."""
         self._gossip.handle_timer(now)
         self._advance(now)
+
+    def slept(self, seconds: float, now: float) -> None:
+        """Notice nothing: Go's timers stand still as well."""
 
     def leave(self, now: float) -> None:
         """Announce our departure, and end when that has been told often enough."""
@@ -210,11 +214,14 @@ class _OldRules(Rules):
         return super()._change(member, state, incarnation, now)
 
 
-def _forget_departures(gossip: Gossip) -> None:
+def _take_accusers_as_they_are(gossip: Gossip) -> None:
+    """Let nobody's accusation be one like any other, where ours see a departure of v0.1.4."""
+    gossip._handlers[Dead] = lambda message, source, now: gossip._rules.dead(message, now)
+
+
+def _know_no_departures(gossip: Gossip) -> None:
     """Make `gossip` one of v0.1.4; its other parts have the same rules, of the same object."""
-    rules = gossip._rules
-    rules.__class__ = _OldRules
-    gossip._handlers[Dead] = lambda message, source, now: rules.dead(message, now)
+    gossip._rules.__class__ = _OldRules
     take = gossip._take_record
 
     def take_known(record: Record, source: Address, now: float) -> None:

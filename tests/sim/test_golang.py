@@ -1,0 +1,157 @@
+"""Nodes that behave like the original, alone and among ours."""
+
+import pytest
+
+from tests.sim.mesh_world import MeshWorld
+from wesher.gossip import MemberState
+from wesher.mesh.metadata import decode_metadata
+
+VERSIONS = ["v0.1.4", "current"]
+
+
+def started(*kinds, seed=1, **world):
+    """Return a world of hosts a, b, c … of these kinds, that have all met."""
+    world = MeshWorld(seed, **world)
+    hosts = "abcdefgh"[: len(kinds)]
+    for host, go in zip(hosts, kinds, strict=True):
+        world.start(host, *hosts[0] * (host != "a"), go=go)
+    world.run_until(lambda: world.agree_on(hosts), limit=30)
+    world.run(world.now + 20)
+    return world
+
+
+def state(world, observer, subject):
+    return world.nodes[observer].gossip.members.get(subject).state
+
+
+@pytest.mark.parametrize(("version", "format"), [("v0.1.4", "v0.2"), ("current", "current")])
+def test_it_says_of_itself_what_the_original_says(version, format):
+    world = started(None, version)
+
+    member = world.nodes["a"].gossip.members.get("b")
+
+    metadata = decode_metadata(member.meta)
+    assert (metadata.format, metadata.has_ext) == (format, False)
+    assert member.incarnation == 2  # it has announced itself without metadata first
+    assert metadata.public_key == world.nodes["b"].settings.public_key
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_it_is_a_peer_of_ours_and_ours_are_its_peers_if_it_can_read_them(version):
+    world = started(None, version)
+
+    ours, go = world.nodes["a"], world.nodes["b"]
+
+    assert ours.routes()[f"{go.overlay_addr}/32"] == go.settings.public_key
+    assert go.routes()[f"{ours.overlay_addr}/32"] == ours.settings.public_key
+
+
+@pytest.mark.parametrize(
+    ("leaver", "observer", "known"),
+    [
+        ("v0.1.4", None, MemberState.LEFT),
+        ("v0.1.4", "current", MemberState.DEAD),
+        ("v0.1.4", "v0.1.4", MemberState.DEAD),
+        ("current", None, MemberState.LEFT),
+        ("current", "current", MemberState.LEFT),
+        ("current", "v0.1.4", MemberState.DEAD),
+        (None, "v0.1.4", MemberState.DEAD),
+    ],
+)
+def test_a_departure_of_v014_names_nobody_and_it_takes_none_for_one(leaver, observer, known):
+    world = started(observer, leaver, observer)
+    world.stop("b")
+
+    world.run(world.now + 12)
+
+    assert state(world, "a", "b") is state(world, "c", "b") is known
+    assert not world.nodes["b"].up
+
+
+def test_v014_learns_of_no_departure_from_a_table():
+    world = started(None, "v0.1.4", None)
+    world.link("b", "a", loss=1.0)  # streams pass: they are repeated, in the end by chance
+    world.link("b", "c", loss=1.0)
+    world.stop("c")
+    world.run(world.now + 2)
+    world.link("b", "a", loss=0.0)
+
+    world.nodes["a"].take(
+        lambda now: world.nodes["a"].gossip.push_pull(world.nodes["b"].address, now, join=False)
+    )
+    world.run(world.now + 0.3)
+
+    assert state(world, "a", "c") is MemberState.LEFT
+    assert state(world, "b", "c").value < MemberState.DEAD.value
+
+
+def test_it_gossips_at_the_interval_only():
+    seconds = {}
+    for kind in (None, "current"):
+        world = started(kind, kind, kind)
+        world.start("late", "b", go=kind)
+        seconds[kind] = world.run_until(lambda w=world: "late" in w.nodes["c"].live(), limit=5)
+
+    assert seconds[None] <= 0.2 < seconds["current"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_two_of_them_never_find_together_again(version):
+    world = started(version, version)
+    world.part("a", "b")
+    world.run(world.now + 400)
+    world.heal()
+
+    world.run(world.now + 400)
+
+    assert world.nodes["a"].live() == {"a"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_one_of_ours_brings_it_back(version):
+    world = started(None, version, None)
+    world.part("ac", "b")
+    world.run(world.now + 400)
+    world.heal()
+
+    world.run_until(lambda: world.agree_on("abc"), limit=90)
+
+
+def test_it_joins_when_its_seed_comes_but_not_after_a_quarter_of_an_hour():
+    world = MeshWorld(seed=1)
+    world.start("early", "192.168.9.1", go="current")
+    world.start("patient", "192.168.9.2", go="current")
+    world.run(300)
+    world.start("seed", ip="192.168.9.1")
+    world.run_until(lambda: world.agree_on(["early", "seed"]), limit=100)
+    world.run(1100)
+    world.start("too late", ip="192.168.9.2", name="too-late")
+
+    world.run(2000)
+
+    assert world.nodes["patient"].live() == {"patient"}
+
+
+def test_it_starts_again_from_the_members_it_has_seen():
+    world = started(None, "current")
+    world.nodes["b"].seeds = ()
+    world.crash("b")
+    world.run(world.now + 5)
+
+    world.restart("b")
+    world.run_until(lambda: world.agree_on("ab"), limit=30)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ours_agree_whatever_happens_to_it(seed):
+    world = started(None, "current", None, "v0.1.4", None, seed=seed, loss=0.05)
+    world.part("ab", "cde")
+    world.run(world.now + 200)
+    world.heal()
+    world.stop("d")
+    world.crash("b")
+
+    world.run_until(world.settled, limit=400)
+
+    assert not {"b", "d"} & world.nodes["e"].live()
+    assert world.settled("a", "c", "e")
