@@ -45,6 +45,7 @@ remove_after_crash() {
         sleep 0.2
     done
     kill -9 $agent
+    wait $agent 2>/dev/null || true
     ip link show crashed | grep -q 'alias wesher' || fail "no interface to remove: $(cat /src/crashed.log)"
     ip tuntap add mode tun dev elsewhere
     ip link set elsewhere alias wesher

@@ -35,6 +35,8 @@ def settings(unit: Path) -> dict[str, str]:
         ("RestartKillSignal", "SIGUSR1"),
         ("KillMode", "process"),
         ("Restart", "on-failure"),
+        ("RestartSec", "5"),
+        ("StartLimitIntervalSec", "0"),
         ("RestartPreventExitStatus", "2"),
         ("After", "network-online.target nss-lookup.target"),
         ("CapabilityBoundingSet", "CAP_NET_ADMIN"),
