@@ -411,6 +411,19 @@ def test_a_failed_member_keeps_its_peer_until_it_is_forgotten():
     assert [entry.name for entry in bench.plan.hosts] == ["db"]
 
 
+def test_a_failed_member_is_not_kept_for_no_time_at_all():
+    bench = joined(remote("web", 2), remote("db", 3), forget_after=0)
+
+    bench.hear(Dead(1, "web", "db"))
+    bench.pass_time(0.2)
+    without = [entry.name for entry in bench.plan.hosts]
+    bench.hear_alive(remote("web", 2, incarnation=2))
+    bench.pass_time(0.2)
+
+    assert without == ["db"]
+    assert [entry.name for entry in bench.plan.hosts] == ["db", "web"]
+
+
 def test_a_member_that_left_is_gone_at_once():
     bench = joined(remote("web", 2), remote("db", 3))
 
