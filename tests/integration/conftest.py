@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,16 @@ _hosts = itertools.count(2)
 def _own_network() -> Iterator[None]:
     with own_network():
         yield
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _hangups_reach_agents() -> Iterator[None]:
+    """Let agents not inherit that we ignore hangups, as everything does that runs under nohup."""
+    before = signal.getsignal(signal.SIGHUP)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture
