@@ -9,16 +9,14 @@ from scripts.benches.sim_world import LATENCY
 from wesher.gossip import PRESETS, MemberFailed, Timing
 
 MECHANISMS = {
-    "all on": {"health", "suspicion", "buddy", "lateness"},
-    "no local health": {"suspicion", "buddy", "lateness"},
-    "fixed suspicion timeout": {"health", "buddy", "lateness"},
-    "no buddy system": {"health", "suspicion", "lateness"},
-    "none of Lifeguard's": {"lateness"},
-    "none at all": set(),
+    "all on": {"health", "suspicion", "buddy"},
+    "no local health": {"suspicion", "buddy"},
+    "fixed suspicion timeout": {"health", "buddy"},
+    "no buddy system": {"health", "suspicion"},
+    "none: plain SWIM": set(),
 }
-"""Which mechanisms are on. `lateness` is ours, not Lifeguard's: who finds his own timers late waits
-once more before he accuses."""
-_PLAIN = "none of Lifeguard's"
+"""Which of Lifeguard's mechanisms are on."""
+_PLAIN = "none: plain SWIM"
 _PROMISED = 50
 """How many times fewer false failures Lifeguard promises."""
 _FREE = (0.05, 4.0)
@@ -53,18 +51,17 @@ def cases(quick: bool) -> list[FailureCase]:
     if quick:
         overload = Overload(2, "packets", LAN_BLOCKS, _FREE)
         return [FailureCase("lan", 20, overload, name, 0.02) for name in ("all on", _PLAIN)]
-    lifeguard = [name for name in MECHANISMS if name != "none at all"]
     return [
         *(
             _case("lan", overloaded, "packets", name, long if name in _SPARING else short)
             for overloaded, long, short in ((1, 0.2, 0.1), (4, 0.1, 0.03), (16, 0.03, 0.01))
-            for name in lifeguard
+            for name in MECHANISMS
         ),
         *(
             _case("wan", 4, "packets", name, 0.5 if name in _SPARING else 0.15)
-            for name in lifeguard
+            for name in MECHANISMS
         ),
-        *(_case("lan", 4, "process", name, 0.05) for name in ("all on", _PLAIN, "none at all")),
+        *(_case("lan", 4, "process", name, 0.05) for name in ("all on", _PLAIN)),
     ]
 
 
@@ -83,7 +80,6 @@ def measure(case: FailureCase) -> Failures:
         latency=(LATENCY, LATENCY),
         timing=_timing(PRESETS[case.preset], on),
         buddy="buddy" in on,
-        lateness="lateness" in on,
     )
     overloaded = world.overload(case.overload)
     world.run(case.hours * 3600)

@@ -28,17 +28,10 @@ class Overload:
 
 
 class OverloadedWorld(World):
-    """Members of which some can be blocked.
+    """Members of which some can be blocked; `buddy` off keeps accusations out of pings."""
 
-    `buddy` off keeps accusations out of pings, `lateness` off lets members accuse others however
-    late they are themselves.
-    """
-
-    def __init__(
-        self, *args: object, buddy: bool = True, lateness: bool = True, **network: object
-    ) -> None:
+    def __init__(self, *args: object, buddy: bool = True, **network: object) -> None:
         self._buddy = buddy
-        self._lateness = lateness
         self._held: dict[str, list[Callable[[], None]]] = {}
         super().__init__(*args, **network)
 
@@ -47,8 +40,6 @@ class OverloadedWorld(World):
         node = super().add(name, **settings)
         if not self._buddy:
             _keep_accusations_from_pings(node)
-        if not self._lateness:
-            _forgive_no_lateness(node)
         return node
 
     def overload(self, overload: Overload) -> set[str]:
@@ -125,14 +116,3 @@ def _keep_accusations_from_pings(node: Node) -> None:
         outbox.send_parts([encode(ping)], probe.member)
 
     probes._send_ping = send_ping
-
-
-def _forgive_no_lateness(node: Node) -> None:
-    """Let probes end when they should have ended, however late it is when they are looked at."""
-    probes = node.gossip._probes
-    ask_others = probes._ask_others
-
-    def ask_others_in_time(probe: object, now: float) -> None:
-        ask_others(probe, min(now, probe.awaited.until - 1e-3))
-
-    probes._ask_others = ask_others_in_time
