@@ -9,6 +9,8 @@ from wesher.mesh.rejoin import Contact
 HURRY = 1.0  # seconds, at most, until the next try once it looks as if the network were back
 HURRIES = 3.0  # seconds between two such tries
 INTERVAL = 10.0  # seconds between two tries, jittered by half of it
+LEAST = 5  # tries of the whole cluster in each interval, as long as anybody is missing
+MOST = 4  # tries of one member
 REPEATS = (1.0, 3.0, 8.0)  # seconds after a first answer
 MAX_REPEATS = 32  # members at a time
 
@@ -16,10 +18,10 @@ MAX_REPEATS = 32  # members at a time
 class Reunion:
     """Says whom of the missing to contact now.
 
-    Of a whole cluster, about as many members try in each interval as are missing, however large it
-    is. `missing` is asked for them only when it is time. Somebody who has answered is asked again a
-    few times: where both sides hold each other dead at equal incarnations, the first exchange only
-    makes both refute themselves (protocol, 4.11).
+    A whole cluster makes about as many tries in each interval as members are missing, however large
+    it is. `missing` is asked for them only when it is time. Somebody who has answered is asked
+    again a few times: where both sides hold each other dead at equal incarnations, the first
+    exchange only makes both refute themselves (protocol, 4.11).
     """
 
     def __init__(self, missing: Callable[[float], list[Contact]], rng: random.Random) -> None:
@@ -52,10 +54,16 @@ class Reunion:
         due = self._repeated(now)
         if now >= self._next_at:
             self._next_at = now + self._pause()
-            missing = self._missing(now)
-            if self._rng.random() < len(missing) / max(1, alive):
-                due.append(self._rng.choice(missing))
+            due += self._some(self._missing(now), alive)
         return due
+
+    def _some(self, missing: list[Contact], alive: int) -> list[Contact]:
+        """Draw whom to contact, so that all of us together contact about as many as are missing."""
+        if not missing:
+            return []
+        share = min(MOST, max(len(missing), LEAST) / max(1, alive))
+        count = int(share) + (self._rng.random() < share % 1)
+        return self._rng.sample(missing, min(count, len(missing)))
 
     def answered(self, address: Address, now: float, *, reunited: bool) -> None:
         """Take note that `address` told us all it knows; `reunited`: and nobody is missing."""

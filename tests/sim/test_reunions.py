@@ -1,0 +1,27 @@
+"""Partitions heal by themselves, take no packet away, and bring nobody back who has left."""
+
+from statistics import median
+
+import pytest
+
+from tests.sim.reunions import Partition, Reunion, partitions
+
+SMALL = [seed for seed in range(60) if partitions(seed).members == 6]
+
+
+@pytest.mark.parametrize("first", range(0, 30, 10))
+def test_small_meshes_reunite_whatever_happens_to_them(first):
+    took = [Reunion(partitions(seed)).run() for seed in SMALL[first : first + 10]]
+
+    assert median(took) <= 10
+
+
+@pytest.mark.parametrize("go", [False, True])
+@pytest.mark.parametrize("one_way", [False, True])
+def test_a_larger_mesh_reunites(go, one_way):
+    Reunion(Partition(1, 20, 130.0, sides=3, one_way=one_way, go=go)).run()
+
+
+@pytest.mark.parametrize("seconds", [20, 75, 130, 240, 3600])
+def test_a_mesh_reunites_after_any_time(seconds):
+    Reunion(Partition(2, 6, float(seconds))).run()
