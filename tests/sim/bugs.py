@@ -15,13 +15,13 @@ from wesher.gossip.messages import Alive, Record, RecordState, Suspect
 from wesher.gossip.outbox import Outbox
 from wesher.gossip.rules import Rules
 from wesher.mesh.rejoin import Contact
-from wesher.mesh.reunion import Reunion
+from wesher.mesh.search import Search
 
 # What replaces a method gets what it replaces, and its arguments.
 Wrapper = Callable[..., Any]
 
 
-def _weak_refutation(refute: Wrapper, rules: Rules, claimed: int) -> None:
+def _weak_refutation(refute: Wrapper, rules: Rules, *_: Any) -> None:
     """Answer an accusation with the incarnation that was accused."""
     local = rules.announced()
     alive = Alive(local.incarnation, local.name, local.addr, local.port, local.meta, local.versions)
@@ -50,8 +50,8 @@ def _presumption(suspect: Wrapper, rules: Rules, message: Suspect, now: float) -
     suspect(rules, replace(message, incarnation=message.incarnation + 1), now)
 
 
-def _forgetfulness(contacts: Wrapper, reunion: Reunion, *_: Any) -> list[Contact]:
-    """Contact nobody of those who are missing."""
+def _forgetfulness(missing: Wrapper, search: Search, *_: Any) -> list[Contact]:
+    """Miss nobody, and so look for nobody."""
     return []
 
 
@@ -65,7 +65,7 @@ BUGS: dict[str, tuple[type, str, Wrapper]] = {
     "risen-dead": (Rules, "is_old", _rising_from_the_dead),
     "left-resurrected": (Gossip, "_take_record", _resurrection),
     "foreign-incarnation": (Rules, "suspect", _presumption),
-    "no-reunion": (Reunion, "contacts", _forgetfulness),
+    "no-reunion": (Search, "_missing", _forgetfulness),
     "fat-packets": (Outbox, "budget", _fat_packets),
 }
 
