@@ -208,7 +208,7 @@ def test_one_that_joins_later_does_not_claim_a_held_address_at_all():
     assert not world.nodes["host406"].warnings()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("network", ["10.0.0.0/24", "10.0.0.0/26"])
 def test_fifty_that_start_at_once_in_a_small_network_end_with_fifty_addresses(seed, network):
     world = MeshWorld(seed, overlay_net=network)
@@ -290,8 +290,10 @@ def test_a_host_that_returns_elsewhere_is_not_taken_for_a_second_one():
     assert world.nodes["node01"].plan
 
 
-@pytest.mark.parametrize("seconds", [60, 130, 240, 3600])
-@pytest.mark.parametrize("number", [2, 6, 12])
+@pytest.mark.parametrize(
+    ("number", "seconds"),
+    [(2, 60), (2, 240), (2, 3600), (6, 130), (6, 1800), (12, 60), (12, 240), (12, 900)],
+)
 def test_a_parted_mesh_reunites_by_itself(number, seconds):
     world = formed(number, seed=seconds)
     names = hosts(number)
