@@ -15,7 +15,10 @@ def test_messages_of_packets_are_counted_by_kind_in_both_directions():
     bench.hears(Ping(1, LOCAL), Ping(2, LOCAL))
     bench.hears(Ack(9))
 
-    assert Counter(bench.gossip.counts.received) - heard == {MessageType.PING: 2, MessageType.ACK: 1}
+    assert Counter(bench.gossip.counts.received) - heard == {
+        MessageType.PING: 2,
+        MessageType.ACK: 1,
+    }
     assert Counter(bench.gossip.counts.sent) - said == {MessageType.ACK: 2}
 
 
