@@ -34,7 +34,7 @@ def let_rest(nodes: Sequence[MeshNode], now: float) -> None:
     """
     judged = {}
     for node in nodes:
-        node._search._rejoin.answered()
+        node._membership.search._rejoin.answered()
         planner = node._overlay._planner
         if len(judged) == len(nodes):
             name = node._settings.name
@@ -49,7 +49,7 @@ def _fill(gossip: Gossip, table: dict[str, Member], order: list[str]) -> None:
     members = gossip.members
     members._by_name = table.copy()
     members._order = order
-    members._live = len(table)
+    members._live = members._alive = len(table)
 
 
 def say_nothing(gossip: Gossip) -> None:

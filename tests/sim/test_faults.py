@@ -251,7 +251,7 @@ def test_a_restarted_host_has_its_state_and_its_key_or_neither(keep_state):
     world.run(world.now + 1)
 
     after = world.restart("two", keep_state=keep_state)
-    known = {member.name for member in after.engine._saved.members}
+    known = {member.name for member in after.engine._membership._saved.members}
     world.run_until(world.meshed, limit=30)
 
     assert (known == {"one"}) is keep_state

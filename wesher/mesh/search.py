@@ -30,14 +30,13 @@ MAX_RESOLVED = 8  # addresses of one seed that are tried
 class Search:
     """Contacts seeds, saved members and failed ones through a Gossip.
 
-    `addr` is our own underlay address as we write it, `saved` are the addresses to try besides the
-    seeds. Until `enter` nothing that we do changes anything elsewhere.
+    `saved` are the addresses to try besides the seeds. Until `enter` nothing that we do changes
+    anything elsewhere.
     """
 
     def __init__(
         self,
         settings: NodeSettings,
-        addr: bytes,
         saved: Iterable[Address],
         gossip: Gossip,
         failed: Remembered,
@@ -46,7 +45,6 @@ class Search:
         rng: random.Random,
     ) -> None:
         self._settings = settings
-        self._addr = addr
         self._gossip = gossip
         self._failed = failed
         self._notices = notices
@@ -101,7 +99,7 @@ class Search:
     def start(self, now: float) -> None:
         """Begin to look."""
         self._stopped = False
-        self._look = Look(self._settings.name, self._addr, self._settings.port, now)
+        self._look = Look(self._settings.name, self._gossip.settings.addr, self._settings.port, now)
         self._rejoin.alone(now)
         self._contact(self._rejoin.contacts(now, every_seed=True), now)
 

@@ -221,7 +221,7 @@ def test_who_still_shows_our_old_self_later_is_told_again_above_what_it_has():
     bench.pass_time(2)
     straight_after = taken_over(bench)
 
-    bench.node._search.reach(Address("192.0.2.2", 7946), bench.now)
+    bench.node._membership.search.reach(Address("192.0.2.2", 7946), bench.now)
     bench._drain()
     (request,) = bench.take_streams()
     bench.answer(request, WEB, remote("local", 50, incarnation=20))

@@ -1,0 +1,265 @@
+"""Who is a member, who is missing, who is gone: all that follows from the events of a Gossip."""
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from wesher.errors import ProtocolError
+from wesher.gossip import (
+    Address,
+    AddressConflict,
+    ExchangeFinished,
+    Gossip,
+    Member,
+    MemberCleared,
+    MemberFailed,
+    MemberJoined,
+    MemberLeft,
+    MemberUpdated,
+    PingFinished,
+    Record,
+    Refuted,
+    UserDataReceived,
+)
+from wesher.gossip.refusal import MAX_INCARNATION
+from wesher.mesh.gone import Gone
+from wesher.mesh.inquiries import Inquiries
+from wesher.mesh.look import Look
+from wesher.mesh.namesakes import Namesakes
+from wesher.mesh.notices import Notices
+from wesher.mesh.remembered import Remembered
+from wesher.mesh.search import Search
+from wesher.mesh.settings import NodeSettings, Saved, SavedMember
+from wesher.mesh.takeover import OldSelf, Takeover, in_need
+from wesher.mesh.waking import Waking
+
+LONG_SUSPECTED = 2.0  # probe intervals; who is cleared after that was cut off, perhaps
+
+
+class Membership:
+    """Keeps the failed and the gone, searches for others, and settles whose a name is.
+
+    `changed` is set whenever there is something new for the Plan; its reader takes it back.
+    """
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        saved: Saved,
+        gossip: Gossip,
+        notices: Notices,
+        rng: random.Random,
+    ) -> None:
+        self._settings = settings
+        self._saved = saved
+        self._gossip = gossip
+        self._notices = notices
+        self.failed = Remembered()
+        self._inquiries = Inquiries(gossip)
+        self.gone = Gone(settings.name, settings.forget_after, gossip, self.failed, self._inquiries)
+        contacts = [member.address for member in saved.members]
+        self.search = Search(settings, contacts, gossip, self.failed, notices=notices, rng=rng)
+        self._waking = Waking(gossip, self._inquiries, self.search.seed_addresses)
+        self._takeover = Takeover(gossip)
+        self._namesakes = Namesakes(
+            gossip,
+            self._inquiries,
+            self._takeover,
+            notices,
+            reach=self.search.reach,
+            everybody=lambda: in_need(self.live(), settings.port),
+        )
+        self.complete = False
+        """Whether others have told us all they know, or there is nobody to ask."""
+        self.changed = False
+        self._handlers: dict[type[Any], Callable[[Any, float], None]] = {
+            MemberJoined: self._on_joined,
+            MemberUpdated: self._on_updated,
+            MemberFailed: self._on_failed,
+            MemberLeft: self._on_left,
+            MemberCleared: self._on_cleared,
+            Refuted: self._on_refuted,
+            AddressConflict: self._namesakes.met,
+            ExchangeFinished: self._on_exchange,
+            PingFinished: self._on_ping,
+            UserDataReceived: self._on_user_data,
+        }
+
+    @property
+    def stronger(self) -> Address | None:
+        """Where another host of our name is, to which this one must give way."""
+        return self._namesakes.stronger
+
+    def live(self) -> Iterator[Member]:
+        """Yield the other members that are alive or only suspected not to be."""
+        name = self._settings.name
+        return (member for member in self._gossip.members if member.live and member.name != name)
+
+    def saved_members(self) -> tuple[SavedMember, ...]:
+        """Return everybody as the next start should know them."""
+        members = [
+            SavedMember(
+                member.name,
+                member.address,
+                member.meta,
+                incarnation=member.incarnation,
+                failed_at=self.failed.failed_at(member.name),
+            )
+            for member in (*self.live(), *self.failed)
+        ]
+        return (*members, *self.gone.contacts.values())
+
+    # Inputs
+
+    def start(self, now: float) -> None:
+        """Hold who was known at our last end for failed, and begin to look for them."""
+        self.gone.restore(self._saved.tombstones, now)
+        self.failed.restore(filter(self._may_be_a_peer, self._saved.members), now)
+        self.search.start(now)
+
+    def _may_be_a_peer(self, saved: SavedMember) -> bool:
+        if not saved.meta or saved.left or saved.name == self._settings.name:
+            return False
+        return not self.gone.covers(saved.name, saved.incarnation)
+
+    def incarnation_for(self, look: Look) -> int:
+        """Return the one to enter with, above all that anybody has seen of us."""
+        earlier = look.earlier_self
+        seen = earlier.incarnation if earlier else 0
+        seen = max(seen, self._saved.incarnation, self.gone.own_incarnation)
+        return min(seen + (2 if look.asked_holder else 1), MAX_INCARNATION)
+
+    def entered(self, look: Look, now: float) -> None:
+        """Go on after a look, now that we have been announced: join, and take our name over."""
+        self.complete = not self.search.has_contacts
+        self._namesakes.entered(now)
+        self.search.enter(look, now)
+        if look.asked_holder and look.earlier_self:
+            self._take_over(look.earlier_self, look, now)
+
+    def forget(self, name: str, now: float) -> None:
+        """Give up a failed member; ValueError says why that cannot be."""
+        self.gone.forget(name, now)
+        self._notices.inform("member {member} was forgotten", member=name)
+        self.changed = True
+
+    def shift(self, seconds: float) -> None:
+        """Count everything as so much longer ago: the clock stood still meanwhile."""
+        self.failed.shift(seconds)
+        self.gone.shift(seconds)
+
+    def woke(self, now: float) -> None:
+        """Look before we tell: we did not run until now."""
+        self._waking.woke(now)
+
+    def handle(self, event: object, now: float) -> None:
+        """Follow up on an event of the gossip."""
+        if handler := self._handlers.get(type(event)):
+            handler(event, now)
+
+    def advance(self, forget_after: float, now: float) -> Look | None:
+        """Do what is due; returns a look that is over, for `entered` or for a refusal."""
+        look = self.search.advance(now)
+        self.gone.advance(now)
+        self._takeover.advance(now)
+        self._waking.advance(now)
+        self._namesakes.advance(now)
+        if self.failed.expire(now, forget_after):
+            self.search.forgotten()
+            self.changed = True
+        return look
+
+    def next_timer(self, forget_after: float) -> float | None:
+        """Return when `advance` has something to do, None for never."""
+        deadlines = (
+            self.search.next_timer(),
+            self.gone.next_timer(),
+            self._takeover.next_timer(),
+            self._waking.next_timer(),
+            self._namesakes.next_timer(),
+            self.failed.next_timer(forget_after),
+        )
+        return min((at for at in deadlines if at is not None), default=None)
+
+    # What happens
+
+    def _on_joined(self, event: MemberJoined, now: float) -> None:
+        member = event.member
+        if member.name in self.failed:
+            self.search.returned(now)
+        self.gone.returned(member, now)
+        self.failed.drop(member.name)
+        self._waking.returned(member)
+        self._notices.inform(
+            "member {member} joined at {address}", member=member.name, address=member.address
+        )
+        self.changed = True
+
+    def _on_updated(self, event: MemberUpdated, _now: float) -> None:
+        self._notices.trace("member {member} changed", member=event.member.name)
+        self.changed = True
+
+    def _on_failed(self, event: MemberFailed, now: float) -> None:
+        self.changed = True
+        member = event.member
+        if self.gone.covers(member.name, member.incarnation):
+            return
+        self.failed.add(member, now)
+        self.search.failed(member)
+        self._notices.inform(
+            "member {member} failed; its peer stays until it returns or is forgotten",
+            member=member.name,
+        )
+
+    def _on_left(self, event: MemberLeft, now: float) -> None:
+        self.gone.left(event.member, now)
+        self._notices.inform("member {member} left", member=event.member.name)
+        self.changed = True
+
+    def _on_cleared(self, event: MemberCleared, now: float) -> None:
+        if now - event.suspected_at > LONG_SUSPECTED * self._settings.timing.probe_interval:
+            self.gone.reappeared(now)
+            self.search.returned(now)
+
+    def _on_refuted(self, _event: Refuted, now: float) -> None:
+        self.gone.reappeared(now)
+        self.search.returned(now)
+
+    def _on_exchange(self, event: ExchangeFinished, now: float) -> None:
+        if self._gossip.local is None:  # what comes with a look is ours to take
+            self._hear_of_the_gone(event.user_state, event.to, now)
+        self._takeover.finished(event, now)
+        self._waking.finished(event, now)
+        if self.search.finished(event, now) and not self.complete:
+            self.complete = self.changed = True
+
+    def _on_ping(self, event: PingFinished, now: float) -> None:
+        self.search.pinged(event)
+        if self._inquiries.finished(event, now):
+            self.changed = True
+
+    def _on_user_data(self, event: UserDataReceived, now: float) -> None:
+        self._hear_of_the_gone(event.payload, event.source, now)
+
+    def _hear_of_the_gone(self, payload: bytes, source: Address, now: float) -> None:
+        try:
+            gone = self.gone.heard(payload, now)
+        except ProtocolError as error:
+            self._notices.trace(
+                "dropped what {address} told: {reason}", address=source, reason=str(error)
+            )
+            return
+        for name in gone:
+            self._notices.inform("member {member} is gone: others know that it left", member=name)
+            self.changed = True
+
+    def _take_over(self, elsewhere: Record, look: Look, now: float) -> None:
+        """Take our name from an earlier self at another address, where nobody answers."""
+        self._notices.inform(
+            "nobody answers at {address}: taking the name {member} over from there",
+            address=look.asked_holder,
+            member=elsewhere.name,
+        )
+        port = self._settings.port
+        old = OldSelf(elsewhere.addr, elsewhere.port or port, elsewhere.meta)
+        self._takeover.begin(old, in_need(look.live, port), now)
