@@ -8,6 +8,7 @@ from wesher.gossip import (
     Event,
     Gossip,
     Member,
+    MemberCleared,
     MemberFailed,
     MemberJoined,
     MemberLeft,
@@ -20,7 +21,7 @@ from wesher.mesh.plan import Plan
 Report = Callable[[str], None]
 
 _RANKS = {MemberState.ALIVE: 0, MemberState.SUSPECT: 1, MemberState.DEAD: 2, MemberState.LEFT: 2}
-_CHANGES = (MemberJoined, MemberUpdated, MemberFailed, MemberLeft)
+_CHANGES = (MemberJoined, MemberUpdated, MemberFailed, MemberLeft, MemberCleared)
 
 
 @dataclass(slots=True)
@@ -93,8 +94,8 @@ class Watch:
         return old.incarnation == new.incarnation
 
     def _expect(self, old: Member | None, new: Member) -> None:
-        if new.name != self._name and (event := _event_of(old, new)):
-            self._untold.append(event)
+        if new.name != self._name:
+            self._untold.extend(_events_of(old, new))
 
     def _on_drain(self) -> Iterator[Event]:
         for event in self._drain():
@@ -122,17 +123,21 @@ def check_plan(plan: Plan, public_key: str) -> str | None:
     return None
 
 
-def _event_of(old: Member | None, new: Member) -> Event | None:
-    """Return what has to be told of a change."""
+def _events_of(old: Member | None, new: Member) -> Iterator[Event]:
+    """Yield what has to be told of a change."""
     was_live = old is not None and old.live
     if not was_live:
-        return MemberJoined(new) if new.live else None
-    if new.state is MemberState.LEFT:
-        return MemberLeft(new)
-    if new.state is MemberState.DEAD:
-        return MemberFailed(new)
-    before, after = (old.meta or b"", old.address), (new.meta or b"", new.address)
-    return MemberUpdated(new) if before != after else None
+        if new.live:
+            yield MemberJoined(new)
+    elif new.state is MemberState.LEFT:
+        yield MemberLeft(new)
+    elif new.state is MemberState.DEAD:
+        yield MemberFailed(new)
+    elif new.state is MemberState.ALIVE:
+        if old.state is MemberState.SUSPECT:
+            yield MemberCleared(new, old.state_changed_at)
+        if (old.meta or b"", old.address) != (new.meta or b"", new.address):
+            yield MemberUpdated(new)
 
 
 def _nothing(old: Member | None, new: Member) -> None:

@@ -32,7 +32,7 @@ class MeshParticipant(Node):
         self.addresses: list[str] = []
         """Every overlay address it has had, in their order."""
         self.left = False
-        self._saved = saved
+        self.began_with = self._saved = saved
         self._planned: Plan | None = None
         self._incarnation = 0
 
