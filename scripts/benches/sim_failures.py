@@ -16,6 +16,12 @@ MECHANISMS = {
     "none: plain SWIM": set(),
 }
 """Which of Lifeguard's mechanisms are on."""
+_LACKING = {
+    "no local health": "the overloaded do not distrust themselves",
+    "fixed suspicion timeout": "who accuses gives up before it hears the answer",
+    "no buddy system": "the accused learn of it late",
+    "none: plain SWIM": "all three lack",
+}
 _PLAIN = "none: plain SWIM"
 _PROMISED = 50
 """How many times fewer false failures Lifeguard promises."""
@@ -171,14 +177,14 @@ def _compared(case: FailureCase, failures: Failures, best: _Look, plain: _Look) 
     if not failures.told:
         return "as many as with all on", verdict(0, best[0].told)
     more = f"{_times(failures, best)} as many as with all on"
-    return more, verdict(failures.told, best[0].told, "it lacks that")
+    return more, verdict(failures.told, best[0].told, _LACKING[case.mechanisms])
 
 
 def _times(failures: Failures, best: _Look) -> str:
     """Say how many times more `failures` are; over so many, if there were none to compare with."""
     told, hours = best
     if told.told:
-        return f"{failures.told / told.told:,.1f} times"
+        return f"{failures.told / told.told:,.0f} times"
     return f"over {failures.told * hours:,.0f} times"
 
 
