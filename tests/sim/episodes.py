@@ -113,7 +113,7 @@ def churn(script: Script, at: float) -> float:
 def rolling_restart(script: Script, at: float) -> float:
     """All hosts are restarted, one after another, as an upgrade does it."""
     rng = script.rng
-    down, gap = script.between(0.1, 10), script.between(0.5, 20)
+    down, gap = script.between(0.1, 10), script.between(5, 300) / len(script.hosts)
     how = rng.choice(("stop", "crash"))
     for host in rng.sample(script.hosts, len(script.hosts)):
         script.do(at, how, host)
@@ -139,7 +139,8 @@ def flapping_link(script: Script, at: float) -> float:
     if len(script.hosts) < 2:
         return at
     pair = script.rng.sample(script.hosts, 2)
-    for _ in range(script.rng.randint(3, 10)):
+    end = at + script.between(30, 300)
+    while at < end:
         script.do(at, "link", *pair, loss=1.0)
         script.do(at, "streams", *pair, "stall")
         at += script.between(1, 30)
@@ -184,7 +185,7 @@ def restart_at_once(script: Script, at: float) -> float:
 def join_storm(script: Script, at: float, newcomers: int | None = None) -> float:
     """Many start within a second."""
     rng = script.rng
-    for _ in range(newcomers or rng.randint(2, script.most)):
+    for _ in range(newcomers or rng.randint(2, script.most // 2)):
         script.newcomer(at + rng.random())
     return at + 1
 
