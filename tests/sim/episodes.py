@@ -34,7 +34,7 @@ class Script:
         self.state_lasts = False
         """Whether nobody ever loses its state file."""
         self.room = room
-        """For how many seconds a host may be in one episode, added up over all hosts."""
+        """How many seconds of all hosts together one episode may take, at the pace of "wan"."""
         self.most = 2 * members + 2
         """How many hosts churn may lead to."""
         self.hosts = [f"h{number:03}" for number in range(members)]
@@ -47,6 +47,10 @@ class Script:
     def do(self, at: float, call: str, *args: object, **options: object) -> None:
         """Add a step."""
         self.steps.append(Step(round(at, 3), call, args, tuple(options.items())))
+
+    def in_order(self) -> tuple[Step, ...]:
+        """Return all steps, the earliest first."""
+        return tuple(sorted(self.steps, key=lambda step: step.at))
 
     def seeds(self, host: str) -> list[str]:
         """Return whom `host` is told to join: all founders or, not being one, some of them."""

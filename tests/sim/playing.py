@@ -80,7 +80,7 @@ class Stage:
             self.scenario,
             world.now,
             len(world.nodes),
-            Counter({what: n for what, n in world.counts.items() if isinstance(what, str)}),
+            Counter(world.counts),
             self._settled_in,
             world.digest(),
             violation,

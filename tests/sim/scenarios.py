@@ -10,7 +10,7 @@ from tests.sim.episodes import Script, Step
 SETTLED = 15.0  # seconds after which a cast knows each other
 QUIET_START = 30.0  # seconds that a cast has before anything happens to it
 SEEDLESS = 0.25  # share of scenarios in which hosts have only their state files to find others
-ROOM = 1000.0  # host seconds
+ROOM = 1000.0  # seconds of all hosts together that one episode may take
 LARGE = 100  # one of so many scenarios is large
 
 Episode = Callable[[Script, float], float]
@@ -71,7 +71,7 @@ def scenario(seed: int, *, members: int | None = None, kinds: tuple[str, ...] = 
     for kind in chosen:
         end = max(end, KINDS[kind](script, start))
         start = rng.uniform(start, end)
-    steps = tuple(sorted(script.steps, key=lambda step: step.at))
+    steps = script.in_order()
     title = f"{len(script.hosts)} hosts, {', '.join(chosen)}"
     end = max(end, steps[-1].at)
     return Scenario(seed, title, _network(rng), steps, script.founders, end + 1)
@@ -83,7 +83,7 @@ def thundering_join(seed: int, members: int) -> Scenario:
     script.do(0, "start", "h000", timing="wan")
     end = episodes.join_storm(script, 5.0, newcomers=members - 1)
     title = f"thundering join of {members}"
-    return Scenario(seed, title, (), tuple(script.steps), script.founders, end)
+    return Scenario(seed, title, (), script.in_order(), script.founders, end)
 
 
 def _size(rng: Random, *, large: bool) -> int:
