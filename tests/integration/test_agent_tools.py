@@ -134,6 +134,7 @@ def test_another_writer_of_the_hosts_file_is_waited_for(pair: Pair):
 def test_a_full_disk_is_a_warning_and_the_state_is_saved_later(pair: Pair):
     one, other, joining = pair
     obstacle = one.host.state / f"{NAME}.json.tmp"
+    wait_for(lambda: one.state != {}, "the first state")  # until then that name is in use
     obstacle.mkdir()
 
     other.start(*joining)
