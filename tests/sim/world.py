@@ -1,27 +1,24 @@
 """Many participants on one virtual clock and one virtual network; the same seed, the same run."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import count
 from random import Random
 from typing import Self
 
-from tests.sim.agenda import Agenda
+from tests.sim.carrier import Carrier
 from tests.sim.converged import introduce, names_of
 from tests.sim.hosts import PORT, RECEIVE_QUEUE, Node
 from tests.sim.invariants import Rulebook, Watch
 from tests.sim.letters import LetterWire
-from tests.sim.network import Latency, Link, Network
-from tests.sim.trace import Trace, Violation
+from tests.sim.network import Latency, Link
+from tests.sim.trace import Violation
 from wesher.gossip import (
     WAN,
-    Address,
     Event,
     Gossip,
     GossipSettings,
     Keyring,
     LeaveFinished,
-    StreamRequest,
     Timing,
     Wire,
     pack_ip,
@@ -33,7 +30,7 @@ _KEY = bytes(range(32))
 _LOOK_EVERY = 0.05  # seconds between two looks whether something is reached
 
 
-class World:
+class World(Carrier):
     """Participants that are one Gossip each, and everything that can happen to them.
 
     `loss`, `twice` and `reorder` are shares of all packets, `latency` is in seconds. A `trace` that
@@ -55,18 +52,12 @@ class World:
         compress: bool = False,
         trace: bool = False,
     ) -> None:
-        self.seed = seed
-        self.counts: Counter[str] = Counter()
+        super().__init__(seed, Link(latency, loss, twice, reorder, max_packet), trace=trace)
         self.nodes: dict[str, Node] = {}
         self._timing = timing
         self._compress = compress
-        self._rng = Random(seed)
-        self._agenda = Agenda()
-        self._network = Network(self._rng, Link(latency, loss, twice, reorder, max_packet))
-        self._trace = Trace(lambda: self._agenda.now, full=trace)
         self._rules = Rulebook(self.violate, self._trace.note)
         self._started = count(1)
-        self._by_address: dict[Address, Node] = {}
         for name in names:
             self.add(name)
 
@@ -76,11 +67,6 @@ class World:
         world = cls(names_of(number), seed, **network)
         introduce([node.gossip for node in world.nodes.values()], world._rng)
         return world
-
-    @property
-    def now(self) -> float:
-        """Seconds since the world began."""
-        return self._agenda.now
 
     # Who takes part
 
@@ -236,19 +222,6 @@ class World:
         """Return the names of whom some may hold for live and others not."""
         return set()
 
-    def history(self, last: int = 40) -> list[str]:
-        """Return the newest lines of what happened."""
-        return self._trace.history(last)
-
-    def digest(self) -> str:
-        """Return a hash over everything that happened."""
-        return self._trace.digest()
-
-    def violate(self, what: str) -> None:
-        """Raise a Violation, with all that is needed to look into it."""
-        history = "\n".join(self.history(30))
-        raise Violation(f"{what}\n(seed {self.seed}, after {self.now:.4f} s)\n{history}")
-
     # How it happens
 
     def _happens(self, kind: str, what: str) -> None:
@@ -291,86 +264,3 @@ class World:
     def _on_event(self, node: Node, event: Event) -> None:
         if isinstance(event, LeaveFinished):
             self._end(node)
-
-    def _send(self, source: Node, data: bytes, to: Address) -> None:
-        self._count_packet(source, data)
-        if problem := source.wire.inspect(data):
-            self.violate(f"{source.host} sends a bad packet to {to}: {problem}")
-        delays = self._network.packet(source.host, self._host_at(to), len(data))
-        self._trace.detail(f"{source.host} > {to.ip} {data[-16:].hex()} {len(data)} {delays}")
-        self.counts["lost"] += not delays
-        for delay in delays:
-            self._agenda.later(delay, self._deliver, source.address, data, to)
-
-    def _host_at(self, address: Address) -> str:
-        """Return who is there; of nobody, the address: there may be somebody on arrival."""
-        target = self._by_address.get(address)
-        return target.host if target else address.ip
-
-    def _count_packet(self, source: Node, data: bytes) -> None:
-        counts, size = self.counts, len(data)
-        counts["packets"] += 1
-        counts["bytes"] += size
-        source.packets_sent += 1
-        source.bytes_sent += size
-
-    def _deliver(self, source: Address, data: bytes, to: Address) -> None:
-        target = self._by_address.get(to)
-        if target is None or not target.take(target.engine.receive_packet, data, source):
-            self.counts["lost"] += 1
-
-    def _open_stream(self, source: Node, request: StreamRequest) -> None:
-        """Carry a stream there and back; TCP repeats what gets lost, so that takes time."""
-        self._count_stream(source, request.data)
-        target = self._host_at(request.to)
-        fault = self._network.stream_fault(source.host, target)
-        delay = self._network.connect(source.host, target)
-        self._trace.detail(f"{source.host} opens a stream to {request.to.ip} {fault} {delay}")
-        if delay is not None and fault != "stall":
-            self._agenda.later(delay, self._connected, source, request, fault)
-
-    def _count_stream(self, source: Node, data: bytes) -> None:
-        self.counts["streams"] += 1
-        self.counts["stream bytes"] += len(data)
-        source.stream_bytes_sent += len(data)
-
-    def _connected(self, source: Node, request: StreamRequest, fault: str | None) -> None:
-        target = self._by_address.get(request.to)
-        if target is None:
-            return  # no such host: the opener will lose its patience
-        if fault == "refuse" or not target.up:
-            self._fail_stream(source, request, "refused")
-            return
-        delay = self._network.carry(source.host, target.host)
-        if fault == "break" and self._rng.random() < 0.5:
-            self._fail_stream(source, request, "closed without a reply")
-        elif delay is not None:
-            self._agenda.later(delay, self._serve, source, request, fault)
-
-    def _serve(self, source: Node, request: StreamRequest, fault: str | None) -> None:
-        target = self._by_address[request.to]
-
-        def serve(now: float) -> None:
-            reply = target.engine.receive_request(request.data, source.address, now)
-            self._reply(target, source, request, None if fault == "break" else reply)
-
-        if not target.take(serve):
-            self._fail_stream(source, request, "closed without a reply")
-
-    def _reply(
-        self, target: Node, source: Node, request: StreamRequest, reply: bytes | None
-    ) -> None:
-        if reply is None:
-            self._fail_stream(source, request, "closed without a reply")
-            return
-        self.counts["stream bytes"] += len(reply)
-        target.stream_bytes_sent += len(reply)
-        delay = self._network.carry(target.host, source.host)
-        if delay is not None:
-            receive = source.engine.receive_reply
-            self._agenda.later(delay, source.take, receive, request.id, reply)
-
-    def _fail_stream(self, source: Node, request: StreamRequest, why: str) -> None:
-        self._trace.detail(f"{source.host}'s stream to {request.to.ip}: {why}")
-        delay = self._network.usual.delay(self._rng)
-        self._agenda.later(delay, source.take, source.engine.stream_failed, request.id, why)
