@@ -16,8 +16,9 @@ T = TypeVar("T", bound=Hashable)
 class Claim:
     """One member's claim to its address and key, and what decides between several.
 
-    `immovable` members cannot choose another address (Go peers, `--overlay-addr`); `kept` says that
-    the address is from before the member's start.
+    `immovable` members cannot choose another address (Go peers, `--overlay-addr`); who is `late`
+    has taken one that another of these had. `kept` says that the address is from before the
+    member's start.
     """
 
     name: str
@@ -26,11 +27,12 @@ class Claim:
     live: bool
     immovable: bool
     kept: bool
+    late: bool = False
 
     @property
-    def rank(self) -> tuple[bool, bool, bool, str]:
+    def rank(self) -> tuple[bool, bool, bool, bool, str]:
         """Order among claims to one thing: the smallest holds it."""
-        return not self.live, not self.immovable, not self.kept, self.name
+        return not self.live, not self.immovable, self.late, not self.kept, self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@
 | n | overlay network | text, `10.0.0.0/8` |
 | i | the overlay address cannot move (`--overlay-addr`) | true |
 | k | the overlay address was kept from before this start | true |
+| y | the overlay address cannot move, and neither could its holder when we came | true |
 | r | reserved for routed networks | |
 | f | reserved for fingerprints of cluster keys, four of four bytes | |
 
@@ -55,6 +56,7 @@ class Metadata:
     overlay_net: str | None = None
     immovable: bool = False
     kept: bool = False
+    late: bool = False
     version: str | None = None
     format: MetadataFormat = "current"
     has_ext: bool = False
@@ -165,6 +167,7 @@ def _encode_ext(metadata: Metadata) -> bytes:
         "n": metadata.overlay_net,
         "i": metadata.immovable,
         "k": metadata.kept,
+        "y": metadata.late,
     }
     packed: bytes = msgpack.packb({key: value for key, value in fields.items() if value})
     return packed
@@ -221,4 +224,5 @@ _EXT: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "n": ("overlay_net", _parse_network),
     "i": ("immovable", _parse_flag),
     "k": ("kept", _parse_flag),
+    "y": ("late", _parse_flag),
 }

@@ -12,7 +12,7 @@ from wesher.mesh.metadata import Metadata, encode_metadata
 from wesher.mesh.notices import Notices
 from wesher.mesh.objections import objections
 from wesher.mesh.plan import IPAddress, Plan
-from wesher.mesh.planning import Announced, Outcome, Planner
+from wesher.mesh.planning import Announced, Outcome, Planner, is_held_for_good
 from wesher.mesh.settings import NodeSettings
 from wesher.mesh.trust import LocalMember
 
@@ -50,8 +50,8 @@ class Overlay:
 
         The one we had before is only left to a live member.
         """
-        settings = self._settings
-        address = settings.overlay_addr or self._first(list(live), failed, facts)
+        settings, live = self._settings, list(live)
+        address = settings.overlay_addr or self._first(live, failed, facts)
         if address is None:
             return (
                 f"the overlay network {settings.overlay_net.network} is full: forget failed "
@@ -67,6 +67,7 @@ class Overlay:
             wireguard_port=settings.wireguard_port,
             immovable=settings.overlay_addr is not None,
             kept=address == self._saved_address,
+            late=settings.overlay_addr is not None and is_held_for_good(address, live),
         )
         return None
 
@@ -103,6 +104,7 @@ class Overlay:
             overlay_net=str(local.network.network),
             immovable=local.immovable,
             kept=local.kept,
+            late=local.late,
             version=__version__,
             has_ext=True,
         )

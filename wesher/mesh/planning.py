@@ -150,6 +150,16 @@ def addresses_in_use(members: Iterable[Announced]) -> set[IPAddress]:
     return used
 
 
+def is_held_for_good(address: IPAddress, members: Iterable[Announced]) -> bool:
+    """Tell whether one of these has the address and cannot move."""
+    found = (read_metadata(member) for member in members)
+    return any(
+        one.overlay_addr == address and (one.immovable or not one.has_ext)
+        for one in found
+        if isinstance(one, Metadata)
+    )
+
+
 def read_metadata(member: Announced) -> Metadata | Refusal:
     """Return a member's metadata, or why there is none."""
     if not member.meta:
@@ -195,8 +205,9 @@ def _judge_member(member: Announced, local: LocalMember, facts: LocalFacts) -> _
 
 def _candidate(member: Trusted) -> _Candidate:
     address = member.overlay_addr
+    said = member.metadata
     live = Claim(
-        member.name, address, member.public_key, True, member.immovable, member.metadata.kept
+        member.name, address, member.public_key, True, member.immovable, said.kept, said.late
     )
     return _Candidate(
         member,
@@ -238,9 +249,8 @@ def _sort_out(
 
 
 def _local_claim(local: LocalMember) -> Claim:
-    return Claim(
-        local.name, local.overlay_addr, local.public_key, True, local.immovable, local.kept
-    )
+    address, key = local.overlay_addr, local.public_key
+    return Claim(local.name, address, key, True, local.immovable, local.kept, local.late)
 
 
 def _with_their_own_keys(

@@ -31,6 +31,7 @@ class LocalMember:
     wireguard_port: int
     immovable: bool = False
     kept: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ OURS = Metadata(
     overlay_net="10.0.0.0/8",
     immovable=True,
     kept=True,
+    late=True,
     version="1.2.3",
     has_ext=True,
 )

@@ -166,6 +166,28 @@ def test_a_fixed_address_that_is_lost_stays_and_is_told():
     assert bench.plan.peers[key(2)].allowed_ips == ()
 
 
+@pytest.mark.parametrize("holder", [{"immovable": True, "version": "1"}, {}], ids=["ours", "Go"])
+def test_who_comes_late_to_a_fixed_address_takes_it_from_nobody(holder):
+    first = remote("zoe", 2, meta=metadata(X, 2, **holder))
+    amy = joined(first, name="amy", overlay_addr=ip_address(X))
+    (late,) = (record for record in amy.push() if record.name == "amy")
+
+    observer = joined(first)
+    observer.hear_alive(late)
+    observer.pass_time(0.3)
+
+    assert amy.overlay_addr == X
+    assert amy.metadata.late
+    assert [entry.name for entry in observer.plan.hosts] == ["zoe"]
+    assert any("neither can move" in text for text in observer.errors())
+
+
+def test_who_fixes_an_address_that_its_holder_can_leave_is_not_late():
+    bench = joined(remote("zoe", 2, X), name="amy", overlay_addr=ip_address(X))
+
+    assert not bench.metadata.late
+
+
 def test_who_lost_its_address_stays_as_it_is_until_all_claims_may_be_known():
     bench = joined()
     bench.pass_time(0.3)
