@@ -18,7 +18,7 @@ def pair(agent_of: Callable[..., Agent]) -> Pair:
     one, other = agent_of("alpha"), agent_of("beta")
     key = f"--cluster-key={new_key()}"
     one.start(key)
-    wait_for(one.is_up, "the first agent")
+    wait_for(lambda: one.is_up() and one.state != {}, "the first agent")
     return one, other, (key, f"--join={one.host.address}")
 
 

@@ -40,6 +40,8 @@ def test_who_left_behind_a_cut_is_gone_when_it_heals(mesh_of, record_seconds):
     mesh.start("--timing", "local")
     mesh.settle()
     split(mesh.lab, [stays.host, leaves.host])
+    # Until then most of its farewells would go to those behind the cut.
+    wait_for(lambda: given_up(mesh, near, by=[leaves]), 60, "the cut to be noticed there")
 
     leaves.stop()
     wait_for(lambda: len(stays.peers()) == 3, 60, "the departure to be known there")
