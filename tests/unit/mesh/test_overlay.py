@@ -169,7 +169,8 @@ def test_a_fixed_address_that_is_lost_stays_and_is_told():
 @pytest.mark.parametrize("holder", [{"immovable": True, "version": "1"}, {}], ids=["ours", "Go"])
 def test_who_comes_late_to_a_fixed_address_takes_it_from_nobody(holder):
     first = remote("zoe", 2, meta=metadata(X, 2, **holder))
-    amy = joined(first, name="amy", overlay_addr=ip_address(X))
+    itself = {"name": "amy", "public_key": key(9), "ip": "192.0.2.9"}
+    amy = joined(first, overlay_addr=ip_address(X), **itself)
     (late,) = (record for record in amy.push() if record.name == "amy")
 
     observer = joined(first)
