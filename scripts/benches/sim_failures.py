@@ -45,11 +45,14 @@ class FailureCase:
 
 @dataclass(frozen=True)
 class Failures:
-    """Per hour: members told that a healthy one is dead, healthy ones declared dead, and others."""
+    """How many an hour."""
 
     told: float
+    """Members that were told that a healthy one is dead."""
     declared: float
+    """Healthy ones that were declared dead, whoever was told; again after a refutation."""
     overloaded: float
+    """Members that were told that an overloaded one is dead."""
 
 
 def cases(quick: bool) -> list[FailureCase]:
@@ -125,8 +128,8 @@ def tables(measured: Mapping[FailureCase, Failures]) -> list[Table]:
                 "seconds at a time",
                 "mechanisms",
                 "virtual hours",
-                "members told that a healthy one is dead",
                 "healthy ones declared dead",
+                "members told that a healthy one is dead",
                 "members told that an overloaded one is dead",
                 "compared",
                 "verdict",
@@ -147,8 +150,8 @@ def _row(
         "{:g} to {:g}".format(*overload.blocked),
         case.mechanisms,
         case.hours,
-        round(failures.told),
         round(failures.declared),
+        round(failures.told),
         round(failures.overloaded),
         *_compared(case, failures, _of(case, "all on", measured), _of(case, _PLAIN, measured)),
     )
@@ -170,22 +173,24 @@ def _of(case: FailureCase, mechanisms: str, measured: Mapping[FailureCase, Failu
 def _compared(case: FailureCase, failures: Failures, best: _Look, plain: _Look) -> tuple[str, str]:
     """Compare all on with Lifeguard's promise, and what lacks a mechanism with all on."""
     if case.mechanisms == "all on":
-        if not plain[0].told:
-            return "nothing to prevent", verdict(failures.told, 0)
+        if not plain[0].declared:
+            return "nothing to prevent", verdict(failures.declared, 0)
         fewer = _times(plain[0], best)
-        return f"{fewer} fewer than with none", verdict(failures.told, plain[0].told / _PROMISED)
-    if not failures.told:
-        return "as many as with all on", verdict(0, best[0].told)
+        return f"{fewer} fewer than with none", verdict(
+            failures.declared, plain[0].declared / _PROMISED
+        )
+    if not failures.declared:
+        return "as many as with all on", verdict(0, best[0].declared)
     more = f"{_times(failures, best)} as many as with all on"
-    return more, verdict(failures.told, best[0].told, _LACKING[case.mechanisms])
+    return more, verdict(failures.declared, best[0].declared, _LACKING[case.mechanisms])
 
 
 def _times(failures: Failures, best: _Look) -> str:
-    """Say how many times more `failures` are; over so many, if there were none to compare with."""
-    told, hours = best
-    if told.told:
-        return f"{failures.told / told.told:,.0f} times"
-    return f"over {failures.told * hours:,.0f} times"
+    """Say how many times more were declared dead; over so many, if there were none before."""
+    least, hours = best
+    if least.declared:
+        return f"{failures.declared / least.declared:,.0f} times"
+    return f"over {failures.declared * hours:,.0f} times"
 
 
 QUESTION = Question(cases, measure, tables)

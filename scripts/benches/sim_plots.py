@@ -84,7 +84,7 @@ def load_plot(measured: Measured) -> Figure:
 
 
 def failures_plot(measured: Measured) -> Figure:
-    """Draw how often members are told that a healthy one is dead, by what is switched off."""
+    """Draw how often healthy members are declared dead, by what is switched off."""
     cases = [case for case in measured if case.preset == "lan" and case.overload.way == "packets"]
     overloads = sorted({case.overload.members for case in cases})
     names = [name for name in MECHANISMS if any(case.mechanisms == name for case in cases)]
@@ -92,15 +92,15 @@ def failures_plot(measured: Measured) -> Figure:
     panel = figure.subplots()
     width = 0.8 / len(names)
     for number, name in enumerate(names):
-        told = [measured[case].told for case in cases if case.mechanisms == name]
+        declared = [measured[case].declared for case in cases if case.mechanisms == name]
         places = [place + number * width for place in range(len(overloads))]
-        panel.bar(places, told, width, label=name)
+        panel.bar(places, declared, width, label=name)
     panel.set_xticks(
         [place + 0.4 - width / 2 for place in range(len(overloads))],
         [f"{number} overloaded" for number in overloads],
     )
     panel.set_yscale("symlog", linthresh=1)
-    panel.set_ylabel("false failures told, an hour")
+    panel.set_ylabel("healthy members declared dead, an hour")
     _explain(figure, panel)
     return figure
 
