@@ -1,7 +1,7 @@
 """Whole MeshNodes on the virtual clock and network of `World`."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from ipaddress import ip_interface, ip_network
 from random import Random
 from typing import Self
@@ -167,22 +167,18 @@ class MeshWorld(World):
         """
         earlier = self.nodes[host]
         self._happens("restarts", host)
-        settings = earlier.settings
-        changes = {"timing": settings.timing, "forget_after": settings.forget_after}
-        if keep_state and not earlier.left:
-            changes["public_key"] = settings.public_key
         self._end(earlier)
+        fresh = {"ip", "seeds"}
+        if earlier.left or not keep_state:
+            fresh.add("public_key")
         if not keep_state:
             earlier.forget()
-        return self.start(
-            host,
-            *earlier.seeds,
-            name=earlier.name,
-            go=earlier.go,
-            overlay_addr=settings.overlay_addr,
-            metadata_format=settings.metadata_format,
-            **changes,
-        )
+        settings = {
+            field.name: getattr(earlier.settings, field.name)
+            for field in fields(earlier.settings)
+            if field.name not in fresh
+        }
+        return self.start(host, *earlier.seeds, go=earlier.go, **settings)
 
     def stop(self, *hosts: str) -> None:
         """Let nodes leave the cluster and end, all at the same moment."""

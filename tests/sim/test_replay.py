@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,16 @@ def test_history_is_as_short_as_wanted():
 
     assert len(world.history()) == 40
     assert world.history(2) == world.history()[-2:]
+
+
+def test_to_know_a_member_costs_a_hundred_bytes_at_most():
+    tracemalloc.start()
+
+    world = World.converged(500, seed=1)
+
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used / len(world.nodes) ** 2 < 100
 
 
 @pytest.mark.parametrize("kind", [World, MeshWorld])
