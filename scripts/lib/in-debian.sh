@@ -75,6 +75,7 @@ mount -t sysfs sysfs /sys
 apt_get update
 # Manuals are left out of small systems.
 rm -f /etc/dpkg/dpkg.cfg.d/docker /etc/dpkg/dpkg.cfg.d/excludes
+if dpkg --status wesher >/dev/null 2>&1; then apt_get purge wesher; fi  # an earlier run failed
 apt_get install /src/wesher_*.deb wireguard-go iputils-ping man-db procps systemd
 apt_get purge wesher
 files >/src/before
