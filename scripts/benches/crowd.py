@@ -4,6 +4,7 @@ import base64
 import os
 import socket
 import threading
+from contextlib import suppress
 from ipaddress import IPv4Address
 
 from tests.lab.looking import CLUSTER_PORT, wire_of
@@ -109,7 +110,8 @@ class Crowd:
                 stream, _ = self._streams.accept()
             except TimeoutError:
                 continue
-            with stream:
+            # Who asks may hang up before our answer, such as a probe that UDP has answered.
+            with stream, suppress(OSError):
                 stream.settimeout(2)
                 message = self._read_frame(stream)
                 answer = encode(Ack(message.sequence)) if isinstance(message, Ping) else table
