@@ -1,5 +1,6 @@
 """What `wesher metrics` prints is what Prometheus takes, and follows the members."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -90,7 +91,9 @@ def test_a_missing_library_is_named_with_its_packages(agent_of, tmp_path):
     hidden.write_text("raise ModuleNotFoundError('hidden', name='prometheus_client')\n")
 
     done = metrics(agent, env={"PYTHONPATH": str(tmp_path)})
+    document = metrics(agent, "--json", env={"PYTHONPATH": str(tmp_path)})
 
+    assert json.loads(document.stdout)["health_score"] == 0
     assert done.returncode == 1
     assert "apt install python3-prometheus-client" in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -69,4 +69,9 @@ def show(lines: Iterable[str], *, at_once: bool = False) -> None:
 
 def show_json(value: object) -> None:
     """Print a value as indented JSON."""
-    show(json.dumps(value, indent=2).splitlines())
+    show(as_json(value, indent=2).splitlines())
+
+
+def as_json(value: object, indent: int | None = None) -> str:
+    """Return JSON that a terminal may be shown as it is: `json` leaves a DEL in texts."""
+    return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")

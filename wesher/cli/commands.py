@@ -79,7 +79,7 @@ COMMANDS = {
     "export": Command(
         "export",
         "Print the interface as a file for wg-quick, or the mesh as JSON.",
-        (*_CLIENT, FORMAT, PRIVATE_KEY),
+        (*_CLIENT, FORMAT, PRIVATE_KEY, JSON),
     ),
     "doctor": Command(
         "doctor",
@@ -89,7 +89,7 @@ COMMANDS = {
     "metrics": Command(
         "metrics",
         "Print the agent's metrics for Prometheus: for node_exporter's textfile directory.",
-        (*_CLIENT, OUTPUT),
+        (*_CLIENT, OUTPUT, JSON),
     ),
     "reload": Command(
         "reload",

@@ -5,15 +5,12 @@ from typing import Any
 
 from wesher.cli.client import choose_agent, show, show_json
 from wesher.errors import AgentError, ConfigError
-from wesher.options import FORMAT, PRIVATE_KEY
+from wesher.options import FORMAT, JSON, PRIVATE_KEY
 
 
 def run(given: Mapping[str, str]) -> int:
     """Print the export; returns the exit code."""
-    try:
-        chosen = FORMAT.parse(given.get(FORMAT.name, FORMAT.default or ""))
-    except ValueError as error:
-        raise ConfigError(f"{FORMAT.flag}: {error}") from error
+    chosen = _format(given)
     wanted = PRIVATE_KEY.name in given
     export = choose_agent(given).ask("export", with_private_key=wanted)
     if chosen == "json":
@@ -21,6 +18,17 @@ def run(given: Mapping[str, str]) -> int:
     else:
         show(_wg_quick(export))
     return 0
+
+
+def _format(given: Mapping[str, str]) -> str:
+    default = "json" if JSON.name in given else FORMAT.default or ""
+    try:
+        chosen: str = FORMAT.parse(given.get(FORMAT.name, default))
+    except ValueError as error:
+        raise ConfigError(f"{FORMAT.flag}: {error}") from error
+    if JSON.name in given and chosen != "json":
+        raise ConfigError(f"{FORMAT.flag} {chosen} and {JSON.flag} contradict each other")
+    return chosen
 
 
 def _wg_quick(export: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from wesher.cli.client import choose_agent, show
+from wesher.cli.client import as_json, choose_agent, show
 from wesher.errors import StartError
 
 _PACKAGE = "prometheus_client"
@@ -16,8 +16,11 @@ _READABLE = 0o644  # for node_exporter, which is not root
 def run(given: Mapping[str, str]) -> int:
     """Print the metrics, or write them to a file; returns the exit code."""
     agent = choose_agent(given)
-    status, account = agent.ask("status"), agent.ask("account")
-    text = _load_exposition()(status, account)
+    account = agent.ask("account")
+    if "json" in given:
+        text = as_json(account, indent=2) + "\n"
+    else:
+        text = _load_exposition()(agent.ask("status"), account)
     if file := given.get("output"):
         _write(Path(file), text)
     else:

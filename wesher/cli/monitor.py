@@ -1,12 +1,11 @@
 """`wesher monitor`: what happens to members, as it happens."""
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
-from wesher.cli.client import choose_agent, show
+from wesher.cli.client import as_json, choose_agent, show
 from wesher.cli.text import NOTHING
 from wesher.errors import AgentError
 
@@ -14,7 +13,7 @@ from wesher.errors import AgentError
 def run(given: Mapping[str, str]) -> int:
     """Show events until interrupted; AgentError when the agent ends, or hangs up on us."""
     agent = choose_agent(given)
-    render = json.dumps if "json" in given else _line
+    render = as_json if "json" in given else _line
     with closing(agent.follow()) as events:
         show((render(event) for event in events), at_once=True)
     raise AgentError(f"the agent on {agent.interface} has ended, or we read too slowly")

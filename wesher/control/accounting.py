@@ -110,14 +110,14 @@ def _reconciles(counts: Reconciles) -> Json:
         "count": counts.count,
         "seconds": round(counts.seconds, 6),
         "repairs": counts.repairs,
-        "failures": dict(counts.failures),
+        "failures": dict(sorted(counts.failures.items())),
     }
 
 
 def _tools(counts: ToolCalls) -> Json:
     return {
-        "calls": dict(counts.calls),
-        "failures": dict(counts.failures),
+        "calls": dict(sorted(counts.calls.items())),
+        "failures": dict(sorted(counts.failures.items())),
         "retries": counts.retries,
     }
 

@@ -64,6 +64,7 @@ def test_a_command_about_something_says_what_it_lacks(word, capsys):
     [
         (["members", "--state=gone"], "--state: 'gone' is none of alive, suspect, failed, left"),
         (["export", "--format=xml"], "--format: 'xml' is none of wg, json"),
+        (["export", "--json", "--format=wg"], "--format wg and --json contradict each other"),
         (["key", "hide"], "invalid choice: 'hide'"),
         (["status", "web"], "'web' is not an option"),
     ],
@@ -113,10 +114,13 @@ def test_the_interface_of_the_environment_is_the_one(run_dir, monkeypatch):
 
 
 def test_a_name_that_would_drive_the_terminal_is_escaped(capsys):
-    show(["evil\x1b[2J\nname"])
-    show_json({"name": "evil\x1b[2J"})
+    evil = "evil\x1b[2J\x7f\u202e\nname"
+
+    show([evil])
+    show_json({"name": evil})
 
     output = capsys.readouterr().out
     shown, *document = output.splitlines()
-    assert shown == "evil\\x1b[2J\\nname"
-    assert json.loads("\n".join(document)) == {"name": "evil\x1b[2J"}
+    assert shown == "evil\\x1b[2J\\x7f\\u202e\\nname"
+    assert json.loads("\n".join(document)) == {"name": evil}
+    assert all(line.isprintable() for line in document)
