@@ -20,11 +20,10 @@ from wesher.system.shell import patiently
 from wesher.system.teardown import Leftover, as_lent, delete_created, strip_borrowed
 from wesher.system.wireguard import (
     WireGuardState,
-    generate_private_key,
     is_no_wireguard,
-    public_key_of,
     read_wireguard,
 )
+from wesher.system.wireguard_keys import generate_private_key, public_key_of
 
 
 @dataclass(frozen=True, slots=True)

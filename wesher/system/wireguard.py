@@ -1,19 +1,10 @@
 """WireGuard's own side of the interface: read it with `wg show`, change it with one `wg set`."""
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
 
 from wesher.errors import CommandError
 from wesher.mesh.plan import Endpoint, IPNetwork
@@ -53,20 +44,6 @@ class WireGuardState:
     def blank(self) -> bool:
         """Tell whether nobody has used the interface yet."""
         return self.private_key is None and not self.peers
-
-
-def generate_private_key() -> str:
-    """Return a new private key in base64, as `wg genkey` would."""
-    key = X25519PrivateKey.generate()
-    return base64.b64encode(
-        key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-    ).decode()
-
-
-def public_key_of(private_key: str) -> str:
-    """Return the public key in base64 that belongs to a private one."""
-    key = X25519PrivateKey.from_private_bytes(base64.b64decode(private_key)).public_key()
-    return base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
 
 
 @patiently
