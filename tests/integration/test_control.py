@@ -10,6 +10,8 @@ import pytest
 
 from tests.integration.agents import Agent, new_key, wait_for
 from tests.integration.asking import argv_of, asked, pair, told, typed
+from wesher.errors import AgentError
+from wesher.system.asking import ask
 
 FAILED = 1
 
@@ -100,6 +102,36 @@ def test_a_ping_tells_gossip_from_the_overlay_which_a_fake_host_lacks(
     assert result["overlay"]["address"] == beta.overlay_address
     assert result["overlay"]["seconds"] is None
     assert "the overlay is broken" in text
+
+
+def test_the_agent_contacts_addresses_for_the_doctor(agent_of: Callable[..., Agent]):
+    alpha, beta = pair(agent_of)
+    live, silent = f"{alpha.host.address}:7946", f"{alpha.host.address}:1"
+
+    told = ask(beta.host.run, beta.interface, "contact", addresses=[live, silent])
+
+    assert told == [
+        {"address": live, "udp": "answer", "tcp": "answer"},
+        {"address": silent, "udp": "silence", "tcp": "silence"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "reason"),
+    [
+        (None, "a list of 128 addresses at most"),
+        (["127.0.0.1:7946"] * 129, "a list of 128 addresses at most"),
+        (["node1:7946"], "'node1:7946' is no address with a port"),
+        ([["127.0.0.1"]], "no address with a port"),
+        (["127.0.0.1:0"], "no port from 1 to 65535"),
+    ],
+)
+def test_what_is_no_list_of_addresses_is_not_contacted(agent: Agent, addresses, reason):
+    agent.start()
+    wait_for(agent.is_up, "the agent")
+
+    with pytest.raises(AgentError, match=reason):
+        ask(agent.host.run, agent.interface, "contact", addresses=addresses)
 
 
 def test_a_failed_member_is_forgotten(agent_of: Callable[..., Agent]):

@@ -12,6 +12,13 @@ import pytest
 from tests.lab.daemons import WESHER, new_key
 from tests.lab.netns import LabError, wait_for
 
+LOADED = """
+import sys
+from wesher.cli import main
+main(["doctor", "--json"])
+print("loaded", [one for one in ("cryptography", "wesher.gossip") if one in sys.modules])
+"""
+
 LIMIT = 30  # seconds that one examination may take on a busy machine; it needs less than ten
 
 TAKE_PORT = """
@@ -76,6 +83,15 @@ def test_a_healthy_mesh_is_said_to_be_healthy(mesh_of, examine):
     assert told["healthy"]
     assert mesh.seed.host.succeeds(*WESHER, "doctor")
     assert mesh.seed.host.run(*WESHER, "doctor").splitlines()[-1] == "healthy"
+
+
+def test_with_an_agent_that_answers_neither_gossip_nor_cryptography_is_loaded(pair):
+    printed = pair.seed.host.run(sys.executable, "-c", LOADED)
+
+    *_, last = printed.splitlines()
+    assert '"healthy": true' in printed
+    assert "1 other reached by UDP and by TCP" in printed
+    assert last == "loaded []"
 
 
 def test_no_wireguard_at_all_is_named(mesh_of, examine):

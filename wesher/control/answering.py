@@ -11,6 +11,7 @@ from loguru import logger
 
 from wesher.config import Config
 from wesher.control.accounting import as_account
+from wesher.control.contacting import contact_all
 from wesher.control.exporting import as_export
 from wesher.control.pinging import Pinger
 from wesher.control.reloading import Reread, in_words, reload
@@ -51,6 +52,7 @@ class Control:
             ("account", self._account),
             ("info", self._info),
             ("ping", self._ping),
+            ("contact", self._contact),
             ("forget", self._forget),
             ("key", self._key),
             ("export", self._export),
@@ -132,6 +134,9 @@ class Control:
 
     async def _ping(self, request: Arguments) -> Json:
         return await self._pinger.ping(self._ready(), self._member(request))
+
+    async def _contact(self, request: Arguments) -> list[Json]:
+        return await contact_all(self._ready().key, request.get("addresses"))
 
     async def _forget(self, request: Arguments) -> Json:
         running, name = self._ready(), _name(request)

@@ -1,146 +1,65 @@
-"""Reach others as gossip does, by UDP and TCP, sealed with the cluster key; needs no agent."""
+"""Who answers by UDP and by TCP: through the agent if it answers, else by ourselves."""
 
 import asyncio
-import os
 import socket
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum
+from importlib import import_module
 from ipaddress import ip_address
 
-from wesher.errors import ProtocolError, UndecryptableError
-from wesher.gossip import Ack, Address, Keyring, Message, Ping, PushPull, Record, Wire
-from wesher.gossip.codec import encode
+from wesher.contacts import Contact, Heard
+from wesher.doctor.case import Case
+from wesher.errors import AgentError, NoAgentError
+from wesher.mesh.plan import Endpoint
+from wesher.system.asking import ask
 
-PATIENCE = 2.5  # seconds for an answer
-NONCE_SIZE = 12  # bytes
-_REPEATS = (0.0, 0.3, 0.8, 1.5)  # seconds at which a ping is sent: a packet may get lost
-_SEQUENCE = 0xD0C
-_CHUNK = 64 << 10  # bytes
+AGENT_PATIENCE = 8.0  # seconds: it waits for some itself
+PATIENCE = 2.5  # seconds for a name to be resolved
+AT_ONCE = 64  # addresses in one request
+_UNAIDED = "wesher.doctor.unaided"  # loads gossip and cryptography, which most runs need not
 
-
-class Heard(Enum):
-    """What came back."""
-
-    ANSWER = "answer"
-    SILENCE = "silence"
-    OTHER_KEY = "something that our key does not open"
+Looker = Callable[[bytes, str, Sequence[Endpoint]], Awaitable[list[Endpoint]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """How an address answers by UDP and by TCP."""
-
-    udp: Heard
-    tcp: Heard
-
-    @property
-    def other_key(self) -> bool:
-        """Whether somebody with another key is there."""
-        return self.tcp is Heard.OTHER_KEY
-
-    @property
-    def silent(self) -> list[str]:
-        """The protocols by which nothing came back."""
-        heard = {"UDP": self.udp, "TCP": self.tcp}
-        return [protocol for protocol, what in heard.items() if what is Heard.SILENCE]
+async def contact_all(case: Case, addresses: Sequence[Endpoint]) -> list[Contact] | None:
+    """Contact all at once, from ports that no agent uses; None when we have no key to do so."""
+    if case.account is not None:
+        with suppress(AgentError, NoAgentError):
+            return await asyncio.to_thread(_through_agent, case, addresses)
+    if case.key is None:
+        return None
+    contact: Callable[[bytes, Sequence[Endpoint]], Awaitable[list[Contact]]]
+    contact = import_module(_UNAIDED).contact_all
+    return await contact(case.key, addresses)
 
 
-def wire_of(key: bytes) -> Wire:
-    """Return how members of the cluster with this key talk."""
-    return Wire(Keyring(key), lambda: os.urandom(NONCE_SIZE), compress_packets=False)
+async def find_others(case: Case, name: str, addresses: Sequence[Endpoint]) -> list[Endpoint]:
+    """Return where live members of this name are that answer, as one of these addresses tells."""
+    find: Looker = import_module(_UNAIDED).find_others
+    return await find(case.key, name, addresses) if case.key else []
 
 
-async def contact(wire: Wire, address: Address) -> Contact:
-    """Ping whoever is at an address by UDP and TCP at once; never raises."""
-    udp, tcp = await asyncio.gather(_ping_by_packet(wire, address), _ping_by_stream(wire, address))
-    return Contact(udp, tcp)
-
-
-async def look(wire: Wire, address: Address) -> tuple[Record, ...]:
-    """Return the members that somebody knows, telling nothing of ourselves; none in silence."""
-    with suppress(OSError, ProtocolError, asyncio.IncompleteReadError):
-        async with asyncio.timeout(PATIENCE):
-            answer = await _ask(wire, address, PushPull(join=False, records=()))
-            return answer.records if isinstance(answer, PushPull) else ()
-    return ()
-
-
-async def resolve(host: str, port: int) -> list[Address]:
+async def resolve(host: str, port: int) -> list[Endpoint]:
     """Return the addresses of a host; none when its name is unknown or nobody tells in time."""
     try:
-        return [Address(str(ip_address(host)), port)]
+        return [Endpoint(ip_address(host), port)]
     except ValueError:
         pass
     loop = asyncio.get_running_loop()
     with suppress(OSError, UnicodeError):
         async with asyncio.timeout(PATIENCE):
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-            return list(dict.fromkeys(Address(str(one[4][0]), port) for one in found))
+            return list(dict.fromkeys(Endpoint(ip_address(one[4][0]), port) for one in found))
     return []
 
 
-class _Listener(asyncio.DatagramProtocol):
-    """Waits for the ack of our ping."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self.answered = asyncio.Event()
-
-    def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
-        messages = self._wire.open_packet(data).messages
-        if any(isinstance(one, Ack) and one.sequence == _SEQUENCE for one in messages):
-            self.answered.set()
-
-
-async def _ping_by_packet(wire: Wire, address: Address) -> Heard:
-    loop = asyncio.get_running_loop()
-    anywhere = ("::" if ":" in address.ip else "0.0.0.0", 0)
-    try:
-        transport, listener = await loop.create_datagram_endpoint(
-            lambda: _Listener(wire), local_addr=anywhere
+def _through_agent(case: Case, addresses: Sequence[Endpoint]) -> list[Contact]:
+    """Return what the agent hears; AgentError from an older one, which cannot be asked this."""
+    made: list[Contact] = []
+    for start in range(0, len(addresses), AT_ONCE):
+        part = [str(address) for address in addresses[start : start + AT_ONCE]]
+        answer = ask(
+            case.run_dir, case.interface, "contact", patience=AGENT_PATIENCE, addresses=part
         )
-    except OSError:  # no IPv6 here
-        return Heard.SILENCE
-    try:
-        async with asyncio.timeout(PATIENCE):
-            for at, until in zip(_REPEATS, (*_REPEATS[1:], PATIENCE), strict=True):
-                packet = wire.seal_packet([encode(Ping(_SEQUENCE, ""))], checksum=False)
-                transport.sendto(packet, address)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(until - at):
-                        await listener.answered.wait()
-                        return Heard.ANSWER
-    except TimeoutError:
-        pass
-    finally:
-        transport.close()
-    return Heard.SILENCE
-
-
-async def _ping_by_stream(wire: Wire, address: Address) -> Heard:
-    try:
-        async with asyncio.timeout(PATIENCE):
-            answer = await _ask(wire, address, Ping(_SEQUENCE, ""))
-    except UndecryptableError:
-        return Heard.OTHER_KEY
-    except (OSError, ProtocolError, asyncio.IncompleteReadError):
-        return Heard.SILENCE
-    return Heard.ANSWER if isinstance(answer, Ack) else Heard.SILENCE
-
-
-async def _ask(wire: Wire, address: Address, question: Message) -> Message:
-    """Exchange one frame for another; raises OSError, ProtocolError or IncompleteReadError."""
-    reader, writer = await asyncio.open_connection(address.ip, address.port)
-    try:
-        writer.write(wire.seal_frame(encode(question)))
-        await writer.drain()
-        frame = bytearray()
-        while not (size := wire.frame_size(bytes(frame), reply=True)) or len(frame) < size:
-            chunk = await reader.read(_CHUNK)
-            if not chunk:
-                break
-            frame += chunk
-        return wire.open_frame(bytes(frame), reply=True)
-    finally:
-        writer.close()
+        made += [Contact(Heard(one["udp"]), Heard(one["tcp"])) for one in answer]
+    return made

@@ -1,16 +1,18 @@
 """Do seeds and members answer by UDP and by TCP, and with our key?"""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import ip_address
 
+from wesher.contacts import Contact
 from wesher.doctor import troubles
 from wesher.doctor.case import Case, Reply
-from wesher.doctor.contacts import Contact, contact, look, resolve, wire_of
+from wesher.doctor.contacts import contact_all, find_others, resolve
 from wesher.doctor.findings import Finding, Verdict, fault, ok, unknown, warning
 from wesher.doctor.words import counted, lasting
-from wesher.gossip import Address, RecordState, Wire, unpack_ip
+from wesher.mesh.plan import Endpoint, IPAddress
 from wesher.mesh.troubles import OTHER_KEY, SEED_NAME, TAKEN_NAME, UDP_BLOCKED
 from wesher.troubles import Trouble
 
@@ -33,14 +35,16 @@ class Target:
 
     role: Role
     name: str
-    address: Address
+    address: Endpoint
     state: str = "alive"
     failed_for: float | None = None
 
 
 async def check_gossip(case: Case) -> list[Finding]:
     """Contact seeds, members and our own agent from outside."""
-    if case.key is None:
+    targets, findings = await _targets(case)
+    contacts = await contact_all(case, [target.address for target in targets])
+    if contacts is None:
         return [
             unknown(
                 "gossip",
@@ -48,13 +52,10 @@ async def check_gossip(case: Case) -> list[Finding]:
                 "run this as root, or give --cluster-key-file",
             )
         ]
-    wire = wire_of(case.key)
-    targets, findings = await _targets(case)
-    contacts = await asyncio.gather(*(contact(wire, target.address) for target in targets))
     for target, made in zip(targets, contacts, strict=True):
         findings += judge(target, made, case)
     if case.no_agent_runs:
-        findings += await _check_name(case, wire, targets)
+        findings += await _check_name(case, targets)
     return _without_repeats(findings) or [ok("gossip", _summary(targets))]
 
 
@@ -102,15 +103,15 @@ def _ourselves(node: Reply) -> Target:
 def _saved(case: Case) -> list[Target]:
     port = case.settings.cluster_port
     return [
-        Target(Role.SEED, node.name, Address(node.addr, node.port or port))
+        Target(Role.SEED, node.name, Endpoint(ip_address(node.addr), node.port or port))
         for node in case.saved.nodes[:MAX_SAVED]
     ]
 
 
-def as_address(text: str) -> Address:
+def as_address(text: str) -> Endpoint:
     """Read `IP:PORT` or `[IPV6]:PORT`."""
     ip, _, port = text.rpartition(":")
-    return Address(ip.strip("[]"), int(port))
+    return Endpoint(ip_address(ip.strip("[]")), int(port))
 
 
 def judge(target: Target, made: Contact, case: Case) -> Iterator[Finding]:
@@ -155,23 +156,18 @@ def _worded(trouble: Trouble, data: dict[str, object]) -> tuple[str, str, str]:
     return trouble.fault_of(data), trouble.remedy_for(data), trouble.name
 
 
-async def _check_name(case: Case, wire: Wire, targets: Iterable[Target]) -> list[Finding]:
+async def _check_name(case: Case, targets: Sequence[Target]) -> list[Finding]:
     """Ask who has our name: that is why an agent of ours would not start."""
     name = case.settings.node_name
-    for target in targets:
-        for record in await look(wire, target.address):
-            if record.name != name or record.state not in (RecordState.ALIVE, RecordState.SUSPECT):
-                continue
-            holder = Address(unpack_ip(record.addr), record.port)
-            if not _is_ours(case, holder.ip) and not (await contact(wire, holder)).silent:
-                return [fault("gossip", TAKEN_NAME, member=name, address=holder)]
-        return []
+    for holder in await find_others(case, name, [target.address for target in targets]):
+        if not _is_ours(case, holder.ip):
+            return [fault("gossip", TAKEN_NAME, member=name, address=holder)]
     return []
 
 
-def _is_ours(case: Case, ip: str) -> bool:
+def _is_ours(case: Case, ip: IPAddress) -> bool:
     links = case.network.links.values() if case.network else ()
-    return any(str(address.ip) == ip for link in links for address in link.addresses)
+    return any(address.ip == ip for link in links for address in link.addresses)
 
 
 def _without_repeats(findings: list[Finding]) -> list[Finding]:

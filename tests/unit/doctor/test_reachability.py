@@ -1,21 +1,22 @@
 """Seeds and members are contacted by UDP and TCP; what they answer is judged by who they are."""
 
 import asyncio
-import socket
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
 from tests.unit.doctor.cases import account, case, member, settings, status
 from tests.unit.mesh.node_bench import Bench
 from tests.unit.system.transports import opened
-from wesher.doctor.contacts import Contact, Heard, contact, look, resolve, wire_of
+from wesher.contacts import Contact, Heard
+from wesher.doctor.contacts import find_others, resolve
 from wesher.doctor.reachability import Role, Target, as_address, check_gossip, judge
-from wesher.gossip import Address
+from wesher.mesh.plan import Endpoint
 from wesher.mesh.rejoin import Seed
 
 KEY = bytes(range(32))
-HERE = Address("192.0.2.2", 7946)
+HERE = Endpoint(ip_address("192.0.2.2"), 7946)
 ANSWER, SILENCE, OTHER = Heard.ANSWER, Heard.SILENCE, Heard.OTHER_KEY
 ALONE = case(account=account(), status=status())
 IN_COMPANY = case(account=account(), status=status(member()))
@@ -30,67 +31,12 @@ def node(key=KEY):
     return Bench(ring=key).start().node
 
 
-# What comes back
-
-
-def test_a_node_answers_by_udp_and_by_tcp():
-    async def scenario():
-        async with opened(node()) as host:
-            return await contact(wire_of(KEY), Address(host.ip, host.port))
-
-    assert run(scenario()) == Contact(ANSWER, ANSWER)
-
-
-def test_a_node_with_another_key_is_recognised():
-    async def scenario():
-        async with opened(node(bytes(32))) as host:
-            return await contact(wire_of(KEY), Address(host.ip, host.port))
-
-    made = run(scenario())
-
-    assert made.tcp is OTHER
-    assert made.other_key
-
-
-def test_nobody_is_silent_by_both():
-    async def scenario():
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
-            mute.bind(("127.0.0.1", 0))
-            return await contact(wire_of(KEY), Address(*mute.getsockname()))
-
-    assert run(scenario()).silent == ["UDP", "TCP"]
-
-
-def test_who_accepts_but_closes_is_silent():
-    async def close(_reader, writer):
-        writer.close()
-
-    async def scenario():
-        server = await asyncio.start_server(close, "127.0.0.1", 0)
-        async with server:
-            return await contact(wire_of(KEY), Address(*server.sockets[0].getsockname()))
-
-    assert run(scenario()).silent == ["UDP", "TCP"]
-
-
-def test_a_look_tells_the_members_and_nothing_of_us():
-    engine = node()
-
-    async def scenario():
-        async with opened(engine) as host:
-            return await look(wire_of(KEY), Address(host.ip, host.port))
-
-    assert [record.name for record in run(scenario())] == ["local"]
-    assert len(engine.members) == 1
-
-
-def test_a_look_at_nobody_tells_nobody():
-    assert run(look(wire_of(KEY), Address("127.0.0.1", 1))) == ()
+# Whom to contact
 
 
 def test_addresses_and_names_are_resolved():
     assert run(resolve("192.0.2.2", 7946)) == [HERE]
-    assert Address("127.0.0.1", 7946) in run(resolve("localhost", 7946))
+    assert Endpoint(ip_address("127.0.0.1"), 7946) in run(resolve("localhost", 7946))
     assert run(resolve("no host has this name", 7946)) == []
 
 
@@ -169,3 +115,20 @@ def test_a_seed_that_answers_is_well():
 
     assert finding.verdict.value == "ok"
     assert finding.text == "1 other reached by UDP and by TCP"
+
+
+def test_the_first_who_knows_members_tells_who_else_has_our_name():
+    nobody = Endpoint(ip_address("127.0.0.1"), 1)
+
+    async def scenario():
+        async with opened(node()) as twin:
+            claims_its_address = Bench(ring=KEY, ip=twin.ip, port=twin.port).start().node
+            async with opened(claims_its_address) as host:
+                somebody = Endpoint(ip_address(host.ip), host.port)
+                asked = [nobody, somebody]
+                at_twin = [Endpoint(ip_address(twin.ip), twin.port)]
+                assert await find_others(keyed(case()), "local", asked) == at_twin
+                assert await find_others(keyed(case()), "stranger", asked) == []
+                assert await find_others(keyed(case()), "local", [nobody]) == []
+
+    run(scenario())

@@ -1,0 +1,31 @@
+"""How somebody answers who is contacted by UDP and by TCP, as values."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Heard(Enum):
+    """What came back."""
+
+    ANSWER = "answer"
+    SILENCE = "silence"
+    OTHER_KEY = "other-key"  # something that our key does not open
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """How an address answers by UDP and by TCP."""
+
+    udp: Heard
+    tcp: Heard
+
+    @property
+    def other_key(self) -> bool:
+        """Whether somebody with another key is there."""
+        return self.tcp is Heard.OTHER_KEY
+
+    @property
+    def silent(self) -> list[str]:
+        """The protocols by which nothing came back."""
+        heard = {"UDP": self.udp, "TCP": self.tcp}
+        return [protocol for protocol, what in heard.items() if what is Heard.SILENCE]

@@ -1,0 +1,39 @@
+"""Speak gossip ourselves, where no agent does it for us."""
+
+import asyncio
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+from wesher.contacts import Contact
+from wesher.gossip import Address, RecordState, Wire, unpack_ip
+from wesher.mesh.plan import Endpoint
+from wesher.system.contacting import contact, look, wire_of
+
+_LIVE = (RecordState.ALIVE, RecordState.SUSPECT)
+
+
+async def contact_all(key: bytes, addresses: Sequence[Endpoint]) -> list[Contact]:
+    """Contact all at once."""
+    wire = wire_of(key)
+    return await asyncio.gather(*(_contact(wire, address) for address in addresses))
+
+
+async def find_others(key: bytes, name: str, addresses: Sequence[Endpoint]) -> list[Endpoint]:
+    """Return where live members of this name are, as the first of `addresses` with members tells.
+
+    Only those that answer.
+    """
+    wire = wire_of(key)
+    for address in addresses:
+        if records := await look(wire, Address(str(address.ip), address.port)):
+            found = [
+                Endpoint(ip_address(unpack_ip(record.addr)), record.port)
+                for record in records
+                if record.name == name and record.state in _LIVE
+            ]
+            return [one for one in found if not (await _contact(wire, one)).silent]
+    return []
+
+
+async def _contact(wire: Wire, endpoint: Endpoint) -> Contact:
+    return await contact(wire, Address(str(endpoint.ip), endpoint.port))
