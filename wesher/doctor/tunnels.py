@@ -125,10 +125,10 @@ def judge(
     if tunnel.failed and reached:
         gossip_port = tunnel.address.rpartition(":")[2]
         yield fault("tunnels", troubles.ONLY_TUNNEL, **data | {"port": gossip_port})
-    if tunnel.failed or reached or now is None or now.received > earlier.received:
+    if tunnel.failed or reached or now is None:
         return
     age = time.clock_gettime(time.CLOCK_REALTIME) - now.latest_handshake
-    if age > SESSION_LIFE:
+    if age > SESSION_LIFE:  # whatever was received are handshakes that it begins in vain
         yield fault("tunnels", troubles.NO_HANDSHAKE, **data)
-    else:
+    elif now.received <= earlier.received:
         yield fault("tunnels", troubles.SILENT_TUNNEL, ago=lasting(age), **data)

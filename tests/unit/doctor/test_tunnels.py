@@ -34,6 +34,7 @@ def tunnel(state="alive"):
         ("alive", False, LATELY, MORE, None),
         ("alive", False, NEVER, NEVER, "no-handshake"),
         ("alive", False, LONG_AGO, LONG_AGO, "no-handshake"),
+        ("alive", False, NEVER, replace(NEVER, received=148), "no-handshake"),
         ("alive", False, LATELY, LATELY, "silent-tunnel"),
         ("suspect", False, NEVER, NEVER, "no-handshake"),
         ("failed", True, LATELY, MORE, "only-tunnel"),
