@@ -71,3 +71,20 @@ def test_a_node_cut_off_for_a_while_is_back_soon(mesh_of, record_seconds):
     seconds = wait_for(lambda: ping(one, "node3", 1), 60, "node3 to answer")
 
     record_seconds("reachable after a cut of 15 s", seconds, 10)
+
+
+def test_newcomers_have_shaken_hands_before_a_packet_has_to_wait(mesh_of, record_seconds):
+    """Nothing but the agents sends anything."""
+    mesh = mesh_of(4)
+    mesh.start()
+    started = time.monotonic()
+    mesh.wait_until_complete(60)
+
+    for daemon in mesh.daemons:
+        wait_for(
+            lambda daemon=daemon: all(peer.handshake for peer in daemon.peers().values()),
+            60,
+            f"{daemon.host.name} to have shaken hands with all",
+        )
+
+    record_seconds("everyone shook hands with everyone", time.monotonic() - started, 10)

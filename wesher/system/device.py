@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass
 
 from wesher.errors import CommandError, StartError
 from wesher.mesh.plan import Endpoint, Plan
+from wesher.system.greeting import greet
 from wesher.system.interface import BORROWED, CREATED, MARKS, check_name, create, delete
 from wesher.system.network import Link, Network, read_network
 from wesher.system.peers import (
@@ -136,10 +138,19 @@ class Device:
             if key not in blamed
         }
         lines = await apply_lines(addresses.lines) if addresses.lines else {}
+        self._greet(plan, peers.endpoints.keys() - blamed.keys())
         return [
             *(f"peer {key}: {error.stderr}" for key, error in blamed.items()),
             *(f"ip {line}: {reason}" for line, reason in lines.items()),
         ]
+
+    def _greet(self, plan: Plan, keys: Set[str]) -> None:
+        networks = {key: plan.peers[key].allowed_ips for key in keys}
+        greet(
+            self.name,
+            self.public_key,
+            {key: ips[0].network_address for key, ips in networks.items() if ips},
+        )
 
 
 @patiently

@@ -1,0 +1,37 @@
+"""Have WireGuard shake hands with new peers before anybody's packet has to wait for it.
+
+WireGuard begins a handshake with the first packet. One that begins before the peer knows us is
+lost, and tried again 5 s later; so each side sends a packet soon after it is ready. Handshakes that
+cross fail, both: so no side does it at once, when a flow may begin, nor do both at the same time.
+"""
+
+import asyncio
+import socket
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+
+from wesher.mesh.plan import IPAddress
+
+FIRST, SECOND = 0.25, 0.5  # seconds: longer than it takes to hear of a handshake that has begun
+DISCARD = 9  # port; nobody needs to listen there (RFC 863)
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+def greet(interface: str, public_key: str, peers: Mapping[str, IPAddress]) -> None:
+    """Send each of these peers, overlay addresses by key, an empty datagram in a moment.
+
+    Of two that greet each other, the one with the smaller key goes first. What cannot be sent is
+    not missed: then it is the first packet of somebody else that begins the handshake.
+    """
+    loop = asyncio.get_running_loop()
+    loop.call_later(FIRST, _send, interface, [ip for key, ip in peers.items() if public_key < key])
+    loop.call_later(SECOND, _send, interface, [ip for key, ip in peers.items() if public_key > key])
+
+
+def _send(interface: str, ips: Iterable[IPAddress]) -> None:
+    for ip in ips:
+        with suppress(OSError), socket.socket(_FAMILIES[ip.version], socket.SOCK_DGRAM) as sending:
+            # Without this it could leave for elsewhere, by a route that hides ours.
+            sending.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+            sending.setblocking(False)
+            sending.sendto(b"", (str(ip), DISCARD))
