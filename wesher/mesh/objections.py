@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from wesher.mesh import troubles
 from wesher.mesh.metadata import MetadataFormat
 from wesher.mesh.planning import Outcome
-from wesher.mesh.trust import RefusalKind
+from wesher.mesh.refusals import RefusalKind
 from wesher.troubles import Trouble
 
 

@@ -13,7 +13,8 @@ from wesher.mesh.claims import Claim, Conflict, address_holders, key_holders, na
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.metadata import Metadata, decode_metadata
 from wesher.mesh.plan import HostsEntry, InterfaceSettings, IPAddress, Peer, Plan
-from wesher.mesh.trust import LocalMember, Refusal, RefusalKind, Trusted, check_member
+from wesher.mesh.refusals import Refusal, RefusalKind
+from wesher.mesh.trust import LocalMember, Trusted, check_member
 
 DECODED = 2048  # metadata values kept decoded, shared by all nodes of this process
 

@@ -1,6 +1,6 @@
 """What can be wrong with a mesh: in these words the agent warns and `wesher doctor` reports."""
 
-from wesher.mesh.trust import RefusalKind
+from wesher.mesh.refusals import RefusalKind
 from wesher.troubles import Trouble
 
 SEED_NAME = Trouble(

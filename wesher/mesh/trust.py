@@ -6,7 +6,6 @@ Whoever fails a check gets no peer, no route and no line in the hosts file.
 import base64
 import binascii
 from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
 
@@ -15,6 +14,7 @@ from wesher.mesh.facts import LocalFacts
 from wesher.mesh.metadata import Metadata
 from wesher.mesh.names import name_problem
 from wesher.mesh.plan import Endpoint, IPAddress, IPNetwork
+from wesher.mesh.refusals import Refusal, RefusalKind
 
 KEY_SIZE = 32  # bytes of a WireGuard public key
 BROADCAST = IPv4Address("255.255.255.255")
@@ -49,26 +49,6 @@ class Trusted:
     def immovable(self) -> bool:
         """Whether the member cannot move to another overlay address; Go peers never can."""
         return self.metadata.immovable or not self.metadata.has_ext
-
-
-class RefusalKind(Enum):
-    """Which claim of a member we do not act upon."""
-
-    PENDING = "no metadata yet"
-    METADATA = "unreadable metadata"
-    NAME = "name"
-    NETWORK = "another overlay network"
-    ADDRESS = "overlay address"
-    KEY = "WireGuard key"
-    ENDPOINT = "endpoint"
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a member is no peer; `reason` is a text for the operator that goes after its name."""
-
-    kind: RefusalKind
-    reason: str
 
 
 def check_member(

@@ -9,8 +9,8 @@ from wesher.mesh import troubles
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.objections import objections
 from wesher.mesh.planning import Planner
+from wesher.mesh.refusals import RefusalKind
 from wesher.mesh.troubles import PEER_REMEDIES
-from wesher.mesh.trust import RefusalKind
 
 
 def found(*members, format="current"):

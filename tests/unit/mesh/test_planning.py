@@ -10,7 +10,7 @@ from wesher.mesh.claims import Conflict
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
 from wesher.mesh.planning import Planner, addresses_in_use
-from wesher.mesh.trust import RefusalKind
+from wesher.mesh.refusals import RefusalKind
 
 FACTS = LocalFacts()
 

@@ -10,7 +10,8 @@ from tests.unit.mesh.builders import LOCAL, key
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.metadata import Metadata
 from wesher.mesh.plan import Endpoint
-from wesher.mesh.trust import Refusal, RefusalKind, Trusted, check_member
+from wesher.mesh.refusals import Refusal, RefusalKind
+from wesher.mesh.trust import Trusted, check_member
 
 FACTS = LocalFacts(
     connected=(ip_network("10.5.0.0/16"), ip_network("192.0.2.0/24"), ip_network("10.9.0.0/31")),
