@@ -18,7 +18,7 @@ class Claim:
 
     `immovable` members cannot choose another address (Go peers, `--overlay-addr`); who is `late`
     has taken one that another of these had. `kept` says that the address is from before the
-    member's start.
+    member's start, or fixed and not late.
     """
 
     name: str

@@ -59,15 +59,18 @@ class Overlay:
             )
         if settings.overlay_addr and (problem := facts.objection(address)):
             return f"the overlay address {address} {problem}: choose another --overlay-addr"
+        fixed = settings.overlay_addr is not None
+        late = fixed and is_held_for_good(address, live)
         self._local = LocalMember(
             name=settings.name,
             network=settings.overlay_net,
             overlay_addr=address,
             public_key=settings.public_key,
             wireguard_port=settings.wireguard_port,
-            immovable=settings.overlay_addr is not None,
-            kept=address == self._saved_address,
-            late=settings.overlay_addr is not None and is_held_for_good(address, live),
+            immovable=fixed,
+            # Who fixes the same one later may be a Go peer, which cannot say that it is late.
+            kept=not late if fixed else address == self._saved_address,
+            late=late,
         )
         return None
 

@@ -30,7 +30,8 @@ class Claimant:
     def record(self, address=X):
         if self.go:
             return remote(self.name, self.number, meta=metadata(address, self.number))
-        return remote(self.name, self.number, address, immovable=self.fixed, kept=self.kept)
+        kept = self.kept or self.fixed
+        return remote(self.name, self.number, address, immovable=self.fixed, kept=kept)
 
     def start(self, peer, format="current"):
         """Start this host while nobody told it of the other, then let them meet."""
@@ -68,19 +69,20 @@ RIVALS = [
     ({}, GO, "zoe"),
     (KEPT, GO, "zoe"),
     (FIXED, GO, "amy"),
+    (GO, FIXED, "zoe"),
 ]
 
 
 @pytest.mark.parametrize(("amy", "zoe", "winner"), RIVALS)
 def test_all_give_an_address_to_the_same_of_two_that_claim_it(amy, zoe, winner):
     amy, zoe = Claimant("amy", 2, **amy), Claimant("zoe", 3, **zoe)
-    at_amy, observer = amy.start(zoe), joined(amy.record(), zoe.record())
+    observer = joined(amy.record(), zoe.record())
     holders = {entry.name for entry in observer.plan.hosts}
 
     # In a network of one address nobody can move, so the conflict stays for all to see.
-    holders.add(at_amy.node._overlay.outcome.lost_to("amy") or "amy")
-    if not zoe.go:
-        holders.add(zoe.start(amy).node._overlay.outcome.lost_to("zoe") or "zoe")
+    for one, other in ((amy, zoe), (zoe, amy)):
+        if not one.go:
+            holders.add(one.start(other).node._overlay.outcome.lost_to(one.name) or one.name)
 
     assert holders == {winner}
 
@@ -156,7 +158,7 @@ def test_whoever_moves_takes_no_address_of_a_failed_member():
 def test_a_fixed_address_that_is_lost_stays_and_is_told():
     bench = joined(overlay_addr=ip_address(X))
 
-    bench.hear_alive(remote("amy", 2, X, immovable=True))
+    bench.hear_alive(remote("amy", 2, X, immovable=True, kept=True))
     bench.pass_time(0.3)
 
     assert bench.overlay_addr == X
@@ -179,6 +181,19 @@ def test_who_comes_late_to_a_fixed_address_takes_it_from_nobody(holder):
 
     assert amy.overlay_addr == X
     assert amy.metadata.late
+    assert [entry.name for entry in observer.plan.hosts] == ["zoe"]
+    assert any("neither can move" in text for text in observer.errors())
+
+
+def test_a_go_member_that_comes_later_takes_a_fixed_address_from_nobody():
+    """It cannot say that it is late, so who was there first says that."""
+    zoe = joined(name="zoe", public_key=key(3), overlay_addr=ip_address(X))
+    (first,) = (record for record in zoe.push() if record.name == "zoe")
+
+    observer = joined(first)
+    observer.hear_alive(remote("amy", 2, meta=metadata(X, 2)))
+    observer.pass_time(0.3)
+
     assert [entry.name for entry in observer.plan.hosts] == ["zoe"]
     assert any("neither can move" in text for text in observer.errors())
 
