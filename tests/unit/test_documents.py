@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import textwrap
 from base64 import b64encode
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,44 @@ def test_the_architecture_page_names_files_that_exist():
 
     assert len(names) > 40
     assert [one for one in names if not any(f"/{file}".endswith(f"/{one}") for file in files)] == []
+
+
+def test_the_pages_name_tests_and_files_of_tests_that_exist():
+    named = [(page, name) for page in PAGES for name in _TEST_NAME.findall(page.read_text())]
+
+    assert len(named) > 10
+    assert [(page, name) for page, name in named if not _exists(*name)] == []
+
+
+def test_the_interop_page_names_tests_that_exist_and_every_file():
+    named = list(_interop_tests())
+
+    missing = [(file, test) for file, test in named if not _exists(f"{file}.py", test)]
+    files = {str(path.relative_to(ROOT).with_suffix("")) for path in INTEROP.glob("test_*.py")}
+
+    assert len(named) > 80
+    assert missing == []
+    assert {file for file, _ in named} == files
+
+
+INTEROP = ROOT / "tests/interop"
+_TEST_NAME = re.compile(r"\b(tests/[\w/.]+\w)(?:::(test_\w+))?")
+
+
+def _interop_tests() -> Iterator[tuple[str, str]]:
+    """Yield file and function of every test that the tables of the interop page name."""
+    file = ""
+    tables, _, _ = (ROOT / "docs/interop.md").read_text().partition("## What this does")
+    for line in tables.splitlines():
+        for name in re.findall(r"`([a-z_]\w*(?:: \w+)?)(?:\[\w+\])?`", line.partition(" | ")[2]):
+            named, _, test = name.rpartition(": ")
+            file = named or file
+            yield f"tests/interop/test_{file}", f"test_{test}"
+
+
+def _exists(path: str, test: str) -> bool:
+    file = ROOT / path
+    return file.exists() and (not test or f"def {test}(" in file.read_text())
 
 
 def test_the_readme_stays_short():
