@@ -46,6 +46,7 @@ from wesher.gossip.unfolding import LabelError, problem_of
 from wesher.gossip.wire import Wire
 
 ERROR_REPLIES_PER_SECOND = 10
+CONTRADICTIONS_PER_SECOND = 20
 LEAVE_ROUNDS = 2  # periodic gossip rounds that carry our departure
 LEAVE_TIMEOUT = 1.0  # seconds
 
@@ -73,6 +74,7 @@ class Gossip:
         self._spread = Spread(shared)
         self._exchanges = Exchanges(shared, self._take_table)
         self._error_replies = TokenBucket(ERROR_REPLIES_PER_SECOND)
+        self._contradictions = TokenBucket(CONTRADICTIONS_PER_SECOND)
         self._left = False
         self._handlers: dict[type[Message], Callable[[Any, Address, float], None]] = {
             Ping: self._on_ping,
@@ -311,7 +313,11 @@ class Gossip:
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
         # Only a leave of v0.1.4 names no accuser.
-        self._rules.dead(replace(message, accuser=message.accuser or message.node), now)
+        message = replace(message, accuser=message.accuser or message.node)
+        if (refutation := self._rules.refutation_of(message)) and self._contradictions.allow(now):
+            # The news has passed the sender by: nobody else would tell it before a push/pull does.
+            self._outbox.send(refutation, source)
+        self._rules.dead(message, now)
 
     def _on_alive(self, message: Alive, source: Address, now: float) -> None:
         ours = message.node == self.settings.name

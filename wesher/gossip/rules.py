@@ -217,6 +217,15 @@ class Rules:
         if not ours:
             self._shared.outbox.emit(MemberLeft(member) if left else MemberFailed(member))
 
+    def refutation_of(self, message: Dead) -> Alive | None:
+        """Return what the member itself has answered to this death, as far as we know."""
+        member = self._members.get(message.node)
+        if message.accuser == message.node or member is None:
+            return None
+        if member.state is not MemberState.ALIVE or message.incarnation >= member.incarnation:
+            return None
+        return _alive_of(member)
+
     def _refute(self, claimed: int, accuser: str = "") -> None:
         """Answer a claim about ourselves with a higher incarnation, first of all its author."""
         self._shared.outbox.counts.refutations += 1

@@ -22,6 +22,7 @@ from wesher.gossip import (
     Refuted,
     Suspect,
 )
+from wesher.gossip.core import CONTRADICTIONS_PER_SECOND
 
 
 @pytest.mark.case(31)
@@ -232,6 +233,43 @@ def test_only_a_higher_incarnation_returns_from_the_dead():
     bench.hears(alive(incarnation=2))
 
     assert bench.events() == [MemberJoined(bench.member())]
+
+
+def test_who_holds_a_member_for_dead_that_has_refuted_it_is_told_so():
+    bench = Bench(alive(incarnation=2))
+
+    bench.hears(Dead(1, REMOTE, "accuser"))
+
+    assert bench.state() == "ALIVE"
+    assert bench.said_to(STRANGER)[0] == alive(incarnation=2)
+
+
+@pytest.mark.parametrize(
+    "outdated", [Dead(1, REMOTE, REMOTE), Dead(2, REMOTE, "accuser"), Dead(1, "other", "accuser")]
+)
+def test_departures_deaths_and_strangers_are_not_contradicted(outdated):
+    bench = Bench(alive(incarnation=2))
+
+    bench.hears(outdated)
+
+    assert bench.said_to(STRANGER) == []
+
+
+def test_who_is_suspected_is_not_said_to_be_alive():
+    bench = Bench(alive(incarnation=2), Suspect(2, REMOTE, "accuser"))
+
+    bench.hears(Dead(1, REMOTE, "accuser"))
+
+    assert bench.said_to(STRANGER) == []
+
+
+def test_deaths_are_contradicted_only_so_often():
+    bench = Bench(alive(incarnation=2))
+
+    bench.hears(*[Dead(1, REMOTE, "accuser")] * 100)
+
+    told = [one for one in bench.said_to(STRANGER) if one == alive(incarnation=2)]
+    assert CONTRADICTIONS_PER_SECOND <= len(told) <= CONTRADICTIONS_PER_SECOND + 1
 
 
 @pytest.mark.case(32)
