@@ -234,7 +234,7 @@ class Membership:
             self.complete = self.changed = True
 
     def _on_ping(self, event: PingFinished, now: float) -> None:
-        self.search.pinged(event)
+        self.search.pinged(event, now)
         if self._inquiries.finished(event, now):
             self.changed = True
 

@@ -13,6 +13,8 @@ LEAST = 5  # tries of the whole cluster in each interval, as long as anybody is 
 MOST = 4  # tries of one member
 REPEATS = (1.0, 3.0, 8.0)  # seconds after a first answer
 MAX_REPEATS = 32  # members at a time
+PINGS = (2.0, 6.0)  # seconds after somebody's return; later returns put them off
+MAX_PINGS = 4  # members at a time
 
 
 class Reunion:
@@ -22,6 +24,9 @@ class Reunion:
     it is. `missing` is asked for them only when it is time. Somebody who has answered is asked
     again a few times: where both sides hold each other dead at equal incarnations, the first
     exchange only makes both refute themselves (protocol, 4.11).
+
+    Where many return at once, the news of one of them may pass a member by. It alone holds that one
+    for missing then, and would try seldom: so after returns each pings a few of those it misses.
     """
 
     def __init__(self, missing: Callable[[float], list[Contact]], rng: random.Random) -> None:
@@ -30,6 +35,7 @@ class Reunion:
         self._next_at: float | None = None
         self._hurried_at = float("-inf")
         self._repeats: dict[Address, list[float]] = {}
+        self._pings_at: tuple[float, ...] = ()
 
     def start(self, now: float) -> None:
         """Begin; nobody is contacted before."""
@@ -39,10 +45,12 @@ class Reunion:
         """Return when `contacts` may have something to say, or None before `start`."""
         if self._next_at is None:
             return None
-        return min([self._next_at, *(times[0] for times in self._repeats.values())])
+        repeats = (times[0] for times in self._repeats.values())
+        return min([self._next_at, *repeats, *self._pings_at])
 
     def hurry(self, now: float) -> None:
         """Try soon: somebody who was missing is back, so that others may be, too."""
+        self._pings_at = tuple(now + delay for delay in PINGS)
         if self._next_at is not None and now >= self._hurried_at + HURRIES:
             self._hurried_at = now
             self._next_at = min(self._next_at, now + HURRY * self._rng.random())
@@ -56,6 +64,15 @@ class Reunion:
             self._next_at = now + self._pause()
             due += self._some(self._missing(now), alive)
         return due
+
+    def to_ping(self, now: float) -> list[Contact]:
+        """Return who is to be pinged now, and contacted in case of an answer."""
+        due = [at for at in self._pings_at if at <= now]
+        if not due:
+            return []
+        self._pings_at = self._pings_at[len(due) :]
+        missing = self._missing(now)
+        return self._rng.sample(missing, min(MAX_PINGS, len(missing)))
 
     def _some(self, missing: list[Contact], alive: int) -> list[Contact]:
         """Draw whom to contact, so that all of us together contact about as many as are missing."""

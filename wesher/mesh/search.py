@@ -58,6 +58,7 @@ class Search:
         self._seed_news: dict[Seed, SeedStatus] = {}
         self._look: Look | None = None
         self._late: set[int] = set()  # requests of a look that is over
+        self._pinged: dict[int, Address] = {}
         self._had_company = False
         self._stopped = True
         self._requests: list[Resolve] = []
@@ -164,10 +165,13 @@ class Search:
         self._reunion.answered(event.to, now, reunited=not self._still_apart(event))
         return True
 
-    def pinged(self, event: PingFinished) -> None:
+    def pinged(self, event: PingFinished, now: float) -> None:
         """Take the outcome of a ping of ours."""
         if self._look:
             self._look.answered_ping(event)
+        address = self._pinged.pop(event.ping, None)
+        if address and event.seconds is not None:
+            self.reach(address, now)
 
     def returned(self, now: float) -> None:
         """Take note that somebody who was missing is back, or that we are, to others."""
@@ -228,6 +232,14 @@ class Search:
         if has_company:
             alive = self._gossip.members.live_remotes + 1
             self._contact(self._reunion.contacts(now, alive), now)
+            self._ping(self._reunion.to_ping(now), now)
+
+    def _ping(self, contacts: Iterable[Contact], now: float) -> None:
+        """Ping members; seeds have their turn in any case."""
+        for contact in contacts:
+            if not contact.seed:
+                address = Address(contact.host, contact.port)
+                self._pinged[self._gossip.ping(address, "", now)] = address
 
     def _any_live(self) -> Member:
         name = self._settings.name

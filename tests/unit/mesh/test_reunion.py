@@ -6,7 +6,16 @@ import pytest
 
 from wesher.gossip import Address
 from wesher.mesh.rejoin import Contact
-from wesher.mesh.reunion import HURRIES, HURRY, INTERVAL, MAX_REPEATS, REPEATS, Reunion
+from wesher.mesh.reunion import (
+    HURRIES,
+    HURRY,
+    INTERVAL,
+    MAX_PINGS,
+    MAX_REPEATS,
+    PINGS,
+    REPEATS,
+    Reunion,
+)
 
 A = Address("192.0.2.10", 7946)
 
@@ -122,3 +131,36 @@ def test_nobody_is_in_a_hurry_before_the_start():
     reunion.hurry(1)
 
     assert reunion.next_timer() is None
+
+
+@pytest.mark.parametrize(("missing", "pinged"), [(0, 0), (1, 1), (MAX_PINGS + 1, MAX_PINGS)])
+def test_after_a_return_a_few_of_the_missing_are_pinged(missing, pinged):
+    reunion = Reunion(lambda now: contacts(missing), random.Random(1))
+    reunion.start(0)
+
+    reunion.hurry(1)
+
+    early = reunion.to_ping(1 + PINGS[0] - 0.1)
+    rounds = [reunion.to_ping(1 + delay) for delay in PINGS]
+    assert early == []
+    assert [len(set(found)) for found in rounds] == [pinged] * len(PINGS)
+    assert reunion.to_ping(100) == []
+
+
+def test_it_wants_to_be_woken_to_ping():
+    reunion = Reunion(lambda now: contacts(1), random.Random(1))
+    reunion.start(0)
+    reunion.hurry(1)
+    reunion.contacts(1 + HURRY, 1)
+
+    assert reunion.next_timer() == 1 + PINGS[0]
+
+
+def test_the_last_of_many_returns_decides_when_to_ping():
+    reunion = Reunion(lambda now: contacts(1), random.Random(1))
+    reunion.start(0)
+    for now in range(100):
+        reunion.hurry(now)
+
+    assert reunion.to_ping(99 + PINGS[0] - 0.1) == []
+    assert reunion.to_ping(99 + PINGS[0]) == contacts(1)

@@ -17,7 +17,7 @@ from wesher.gossip import Dead, Keyring, Wire
 from wesher.mesh.events import Departed, Resolve
 from wesher.mesh.notices import QUIET
 from wesher.mesh.rejoin import LONGEST_WAIT
-from wesher.mesh.reunion import INTERVAL
+from wesher.mesh.reunion import INTERVAL, PINGS
 from wesher.mesh.search import MAX_RESOLVED
 
 A, B = "192.0.2.10", "192.0.2.11"
@@ -163,6 +163,22 @@ def test_found_again_it_stops_searching():
     bench.keep_alive(remote("web", 2), until=bench.now + 20)
 
     assert A not in [ip for ip, _ in bench.asked()]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_after_a_return_a_missing_member_is_pinged_and_contacted_if_it_answers(answers):
+    web, db, app = remote("web", 2), remote("db", 3), remote("app", 4)
+    bench = joined(web, db, app)
+    bench.hear(Dead(1, "web", "app"))
+    bench.hear(Dead(1, "db", "app"))
+    bench.hear_alive(db, incarnation=2)
+    returned_at = bench.now
+    bench.keep_alive(db, app, until=returned_at + PINGS[0] - 0.75)
+    bench.fail(*bench.take_streams())
+
+    bench.keep_alive(*[web] * answers, db, app, until=returned_at + PINGS[0] + 0.75)
+
+    assert [ip for ip, _ in bench.asked() if ip == "192.0.2.2"] == ["192.0.2.2"] * answers
 
 
 # Warnings
