@@ -225,7 +225,9 @@ class MeshWorld(World):
         )
 
     def _host(self, seed: str) -> str:
-        return self.nodes[seed].ip if seed in self.nodes else seed
+        """Return a name that is looked up for every attempt, or where a host without one is now."""
+        known = seed in self.nodes and seed not in self.names
+        return self.nodes[seed].ip if known else seed
 
     def _expected(self, hosts: Iterable[str]) -> list[MeshParticipant]:
         """Return those who must agree: by default ours that run; a Go node may have lost us."""

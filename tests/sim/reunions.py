@@ -123,12 +123,14 @@ class Reunion:
 
 
 def partitions(seed: int) -> Partition:
-    """Draw the partition of a seed, as the table of the promises has them."""
+    """Draw the partition of a seed: a minute to a day, the larger meshes a shorter time."""
     rng = Random(seed)
+    members = rng.choices((6, 20, 50, 200, 500), (600, 300, 88, 10, 2))[0]
+    hour, day = {6: (5, 1), 20: (5, 1), 50: (3, 0)}.get(members, (0, 0))
     return Partition(
         seed,
-        members=rng.choices((6, 20, 50, 200), (60, 30, 9, 1))[0],
-        seconds=rng.choices((rng.uniform(60, 300), 3600.0, 82800.0), (94, 5, 1))[0],
+        members=members,
+        seconds=rng.choices((rng.uniform(60, 300), 3600.0, 82800.0), (94, hour, day))[0],
         sides=rng.choice((2, 2, 3)),
         one_way=rng.random() < 0.2,
         go=rng.random() < 0.5,

@@ -8,19 +8,17 @@ import argparse
 import os
 import sys
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
 from itertools import count, islice, takewhile
-from multiprocessing import get_context
 
 from tests.sim.bugs import BUGS
+from tests.sim.many import played, positive
 from tests.sim.playing import Outcome, play, play_seed
 from tests.sim.scenarios import KINDS, thundering_join
 
 THUNDER = 500  # members
-WAITING = 4  # scenarios for each process
 
 
 def main() -> int:
@@ -71,23 +69,16 @@ class Totals:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/soak", description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--seeds", type=_positive, metavar="N", help="how many scenarios; 200 unless --minutes")
+    add("--seeds", type=positive, metavar="N", help="how many scenarios; 200 unless --minutes")
     add("--minutes", type=float, metavar="M", help="begin no scenario after so long")
     add("--from", type=int, default=0, dest="first", metavar="SEED", help="the first seed (0)")
-    add("--jobs", type=_positive, default=os.cpu_count(), metavar="J", help="processes (all cores)")
-    add("--members", type=_positive, metavar="N", help="hosts to begin with (2 to 12 at random)")
+    add("--jobs", type=positive, default=os.cpu_count(), metavar="J", help="processes (all cores)")
+    add("--members", type=positive, metavar="N", help="hosts to begin with (2 to 12 at random)")
     add("--kind", action="append", choices=KINDS, help="only what is of this kind; repeatable")
     add("--thunder", action="store_true", help=f"also let {THUNDER} hosts join at once")
     add("--break", choices=BUGS, dest="broken", help="plant a bug, which must be found")
     add("--seed", type=int, metavar="S", help="play this one only, and show scenario and history")
     return parser.parse_args()
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
 
 
 def _player(options: argparse.Namespace) -> partial[Outcome]:
@@ -99,14 +90,7 @@ def _outcomes(options: argparse.Namespace) -> Iterator[Outcome]:
     """Play all seeds on several processes; the outcomes come in order."""
     if options.thunder:
         yield play(thundering_join(options.first, THUNDER), broken=options.broken)
-    waiting: deque[Future[Outcome]] = deque()
-    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
-        for seed in _seeds(options):
-            waiting.append(pool.submit(_player(options), seed))
-            if len(waiting) > WAITING * options.jobs:
-                yield waiting.popleft().result()
-        for outcome in waiting:
-            yield outcome.result()
+    yield from played(_player(options), _seeds(options), options.jobs)
 
 
 def _seeds(options: argparse.Namespace) -> Iterable[int]:
