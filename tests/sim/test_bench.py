@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.benches.sim import QUESTIONS
 from scripts.benches.sim_overload import Overload, OverloadedWorld
 from scripts.benches.sim_tables import Table, verdict
 
@@ -27,8 +28,8 @@ def measured(answers, question, **wanted):
 
 
 def test_a_quick_look_answers_every_question_with_tables_and_as_json(answers):
-    assert set(json.loads(answers[-1])) == {"join", "crash", "load", "failures", "cost"}
-    assert sum(line.startswith("| ---") for line in answers) == 6
+    assert set(json.loads(answers[-1])) == set(QUESTIONS)
+    assert sum(line.startswith("| ---") for line in answers) == 7
 
 
 def test_gossip_at_once_is_faster_than_without(answers):
@@ -59,6 +60,13 @@ def test_cpu_and_memory_of_a_member_are_measured(answers):
     for cost in measured(answers, "cost"):
         assert cost["push_pull"] > 0
         assert 0 < cost["shared_bytes"] < cost["own_bytes"]
+
+
+def test_looking_for_missing_members_costs_each_the_same_in_clusters_of_any_size(answers):
+    (small,) = measured(answers, "rejoin", members=10)
+    (large,) = measured(answers, "rejoin", members=30)
+
+    assert 0 < large["tries"] == pytest.approx(small["tries"], rel=0.3)
 
 
 @pytest.mark.parametrize("way", ["packets", "process"])

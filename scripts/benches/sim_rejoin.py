@@ -1,0 +1,82 @@
+"""What reaching out for missing members costs: half of a cluster is gone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scripts.benches.sim_tables import QUICK_SIZES, Question, Table, verdict
+from scripts.benches.sim_world import LATENCY
+from tests.sim.hosts import Node
+from tests.sim.mesh_world import MeshWorld
+from wesher.gossip import LAN, StreamRequest
+
+_SIZES = (10, 100, 1000)
+_GIVEN_UP = 600.0  # seconds within which all of the missing are declared dead
+_QUIET = 60.0  # seconds in which nobody talks of the dead any more
+
+
+@dataclass(frozen=True)
+class RejoinCase:
+    """A cluster of so many members, before half of them go."""
+
+    members: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Rejoin:
+    """What each member that is left does in a minute."""
+
+    tries: float
+    """Streams to members that are missing: nothing but packets that no host answers."""
+
+
+class _WatchedWorld(MeshWorld):
+    """A world that counts the streams to hosts on which nothing runs."""
+
+    tries = 0
+
+    def _open_stream(self, source: Node, request: StreamRequest) -> None:
+        target = self._by_address.get(request.to)
+        if target is None or not target.up:
+            self.tries += 1
+        super()._open_stream(source, request)
+
+
+def cases(quick: bool) -> list[RejoinCase]:
+    """Return what to measure."""
+    seconds = 600.0 if quick else 300.0
+    return [RejoinCase(members, seconds) for members in (QUICK_SIZES if quick else _SIZES)]
+
+
+def measure(case: RejoinCase) -> Rejoin:
+    """Let half of a settled cluster crash; return what the others do when that is old news."""
+    world = _WatchedWorld.converged(case.members, 1, latency=(LATENCY, LATENCY), timing=LAN)
+    hosts = sorted(world.nodes)
+    left, gone = hosts[::2], hosts[1::2]
+    world.run(1)
+    world.crash(*gone)
+    world.run_until(lambda: world.settled(*left), limit=_GIVEN_UP)
+    world.run(world.now + _QUIET)
+    before = world.tries
+    world.run(world.now + case.seconds)
+    return Rejoin((world.tries - before) * 60 / len(left) / case.seconds)
+
+
+def tables(measured: Mapping[RejoinCase, Rejoin]) -> list[Table]:
+    """Return one table."""
+    smallest = min(measured, key=lambda case: case.members)
+    return [
+        Table(
+            "What each member that is left does in a minute while half of them are missing",
+            ["members", "tries", "against the smallest cluster"],
+            [_row(case, rejoin, measured[smallest]) for case, rejoin in measured.items()],
+        )
+    ]
+
+
+def _row(case: RejoinCase, rejoin: Rejoin, smallest: Rejoin) -> tuple[object, ...]:
+    worth = verdict(rejoin.tries, smallest.tries, "of chance: tries are drawn")
+    return (case.members, rejoin.tries, worth)
+
+
+QUESTION = Question(cases, measure, tables)
