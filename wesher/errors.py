@@ -27,6 +27,10 @@ class BusyError(AgentError):
     """The agent has too many clients at the moment: worth another try."""
 
 
+class NotRootError(AgentError):
+    """The agent's socket is root's."""
+
+
 class ProtocolError(WesherError):
     """Bytes from the network that break the protocol: dropped and counted, never fatal."""
 

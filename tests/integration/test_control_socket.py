@@ -126,7 +126,8 @@ def test_a_stopped_agent_is_told_from_a_missing_one(one: Agent):
         one.tell(signal.SIGCONT)
 
     assert done.returncode == FAILED
-    assert f"(pid {one.process.pid}) does not answer" in done.stderr
+    assert f"(pid {one.process.pid}) is stopped by a signal" in done.stderr
+    assert f"`kill -CONT {one.process.pid}`" in done.stderr
 
 
 def test_a_reader_that_has_enough_is_no_error(one: Agent):

@@ -19,10 +19,7 @@ from wesher.system.state_file import State, decode
 from wesher.system.wireguard import WireGuardState, read_wireguard
 
 AGENT_PATIENCE = 2.0  # seconds until an agent counts as one that does not answer
-STOPPED_PATIENCE = 0.2  # seconds, for one that a signal has stopped
 TOOL_PATIENCE = 3.0  # seconds for `ip` and `wg`
-
-_STOPPED = ("T", "t")  # proc(5): stopped, and stopped by a debugger
 
 Reply = Mapping[str, Any]
 
@@ -118,8 +115,7 @@ class Case:
 
 async def open_case(config: Config) -> Case:
     """Gather what is known; takes as long as the agent and the tools let it, a few seconds."""
-    patience = STOPPED_PATIENCE if is_stopped(config.run_dir, config.interface) else AGENT_PATIENCE
-    asked = asyncio.to_thread(_ask_agent, config.run_dir, config.interface, patience)
+    asked = asyncio.to_thread(_ask_agent, config.run_dir, config.interface)
     (status, account, silence), network, wireguard = await asyncio.gather(
         asked, _read_network(), _read_wireguard(config.interface)
     )
@@ -137,27 +133,12 @@ async def open_case(config: Config) -> Case:
     )
 
 
-def holder(run_dir: Path, interface: str) -> int | None:
-    """Return the process that holds the lock of an interface, or held it last."""
-    with suppress(OSError, ValueError):
-        return int((run_dir / f"{interface}.lock").read_text("ascii", "replace"))
-    return None
-
-
-def is_stopped(run_dir: Path, interface: str) -> bool:
-    """Tell whether the agent is one that a signal has stopped: it answers nobody."""
-    pid = holder(run_dir, interface)
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in _STOPPED
-    return False
-
-
 def _ask_agent(
-    run_dir: Path, interface: str, patience: float
+    run_dir: Path, interface: str
 ) -> tuple[Reply | None, Reply | None, NoAgentError | AgentError | None]:
     try:
-        status = ask(run_dir, interface, "status", patience=patience)
-        return status, ask(run_dir, interface, "account", patience=patience), None
+        status = ask(run_dir, interface, "status", patience=AGENT_PATIENCE)
+        return status, ask(run_dir, interface, "account", patience=AGENT_PATIENCE), None
     except (NoAgentError, AgentError) as error:
         return None, None, error
 

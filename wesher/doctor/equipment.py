@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wesher.doctor import troubles
 from wesher.doctor.case import Case
-from wesher.doctor.findings import Finding, fault, ok
+from wesher.doctor.findings import Finding, fault, ok, unknown
 from wesher.errors import CommandError
 from wesher.system.requirements import PACKAGES, may_administer
 from wesher.system.shell import find_tool, run
@@ -17,6 +17,7 @@ _MODULE = Path("/sys/module/wireguard")
 _MODULE_LISTS = ("modules.builtin", "modules.dep")
 _TUN = Path("/dev/net/tun")
 _VERSION_FLAGS = {"wg": "--version", "ip": "-V", "wireguard-go": "--version"}
+_AS_ROOT = "run this as root"
 _PATIENCE = 2.0  # seconds for a tool to tell its version
 
 
@@ -31,10 +32,16 @@ async def check_tools(_case: Case) -> list[Finding]:
 
 async def check_rights(_case: Case) -> list[Finding]:
     """See whether we, so an agent that we would start, may configure the network."""
-    if not may_administer(Path("/proc/self/status").read_text()):
-        return [fault("rights", NO_RIGHTS)]
-    who = "root" if os.geteuid() == 0 else "CAP_NET_ADMIN"
-    return [ok("rights", f"may configure the network ({who})")]
+    return [judge_rights(Path("/proc/self/status").read_text(), root=os.geteuid() == 0)]
+
+
+def judge_rights(status: str, *, root: bool) -> Finding:
+    """Say what a process of this status may do; who is not root may be none that starts agents."""
+    if may_administer(status):
+        return ok("rights", f"may configure the network ({'root' if root else 'CAP_NET_ADMIN'})")
+    if root:
+        return fault("rights", NO_RIGHTS)
+    return unknown("rights", "we may not configure the network, perhaps an agent may", _AS_ROOT)
 
 
 async def check_wireguard(case: Case) -> list[Finding]:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 from wesher.doctor import troubles
-from wesher.doctor.case import Case, holder, is_stopped
+from wesher.doctor.case import Case
 from wesher.doctor.findings import Finding, fault, ok, warning
 from wesher.doctor.words import lasting
+from wesher.errors import NotRootError
+from wesher.system.asking import holder, is_stopped
 
 
 async def check_agent(case: Case) -> list[Finding]:
@@ -23,6 +25,8 @@ def _silent(case: Case) -> Finding:
     if is_stopped(case.run_dir, case.interface):
         pid = holder(case.run_dir, case.interface)
         return fault("agent", troubles.AGENT_STOPPED, interface=case.interface, pid=pid)
+    if isinstance(case.silence, NotRootError):
+        return fault("agent", troubles.NOT_ROOT, interface=case.interface)
     return fault("agent", troubles.AGENT_SILENT, reason=case.silence)
 
 

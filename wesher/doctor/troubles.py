@@ -17,6 +17,11 @@ AGENT_SILENT = Trouble(
     "the agent tells nothing: {reason}",
     "see its log and the load of this host; `systemctl restart wesher` keeps the interface",
 )
+NOT_ROOT = Trouble(
+    "not-root",
+    "only root may ask the agent on {interface}",
+    "run this as root (`sudo wesher doctor`)",
+)
 NOT_UP_TO_DATE = Trouble(
     "not-up-to-date",
     "the {what} is not up to date: {reason}",

@@ -12,16 +12,18 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-from wesher.errors import AgentError, BusyError, NoAgentError
+from wesher.errors import AgentError, BusyError, NoAgentError, NotRootError
 
 VERSION = 1
 FOLLOW = "monitor"
 """The one command that is answered by a stream of events."""
 BUSY = "the agent is busy with other clients; try again"
 PATIENCE = 5.0  # seconds for a whole reply
+STOPPED_PATIENCE = 0.2  # seconds, of an agent that a signal has stopped
 RETRY_GAP = 0.1  # seconds until a busy agent is asked again
 CHUNK = 256 << 10  # bytes
 MAX_NAME = 107  # bytes, sockaddr_un without its final zero
+_STOPPED = ("T", "t")  # proc(5): stopped, and stopped by a debugger
 
 
 def socket_path(run_dir: Path, interface: str) -> Path:
@@ -63,9 +65,10 @@ def ask(
 ) -> Any:
     """Return what the agent on `interface` answers, within `patience` seconds even if it is busy.
 
-    Raises NoAgentError when there is none, AgentError in its words when it refuses or fails.
+    Raises NoAgentError when there is none, AgentError in its words when it refuses or fails, and
+    soon when it is stopped.
     """
-    deadline = time.monotonic() + patience
+    deadline = _deadline(run_dir, interface, patience)
     while True:
         try:
             request = {"command": command, **arguments}
@@ -79,7 +82,28 @@ def ask(
 
 def follow(run_dir: Path, interface: str) -> Generator[Any, None, None]:
     """Yield an event at once, then what happens, until the agent ends; raises what `ask` raises."""
-    return _converse(run_dir, interface, {"command": FOLLOW}, time.monotonic() + PATIENCE)
+    deadline = _deadline(run_dir, interface, PATIENCE)
+    return _converse(run_dir, interface, {"command": FOLLOW}, deadline)
+
+
+def holder(run_dir: Path, interface: str) -> int | None:
+    """Return the process that holds the lock of an interface, or held it last."""
+    with contextlib.suppress(OSError, ValueError):
+        return int((run_dir / f"{interface}.lock").read_text("ascii", "replace"))
+    return None
+
+
+def is_stopped(run_dir: Path, interface: str) -> bool:
+    """Tell whether the agent is one that a signal has stopped: it answers nobody."""
+    pid = holder(run_dir, interface)
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in _STOPPED
+    return False
+
+
+def _deadline(run_dir: Path, interface: str, patience: float) -> float:
+    stopped = is_stopped(run_dir, interface)
+    return time.monotonic() + (min(patience, STOPPED_PATIENCE) if stopped else patience)
 
 
 def _converse(
@@ -121,21 +145,23 @@ def _unreachable(path: Path, error: OSError) -> NoAgentError | AgentError:
             "or with `systemctl start wesher`"
         )
     if isinstance(error, PermissionError):
-        return AgentError(f"only root may ask the agent: run this with sudo ({path})")
+        return NotRootError(f"only root may ask the agent: run this with sudo ({path})")
     if isinstance(error, TimeoutError | BlockingIOError):
         return AgentError(_silent(path.parent, path.stem))
     return AgentError(f"cannot ask the agent at {path}: {error.strerror}")
 
 
 def _silent(run_dir: Path, interface: str) -> str:
-    try:
-        pid = (run_dir / f"{interface}.lock").read_text("ascii", "replace").strip()
-    except OSError:
-        pid = ""
-    told = f" (pid {pid})" if pid.isdecimal() else ""
+    pid = holder(run_dir, interface)
+    if is_stopped(run_dir, interface):
+        return (
+            f"the agent on {interface} (pid {pid}) is stopped by a signal: "
+            f"continue it with `kill -CONT {pid}`"
+        )
+    told = f" (pid {pid})" if pid else ""
     return (
-        f"the agent on {interface}{told} does not answer: it is stopped or overloaded; "
-        "look at its log, continue it with `kill -CONT`, or restart it"
+        f"the agent on {interface}{told} does not answer: it hangs or is overloaded; "
+        "look at its log, or restart it"
     )
 
 

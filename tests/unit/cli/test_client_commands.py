@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 from tests.unit.cli.test_command_line import HEAVY
 from wesher.cli import COMMANDS, main
 from wesher.cli.client import choose_agent, show, show_json
-from wesher.errors import ConfigError, NoAgentError
+from wesher.errors import AgentError, ConfigError, NoAgentError
 from wesher.options import CLIENT_NAMES, pick
 from wesher.system.control import listen
 
@@ -66,7 +67,8 @@ def test_a_command_about_something_says_what_it_lacks(word, capsys):
         (["export", "--format=xml"], "--format: 'xml' is none of wg, json"),
         (["export", "--json", "--format=wg"], "--format wg and --json contradict each other"),
         (["key", "hide"], "invalid choice: 'hide'"),
-        (["status", "web"], "'web' is not an option"),
+        (["status", "web"], "'web' is one word too many; see wesher status --help"),
+        (["info", "web", "db"], "'db' is one word too many; see wesher info --help"),
     ],
 )
 def test_wrong_usage_is_said_before_any_agent_is_asked(arguments, reason, capsys):
@@ -111,6 +113,15 @@ def test_the_interface_of_the_environment_is_the_one(run_dir, monkeypatch):
     monkeypatch.setenv("WESHER_INTERFACE", "wg9")
 
     assert choose_agent({}).interface == "wg9"
+
+
+def test_an_agent_that_hangs_is_named_by_its_process(run_dir):
+    (run_dir / "wg3.lock").write_text(f"{os.getpid()}\n")
+    with (
+        listen(run_dir, "wg3"),
+        pytest.raises(AgentError, match=rf"wg3 \(pid {os.getpid()}\) does not answer: it hangs"),
+    ):
+        choose_agent({}).ask("status", patience=0.1)
 
 
 def test_a_name_that_would_drive_the_terminal_is_escaped(capsys):

@@ -5,6 +5,7 @@ import pytest
 from tests.unit.doctor.cases import SILENT, account, case, found, member, status, trouble, verdicts
 from wesher.doctor.reports import FRESH, check_members, check_strangers, check_warnings
 from wesher.doctor.responsiveness import check_agent
+from wesher.errors import NotRootError
 
 
 @pytest.mark.parametrize("check", [check_members, check_strangers, check_warnings])
@@ -78,6 +79,7 @@ def test_an_agent_that_answers_is_well_and_tells_what_is_pending():
 
 def test_an_agent_that_is_silent_is_told_from_none():
     assert verdicts(check_agent, case()) == [("fault", "no-agent")]
+    assert verdicts(check_agent, case(silence=NotRootError("no"))) == [("fault", "not-root")]
     assert found(check_agent, case(silence=SILENT)) == [
         ("fault", "agent-silent", "the agent tells nothing: it does not answer")
     ]

@@ -18,6 +18,7 @@ from tests.unit.doctor.cases import (
     verdicts,
 )
 from wesher.doctor import sockets
+from wesher.doctor.equipment import judge_rights
 from wesher.doctor.sockets import port_owner
 from wesher.doctor.surroundings import check_clock, check_hosts_file, judge_hosts_file
 from wesher.doctor.underlay import check_advertised, check_overlay, check_ports
@@ -191,6 +192,21 @@ def test_what_only_root_may_write_is_a_fault_only_when_root_may_not(tmp_path, ro
     error = PermissionError(errno.EPERM, "Operation not permitted")
 
     assert judge_hosts_file(tmp_path, error, root=root).verdict.value == verdict
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "root", "verdict"),
+    [
+        ("0000000000001000", True, "ok"),
+        ("0000000000001000", False, "ok"),
+        ("0000000000000000", True, "fault"),
+        ("0000000000000000", False, "unknown"),
+    ],
+)
+def test_rights_that_root_lacks_are_a_fault(capabilities, root, verdict):
+    status = f"Name:\twesher\nCapEff:\t{capabilities}\n"
+
+    assert judge_rights(status, root=root).verdict.value == verdict
 
 
 def test_the_clock_is_never_a_fault():
