@@ -263,7 +263,9 @@ def parse_arguments(made: _Parser, arguments: Sequence[str]) -> dict[str, str]:
         flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
         if flags:
             raise ConfigError(f"unknown option {flags[0]}; see {made.prog} --help")
-        raise ConfigError(f"{unknown[0]!r} is not an option; a command comes before all options")
+        many = f"is one word too many; see {made.prog} --help"
+        late = "is not an option; a command comes before all options"
+        raise ConfigError(f"{unknown[0]!r} {late if made.prog == 'wesher' else many}")
     return {
         name: ",".join(given) if isinstance(given, list) else given
         for name, given in vars(known).items()

@@ -118,6 +118,21 @@ def test_the_events_end_with_the_agent(agent: Agent, follow: Follow):
     assert follower.process.wait(15) == 1
 
 
+def test_a_reader_that_has_enough_ends_the_following_at_once(agent: Agent):
+    agent.start()
+    wait_for(agent.is_up, "the agent is up")
+    following = subprocess.Popen(
+        argv_of(agent, "monitor"), env=agent.host.tools.env, stdout=subprocess.PIPE, text=True
+    )
+    with following:
+        assert following.stdout
+        assert "following" in following.stdout.readline()
+
+        following.stdout.close()
+
+        assert following.wait(30) == -signal.SIGPIPE
+
+
 # A changed configuration
 
 

@@ -75,13 +75,16 @@ def test_a_file_is_replaced_at_once_and_readable_by_others(agent_of, tmp_path):
 
     done = metrics(agent, "--output", str(file))
     unwritable = metrics(agent, "--output", str(tmp_path / "none" / "wesher.prom"))
+    (tmp_path / "directory").mkdir()
+    in_the_way = metrics(agent, "--output", str(tmp_path / "directory"))
 
     assert (done.returncode, done.stdout) == (0, "")
     assert "wesher_info" in file.read_text()
     assert file.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.glob(".*")) == []
-    assert unwritable.returncode == 1
-    assert "cannot write" in unwritable.stderr
+    for failed in (unwritable, in_the_way):
+        assert failed.returncode == 1
+        assert "cannot write" in failed.stderr
 
 
 def test_a_missing_library_is_named_with_its_packages(agent_of, tmp_path):

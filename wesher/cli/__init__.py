@@ -75,6 +75,8 @@ def _select(arguments: Sequence[str]) -> tuple[str, Command, Sequence[str]]:
     if not arguments or arguments[0].startswith("-"):
         return "wesher", AGENT, arguments
     word = arguments[0]
+    if word == "help":
+        return _select([*arguments[1:2], "--help"])
     if word not in COMMANDS:
         near = difflib.get_close_matches(word, COMMANDS, n=1)
         hint = f"did you mean {near[0]}? " if near else ""

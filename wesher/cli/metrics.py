@@ -50,6 +50,14 @@ def _write(path: Path, text: str) -> None:
         ) as temporary:
             os.fchmod(temporary.fileno(), _READABLE)
             temporary.write(text)
-        Path(temporary.name).replace(path)
+        _rename(Path(temporary.name), path)
     except OSError as error:
         raise StartError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _rename(made: Path, path: Path) -> None:
+    try:
+        made.replace(path)
+    except OSError:
+        made.unlink()
+        raise

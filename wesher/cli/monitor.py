@@ -1,8 +1,14 @@
 """`wesher monitor`: what happens to members, as it happens."""
 
+import os
+import select
+import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from itertools import chain
+from threading import Thread
 from typing import Any
 
 from wesher.cli.client import as_json, choose_agent, show
@@ -15,8 +21,18 @@ def run(given: Mapping[str, str]) -> int:
     agent = choose_agent(given)
     render = as_json if "json" in given else _line
     with closing(agent.follow()) as events:
-        show((render(event) for event in events), at_once=True)
+        first = next(events)
+        Thread(target=_end_with_the_reader, daemon=True).start()
+        show(map(render, chain([first], events)), at_once=True)
     raise AgentError(f"the agent on {agent.interface} has ended, or we read too slowly")
+
+
+def _end_with_the_reader() -> None:
+    """End as a write would once nobody reads us any more: that may be long before an event."""
+    waiting = select.poll()
+    waiting.register(sys.stdout, 0)  # of no interest are bytes, errors are told anyway
+    waiting.poll()
+    os.kill(os.getpid(), signal.SIGPIPE)
 
 
 def _line(event: Mapping[str, Any]) -> str:

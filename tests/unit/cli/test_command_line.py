@@ -97,6 +97,19 @@ def test_every_command_has_help(word, capsys):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["help"], "usage: wesher [-h]"),
+        (["help", "status"], "usage: wesher status [-h]"),
+        (["help", "help"], "usage: wesher [-h]"),
+    ],
+)
+def test_who_asks_for_help_by_a_word_gets_it(arguments, shown, capsys):
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.startswith(shown)
+
+
+@pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (["clean-up"], "unknown command 'clean-up'; did you mean cleanup? commands: status, "),
