@@ -140,6 +140,14 @@ def test_a_reader_that_has_enough_is_no_error(one: Agent):
     assert done.stderr == ""
 
 
+def test_a_full_disk_is_named_as_such(one: Agent):
+    with open("/dev/full", "wb") as full:
+        done = typed(one, "status", stdout=full)
+
+    assert done.returncode == FAILED
+    assert done.stderr == "wesher: cannot write to standard output: No space left on device\n"
+
+
 # Clients that mean no good
 
 

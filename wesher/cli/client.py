@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wesher.config import resolve
-from wesher.errors import ConfigError, NoAgentError
+from wesher.errors import ConfigError, NoAgentError, StartError
 from wesher.options import CLIENT_NAMES, pick
 from wesher.printable import printable
 from wesher.system import asking
@@ -59,12 +59,17 @@ def show(lines: Iterable[str], *, at_once: bool = False) -> None:
     """Print the lines, `at_once` each when it is there.
 
     A reader that has enough, as `head`, ends us quietly. Members name themselves: what could drive
-    a terminal is escaped.
+    a terminal is escaped. Raises StartError where nothing can be written, as on a full disk.
     """
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    for line in lines:
-        print(printable(line), flush=at_once)
-    sys.stdout.flush()
+    try:
+        for line in lines:
+            print(printable(line), flush=at_once)
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer is written when we exit, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise StartError(f"cannot write to standard output: {error.strerror}") from error
 
 
 def show_json(value: object) -> None:
