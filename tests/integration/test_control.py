@@ -4,16 +4,26 @@ import json
 import os
 import pty
 import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
 from tests.integration.agents import Agent, new_key, wait_for
 from tests.integration.asking import argv_of, asked, pair, told, typed
+from tests.unit.cli.test_command_line import HEAVY
 from wesher.errors import AgentError
 from wesher.system.asking import ask
 
 FAILED = 1
+
+LOADED = """
+import sys
+from wesher.cli import main
+heavy, *arguments = sys.argv[1:]
+code = main(arguments)
+print("loaded", [name for name in heavy.split(",") if name in sys.modules], code)
+"""
 
 
 def state_of(agent: Agent, name: str) -> str | None:
@@ -132,6 +142,38 @@ def test_what_is_no_list_of_addresses_is_not_contacted(agent: Agent, addresses, 
 
     with pytest.raises(AgentError, match=reason):
         ask(agent.host.run, agent.interface, "contact", addresses=addresses)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "status",
+        "members",
+        "info beta",
+        "ping beta",
+        "key show --force",
+        "export --with-private-key",
+        "metrics",
+        "reload",
+    ],
+)
+def test_a_command_that_is_answered_imports_neither_crypto_nor_gossip(
+    agent_of: Callable[..., Agent], command: str
+):
+    alpha, _ = pair(agent_of)
+    argv = [sys.executable, "-c", LOADED, ",".join(HEAVY), *command.split()]
+
+    done = subprocess.run(
+        [*argv, f"--run-dir={alpha.host.run}"],
+        env=alpha.host.tools.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    *_, last = done.stdout.splitlines()
+    assert last.startswith("loaded [] "), done
 
 
 def test_a_failed_member_is_forgotten(agent_of: Callable[..., Agent]):
