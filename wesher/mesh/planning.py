@@ -74,6 +74,8 @@ class Planner:
     def __init__(self) -> None:
         self._basis: tuple[LocalMember, LocalFacts] | None = None
         self._judged: dict[str, _Judged] = {}
+        self._undisputed: Outcome | None = None
+        """The last one, if no two members want one thing: then it does not matter who is live."""
 
     def build(
         self,
@@ -92,13 +94,16 @@ class Planner:
         alive = {member.name: member for member in live}
         members = {member.name: member for member in failed} | alive
         members.pop(local.name, None)
-        self._judge(members, local, facts)
+        changed = self._judge(members, local, facts)
+        if self._undisputed and not changed:
+            return _completed(self._undisputed, complete)
         candidates, refusals = _sort_out(self._judged)
         claims = [_local_claim(local)]
         claims += [
             candidate.claim_of_live if name in alive else candidate.claim_of_failed
             for name, candidate in candidates.items()
         ]
+        wanted = len(claims)
         claims = _with_their_own_keys(claims, candidates, refusals)
         addresses = address_holders(claims)
         conflicts = tuple(
@@ -116,7 +121,10 @@ class Planner:
             complete,
         )
         trusted = {name: candidate.member for name, candidate in candidates.items()}
-        return Outcome(plan, trusted, refusals, conflicts)
+        outcome = Outcome(plan, trusted, refusals, conflicts)
+        undisputed = len(plan.hosts) == len(plan.peers) == len(claims) - 1 == wanted - 1
+        self._undisputed = outcome if undisputed else None
+        return outcome
 
     @staticmethod
     def taken(members: Iterable[Announced], facts: LocalFacts) -> Callable[[IPAddress], bool]:
@@ -126,18 +134,25 @@ class Planner:
 
     def _judge(
         self, members: Mapping[str, Announced], local: LocalMember, facts: LocalFacts
-    ) -> None:
-        """Bring what was found about each member up to date, in the order of their names."""
-        if self._basis != (local, facts):
+    ) -> bool:
+        """Bring what was found about each member up to date, in the order of their names.
+
+        False if all of that is as it was.
+        """
+        changed = self._basis != (local, facts)
+        if changed:
             self._basis = (local, facts)
             self._judged = {}
         known, self._judged = self._judged, {}
+        changed = changed or known.keys() != members.keys()
         for name in sorted(members):
             member = members[name]
             judged = known.get(name)
             if judged is None or _changed(judged.member, member):
                 judged = _judge_member(member, local, facts)
+                changed = True
             self._judged[name] = judged
+        return changed
 
 
 def addresses_in_use(members: Iterable[Announced]) -> set[IPAddress]:
@@ -268,6 +283,12 @@ def _with_their_own_keys(
             refusals[claim.name] = Refusal(RefusalKind.KEY, reason)
             del candidates[claim.name]
     return [claim for claim in claims if holders[claim.public_key] is claim]
+
+
+def _completed(outcome: Outcome, complete: bool) -> Outcome:
+    if outcome.plan.complete is complete:
+        return outcome
+    return replace(outcome, plan=replace(outcome.plan, complete=complete))
 
 
 def _without_packets(conflicts: Iterable[Conflict], local: LocalMember) -> set[str]:

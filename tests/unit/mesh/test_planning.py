@@ -269,3 +269,48 @@ def test_a_member_that_went_is_forgotten_and_can_return():
 
     assert not gone.plan.peers
     assert back.plan == build(web).plan
+
+
+def test_as_long_as_nobody_wants_what_another_has_it_does_not_matter_who_is_live():
+    planner = Planner()
+    web, db = ours("web"), ours("db", "10.1.0.9", 9, "192.0.2.9")
+    before = build(web, db, planner=planner, complete=False)
+
+    after = build(web, failed=[db], planner=planner, complete=False)
+    complete = build(web, failed=[db], planner=planner)
+
+    assert after is before
+    assert complete.plan == replace(before.plan, complete=True)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ours("a", "10.1.0.2", 9, "192.0.2.9"),
+        ours("a", "10.1.0.9", 2, "192.0.2.9"),
+        ours("WEB", "10.1.0.9", 9, "192.0.2.9"),
+    ],
+    ids=["address", "key", "name"],
+)
+def test_of_two_that_want_one_thing_the_live_one_has_it_now(other):
+    planner = Planner()
+    web = ours("web", "10.1.0.2", 2)
+    build(web, other, planner=planner)
+
+    one, two = (
+        build(web, failed=[other], planner=planner),
+        build(other, failed=[web], planner=planner),
+    )
+
+    assert one.plan == build(web, failed=[other]).plan
+    assert two.plan == build(other, failed=[web]).plan
+    assert one.plan.hosts != two.plan.hosts
+
+
+def test_who_is_alone_takes_new_settings_into_account():
+    planner = Planner()
+    build(planner=planner)
+
+    after = build(planner=planner, local=replace(LOCAL, wireguard_port=1))
+
+    assert after.plan.interface.wireguard_port == 1
