@@ -6,11 +6,11 @@ import pytest
 
 from tests.sim.reunions import Partition, Reunion, partitions
 
-SEEDS = 100  # of the thousand that `scripts/soak partitions --seeds 1000` plays
+SEEDS = range(200, 300)  # of the thousand that `scripts/soak partitions --seeds 1000` plays
 AT_ONCE = 10
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
+@pytest.mark.parametrize("first", SEEDS[::AT_ONCE])
 def test_meshes_reunite_whatever_happens_to_them(first):
     took = [Reunion(partitions(seed)).run() for seed in range(first, first + AT_ONCE)]
 
@@ -23,6 +23,6 @@ def test_a_larger_mesh_reunites(go, one_way):
     Reunion(Partition(1, 20, 130.0, sides=3, one_way=one_way, go=go)).run()
 
 
-@pytest.mark.parametrize("seconds", [20, 75, 130, 240, 3600])
+@pytest.mark.parametrize("seconds", [20, 75, 130, 240, 3600, 82800])
 def test_a_mesh_reunites_after_any_time(seconds):
     Reunion(Partition(2, 6, float(seconds))).run()
