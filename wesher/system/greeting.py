@@ -7,12 +7,15 @@ cross fail, both: so no side does it at once, when a flow may begin, nor do both
 
 import asyncio
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 
 from wesher.mesh.plan import IPAddress
 
 FIRST, SECOND = 0.25, 0.5  # seconds: longer than it takes to hear of a handshake that has begun
+MOST = 200  # of many new peers; the others greet us, and a crowd of dead ones blocks wireguard-go
+BATCH, PAUSE = 16, 0.02  # so many, and seconds: a burst of handshakes would delay other packets
 DISCARD = 9  # port; nobody needs to listen there (RFC 863)
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
@@ -20,15 +23,24 @@ _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 def greet(interface: str, public_key: str, peers: Mapping[str, IPAddress]) -> None:
     """Send each of these peers, overlay addresses by key, an empty datagram in a moment.
 
-    Of two that greet each other, the one with the smaller key goes first. What cannot be sent is
-    not missed: then it is the first packet of somebody else that begins the handshake.
+    Of two that greet each other, the one with the smaller key goes first. What is not sent is not
+    missed: then it is the first packet of somebody else that begins the handshake.
     """
+    some = list(islice(peers.items(), MOST))
+    first = [ip for key, ip in some if public_key < key]
+    second = [ip for key, ip in some if public_key > key]
+    for delay, ips in ((FIRST, first), (SECOND, second)):
+        _send_later(delay, interface, ips)
+
+
+def _send_later(delay: float, interface: str, ips: Sequence[IPAddress]) -> None:
     loop = asyncio.get_running_loop()
-    loop.call_later(FIRST, _send, interface, [ip for key, ip in peers.items() if public_key < key])
-    loop.call_later(SECOND, _send, interface, [ip for key, ip in peers.items() if public_key > key])
+    for start in range(0, len(ips), BATCH):
+        loop.call_later(delay, _send, interface, ips[start : start + BATCH])
+        delay += PAUSE
 
 
-def _send(interface: str, ips: Iterable[IPAddress]) -> None:
+def _send(interface: str, ips: Sequence[IPAddress]) -> None:
     for ip in ips:
         with suppress(OSError), socket.socket(_FAMILIES[ip.version], socket.SOCK_DGRAM) as sending:
             # Without this it could leave for elsewhere, by a route that hides ours.

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from wesher.system import greeting
-from wesher.system.greeting import greet
+from wesher.system.greeting import MOST, greet
 
 IP_PKTINFO = 8  # <linux/in.h>; Python has no name for it
 PATIENCE = 30  # seconds
@@ -19,6 +19,7 @@ def listener(monkeypatch):
     monkeypatch.setattr(greeting, "FIRST", 0.01)
     monkeypatch.setattr(greeting, "SECOND", 0.02)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         listening.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         listening.bind(("", 0))
         listening.settimeout(PATIENCE)
@@ -37,7 +38,7 @@ def greet_all(interface, public_key, peers):
 
     async def main():
         greet(interface, public_key, {key: ip_address(ip) for key, ip in peers.items()})
-        await asyncio.sleep(greeting.SECOND + 0.01)
+        await asyncio.sleep(greeting.SECOND + len(peers) / greeting.BATCH * greeting.PAUSE + 0.01)
 
     asyncio.run(main())
 
@@ -61,3 +62,13 @@ def test_who_cannot_be_reached_keeps_nobody_else_from_being_greeted(listener):
     greet_all("lo", "m", {"x": "255.255.255.255", "z": "127.0.0.2"})
 
     assert greeted(listener) == ("127.0.0.2", b"")
+
+
+def test_of_a_crowd_some_are_greeted_a_few_at_a_time(listener):
+    crowd = {f"z{number}": str(ip_address("127.0.1.0") + number) for number in range(MOST + 50)}
+
+    greet_all("lo", "m", crowd)
+    greet_all("lo", "m", {"z": "127.0.0.3"})
+    heard = [greeted(listener)[0] for _ in range(MOST + 1)]
+
+    assert heard == [*list(crowd.values())[:MOST], "127.0.0.3"]
