@@ -313,4 +313,4 @@ def test_who_is_alone_takes_new_settings_into_account():
 
     after = build(planner=planner, local=replace(LOCAL, wireguard_port=1))
 
-    assert after.plan.interface.wireguard_port == 1
+    assert after.plan.interface.listen_port == 1
