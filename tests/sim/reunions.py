@@ -96,9 +96,12 @@ class Reunion:
     def _is_whole(self) -> bool:
         """Tell whether all of ours have each other, and nobody who has left."""
         wanted = set(self._ours)
-        return self._back() is None and all(
-            wanted <= node.live() and node.plan and node.plan.complete
-            for node in map(self._node, self._ours)
+        nodes = [self._node(host) for host in self._ours]
+        # Counting is quick, and while most are apart it is enough.
+        return (
+            all(node.gossip.members.live_remotes >= len(wanted) - 1 for node in nodes)
+            and all(wanted <= node.live() and node.plan and node.plan.complete for node in nodes)
+            and self._back() is None
         )
 
     def _back(self) -> str | None:
