@@ -10,10 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lab.daemons import ping
 from tests.lab.hostile import Attacker
 from tests.lab.looking import CLUSTER_PORT
 from tests.lab.netns import wait_for
-from wesher.gossip import RecordState
+from wesher.gossip import Keyring, PushPull, Record, RecordState, Wire
+from wesher.gossip.codec import encode
 
 _PACKETS = 100_000
 _STREAMS = 1_000
@@ -171,3 +173,40 @@ def test_running_out_of_descriptors_ends_nothing(mesh_of):
 
     assert target.process.running
     assert target.log().count("Too many open files") == 1
+
+
+def test_a_table_of_thousands_of_ghosts_is_borne(mesh_of, record_seconds):
+    """From somebody who has the key; their names are meant for the operator's terminal."""
+    mesh = mesh_of(3)
+    victim, other, attacker = mesh.daemons
+    for daemon in (victim, other):
+        mesh.start_one(daemon)
+    mesh.wait_until_complete(60, [victim, other])
+    wait_for(lambda: ping(other, victim.host.name, 1), 60, "an answer")
+    before = victim.process.resident_mb()
+
+    started = time.monotonic()
+    with attacker.host.socket(socket.SOCK_STREAM) as stream:
+        stream.settimeout(60)
+        stream.connect((victim.host.address, CLUSTER_PORT))
+        stream.sendall(table_of_ghosts(base64.b64decode(mesh.key), 40_000))
+        wait_for(lambda: len(mesh.look(victim)) > 10_000, 60, "the ghosts to be taken in")
+    answered = ping(other, victim.host.name)
+
+    record_seconds("bore a table of 40,000 ghosts", time.monotonic() - started, 10)
+    assert answered
+    assert len(mesh.look(victim)) < 20_000
+    assert victim.process.resident_mb() - before < 250
+    lines = victim.log().splitlines()
+    assert 0 < len(lines) < 10, lines[:20]
+    assert all(line.isprintable() for line in lines)
+    assert len(victim.peers()) == 1
+
+
+def table_of_ghosts(key: bytes, count: int) -> bytes:
+    """A join that brings so many members, whose names would clear the screen."""
+    wire = Wire(Keyring(key), lambda: os.urandom(12), compress_streams=False)
+    ip, versions = bytes([192, 168, 77, 200]), bytes([1, 5, 2, 0, 0, 0])
+    names = (f"\x1b[2J\n{number}\x00{'é' * 90}" for number in range(count))
+    ghosts = (Record(name, ip, 7946, b"\x1b[2J", 1, RecordState.ALIVE, versions) for name in names)
+    return wire.seal_frame(encode(PushPull(join=True, records=tuple(ghosts))))
