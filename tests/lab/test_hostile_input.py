@@ -192,6 +192,7 @@ def test_a_table_of_thousands_of_ghosts_is_borne(mesh_of, record_seconds):
         stream.sendall(table_of_ghosts(base64.b64decode(mesh.key), 40_000))
         wait_for(lambda: len(mesh.look(victim)) > 10_000, 60, "the ghosts to be taken in")
     answered = ping(other, victim.host.name)
+    wait_for(victim.log, 60, "a warning")
 
     record_seconds("bore a table of 40,000 ghosts", time.monotonic() - started, 10)
     assert answered
