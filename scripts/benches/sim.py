@@ -12,7 +12,15 @@ from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
-from scripts.benches import sim_cost, sim_crash, sim_failures, sim_join, sim_load, sim_rejoin
+from scripts.benches import (
+    sim_cost,
+    sim_crash,
+    sim_failures,
+    sim_join,
+    sim_load,
+    sim_rejoin,
+    sim_scenario,
+)
 from scripts.benches.sim_tables import Question
 from tests.lab.netns import ended_by_signals
 
@@ -23,6 +31,7 @@ QUESTIONS: dict[str, Question] = {
     "failures": sim_failures.QUESTION,
     "cost": sim_cost.QUESTION,
     "rejoin": sim_rejoin.QUESTION,
+    "scenario": sim_scenario.QUESTION,
 }
 _ROOT = Path(__file__).parents[2]
 

@@ -29,7 +29,7 @@ def measured(answers, question, **wanted):
 
 def test_a_quick_look_answers_every_question_with_tables_and_as_json(answers):
     assert set(json.loads(answers[-1])) == set(QUESTIONS)
-    assert sum(line.startswith("| ---") for line in answers) == 7
+    assert sum(line.startswith("| ---") for line in answers) == 8
 
 
 def test_gossip_at_once_is_faster_than_without(answers):
@@ -67,6 +67,13 @@ def test_looking_for_missing_members_costs_each_the_same_in_clusters_of_any_size
     (large,) = measured(answers, "rejoin", members=30)
 
     assert 0 < large["tries"] == pytest.approx(small["tries"], rel=0.3)
+
+
+def test_simulating_members_that_come_and_go_is_measured(answers):
+    (scenario,) = measured(answers, "scenario")
+
+    assert scenario["cpu"] > 0
+    assert scenario["packets"] > 1000
 
 
 @pytest.mark.parametrize("way", ["packets", "process"])
