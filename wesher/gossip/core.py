@@ -46,7 +46,7 @@ from wesher.gossip.unfolding import LabelError, problem_of
 from wesher.gossip.wire import Wire
 
 ERROR_REPLIES_PER_SECOND = 10
-CONTRADICTIONS_PER_SECOND = 20
+CORRECTIONS_PER_SECOND = 20
 LEAVE_ROUNDS = 2  # periodic gossip rounds that carry our departure
 LEAVE_TIMEOUT = 1.0  # seconds
 
@@ -74,7 +74,7 @@ class Gossip:
         self._spread = Spread(shared)
         self._exchanges = Exchanges(shared, self._take_table)
         self._error_replies = TokenBucket(ERROR_REPLIES_PER_SECOND)
-        self._contradictions = TokenBucket(CONTRADICTIONS_PER_SECOND)
+        self._corrections = TokenBucket(CORRECTIONS_PER_SECOND)
         self._left = False
         self._handlers: dict[type[Message], Callable[[Any, Address, float], None]] = {
             Ping: self._on_ping,
@@ -306,6 +306,7 @@ class Gossip:
         if flaw := flaw_of_claim(message):
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
+        self._correct(message, source, now)
         self._rules.suspect(message, now)
 
     def _on_dead(self, message: Dead, source: Address, now: float) -> None:
@@ -314,10 +315,14 @@ class Gossip:
             return
         # Only a leave of v0.1.4 names no accuser.
         message = replace(message, accuser=message.accuser or message.node)
-        if (refutation := self._rules.refutation_of(message)) and self._contradictions.allow(now):
-            # The news has passed the sender by: nobody else would tell it before a push/pull does.
-            self._outbox.send(refutation, source)
+        self._correct(message, source, now)
         self._rules.dead(message, now)
+
+    def _correct(self, message: Suspect | Dead, source: Address, now: float) -> None:
+        """Tell who has missed some news: nobody else would before a push/pull does."""
+        correction = self._rules.correction_of(message)
+        if correction and self._corrections.allow(now):
+            self._outbox.send(correction, source)
 
     def _on_alive(self, message: Alive, source: Address, now: float) -> None:
         ours = message.node == self.settings.name

@@ -217,14 +217,16 @@ class Rules:
         if not ours:
             self._shared.outbox.emit(MemberLeft(member) if left else MemberFailed(member))
 
-    def refutation_of(self, message: Dead) -> Alive | None:
-        """Return what the member itself has answered to this death, as far as we know."""
+    def correction_of(self, message: Suspect | Dead) -> Alive | Dead | None:
+        """Return what the member itself has said since: that it is alive, or that it leaves."""
         member = self._members.get(message.node)
-        if message.accuser == message.node or member is None:
+        if member is None or message.accuser == message.node:
             return None
-        if member.state is not MemberState.ALIVE or message.incarnation >= member.incarnation:
-            return None
-        return _alive_of(member)
+        if isinstance(message, Suspect):
+            left = member.state is MemberState.LEFT and message.incarnation <= member.incarnation
+            return Dead(member.incarnation, member.name, member.name) if left else None
+        refuted = member.state is MemberState.ALIVE and message.incarnation < member.incarnation
+        return _alive_of(member) if refuted else None
 
     def _refute(self, claimed: int, accuser: str = "") -> None:
         """Answer a claim about ourselves with a higher incarnation, first of all its author."""

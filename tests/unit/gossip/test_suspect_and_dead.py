@@ -22,7 +22,7 @@ from wesher.gossip import (
     Refuted,
     Suspect,
 )
-from wesher.gossip.core import CONTRADICTIONS_PER_SECOND
+from wesher.gossip.core import CORRECTIONS_PER_SECOND
 
 
 @pytest.mark.case(31)
@@ -244,13 +244,37 @@ def test_who_holds_a_member_for_dead_that_has_refuted_it_is_told_so():
     assert bench.said_to(STRANGER)[0] == alive(incarnation=2)
 
 
+@pytest.mark.parametrize("incarnation", [1, 2])
+def test_who_suspects_a_member_that_has_left_is_told_so(incarnation):
+    bench = Bench(alive(incarnation=2), Dead(2, REMOTE, REMOTE))
+
+    bench.hears(Suspect(incarnation, REMOTE, "accuser"))
+
+    assert bench.said_to(STRANGER)[0] == Dead(2, REMOTE, REMOTE)
+
+
+@pytest.mark.parametrize("member", ["left", "dead"])
+def test_who_knows_more_of_one_that_is_gone_is_not_corrected(member):
+    bench = Bench(alive(), Dead(1, REMOTE, REMOTE if member == "left" else "accuser"))
+
+    bench.hears(Suspect(2, REMOTE, "accuser"), Dead(1, REMOTE, "accuser"))
+
+    assert bench.said_to(STRANGER) == []
+
+
 @pytest.mark.parametrize(
-    "outdated", [Dead(1, REMOTE, REMOTE), Dead(2, REMOTE, "accuser"), Dead(1, "other", "accuser")]
+    "claim",
+    [
+        Dead(1, REMOTE, REMOTE),
+        Dead(2, REMOTE, "accuser"),
+        Dead(1, "other", "accuser"),
+        Suspect(1, REMOTE, "accuser"),
+    ],
 )
-def test_departures_deaths_and_strangers_are_not_contradicted(outdated):
+def test_departures_true_deaths_strangers_and_old_suspicions_are_not_corrected(claim):
     bench = Bench(alive(incarnation=2))
 
-    bench.hears(outdated)
+    bench.hears(claim)
 
     assert bench.said_to(STRANGER) == []
 
@@ -263,13 +287,13 @@ def test_who_is_suspected_is_not_said_to_be_alive():
     assert bench.said_to(STRANGER) == []
 
 
-def test_deaths_are_contradicted_only_so_often():
+def test_deaths_are_corrected_only_so_often():
     bench = Bench(alive(incarnation=2))
 
     bench.hears(*[Dead(1, REMOTE, "accuser")] * 100)
 
     told = [one for one in bench.said_to(STRANGER) if one == alive(incarnation=2)]
-    assert CONTRADICTIONS_PER_SECOND <= len(told) <= CONTRADICTIONS_PER_SECOND + 1
+    assert CORRECTIONS_PER_SECOND <= len(told) <= CORRECTIONS_PER_SECOND + 1
 
 
 @pytest.mark.case(32)
