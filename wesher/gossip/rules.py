@@ -31,7 +31,6 @@ class Rules:
         self._settings = shared.settings
         self._members = shared.members
         self._suspicions = Suspicions(shared.timing, shared.deadlines, self._give_up)
-        self._incarnation = 0
         self.leaving = False
         self.learnt = 0
         """Members that have joined since our caller set this to 0."""
@@ -41,8 +40,7 @@ class Rules:
         _check_size(meta)
         if self.leaving:
             return
-        self._incarnation = incarnation
-        self._publish(meta, addr, now)
+        self._publish(meta, addr, incarnation, now)
 
     def update_meta(self, meta: bytes | None, now: float) -> None:
         """Publish other metadata, unless we leave; raises ValueError for more than 512 bytes."""
@@ -50,8 +48,7 @@ class Rules:
         if self.leaving:
             return
         local = self.announced()
-        self._incarnation = min(self._incarnation + 1, MAX_INCARNATION)
-        self._publish(meta, local.addr, now)
+        self._publish(meta, local.addr, min(local.incarnation + 1, MAX_INCARNATION), now)
 
     def leave(self, now: float) -> None:
         """Become a member that has left, for good (protocol, 4.14); nothing is refuted any more."""
@@ -70,11 +67,9 @@ class Rules:
         assert local is not None, "announce comes first"
         return local
 
-    def _publish(self, meta: bytes | None, addr: bytes, now: float) -> None:
+    def _publish(self, meta: bytes | None, addr: bytes, incarnation: int, now: float) -> None:
         settings = self._settings
-        alive = Alive(
-            self._incarnation, settings.name, addr, settings.port, meta, self._shared.versions
-        )
+        alive = Alive(incarnation, settings.name, addr, settings.port, meta, self._shared.versions)
         self.alive(alive, now, bootstrap=True)
 
     def is_old(self, name: str, incarnation: int, addr: bytes, port: int) -> bool:
@@ -232,8 +227,8 @@ class Rules:
         """Answer a claim about ourselves with a higher incarnation, first of all its author."""
         self._shared.outbox.counts.refutations += 1
         local = self.announced()
-        self._incarnation = min(max(self._incarnation, claimed) + 1, MAX_INCARNATION)
-        local = replace(local, incarnation=self._incarnation)
+        incarnation = min(max(local.incarnation, claimed) + 1, MAX_INCARNATION)
+        local = replace(local, incarnation=incarnation)
         self._members.put(local)
         self._shared.awareness.adjust(1)
         refutation = _alive_of(local)
@@ -242,7 +237,7 @@ class Rules:
         if author is not None and author.name != local.name:
             # It may be too busy to hear us for long again, and its suspicion runs meanwhile.
             self._shared.outbox.send_parts([encode(refutation)], author)
-        self._shared.outbox.emit(Refuted(self._incarnation))
+        self._shared.outbox.emit(Refuted(incarnation))
 
 
 def _check_size(meta: bytes | None) -> None:
