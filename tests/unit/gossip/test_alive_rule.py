@@ -176,7 +176,9 @@ def test_what_we_say_ourselves_is_not_refuted(incarnation):
 
 
 @pytest.mark.case(30)
-@pytest.mark.parametrize("elsewhere", [{"ip": "10.0.0.3"}, {"port": 9999}])
+@pytest.mark.parametrize(
+    "elsewhere", [{"ip": "10.0.0.3"}, {"port": 9999}, {"port": 9999, "mapped": True}]
+)
 @pytest.mark.parametrize("incarnation", [1, 2])
 def test_a_member_at_another_address_is_a_conflict(elsewhere, incarnation):
     bench = Bench(alive())
@@ -216,10 +218,15 @@ def test_one_that_left_may_come_back_at_another_address_with_any_incarnation():
 
 
 @pytest.mark.case(30)
-@pytest.mark.parametrize(("waited", "state"), [(10.0, "DEAD"), (10.1, "ALIVE")])
-def test_a_dead_member_may_come_back_at_another_address_after_the_reclaim_time(waited, state):
-    bench = Bench(alive(), Dead(1, REMOTE, "accuser"), reclaim_after=10)
-    bench.now = waited
+@pytest.mark.parametrize("reclaim_after", [1, 10])
+@pytest.mark.parametrize(("longer", "state"), [(0.0, "DEAD"), (0.1, "ALIVE")])
+def test_a_dead_member_may_come_back_at_another_address_after_the_reclaim_time(
+    reclaim_after, longer, state
+):
+    bench = Bench(alive(), reclaim_after=reclaim_after)
+    bench.now = 5
+    bench.hears(Dead(1, REMOTE, "accuser"))
+    bench.now += reclaim_after + longer
 
     bench.hears(alive(incarnation=1, ip="10.0.0.3"))
 
@@ -385,6 +392,17 @@ def test_the_owner_is_not_asked_about_itself():
     bench.hears(local_alive(5))
 
     assert bench.events() == [Refuted(6)]
+
+
+@pytest.mark.parametrize("incarnation", [1, 2])
+def test_the_owner_is_not_asked_about_what_is_no_news(incarnation):
+    bench = Bench(alive(incarnation=2))
+    asked = []
+    bench.gossip.accept = asked.append
+
+    bench.hears(alive(incarnation=incarnation, meta=b"other"))
+
+    assert asked == []
 
 
 def test_our_incarnation_never_wraps():

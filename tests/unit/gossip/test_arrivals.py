@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.unit.gossip.bench import LOCAL, REMOTE, STRANGER, Bench, alive, sealing
+from tests.unit.gossip.bench import LOCAL, REMOTE, STRANGER, Bench, alive, others, sealing
 from wesher.gossip import (
     MAX_INBOUND_EXCHANGES,
     Ack,
@@ -175,8 +175,9 @@ def test_absurd_counts_close_the_stream_without_answer(message):
 
     reply = bench.serves(bench.wire.seal_frame(bytes.fromhex(message)))
 
+    [dropped] = bench.events()
     assert reply is None
-    assert reasons(bench) == [DropReason.LIMIT]
+    assert (dropped.reason, dropped.stream) == (DropReason.LIMIT, True)
 
 
 @pytest.mark.parametrize("message", [Ack(1), ErrorReply("x")])
@@ -184,7 +185,15 @@ def test_an_answer_is_not_a_request(message):
     bench = Bench()
 
     assert bench.asked(message) is None
-    assert reasons(bench) == [DropReason.MALFORMED]
+    assert bench.events() == [
+        PacketDropped(STRANGER, DropReason.MALFORMED, "not a request", stream=True)
+    ]
+
+
+def test_the_answer_to_a_request_of_our_label_bears_none():
+    bench = Bench(wire=sealing(label=b"one"))
+
+    assert bench.asked(Ping(1, LOCAL)) == Ack(1)
 
 
 @pytest.mark.case(23)
@@ -235,7 +244,7 @@ def test_while_looking_we_answer_without_being_a_member():
 def test_while_looking_we_hear_about_others_but_tell_nothing():
     bench = Bench(announced=False)
 
-    bench.hears(alive())
+    bench.hears(alive(), *others(5))
     bench.run(300)
 
     assert bench.state() == "ALIVE"
@@ -275,11 +284,16 @@ def test_the_announcement_starts_at_the_incarnation_and_address_given():
     assert bench.events() == []
 
 
-def test_too_much_metadata_is_refused():
-    bench = Bench()
+@pytest.mark.parametrize("announced", [False, True])
+def test_too_much_metadata_is_refused(announced):
+    bench = Bench(announced=announced)
+    publish = bench.gossip.update_meta if announced else bench.gossip.announce
 
     with pytest.raises(ValueError, match="513 bytes"):
-        bench.gossip.update_meta(bytes(513), bench.now)
+        publish(bytes(513), bench.now)
+    publish(bytes(512), bench.now)
+
+    assert bench.gossip.local.meta == bytes(512)
 
 
 def test_new_metadata_is_published_with_the_next_incarnation():

@@ -111,6 +111,41 @@ def test_first_eager_rounds_come_before_second_ones_and_new_ones_before_old_ones
     assert rounds == [[c], [b], [a], [a], [b], [c]]
 
 
+@pytest.mark.parametrize(("space", "taken"), [(83, [b"b" * 40]), (84, [b"a" * 40, b"b" * 40])])
+def test_first_and_second_rounds_together_fit_two_bytes_each_on_top(space, taken):
+    broadcasts = queue_of(b"a" * 40, eager=True)
+    broadcasts.take_eagerly(100)
+    broadcasts.queue("b", b"b" * 40)
+
+    assert broadcasts.take_eagerly(space) == taken
+
+
+@pytest.mark.parametrize(("space", "taken"), [(41, []), (42, [b"a" * 40])])
+def test_an_eager_round_takes_what_fits_two_bytes_on_top(space, taken):
+    broadcasts = queue_of(b"a" * 40, eager=True)
+
+    assert broadcasts.take_eagerly(space) == taken
+
+
+def test_news_that_was_replaced_counts_as_new():
+    broadcasts = Broadcasts("local", eager=True)
+    for subject, letter in (("x", b"a"), ("y", b"b"), ("x", b"c")):
+        broadcasts.queue(subject, letter * 40)
+
+    assert broadcasts.take_eagerly(42) == [b"c" * 40]
+
+
+@pytest.mark.parametrize("rounds", [0, 1])
+def test_what_replaces_news_that_is_told_at_once_is_told_at_once_itself(rounds):
+    broadcasts = queue_of(b"x", eager=True)
+    for _ in range(rounds):
+        broadcasts.take_eagerly(100)
+
+    broadcasts.queue("x", b"n" * 40, at_once=False)
+
+    assert broadcasts.take_eagerly(100) == [b"n" * 40]
+
+
 def test_what_does_not_fit_in_an_eager_round_leaves_room_for_others():
     broadcasts = queue_of(b"a" * 40, b"b" * 80, eager=True)
 

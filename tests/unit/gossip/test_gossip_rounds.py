@@ -4,8 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.gossip.bench import LOCAL, REMOTE, STRANGER, Bench, address, alive, others, sealing
-from wesher.gossip import WAN, Ack, Alive, Dead, Ping, Suspect
+from tests.unit.gossip.bench import (
+    LOCAL,
+    REMOTE,
+    STRANGER,
+    Bench,
+    address,
+    alive,
+    others,
+    record,
+    sealing,
+)
+from wesher.gossip import WAN, Ack, Alive, Dead, ExchangeFinished, Ping, PushPull, Suspect
 from wesher.gossip.codec import encode
 from wesher.gossip.deadlines import Deadlines
 
@@ -129,6 +139,47 @@ def test_only_what_changes_who_is_there_or_what_they_publish_is_told_at_once(new
     assert bool(bench.said()) is told
 
 
+def answer(bench, *, look):
+    bench.gossip.push_pull(STRANGER, bench.now, join=False, look=look)
+    [stream] = bench.streams()
+    bench.answered(stream, PushPull(False, (record(),)))
+
+
+def look_and_merge(bench):
+    answer(bench, look=True)
+    [found] = [event for event in bench.events() if isinstance(event, ExchangeFinished)]
+    bench.gossip.merge(found, bench.now)
+
+
+@pytest.mark.parametrize(
+    "brings_news",
+    [
+        pytest.param(lambda bench: bench.exchanges(record()), id="a table pushed to us"),
+        pytest.param(lambda bench: answer(bench, look=False), id="a table that we are answered"),
+        pytest.param(look_and_merge, id="a table that our owner has us merge"),
+        pytest.param(lambda bench: bench.gossip.admit(alive(), bench.now), id="a claim admitted"),
+        pytest.param(lambda bench: bench.gossip.bury("m0", 1, bench.now), id="a member buried"),
+    ],
+)
+def test_news_is_told_at_once_wherever_it_comes_from(brings_news):
+    bench = Bench(*others(3))
+    bench.no_longer_queues()
+    bench.run(1)
+    bench.packets()
+
+    brings_news(bench)
+
+    assert bench.said()
+
+
+def test_our_announcement_is_told_at_once_to_those_we_know_already():
+    bench = Bench(*others(3), announced=False)
+
+    bench.gossip.announce(b"own", bench.now)
+
+    assert [message.node for _, messages in bench.said() for message in messages] == [LOCAL] * 3
+
+
 def test_a_confirmation_is_not_told_at_once():
     bench = Bench(*others(20), alive(), Suspect(1, REMOTE, "m0"))
     bench.no_longer_queues()
@@ -154,6 +205,7 @@ def test_a_storm_of_news_has_fifty_eager_rounds_and_then_five_in_a_second():
         rounds += [bench.now] if bench.packets() else []
 
     assert sum(at < 21 for at in rounds) == 50
+    assert sum(at < 25 for at in rounds) == pytest.approx(50 + 5 * 5, abs=2)
     assert sum(at >= 25 for at in rounds) == 25
 
 
@@ -188,7 +240,7 @@ def test_eager_rounds_that_wait_do_not_keep_the_clock_busy():
     [
         (None, 1, True),
         (Suspect(1, REMOTE, "accuser"), 1, True),
-        (Dead(1, REMOTE, "accuser"), 59, True),
+        (Dead(1, REMOTE, "accuser"), 60, True),
         (Dead(1, REMOTE, "accuser"), 61, False),
         (Dead(1, REMOTE, REMOTE), 1, False),
     ],
@@ -283,3 +335,15 @@ def test_news_after_a_silence_keeps_to_the_interval():
 
     assert 100.3 < again <= 100.8
     assert round((again - max(first)) / 0.5, 6).is_integer()
+
+
+def test_after_a_late_round_the_next_one_is_a_whole_interval_later():
+    bench = Bench(*others(20), eager=False, timing=QUIET)
+    bench.no_longer_queues()
+    bench.hears(alive(incarnation=2))
+    late = bench.gossip.next_timer() + 0.3
+
+    bench.now = late
+    bench.gossip.handle_timer(late)
+
+    assert bench.gossip.next_timer() == pytest.approx(late + 0.5)

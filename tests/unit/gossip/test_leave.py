@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.gossip.bench import LOCAL, Bench, address, alive, local_alive, others, record
-from wesher.gossip import WAN, Ack, Dead, LeaveFinished, MemberLeft, Ping, RecordState, Suspect
+from wesher.gossip import LAN, WAN, Ack, Dead, LeaveFinished, MemberLeft, Ping, RecordState, Suspect
 
 DEPARTURE = Dead(1, LOCAL, LOCAL)
 
@@ -77,6 +77,16 @@ def test_a_leave_ends_after_two_rounds_of_gossip_and_tells_in_each():
     assert 1.5 <= bench.now <= 2.0
 
 
+def test_a_leave_ends_with_the_second_round_if_that_is_within_a_second():
+    bench = Bench(*others(3), timing=LAN)
+    bench.run(1)
+    bench.forget()
+
+    bench.gossip.leave(bench.now)
+
+    assert 0.2 < left_at(bench) - 1 <= 0.4
+
+
 def test_a_leave_ends_after_a_second_even_when_gossip_is_slow():
     bench = Bench(alive(), timing=replace(WAN, gossip_interval=30))
     bench.run(3)
@@ -114,13 +124,16 @@ def test_leaving_before_the_announcement_ends_at_once():
     assert bench.said() == []
 
 
-def test_leaving_twice_is_leaving_once():
-    bench = Bench()
+@pytest.mark.parametrize("known", [[], others(3)], ids=["with nobody to tell", "with others"])
+def test_leaving_twice_is_leaving_once(known):
+    bench = Bench(*known)
 
     bench.gossip.leave(bench.now)
     bench.gossip.leave(bench.now)
+    bench.run(10)
 
-    assert bench.events() == [LeaveFinished()]
+    assert bench.events().count(LeaveFinished()) == 1
+    assert bench.member(LOCAL).incarnation == 1
 
 
 def test_one_that_has_left_does_not_come_back_with_new_metadata():

@@ -32,10 +32,11 @@ def test_every_live_remote_member_has_its_turn_once_a_cycle():
     gone = [member("dead", MemberState.DEAD), member("left", MemberState.LEFT)]
     members = table(member("local"), *live, suspect, *gone)
 
-    first, second = cycle(members, 11), cycle(members, 11)
+    cycles = [cycle(members, 11) for _ in range(3)]
 
-    assert sorted(first) == sorted(second) == sorted([each.name for each in [*live, suspect]])
-    assert first != second
+    names = sorted([each.name for each in [*live, suspect]])
+    assert [sorted(each) for each in cycles] == [names] * 3
+    assert len({tuple(each) for each in cycles}) == 3
 
 
 @pytest.mark.case(35)
@@ -65,6 +66,13 @@ def test_there_may_be_nobody_to_probe(members):
     assert [members.next_to_probe(0, 60) for _ in range(5)] == [None] * 5
 
 
+def test_after_the_last_one_is_forgotten_there_is_nobody_to_probe():
+    members = table(member("dead", MemberState.DEAD))
+
+    assert [members.next_to_probe(100, 60) for _ in range(5)] == [None] * 5
+    assert len(members) == 0
+
+
 @pytest.mark.parametrize("size", [3, 10, 100])
 def test_the_choice_is_uniform_without_repetition_and_without_us(size):
     names = [f"m{index}" for index in range(size)]
@@ -87,6 +95,14 @@ def test_the_choice_finds_the_few_that_are_eligible():
     picked = members.choose(3, lambda each: each.name in ("m17", "m71"))
 
     assert {each.name for each in picked} == {"m17", "m71"}
+
+
+def test_no_more_are_chosen_than_wanted_however_many_are_eligible():
+    members = table(*[member(f"m{index}") for index in range(100)])
+
+    for _ in range(100):
+        picked = members.choose(3, lambda each: each.name.endswith("7"))
+        assert len({each.name for each in picked}) == len(picked) == 3
 
 
 def test_live_and_unsuspected_remotes_are_counted_through_all_changes():

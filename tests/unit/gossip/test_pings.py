@@ -153,16 +153,17 @@ def test_a_packet_with_news_stays_within_the_budget():
 @pytest.mark.case(38)
 def test_our_owners_ping_is_answered_once_by_the_first_ack():
     bench = quiet()
+    bench.now = 1
     number = bench.gossip.ping(REMOTE_ADDRESS, REMOTE, bench.now)
     [(to, [ping])] = bench.said()
-    bench.now = 0.25
+    bench.now = 1.25
 
     bench.hears(Ack(ping.sequence + 1))
     before = bench.events()
     bench.hears(Ack(ping.sequence))
     after = bench.events()
     bench.hears(Ack(ping.sequence))
-    bench.gossip.handle_timer(5)
+    bench.gossip.handle_timer(6)
 
     assert to == REMOTE_ADDRESS
     assert ping == Ping(ping.sequence, REMOTE, pack_ip(LOCAL_IP), PORT, LOCAL)
@@ -200,10 +201,11 @@ def test_sequence_numbers_wrap():
 @pytest.mark.case(19)
 def test_a_tcp_ping_succeeds_with_the_right_sequence_number():
     bench = Bench()
+    bench.now = 1
     number = bench.gossip.ping(REMOTE_ADDRESS, REMOTE, bench.now, stream=True)
     [stream] = bench.streams()
     ping = bench.wire.open_frame(stream.data)
-    bench.now = 0.5
+    bench.now = 1.5
 
     bench.answered(stream, Ack(ping.sequence))
 

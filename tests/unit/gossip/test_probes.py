@@ -84,12 +84,12 @@ def test_a_probe_names_us_as_the_source_and_takes_news_along():
 
 def test_an_ack_makes_us_healthier():
     bench = Probed(alive())
-    bench.hears(Suspect(1, LOCAL, "accuser"))
-    assert bench.gossip.health == 1
+    bench.hears(Suspect(1, LOCAL, "accuser"), Suspect(2, LOCAL, "accuser"))
+    assert bench.gossip.health == 2
 
     bench.hears(Ack(bench.sequence))
 
-    assert bench.gossip.health == 0
+    assert bench.gossip.health == 1
     assert bench.state() == "ALIVE"
 
 
@@ -208,15 +208,16 @@ def test_missing_nacks_are_our_own_ill_health(relays, nacks, health):
 
 
 @pytest.mark.case(36)
-def test_relays_that_do_not_know_nacks_are_not_blamed():
-    old = bytes([1, 3, 2, 0, 0, 0])
-    bench = Probed(alive(), alive("m0", ip="10.0.1.1", versions=old))
+@pytest.mark.parametrize(("newest", "nack"), [(3, False), (4, True)])
+def test_only_relays_that_know_nacks_are_asked_for_them_and_blamed(newest, nack):
+    versions = bytes([1, newest, 2, 0, 0, 0])
+    bench = Probed(alive(), alive("m0", ip="10.0.1.1", versions=versions))
 
     bench.later(3)
     requests = [ms[0] for _, ms in bench.said() if isinstance(ms[0], IndirectPing)]
     bench.later(5)
 
-    assert [request.nack for request in requests] == [False]
+    assert [request.nack for request in requests] == [nack]
     assert bench.gossip.health == 1
 
 
@@ -252,7 +253,7 @@ def test_bad_health_doubles_the_duration_of_a_probe_but_not_the_patience_before_
 @pytest.mark.case(37)
 def test_success_by_tcp_only_is_a_success_and_reported():
     bench = Probed(alive())
-    bench.hears(Suspect(1, LOCAL, "accuser"))
+    bench.hears(Suspect(1, LOCAL, "accuser"), Suspect(2, LOCAL, "accuser"))
     bench.later(3)
     [stream] = bench.tcp_pings()
 
@@ -261,10 +262,19 @@ def test_success_by_tcp_only_is_a_success_and_reported():
     before = bench.gossip.health
     bench.later(5)
 
-    assert before == 1
-    assert bench.gossip.health == 0
+    assert before == 2
+    assert bench.gossip.health == 1
     assert bench.state() == "ALIVE"
     assert TcpOnly(bench.member()) in bench.events()
+
+
+@pytest.mark.case(37)
+def test_the_oldest_version_that_knows_tcp_pings_is_asked_by_tcp():
+    bench = Probed(alive(versions=bytes([1, 3, 2, 0, 0, 0])))
+
+    bench.later(3)
+
+    assert len(bench.tcp_pings()) == 1
 
 
 @pytest.mark.case(37)
@@ -336,19 +346,18 @@ def test_a_member_that_refuted_meanwhile_is_accused_of_what_it_was_when_the_prob
     assert bench.state() == "ALIVE"
 
 
-def test_one_interval_that_a_long_probe_missed_is_made_up_at_its_end():
-    bench = Bench(alive())
-    for _ in range(2):
-        bench.hears(Suspect(bench.gossip.local.incarnation, LOCAL, "accuser"))
+@pytest.mark.parametrize(("lasted", "made_up"), [(4, 0), (7, 1)])
+def test_one_interval_that_a_long_probe_missed_is_made_up_at_its_end(lasted, made_up):
+    bench = Bench(alive(), *others(3))
+    bench.hears(*[Suspect(incarnation, LOCAL, "accuser") for incarnation in range(1, 6)])
     bench.__class__ = Probed
     bench.next_probe()
-    began = bench.probed_at
-
-    bench.later(14)
+    bench.later(lasted)
     bench.packets()
-    bench.next_probe()
 
-    assert bench.probed_at == pytest.approx(began + 15)
+    bench.hears(Ack(bench.sequence))
+
+    assert sum(isinstance(message, Ping) for _, ms in bench.said() for message in ms) == made_up
 
 
 def test_a_direct_ack_tells_the_round_trip():

@@ -20,6 +20,7 @@ from tests.unit.gossip.bench import (
     sealing,
 )
 from wesher.gossip import (
+    WAN,
     Ack,
     Dead,
     DropReason,
@@ -138,10 +139,29 @@ def test_an_exchange_with_ourselves_is_recognised():
     number, stream = joining(client)
 
     reply = client.serves(stream.data)
+    finished = client.events()
     client.gossip.stream_failed(stream.id, "closed", client.now)
 
     assert reply is None
-    assert client.events() == [ExchangeFinished(number, SEED, own=True)]
+    assert finished == [ExchangeFinished(number, SEED, own=True)]
+    assert client.events() == []
+
+
+def test_a_request_of_ours_is_nothing_special_once_it_is_answered():
+    client = Bench()
+    _, stream = joining(client)
+    client.answered(stream, PushPull(True, ()))
+
+    assert client.serves(stream.data) is not None
+
+
+def test_every_exchange_of_our_owner_has_a_number_of_its_own():
+    bench = Bench()
+
+    numbers = [joining(bench)[0] for _ in range(3)]
+
+    assert len({*numbers, 0}) == 4
+    assert all(isinstance(number, int) for number in numbers)
 
 
 def test_an_exchange_with_somebody_else_is_not_taken_for_our_own():
@@ -309,6 +329,7 @@ PROTOCOL_CHECKS = [
     pytest.param([(0, 1, 0), (0, 2, 1)], [(1, 3, 1)], False, id="not through a third"),
     pytest.param([(0, 3, 2), (1, 4, 2)], [(0, 5, 2), (2, 6, 2)], True, id="several"),
     pytest.param([(0, 3, 2), (1, 4, 2)], [(0, 5, 2), (3, 6, 3)], False, id="one of several"),
+    pytest.param([(1, 5, 2)], [(1, 5, 3)], True, id="not the same within the range"),
 ]
 
 
@@ -346,6 +367,20 @@ def test_protocol_check(ours, theirs, goes, reverse, triple):
 )
 def test_one_record_may_spoil_an_exchange(strange, goes):
     assert compatible([record(), strange]) is goes
+
+
+@pytest.mark.case(24)
+@pytest.mark.parametrize("versions", [None, VERSIONS])
+def test_where_nobody_is_alive_there_are_no_bounds(versions):
+    assert compatible([record(state=RecordState.DEAD, versions=versions)])
+
+
+@pytest.mark.case(24)
+@pytest.mark.parametrize(("oldest", "goes"), [(0, True), (1, False)])
+def test_without_versions_one_counts_as_speaking_version_0(oldest, goes):
+    bounds = record(versions=bytes([oldest, 5, 2, 0, 5, 4]))
+
+    assert compatible([bounds, record("x", versions=None)]) is goes
 
 
 @pytest.mark.case(24)
@@ -399,8 +434,10 @@ def test_a_periodic_exchange_asks_a_member_that_is_alive_and_is_reported_as_numb
         bench.step_answering()
     bench.answered(streams[0], PushPull(False, ()))
 
+    request = bench.wire.open_frame(streams[0].data)
     assert streams[0].to == SEED
-    assert bench.wire.open_frame(streams[0].data).join is False
+    assert request.join is False
+    assert {each.name for each in request.records} == {LOCAL, REMOTE, "m0"}
     assert ExchangeFinished(0, SEED) in bench.events()
 
 
@@ -418,6 +455,27 @@ def test_without_anybody_else_there_is_no_exchange():
     bench = Bench()
 
     assert exchanges_until(bench, 300) == []
+
+
+def test_periodic_exchanges_begin_with_the_first_one_there_is_to_ask():
+    bench = Bench(timing=replace(WAN, probe_interval=1000))
+    bench.run(300)
+    bench.hears(alive())
+
+    times = exchanges_until(bench, 600)
+
+    assert len(times) == 5
+    assert times[0] <= 360
+
+
+def test_other_exchanges_make_no_more_periodic_ones():
+    bench = Bench(alive(), seed=3)
+    _, stream = joining(bench)
+    bench.answered(stream, PushPull(True, (record(),)))
+
+    times = [when for when in exchanges_until(bench, 600) if when > 10]
+
+    assert {round(after - before, 6) for before, after in pairwise(times)} == {60}
 
 
 def test_after_joining_there_are_two_early_exchanges():
@@ -477,6 +535,21 @@ def test_learning_little_at_once_makes_no_early_exchange():
     bench.hears(alive())
 
     assert exchanges_until(bench, 10) == []
+
+
+@pytest.mark.parametrize(
+    ("learnt", "members", "exchanges"), [(1, 2, 0), (2, 3, 2), (2, 19, 2), (2, 20, 0)]
+)
+def test_more_than_one_of_whom_we_hear_at_once_is_much_if_it_is_over_a_tenth(
+    learnt, members, exchanges
+):
+    known = others(members - 1)
+    bench = Bench(*known[learnt:], seed=3)
+    bench.run(0.5)
+
+    bench.hears(*known[:learnt])
+
+    assert len(exchanges_until(bench, 9)) == exchanges
 
 
 def test_without_eager_gossip_there_is_no_early_exchange():

@@ -1,5 +1,7 @@
 """A participant that did not run for a while: what it puts off, forgets and keeps back."""
 
+import pytest
+
 from tests.unit.gossip.bench import (
     LOCAL,
     REMOTE,
@@ -177,3 +179,30 @@ def test_what_does_not_go_with_ours_is_not_merged():
 
     assert not bench.gossip.merge(looked(bench, odd), bench.now)
     assert bench.state("odd") == "unknown"
+
+
+def test_a_probe_that_was_running_tries_tcp_for_as_long_as_ever():
+    bench = Bench(alive())
+    while not [one for one in bench.said_to(address("10.0.0.2")) if isinstance(one, Ping)]:
+        bench.step()
+    bench.streams()
+    asleep(bench)
+
+    bench.run(until=bench.now + 3)
+
+    [stream] = [one for one in bench.streams() if isinstance(bench.wire.open_frame(one.data), Ping)]
+    assert stream.timeout == pytest.approx(2)
+
+
+def test_who_was_suspected_again_before_a_sleep_has_the_whole_time_left():
+    bench, left = suspected()
+    bench.run(until=20)
+    bench.hears(alive(incarnation=2), Suspect(2, REMOTE, "x"))
+    asleep(bench)
+
+    bench.run(until=HOUR + 20 + left - 1)
+    before = bench.state()
+    bench.run(until=HOUR + 20 + left + 1)
+
+    assert before == "SUSPECT"
+    assert bench.state() == "DEAD"

@@ -227,6 +227,16 @@ def test_a_death_is_reported_and_passed_on_once():
 
 
 @pytest.mark.case(32)
+def test_who_is_given_up_is_no_longer_suspected():
+    bench = Bench(alive(), *others(6), Suspect(1, REMOTE, "m0"), Dead(1, REMOTE, "m0"))
+    bench.no_longer_queues()
+
+    bench.hears(Suspect(1, REMOTE, "m1"))
+
+    assert bench.queued() == []
+
+
+@pytest.mark.case(32)
 def test_only_a_higher_incarnation_returns_from_the_dead():
     bench = Bench(alive(), Dead(1, REMOTE, "accuser"))
 
