@@ -8,7 +8,16 @@ member itself is asked, and it counts only if it answers.
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 
-from wesher.gossip import Address, Alive, Gossip, Member, MemberState, unpack_ip
+from wesher.gossip import (
+    Address,
+    Alive,
+    Gossip,
+    Member,
+    MemberState,
+    Record,
+    RecordState,
+    unpack_ip,
+)
 from wesher.mesh.inquiries import Inquiries
 from wesher.mesh.remembered import Remembered
 from wesher.mesh.settings import SavedMember
@@ -145,6 +154,24 @@ class Gone:
         news = [one for one in decode_tombstones(payload, now) if self._learn(one, now)]
         gone = [one for one in news if one.name in failed]
         self._spread(news if len(news) <= MAX_RETOLD else gone, now)
+        return [one.name for one in gone]
+
+    def read(self, records: Iterable[Record], now: float) -> list[str]:
+        """Take in a table; return the failed members of which it says that they left.
+
+        That is how Go members tell it, who have no tombstones.
+        """
+        gone = [
+            Tombstone(record.name, record.incarnation, now)
+            for record in records
+            if record.state == RecordState.LEFT
+            and (failed := self._failed.get(record.name))
+            and failed.incarnation <= record.incarnation
+        ]
+        for tombstone in gone:
+            self._failed.drop(tombstone.name)
+            self._bury(tombstone)
+        self._spread(gone, now)
         return [one.name for one in gone]
 
     def advance(self, now: float) -> None:

@@ -1,7 +1,7 @@
 """Who is a member, who is missing, who is gone: all that follows from the events of a Gossip."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from wesher.errors import ProtocolError
@@ -228,6 +228,8 @@ class Membership:
     def _on_exchange(self, event: ExchangeFinished, now: float) -> None:
         if self._gossip.local is None:  # what comes with a look is ours to take
             self._hear_of_the_gone(event.user_state, event.to, now)
+        else:
+            self._told_gone(self.gone.read(event.records, now))
         self._takeover.finished(event, now)
         self._waking.finished(event, now)
         if self.search.finished(event, now) and not self.complete:
@@ -249,7 +251,10 @@ class Membership:
                 "dropped what {address} told: {reason}", address=source, reason=str(error)
             )
             return
-        for name in gone:
+        self._told_gone(gone)
+
+    def _told_gone(self, names: Iterable[str]) -> None:
+        for name in names:
             self._notices.inform("member {member} is gone: others know that it left", member=name)
             self.changed = True
 

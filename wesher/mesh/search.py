@@ -25,6 +25,8 @@ from wesher.mesh.settings import NodeSettings
 from wesher.mesh.status import SeedStatus
 
 MAX_RESOLVED = 8  # addresses of one seed that are tried
+LATELY = 600.0  # seconds in which a loss may be explained by those who were elsewhere
+ASKED = 2  # members that are asked for an explanation
 
 
 class Search:
@@ -48,6 +50,7 @@ class Search:
         self._gossip = gossip
         self._failed = failed
         self._notices = notices
+        self._rng = rng
         self._rejoin = Rejoin(settings.seeds, saved, rng)
         self._reunion = Reunion(self._missing, rng)
         self._silent = dict.fromkeys(
@@ -232,7 +235,9 @@ class Search:
         if has_company:
             alive = self._gossip.members.live_remotes + 1
             self._contact(self._reunion.contacts(now, alive), now)
-            self._ping(self._reunion.to_ping(now), now)
+            if pinged := self._reunion.to_ping(now):
+                self._ping(pinged, now)
+                self._ask_around(now)
 
     def _ping(self, contacts: Iterable[Contact], now: float) -> None:
         """Ping members; seeds have their turn in any case."""
@@ -240,6 +245,20 @@ class Search:
             if not contact.seed:
                 address = Address(contact.host, contact.port)
                 self._pinged[self._gossip.ping(address, "", now)] = address
+
+    def _ask_around(self, now: float) -> None:
+        """Exchange tables with a few: who was on the other side may know that a member left there.
+
+        Of long lost members nobody is asked: all have been told long ago.
+        """
+        failed_at = (self._failed.failed_at(member.name) for member in self._lost())
+        if any(at is None or now - at < LATELY for at in failed_at):
+            alive = [one for one in self._gossip.members if self._is_another(one)]
+            for member in self._rng.sample(alive, min(ASKED, len(alive))):
+                self.reach(member.address, now)
+
+    def _is_another(self, member: Member) -> bool:
+        return member.state is MemberState.ALIVE and member.name != self._settings.name
 
     def _any_live(self) -> Member:
         name = self._settings.name

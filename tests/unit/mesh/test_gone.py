@@ -299,6 +299,19 @@ def test_who_left_on_the_far_side_of_a_partition_is_gone_here_too():
     assert peers(bench) == {"db"}
 
 
+@pytest.mark.parametrize(("incarnation", "left"), [(2, False), (3, True), (4, True)])
+def test_whom_a_go_member_knows_to_have_left_is_gone_here_too(incarnation, left):
+    bench = company()
+    bench.keep_alive(DB, until=bench.now + 20)
+    request, *_ = bench.take_streams()
+    bench.packets.clear()
+
+    bench.answer(request, DB, remote("web", 2, incarnation=incarnation, state=RecordState.LEFT))
+
+    assert retold(bench) == ({"web"} if left else set())
+    assert peers(bench) == ({"db"} if left else {"web", "db"})
+
+
 def test_one_that_fails_although_it_is_known_to_be_gone_keeps_no_peer():
     bench = joined(WEB, DB)
     tell(bench, ("web", 3))

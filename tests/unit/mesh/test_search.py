@@ -18,7 +18,7 @@ from wesher.mesh.events import Departed, Resolve
 from wesher.mesh.notices import QUIET
 from wesher.mesh.rejoin import LONGEST_WAIT
 from wesher.mesh.reunion import INTERVAL, PINGS
-from wesher.mesh.search import MAX_RESOLVED
+from wesher.mesh.search import LATELY, MAX_RESOLVED
 
 A, B = "192.0.2.10", "192.0.2.11"
 OTHER_RING = Keyring(bytes(32))
@@ -179,6 +179,23 @@ def test_after_a_return_a_missing_member_is_pinged_and_contacted_if_it_answers(a
     bench.keep_alive(*[web] * answers, db, app, until=returned_at + PINGS[0] + 0.75)
 
     assert [ip for ip, _ in bench.asked() if ip == "192.0.2.2"] == ["192.0.2.2"] * answers
+
+
+@pytest.mark.parametrize(("lost_for", "asks"), [(0, True), (LATELY, False)])
+def test_after_a_return_others_are_asked_about_those_lost_lately(lost_for, asks):
+    web, db, app = remote("web", 2), remote("db", 3), remote("app", 4)
+    bench = joined(web, db, app)
+    bench.hear(Dead(1, "web", "app"))
+    bench.keep_alive(db, app, until=bench.now + lost_for)
+    bench.hear(Dead(1, "db", "app"))
+    bench.hear_alive(db, incarnation=2)
+    returned_at = bench.now
+    bench.keep_alive(db, app, until=returned_at + PINGS[0] - 0.75)
+    bench.fail(*bench.take_streams())
+
+    bench.keep_alive(db, app, until=returned_at + PINGS[0] + 0.75)
+
+    assert sorted(bench.asked()) == [("192.0.2.3", "join"), ("192.0.2.4", "join")] * asks
 
 
 # Warnings
