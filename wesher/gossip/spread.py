@@ -1,5 +1,7 @@
 """Gossip: telling random members the news, each interval (protocol, 4.13) and, ours, at once."""
 
+from collections.abc import Callable
+
 from wesher.gossip.deadlines import Action
 from wesher.gossip.members import Member, MemberState
 from wesher.gossip.shared import Shared
@@ -22,6 +24,7 @@ class Spread:
         self._eager_again_at = float("-inf")
         self._eager_paid_until = float("-inf")
         self._eager_planned = False
+        self._told: set[str] = set()
         self._calls: dict[int, Action] = {}
         self._rounds = 0
         self._last_round_at = 0.0
@@ -59,7 +62,7 @@ class Spread:
     def _gossip(self, now: float) -> None:
         if not len(self._broadcasts):
             return
-        for member in self._targets(now):
+        for member in self._choose(self._timing.gossip_members, now):
             parts = self._outbox.take_news(self._outbox.budget)
             if not parts:
                 return
@@ -76,7 +79,7 @@ class Spread:
             self._plan_eager_round()
             return
         self._eager_again_at = now + EAGER_INTERVAL
-        targets = self._targets(now)
+        targets = self._eager_targets(now)
         if not targets:
             return
         self._eager_paid_until = max(self._eager_paid_until, now) + EAGER_COST
@@ -96,12 +99,25 @@ class Spread:
         self._eager_planned = False
         self._eagerly(now)
 
-    def _targets(self, now: float) -> list[Member]:
+    def _eager_targets(self, now: float) -> list[Member]:
+        """Return whom to tell: first of all others than in the round before.
+
+        So the two rounds of a departure reach all members of a small cluster.
+        """
+        told, count = self._told, self._timing.gossip_members
+        targets = self._choose(count, now, lambda member: member.name not in told)
+        targets += self._choose(count - len(targets), now, lambda member: member.name in told)
+        self._told = {member.name for member in targets}
+        return targets
+
+    def _choose(
+        self, count: int, now: float, wanted: Callable[[Member], bool] = lambda _: True
+    ) -> list[Member]:
         oldest_death = now - self._timing.gossip_to_the_dead
 
         def eligible(member: Member) -> bool:
             if member.state is MemberState.DEAD:
-                return member.state_changed_at >= oldest_death
-            return member.live
+                return member.state_changed_at >= oldest_death and wanted(member)
+            return member.live and wanted(member)
 
-        return self._members.choose(self._timing.gossip_members, eligible)
+        return self._members.choose(count, eligible)

@@ -55,6 +55,36 @@ def test_news_goes_to_four_members_at_once_and_again_after_20_ms_then_at_the_int
     assert len(told) == 4 + 4 + 8
 
 
+def test_the_two_rounds_at_once_reach_all_of_a_small_cluster():
+    bench = Bench(*others(7), timing=QUIET)
+    bench.no_longer_queues()
+    bench.run(1.3)
+    bench.packets()
+
+    bench.hears(alive())
+    first = [to for to, _ in bench.said()]
+    bench.run(1.321)
+    second = [to for to, _ in bench.said()]
+
+    assert len(first) == len(second) == 4
+    assert len({*first, *second}) == 8
+
+
+def test_of_few_the_same_are_told_again():
+    bench = Bench(*others(2), timing=QUIET)
+    bench.no_longer_queues()
+    bench.run(1.3)
+    bench.packets()
+
+    bench.hears(alive())
+    first = [to for to, _ in bench.said()]
+    bench.run(1.321)
+    second = [to for to, _ in bench.said()]
+
+    assert len(first) == 3
+    assert set(first) == set(second)
+
+
 def test_without_eager_rounds_news_waits_for_the_interval():
     bench = Bench(*others(20), eager=False, timing=QUIET)
     bench.no_longer_queues()
