@@ -128,7 +128,7 @@ class Reunion:
 def partitions(seed: int) -> Partition:
     """Draw the partition of a seed: a minute to a day, the larger meshes a shorter time."""
     rng = Random(seed)
-    members = rng.choices((6, 20, 50, 200, 500), (6000, 3000, 882, 100, 18))[0]
+    members = rng.choices((6, 20, 50, 200, 500), (6000, 3000, 883, 100, 17))[0]
     hour, day = {6: (5, 1), 20: (5, 1), 50: (3, 0)}.get(members, (0, 0))
     return Partition(
         seed,
