@@ -1,6 +1,6 @@
 """Claims to one overlay address, each world from one seed: to be run in any number."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 
@@ -141,17 +141,26 @@ class Joins:
         if all(str(one) in held for one in candidates("anybody", self.world._overlay_net)):
             return
         for node in self._ours():
-            if node.settings.overlay_addr is not None:
-                continue
-            if rivals := [
-                other.host
-                for other in running
-                if other is not node and other.overlay_addr == node.overlay_addr
-            ]:
-                self.world.violate(f"{node.host} shares {node.overlay_addr} with {rivals}")
-        for node in self.world.nodes.values():
+            if rivals := self._rivals(node, running):
+                self.world.violate(f"{node.host} shares {node.overlay_addr}: {rivals}")
+        for node in running:
             if refusal := node.refusal():
                 self.world.violate(f"{node.host} is refused: {refusal}")
+
+    def _rivals(self, node: MeshParticipant, running: Iterable[MeshParticipant]) -> list[str]:
+        """Return who has the address of a node that could move, and is in its mesh.
+
+        A Go-behaving one that reached nobody when it started is in a mesh of its own.
+        """
+        if node.settings.overlay_addr is not None:
+            return []
+        return [
+            other.host
+            for other in running
+            if other is not node
+            and other.overlay_addr == node.overlay_addr
+            and not (other.go and other.name not in node.live())
+        ]
 
     def _check_moves(self, moves: dict[str, int]) -> None:
         """Whoever collides moves once: in its part of a mesh, and where it meets another part."""
