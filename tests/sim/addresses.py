@@ -143,7 +143,7 @@ class Joins:
         for node in self._ours():
             if rivals := self._rivals(node, running):
                 self.world.violate(f"{node.host} shares {node.overlay_addr}: {rivals}")
-        for node in running:
+        for node in self.world.nodes.values():
             if refusal := node.refusal():
                 self.world.violate(f"{node.host} is refused: {refusal}")
 
