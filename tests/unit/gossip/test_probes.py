@@ -4,6 +4,7 @@ import pytest
 
 from tests.unit.gossip.bench import LOCAL, REMOTE, Bench, address, alive, local_alive, others
 from wesher.gossip import (
+    LAN,
     Ack,
     Dead,
     IndirectPing,
@@ -65,6 +66,13 @@ def test_members_are_probed_in_turn_once_an_interval():
     rounds = [{node for node, _ in probed[start : start + 3]} for start in range(0, 12, 3)]
     assert rounds == [{"m0", "m1", "m2"}] * 4
     assert probed[1][1] - probed[0][1] == pytest.approx(5)
+
+
+def test_the_first_probe_comes_at_a_random_moment_of_the_first_interval():
+    moments = {Probed(alive(), timing=LAN, seed=seed).probed_at for seed in range(10)}
+
+    assert len(moments) == 10
+    assert all(0 <= moment <= 1 for moment in moments)
 
 
 def test_nobody_is_probed_when_nobody_is_there():
