@@ -6,9 +6,11 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from scripts.mutating import trial
+from scripts.mutating.explained import is_explained, rows_of, stale
 from scripts.mutating.mutants import Mutant, mutants_of
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +35,8 @@ SUITES = {
     "simulation": ["tests/sim/test_gossip_worlds.py", "-k", f"not ({_SLOW})"],
     "unit": ["tests/unit/gossip"],
 }
-EXPLAINED = ROOT / "docs/mutation.md"
+PAGE = "docs/mutation.md"
+EXPLAINED = ROOT / PAGE
 PATIENCE = 5  # times what the tests need without a mistake
 ENOUGH = 0.9  # of the mutants have to be killed
 BY_SIMULATION = 1 / 3  # of those, by simulation alone
@@ -41,9 +44,11 @@ BY_SIMULATION = 1 / 3  # of those, by simulation alone
 
 def main() -> int:
     given = _parse()
-    mutants = [mutant for name in given.files for mutant in mutants_of(GOSSIP / f"{name}.py")][
-        :: given.every
-    ]
+    known = {name: mutants_of(GOSSIP / f"{name}.py") for name in FILES}
+    mutants = [mutant for name in given.files for mutant in known[name]][:: given.every]
+    rows = rows_of(EXPLAINED.read_text())
+    if given.explained:
+        mutants = [mutant for mutant in mutants if is_explained(mutant, rows)]
     if given.list:
         print(*mutants, sep="\n")
         return 0
@@ -51,19 +56,31 @@ def main() -> int:
     for suite, tests in SUITES.items():
         killed[suite] = _killed_by(tests, survivors, given.jobs)
         survivors = [mutant for mutant in survivors if mutant not in killed[suite]]
-    unexplained = [mutant for mutant in survivors if not _is_explained(mutant)]
+    unexplained = [mutant for mutant in survivors if not is_explained(mutant, rows)]
+    outdated = stale(rows, set(chain(*known.values())), set(mutants), set(survivors))
     _report(mutants, killed, survivors, unexplained)
-    share = 1 - len(survivors) / len(mutants)
-    by_simulation = len(killed["simulation"]) / max(1, len(mutants) - len(survivors))
+    for row in outdated:
+        print(f"no longer survives: {row}")
+    shares = _summarize(len(mutants), len(killed["simulation"]), len(survivors), len(unexplained))
+    enough = given.explained or (shares[0] >= ENOUGH and shares[1] >= BY_SIMULATION)
+    return 0 if enough and not unexplained and not outdated else 1
+
+
+def _summarize(
+    mutants: int, by_simulation: int, survivors: int, unexplained: int
+) -> tuple[float, float]:
+    """Print the JSON object; return the share killed, and that of simulation alone in these."""
+    killed = mutants - survivors
+    shares = killed / max(1, mutants), by_simulation / max(1, killed)
     result = {
-        "mutants": len(mutants),
-        "killed": len(mutants) - len(survivors),
-        "share": round(share, 3),
-        "by_simulation_alone": round(by_simulation, 3),
-        "survivors_explained": len(survivors) - len(unexplained),
+        "mutants": mutants,
+        "killed": killed,
+        "share": round(shares[0], 3),
+        "by_simulation_alone": round(shares[1], 3),
+        "survivors_explained": survivors - unexplained,
     }
     print(json.dumps(result))
-    return 0 if share >= ENOUGH and by_simulation >= BY_SIMULATION and not unexplained else 1
+    return shares
 
 
 def _parse() -> argparse.Namespace:
@@ -71,6 +88,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("files", nargs="*", metavar="FILE", help=f"of {' '.join(FILES)} (all)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="at a time (cores)")
     parser.add_argument("--every", type=int, default=1, help="try only every Nth mutant (1)")
+    parser.add_argument("--explained", action="store_true", help=f"try only those in {PAGE}")
     parser.add_argument("--list", action="store_true", help="only list the mutants")
     given = parser.parse_args()
     given.files = given.files or FILES
@@ -112,13 +130,6 @@ def _cpu_seconds(tests: Sequence[str]) -> float:
     seconds = usage.ru_utime + usage.ru_stime
     print(f"{' '.join(tests)}: {seconds:.1f} CPU seconds", flush=True)
     return seconds
-
-
-def _is_explained(mutant: Mutant) -> bool:
-    """Tell whether a row of the page names the file, the source and the mistake."""
-    rows = EXPLAINED.read_text().splitlines() if EXPLAINED.exists() else []
-    wanted = (mutant.path.name, f"`{mutant.source}`", mutant.mistake)
-    return any(all(part in row for part in wanted) for row in rows)
 
 
 def _report(

@@ -39,19 +39,29 @@ class Mutant:
     path: Path
     number: int
     line: int
+    function: str
     mistake: str
     source: str
 
     def __str__(self) -> str:
-        return f"{self.path.name}:{self.line}: {self.mistake}: {self.source}"
+        place = f"{self.path.name}:{self.line}: {self.function}"
+        return f"{place}: {self.mistake}: {self.source}"
 
 
 def mutants_of(path: Path) -> list[Mutant]:
     """Return every mutant of a file, always in the same order."""
+    tree = ast.parse(path.read_text())
     lines = path.read_text().splitlines()
     return [
-        Mutant(path, number, node.lineno, mistake, lines[node.lineno - 1].strip())
-        for number, (node, (mistake, _)) in enumerate(_places(ast.parse(path.read_text())))
+        Mutant(
+            path,
+            number,
+            node.lineno,
+            _function_at(node.lineno, tree),
+            mistake,
+            lines[node.lineno - 1].strip(),
+        )
+        for number, (node, (mistake, _)) in enumerate(_places(tree))
     ]
 
 
@@ -61,6 +71,15 @@ def mutated(mutant: Mutant) -> ast.Module:
     _, (_, make) = list(_places(tree))[mutant.number]
     make()
     return ast.fix_missing_locations(tree)
+
+
+def _function_at(line: int, tree: ast.AST) -> str:
+    """Return the name of the innermost function around a line."""
+    around = "module"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.lineno <= line <= (node.end_lineno or 0):
+            around = node.name
+    return around
 
 
 def _places(tree: ast.AST) -> Iterator[tuple[ast.stmt | ast.expr, Edit]]:
