@@ -97,6 +97,10 @@ def test_the_choice_finds_the_few_that_are_eligible():
     assert {each.name for each in picked} == {"m17", "m71"}
 
 
+def test_where_nobody_is_nobody_is_chosen():
+    assert table().choose(3, lambda each: True) == []
+
+
 def test_no_more_are_chosen_than_wanted_however_many_are_eligible():
     members = table(*[member(f"m{index}") for index in range(100)])
 
