@@ -46,6 +46,9 @@ class Probed(Bench):
             if isinstance(self.wire.open_frame(stream.data), Ping)
         ]
 
+    def pings_sent(self):
+        return [message for _, ms in self.said() for message in ms if isinstance(message, Ping)]
+
     def later(self, seconds):
         """Let time pass until so many seconds after the ping."""
         self.run(self.probed_at + seconds)
@@ -154,6 +157,16 @@ def test_the_silent_is_suspected_when_the_interval_is_over():
     assert before == "ALIVE"
     assert bench.state() == "SUSPECT"
     assert bench.news() == [Suspect(1, REMOTE, LOCAL)]
+
+
+def test_after_a_silence_the_next_one_is_probed():
+    bench = Probed(alive(), *others(3))
+    bench.later(4.9)
+    bench.packets()
+
+    bench.later(10.1)
+
+    assert {ping.node for ping in bench.pings_sent()} & {"m0", "m1", "m2"}
 
 
 def test_when_we_are_late_ourselves_the_silent_gets_another_probe_timeout():
@@ -364,8 +377,11 @@ def test_one_interval_that_a_long_probe_missed_is_made_up_at_its_end(lasted, mad
     bench.packets()
 
     bench.hears(Ack(bench.sequence))
+    pings = bench.pings_sent()
+    bench.hears(*[Ack(ping.sequence) for ping in pings])
 
-    assert sum(isinstance(message, Ping) for _, ms in bench.said() for message in ms) == made_up
+    assert len(pings) == made_up
+    assert bench.pings_sent() == []
 
 
 def test_a_direct_ack_tells_the_round_trip():
