@@ -301,26 +301,31 @@ class Gossip:
         self._pings.on_nack(message.sequence)
 
     def _on_suspect(self, message: Suspect, source: Address, now: float) -> None:
-        if flaw := flaw_of_claim(message):
-            self._outbox.drop(source, DropReason.REFUSED, flaw)
-            return
         self._correct(message, source, now)
-        self._rules.suspect(message, now)
+        self._suspect(message, source, now)
 
     def _on_dead(self, message: Dead, source: Address, now: float) -> None:
-        if flaw := flaw_of_claim(message):
-            self._outbox.drop(source, DropReason.REFUSED, flaw)
-            return
-        # Only a leave of v0.1.4 names no accuser.
-        message = replace(message, accuser=message.accuser or message.node)
         self._correct(message, source, now)
-        self._rules.dead(message, now)
+        self._dead(message, source, now)
 
     def _correct(self, message: Suspect | Dead, source: Address, now: float) -> None:
         """Tell who has missed some news: nobody else would before a push/pull does."""
         correction = self._rules.correction_of(message)
         if correction and self._corrections.allow(now):
             self._outbox.send(correction, source)
+
+    def _suspect(self, message: Suspect, source: Address, now: float) -> None:
+        if flaw := flaw_of_claim(message):
+            self._outbox.drop(source, DropReason.REFUSED, flaw)
+            return
+        self._rules.suspect(message, now)
+
+    def _dead(self, message: Dead, source: Address, now: float) -> None:
+        if flaw := flaw_of_claim(message):
+            self._outbox.drop(source, DropReason.REFUSED, flaw)
+            return
+        # Only a leave of v0.1.4 names no accuser.
+        self._rules.dead(replace(message, accuser=message.accuser or message.node), now)
 
     def _on_alive(self, message: Alive, source: Address, now: float) -> None:
         ours = message.node == self.settings.name
@@ -402,9 +407,9 @@ class Gossip:
                 )
                 self._on_alive(alive, source, now)
             case RecordState.SUSPECT | RecordState.DEAD:
-                self._on_suspect(Suspect(incarnation, name, self.settings.name), source, now)
+                self._suspect(Suspect(incarnation, name, self.settings.name), source, now)
             case RecordState.LEFT:
-                self._on_dead(Dead(incarnation, name, name), source, now)
+                self._dead(Dead(incarnation, name, name), source, now)
 
     # What follows
 

@@ -215,7 +215,7 @@ class Rules:
     def correction_of(self, message: Suspect | Dead) -> Alive | Dead | None:
         """Return what the member itself has said since: that it is alive, or that it leaves."""
         member = self._members.get(message.node)
-        if member is None or message.accuser == message.node:
+        if member is None or message.accuser in ("", message.node):
             return None
         if isinstance(message, Suspect):
             left = member.state is MemberState.LEFT and message.incarnation <= member.incarnation

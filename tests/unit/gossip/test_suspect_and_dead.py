@@ -11,6 +11,7 @@ from tests.unit.gossip.bench import (
     alive,
     local_alive,
     others,
+    record,
 )
 from wesher.gossip import (
     Dead,
@@ -19,6 +20,7 @@ from wesher.gossip import (
     MemberJoined,
     MemberLeft,
     PacketDropped,
+    RecordState,
     Refuted,
     Suspect,
 )
@@ -276,6 +278,7 @@ def test_who_knows_more_of_one_that_is_gone_is_not_corrected(member):
     "claim",
     [
         Dead(1, REMOTE, REMOTE),
+        Dead(1, REMOTE, ""),
         Dead(2, REMOTE, "accuser"),
         Dead(1, "other", "accuser"),
         Suspect(1, REMOTE, "accuser"),
@@ -293,6 +296,15 @@ def test_who_is_suspected_is_not_said_to_be_alive():
     bench = Bench(alive(incarnation=2), Suspect(2, REMOTE, "accuser"))
 
     bench.hears(Dead(1, REMOTE, "accuser"))
+
+    assert bench.said_to(STRANGER) == []
+
+
+@pytest.mark.parametrize("state", [RecordState.SUSPECT, RecordState.DEAD, RecordState.LEFT])
+def test_a_table_is_answered_by_ours_and_not_corrected_besides(state):
+    bench = Bench(alive(incarnation=2), alive("gone", ip="10.0.0.3"), Dead(1, "gone", "gone"))
+
+    bench.exchanges(record(incarnation=1, state=state), record("gone", state=state))
 
     assert bench.said_to(STRANGER) == []
 
