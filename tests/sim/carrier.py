@@ -9,6 +9,8 @@ from tests.sim.network import Link, Network
 from tests.sim.trace import Trace, Violation
 from wesher.gossip import Address, StreamRequest
 
+EPHEMERAL_PORT = 40000  # where streams come from; nobody listens there
+
 
 class Carrier:
     """The part of a world between its hosts; every packet is looked into as it is sent."""
@@ -100,7 +102,8 @@ class Carrier:
         target = self._by_address[request.to]
 
         def serve(now: float) -> None:
-            reply = target.engine.receive_request(request.data, source.address, now)
+            caller = Address(source.ip, EPHEMERAL_PORT)
+            reply = target.engine.receive_request(request.data, caller, now)
             self._reply(target, source, request, None if fault == "break" else reply)
 
         if not target.take(serve):

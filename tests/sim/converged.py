@@ -40,6 +40,7 @@ def let_rest(nodes: Sequence[MeshNode], now: float) -> None:
             name = node._settings.name
             planner._basis = (node._overlay._local, node._facts)
             planner._judged = {other: judged[other] for other in judged if other != name}
+            planner._undisputed = None
         node._review(now)
         judged |= planner._judged
 
