@@ -61,7 +61,8 @@ def show(lines: Iterable[str], *, at_once: bool = False) -> None:
     A reader that has enough, as `head`, ends us quietly. Members name themselves: what could drive
     a terminal is escaped. Raises StartError where nothing can be written, as on a full disk.
     """
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    # Only meanwhile: an agent that hangs up on us must not end us without a word.
+    usual = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         for line in lines:
             print(printable(line), flush=at_once)
@@ -70,6 +71,8 @@ def show(lines: Iterable[str], *, at_once: bool = False) -> None:
         # What is left in the buffer is written when we exit, which must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise StartError(f"cannot write to standard output: {error.strerror}") from error
+    finally:
+        signal.signal(signal.SIGPIPE, usual)
 
 
 def show_json(value: object) -> None:

@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -122,6 +123,15 @@ def test_an_agent_that_hangs_is_named_by_its_process(run_dir):
         pytest.raises(AgentError, match=rf"wg3 \(pid {os.getpid()}\) does not answer: it hangs"),
     ):
         choose_agent({}).ask("status", patience=0.1)
+
+
+def test_a_reader_that_goes_ends_only_what_is_shown_to_it(capsys):
+    before = signal.getsignal(signal.SIGPIPE)
+
+    show(["line"])
+
+    assert capsys.readouterr().out == "line\n"
+    assert signal.getsignal(signal.SIGPIPE) is before is not signal.SIG_DFL
 
 
 def test_a_name_that_would_drive_the_terminal_is_escaped(capsys):
