@@ -1,11 +1,11 @@
 """Contact addresses for `wesher doctor`, as somebody would who is not the agent."""
 
 import asyncio
-from ipaddress import ip_address
 
 from wesher.control.status import Json
 from wesher.errors import AgentError
 from wesher.gossip import Address
+from wesher.mesh.plan import Endpoint
 from wesher.system.contacting import contact, wire_of
 
 MAX_ADDRESSES = 128
@@ -26,10 +26,9 @@ async def contact_all(key: bytes, addresses: object) -> list[Json]:
 
 def _parse(text: object) -> Address:
     try:
-        ip, _, port = str(text).rpartition(":")
-        address = Address(str(ip_address(ip.strip("[]"))), int(port))
+        endpoint = Endpoint.parse(str(text))
     except ValueError:
         raise AgentError(f"{text!r} is no address with a port") from None
-    if not 0 < address.port < 65536:
+    if not 0 < endpoint.port < 65536:
         raise AgentError(f"{text!r} has no port from 1 to 65535")
-    return address
+    return Address(str(endpoint.ip), endpoint.port)

@@ -88,7 +88,7 @@ def _members(status: Reply) -> list[Target]:
         Target(
             Role.MEMBER,
             member["name"],
-            as_address(member["address"]),
+            Endpoint.parse(member["address"]),
             member["state"],
             member["since"] if member["state"] == "failed" else None,
         )
@@ -97,7 +97,7 @@ def _members(status: Reply) -> list[Target]:
 
 
 def _ourselves(node: Reply) -> Target:
-    return Target(Role.OURSELVES, node["name"], as_address(node["address"]))
+    return Target(Role.OURSELVES, node["name"], Endpoint.parse(node["address"]))
 
 
 def _saved(case: Case) -> list[Target]:
@@ -106,12 +106,6 @@ def _saved(case: Case) -> list[Target]:
         Target(Role.SEED, node.name, Endpoint(ip_address(node.addr), node.port or port))
         for node in case.saved.nodes[:MAX_SAVED]
     ]
-
-
-def as_address(text: str) -> Endpoint:
-    """Read `IP:PORT` or `[IPV6]:PORT`."""
-    ip, _, port = text.rpartition(":")
-    return Endpoint(ip_address(ip.strip("[]")), int(port))
 
 
 def judge(target: Target, made: Contact, case: Case) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
@@ -14,6 +14,12 @@ class Endpoint:
 
     ip: IPAddress
     port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Endpoint":
+        """Read `IP:PORT` or `[IPV6]:PORT`; raises ValueError, whatever the port's range."""
+        ip, _, port = text.rpartition(":")
+        return cls(ip_address(ip.strip("[]")), int(port))
 
     def __str__(self) -> str:
         return f"[{self.ip}]:{self.port}" if self.ip.version == 6 else f"{self.ip}:{self.port}"

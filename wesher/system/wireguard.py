@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 
 from wesher.errors import CommandError
@@ -100,10 +100,7 @@ def _unless_none(word: str) -> str | None:
 # These repeat from one reading to the next, and parsing addresses is most of the work.
 @lru_cache(maxsize=16384)
 def _endpoint(word: str) -> Endpoint | None:
-    if word == "(none)":
-        return None
-    host, _, port = word.rpartition(":")
-    return Endpoint(ip_address(host.strip("[]")), int(port))
+    return None if word == "(none)" else Endpoint.parse(word)
 
 
 @lru_cache(maxsize=16384)

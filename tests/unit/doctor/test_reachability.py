@@ -11,7 +11,7 @@ from tests.unit.mesh.node_bench import Bench
 from tests.unit.system.transports import opened
 from wesher.contacts import Contact, Heard
 from wesher.doctor.contacts import find_others, resolve
-from wesher.doctor.reachability import Role, Target, as_address, check_gossip, judge
+from wesher.doctor.reachability import Role, Target, check_gossip, judge
 from wesher.mesh.plan import Endpoint
 from wesher.mesh.rejoin import Seed
 
@@ -71,11 +71,6 @@ def test_a_member_that_has_failed_is_only_a_warning():
 
     assert finding.verdict.value == "warning"
     assert finding.text == "member web has failed 5 minutes ago"
-
-
-@pytest.mark.parametrize("text", ["192.0.2.2:7946", "[2001:db8::2]:7946"])
-def test_addresses_are_read_as_they_are_written(text):
-    assert str(as_address(text)) == text
 
 
 # The whole check

@@ -314,3 +314,8 @@ def test_who_is_alone_takes_new_settings_into_account():
     after = build(planner=planner, local=replace(LOCAL, wireguard_port=1))
 
     assert after.plan.interface.listen_port == 1
+
+
+@pytest.mark.parametrize("text", ["192.0.2.2:7946", "[2001:db8::2]:7946"])
+def test_endpoints_are_read_as_they_are_written(text):
+    assert str(Endpoint.parse(text)) == text
