@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from itertools import chain
 from threading import Thread
 from typing import Any
 
@@ -21,10 +20,15 @@ def run(given: Mapping[str, str]) -> int:
     agent = choose_agent(given)
     render = as_json if "json" in given else _line
     with closing(agent.follow()) as events:
-        first = next(events)
-        Thread(target=_end_with_the_reader, daemon=True).start()
-        show(map(render, chain([first], events)), at_once=True)
+        show(map(render, _while_read(events)), at_once=True)
     raise AgentError(f"the agent on {agent.interface} has ended, or we read too slowly")
+
+
+def _while_read(events: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the events; once one was shown, the end of our reader is ours."""
+    yield next(events)
+    Thread(target=_end_with_the_reader, daemon=True).start()
+    yield from events
 
 
 def _end_with_the_reader() -> None:
