@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from wesher.config import Config
-from wesher.control.status import Running
+from wesher.control.status import Json, Running
 from wesher.counters import Reconciles, ToolCalls
 from wesher.gossip import DropReason
 from wesher.gossip.codec import MessageType
@@ -16,8 +15,6 @@ from wesher.mesh.objections import Objection
 from wesher.mesh.troubles import WARNINGS
 from wesher.system.shell import tool_calls
 from wesher.troubles import Trouble
-
-Json = dict[str, Any]
 
 NO_MESSAGES = frozenset(
     {
