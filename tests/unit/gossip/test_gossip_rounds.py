@@ -55,8 +55,9 @@ def test_news_goes_to_four_members_at_once_and_again_after_20_ms_then_at_the_int
     assert len(told) == 4 + 4 + 8
 
 
-def test_the_two_rounds_at_once_reach_all_of_a_small_cluster():
-    bench = Bench(*others(7), timing=QUIET)
+@pytest.mark.parametrize(("cluster", "in_a_round", "in_both"), [(8, 4, 8), (6, 4, 6), (3, 3, 3)])
+def test_the_second_round_at_once_tells_others_first(cluster, in_a_round, in_both):
+    bench = Bench(*others(cluster - 1), timing=QUIET)
     bench.no_longer_queues()
     bench.run(1.3)
     bench.packets()
@@ -66,23 +67,8 @@ def test_the_two_rounds_at_once_reach_all_of_a_small_cluster():
     bench.run(1.321)
     second = [to for to, _ in bench.said()]
 
-    assert len(first) == len(second) == 4
-    assert len({*first, *second}) == 8
-
-
-def test_of_few_the_same_are_told_again():
-    bench = Bench(*others(2), timing=QUIET)
-    bench.no_longer_queues()
-    bench.run(1.3)
-    bench.packets()
-
-    bench.hears(alive())
-    first = [to for to, _ in bench.said()]
-    bench.run(1.321)
-    second = [to for to, _ in bench.said()]
-
-    assert len(first) == 3
-    assert set(first) == set(second)
+    assert len(first) == len(second) == in_a_round
+    assert len({*first, *second}) == in_both
 
 
 def test_without_eager_rounds_news_waits_for_the_interval():
