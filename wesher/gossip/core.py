@@ -194,6 +194,7 @@ class Gossip:
         if self.local is None or not self.members.live_remotes:
             self._finish_leave(now)
             return
+        self._spread.widen()
         self._spread.call_after(LEAVE_ROUNDS, self._finish_leave)
         self._shared.deadlines.at(now + LEAVE_TIMEOUT, self._finish_leave)
         self._settle(now)

@@ -77,6 +77,21 @@ def test_a_leave_ends_after_two_rounds_of_gossip_and_tells_in_each():
     assert 1.5 <= bench.now <= 2.0
 
 
+def test_the_eager_rounds_of_a_departure_reach_32_of_many_members():
+    bench = Bench(*others(100), timing=replace(WAN, probe_interval=1000))
+    bench.no_longer_queues()
+    bench.run(1.3)
+    bench.forget()
+
+    bench.gossip.leave(bench.now)
+    first = [to for to, messages in bench.said() if messages == (DEPARTURE,)]
+    bench.step()
+    second = [to for to, messages in bench.said() if messages == (DEPARTURE,)]
+
+    assert bench.now == pytest.approx(1.32)
+    assert (len(first), len(second), len({*first, *second})) == (16, 16, 32)
+
+
 def test_a_leave_ends_with_the_second_round_if_that_is_within_a_second():
     bench = Bench(*others(3), timing=LAN)
     bench.run(1)
