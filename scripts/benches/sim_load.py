@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scripts.benches.sim_tables import QUICK_SIZES, SIZES, Question, Table, percent, verdict
-from scripts.benches.sim_world import QUIET, Traffic, converged, push_pull_interval
+from scripts.benches.sim_world import PINGS, QUIET, Traffic, converged, push_pull_interval
 from wesher.gossip import WAN
 from wesher.gossip.timing import transmit_limit
 
@@ -12,16 +12,25 @@ _NEWCOMER = "newcomer"
 _SECONDS = {(10, 0.25): 600, (100, 0.25): 120, (1000, 0.25): 20, (10000, 0.0): 20}
 """How long to look; where packets get lost, false suspicions make it both varied and slow."""
 _USUAL_SECONDS = 60
+_IDLE = (
+    (0.0, PINGS, 10000),
+    (0.1, PINGS, 10000),
+    (0.1, 1, 1000),
+    (0.25, PINGS, 1000),
+    (0.25, 1, 1000),
+)
+"""Loss, pings a probe, and the largest cluster that can be simulated so."""
 _YARDSTICK = 100
 """Members of the cluster that others are compared with."""
 
 
 @dataclass(frozen=True)
 class LoadCase:
-    """A settled cluster in which nothing happens."""
+    """A settled cluster in which nothing happens; probes have up to `pings` each."""
 
     members: int
     loss: float
+    pings: int
     seconds: float
 
 
@@ -53,18 +62,21 @@ class EventCosts:
 
 
 def cases(quick: bool) -> list[LoadCase | EventCase]:
-    """Return what to measure; with loss, 10,000 members suspect each other too often for that."""
+    """Return what to measure; with 25 % loss, 10,000 members suspect each other too often for it.
+
+    With one ping a probe they do so with 10 %. Where nothing is lost, there is no second ping.
+    """
     if quick:
         return [
             case
             for members in QUICK_SIZES
-            for case in (LoadCase(members, 0.0, QUIET), EventCase(members, True))
+            for case in (LoadCase(members, 0.0, PINGS, QUIET), EventCase(members, True))
         ]
     idle = [
-        LoadCase(members, loss, _SECONDS.get((members, loss), _USUAL_SECONDS))
-        for loss in (0.0, 0.1, 0.25)
+        LoadCase(members, loss, pings, _SECONDS.get((members, loss), _USUAL_SECONDS))
+        for loss, pings, largest in _IDLE
         for members in SIZES
-        if loss == 0 or members < 10000
+        if members <= largest
     ]
     return [*idle, *(EventCase(members, eager) for eager in (True, False) for members in SIZES)]
 
@@ -75,7 +87,7 @@ def measure(case: LoadCase | EventCase) -> Load | EventCosts:
 
 
 def _idle(case: LoadCase) -> Load:
-    world = converged(case.members, 1, loss=case.loss, push_pull=False)
+    world = converged(case.members, 1, loss=case.loss, push_pull=False, pings=case.pings)
     world.run(QUIET)
     before = world.counts["stream bytes"]
     gossip = world.traffic_of(case.seconds)
@@ -116,16 +128,26 @@ def tables(measured: Mapping[LoadCase | EventCase, Load | EventCosts]) -> list[T
 def _idle_table(measured: Mapping[LoadCase, Load]) -> Table:
     return Table(
         "What an idle member sends each second",
-        ["members", "loss", "packets", "bytes", "bytes of TCP pings", "push/pull bytes", "load"],
+        [
+            "members",
+            "loss",
+            "pings a probe",
+            "packets",
+            "bytes",
+            "bytes of TCP pings",
+            "push/pull bytes",
+            "load",
+        ],
         [_idle_row(case, load, measured) for case, load in measured.items()],
     )
 
 
 def _idle_row(case: LoadCase, load: Load, measured: Mapping[LoadCase, Load]) -> tuple[object, ...]:
-    yardstick = _of_the_yardstick(measured, case.loss)
+    yardstick = _of_the_yardstick(measured, case)
     return (
         case.members,
         percent(case.loss),
+        case.pings,
         load.gossip.packets,
         load.gossip.bytes,
         load.stream_bytes,
@@ -134,9 +156,13 @@ def _idle_row(case: LoadCase, load: Load, measured: Mapping[LoadCase, Load]) -> 
     )
 
 
-def _of_the_yardstick(measured: Mapping[LoadCase, Load], loss: float) -> Load:
+def _of_the_yardstick(measured: Mapping[LoadCase, Load], alike: LoadCase) -> Load:
     """Return the load in the cluster of the usual size, in a quick look that of the largest."""
-    by_size = {case.members: load for case, load in measured.items() if case.loss == loss}
+    by_size = {
+        case.members: load
+        for case, load in measured.items()
+        if (case.loss, case.pings) == (alike.loss, alike.pings)
+    }
     return by_size.get(_YARDSTICK) or by_size[max(by_size)]
 
 

@@ -12,6 +12,7 @@ from scripts.benches.sim_failures import MECHANISMS
 from scripts.benches.sim_join import serf_99, serf_all_despite_loss
 from scripts.benches.sim_load import LoadCase
 from scripts.benches.sim_tables import LOSSES, SIZES, percent
+from scripts.benches.sim_world import PINGS
 
 matplotlib.rcParams.update({"svg.hashsalt": "wesher", "svg.fonttype": "none", "font.size": 9})
 _COLOURS = dict(zip(LOSSES, ("tab:blue", "tab:orange", "tab:red"), strict=True))
@@ -68,7 +69,11 @@ def load_plot(measured: Measured) -> Figure:
     figure = Figure((_WIDTH, _HEIGHT), layout="constrained")
     packets, sent = figure.subplots(1, 2)
     for loss in LOSSES:
-        cases = [case for case in measured if isinstance(case, LoadCase) and case.loss == loss]
+        cases = [
+            case
+            for case in measured
+            if isinstance(case, LoadCase) and case.loss == loss and case.pings == PINGS
+        ]
         members, loads = [case.members for case in cases], [measured[case] for case in cases]
         _line(packets, members, [load.gossip.packets for load in loads], loss)
         _line(sent, members, [load.gossip.bytes for load in loads], loss)

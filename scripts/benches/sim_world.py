@@ -1,17 +1,20 @@
 """The world that the numbers come from: members that know each other, and when each hears what."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from tests.sim.hosts import Node
 from tests.sim.world import World
-from wesher.gossip import WAN, Event, MemberFailed, MemberJoined, MemberLeft
+from wesher.gossip import WAN, Event, GossipSettings, MemberFailed, MemberJoined, MemberLeft
 from wesher.gossip.timing import push_pull_scale
 from wesher.mesh.metadata import Metadata, encode_metadata
 
 LATENCY = 0.05  # seconds one way
 NEVER = 1e9  # seconds
 QUIET = 10.0  # seconds, two probe intervals: each member probes exactly twice
+PINGS = GossipSettings("", b"", 0).pings
+"""What a probe of ours sends to one that does not answer."""
 META = encode_metadata(
     Metadata(
         overlay_addr=IPv4Address("10.128.0.1"),
@@ -41,16 +44,18 @@ class Traffic:
 
 
 class MeasuredWorld(World):
-    """A world that writes down who has heard of what; `eager` is gossip at once."""
+    """A world that writes down who has heard of what; all have the same `settings`."""
 
-    def __init__(self, *args: object, eager: bool = True, **network: object) -> None:
-        self._eager = eager
+    def __init__(
+        self, *args: object, settings: Mapping[str, object] | None = None, **network: object
+    ) -> None:
+        self._settings = settings or {}
         self.heard: dict[tuple[type[Event], str], list[float]] = {}
         super().__init__(*args, **network)
 
     def add(self, name: str, **settings: object) -> Node:
         """Start a participant with metadata of the usual size."""
-        return super().add(name, meta=META, eager=self._eager, **settings)
+        return super().add(name, meta=META, **self._settings, **settings)
 
     def times(self, kind: type[Event], name: str) -> list[float]:
         """Return when members heard this about `name`, the first one first."""
@@ -76,14 +81,14 @@ def converged(
     members: int,
     seed: int,
     *,
-    eager: bool = True,
     loss: float = 0.0,
     push_pull: bool = True,
     gossip: bool = True,
+    **settings: object,
 ) -> MeasuredWorld:
     """Return a world of members that have been together for long, on links of 50 ms.
 
-    Without `gossip` they only probe each other.
+    Without `gossip` they only probe each other. The rest are settings of each Gossip.
     """
     timing = replace(
         WAN,
@@ -92,7 +97,7 @@ def converged(
         gossip_members=WAN.gossip_members if gossip else 0,
     )
     return MeasuredWorld.converged(
-        members, seed, eager=eager, latency=(LATENCY, LATENCY), loss=loss, timing=timing
+        members, seed, latency=(LATENCY, LATENCY), loss=loss, timing=timing, settings=settings
     )
 
 

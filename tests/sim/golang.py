@@ -39,8 +39,8 @@ LEAVE_TIMEOUT = 10.0
 class GoNode:
     """Driven like a MeshNode. It joins at its start and never again, and cannot move.
 
-    No gossip at once, no reunion, no tombstones and no `Ext`. As v0.1.4 it does not know that a
-    member can leave: that one is dead, and its own departure names no accuser.
+    No gossip at once, no second ping, no reunion, no tombstones and no `Ext`. As v0.1.4 it does not
+    know that a member can leave: that one is dead, and its own departure names no accuser.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class GoNode:
                 settings.port,
                 settings.timing,
                 eager=False,
+                pings=1,
             ),
             wire,
             rng,

@@ -1,11 +1,13 @@
 """What can happen to the hosts of a simulated world: each fault does what it says."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.sim.hosts import RECEIVE_QUEUE, TIMERS_AT_ONCE
 from tests.sim.mesh_world import MeshWorld
 from tests.sim.world import Violation, World
-from wesher.gossip import ExchangeFinished, Keyring, PingFinished, Wire
+from wesher.gossip import WAN, ExchangeFinished, Keyring, PingFinished, Wire
 from wesher.gossip.codec import encode
 from wesher.gossip.messages import Ping
 
@@ -109,7 +111,7 @@ def test_no_more_packets_wait_for_a_paused_process_than_its_socket_holds():
 
 
 def test_a_slow_process_lets_packets_and_timers_queue():
-    world = pair()
+    world = pair(timing=replace(WAN, probe_interval=1000))
     world.slow(TWO, 0.5)
 
     pings(world, ONE, TWO, number=5)

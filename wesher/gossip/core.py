@@ -240,6 +240,7 @@ class Gossip:
         self._shared.deadlines.delay(seconds)
         self._rules.delay(seconds)
         self._pings.delay(seconds)
+        self._probes.delay(seconds)
         self._shared.broadcasts.drop_others()
 
     def withhold(self, names: Container[str]) -> None:

@@ -21,6 +21,7 @@ class _Round:
     member: Member
     awaited: Awaited
     began_at: float
+    pings: int = 0
     nacks_expected: int = 0
     answered_by_stream: bool = False
 
@@ -39,6 +40,7 @@ class Probes:
         self._awareness = shared.awareness
         self._local_name = shared.settings.name
         self._pings = pings
+        self._wanted_pings = shared.settings.pings
         self._accuse = accuse
         self._round: _Round | None = None
         self._missed = False
@@ -52,6 +54,11 @@ class Probes:
         """Begin, at a random phase of the interval."""
         phase = self._shared.rng.uniform(0, self._timing.probe_interval)
         self._deadlines.at(now + phase, self._tick)
+
+    def delay(self, seconds: float) -> None:
+        """Count the running probe as if it had begun so much later: we were asleep."""
+        if self._round is not None:
+            self._round.began_at += seconds
 
     def _tick(self, now: float) -> None:
         self._deadlines.at(now + self._timing.probe_interval, self._tick)
@@ -67,9 +74,23 @@ class Probes:
         ends_at = now + self._awareness.scale(self._timing.probe_interval)
         awaited = self._pings.expect(ends_at, self._on_ack, self._on_silence)
         probe = self._round = _Round(member, awaited, now)
+        self._ask(probe)
+
+    def _ask(self, probe: _Round) -> None:
+        """Ping the member itself, and see to what follows if there is no ack."""
         self._send_ping(probe)
-        ask_others_at = now + self._timing.probe_timeout
-        self._deadlines.at(ask_others_at, lambda now: self._ask_others(probe, now))
+        probe.pings += 1
+        next_at = probe.began_at + self._timing.probe_timeout * probe.pings / self._wanted_pings
+        self._deadlines.at(next_at, lambda now: self._insist(probe, now))
+
+    def _insist(self, probe: _Round, now: float) -> None:
+        """Ping again, as a packet may be lost; after the timeout try the other ways."""
+        if self._round is not probe:
+            return
+        if probe.pings < self._wanted_pings and now < probe.began_at + self._timing.probe_timeout:
+            self._ask(probe)
+        else:
+            self._ask_others(probe, now)
 
     def _send_ping(self, probe: _Round) -> None:
         member = probe.member
@@ -83,8 +104,6 @@ class Probes:
 
     def _ask_others(self, probe: _Round, now: float) -> None:
         """Try the other ways to the member: through members that are alive, and by TCP."""
-        if self._round is not probe:
-            return
         member, awaited = probe.member, probe.awaited
         if now >= awaited.until:
             # It is us who are late, and timers run before what came meanwhile is read.
@@ -116,11 +135,11 @@ class Probes:
         self._end(now)
 
     def _note_round_trip(self, now: float) -> None:
-        """Remember how long the ack took, unless it may have come by way of others."""
+        """Remember how long the ack took, if it answers our only ping and came directly."""
         probe = self._round
         assert probe is not None, "a probe ends with its ack or with its silence"
         seconds = now - probe.began_at
-        if seconds >= self._timing.probe_timeout:
+        if probe.pings > 1 or seconds >= self._timing.probe_timeout:
             return
         self._round_trips[probe.member.name] = seconds
         if len(self._round_trips) >= len(self._members):  # there are some of the reaped

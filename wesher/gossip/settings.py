@@ -11,8 +11,8 @@ class GossipSettings:
 
     `addr` are network-order bytes (see `pack_ip`). `delegate_versions` are oldest, newest and
     current. `eager` is gossip at once, and asking around after a join. A member dead for more than
-    `reclaim_after` seconds may come back at another address; 0 is never. `stream_pings` lets probes
-    try TCP.
+    `reclaim_after` seconds may come back at another address; 0 is never. A probe sends up to
+    `pings` within its timeout, memberlist's one; `stream_pings` lets it try TCP after that.
     """
 
     name: str
@@ -23,4 +23,5 @@ class GossipSettings:
     eager: bool = True
     max_members: int = 16384
     reclaim_after: float = 0
+    pings: int = 3
     stream_pings: bool = True

@@ -1,10 +1,14 @@
 """Probing members in turn, directly, through others and by TCP (protocol, 4.8)."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.gossip.bench import LOCAL, REMOTE, Bench, address, alive, local_alive, others
 from wesher.gossip import (
     LAN,
+    PRESETS,
+    WAN,
     Ack,
     Dead,
     IndirectPing,
@@ -91,6 +95,42 @@ def test_a_probe_names_us_as_the_source_and_takes_news_along():
     bench = Probed(alive())
 
     assert bench.pings[0] == Ping(bench.sequence, REMOTE, pack_ip("10.0.0.1"), 7946, LOCAL)
+
+
+@pytest.mark.parametrize(("timing", "timeout"), [(WAN, 3), (LAN, 0.5), (PRESETS["local"], 0.2)])
+def test_the_silent_is_pinged_three_times_before_others_are_asked(timing, timeout):
+    bench = Probed(alive(), *others(3), timing=replace(timing, probe_interval=1000))
+    start = bench.probed_at
+
+    pinged = []
+    while not bench.tcp_pings():
+        bench.step()
+        pinged += [(bench.now - start, ping) for ping in bench.pings_sent()]
+
+    assert bench.now - start == pytest.approx(timeout)
+    assert [at for at, _ in pinged] == [pytest.approx(timeout / 3), pytest.approx(timeout * 2 / 3)]
+    assert {ping for _, ping in pinged} == {bench.pings[0]}
+
+
+def test_who_has_answered_is_not_pinged_again():
+    bench = Probed(alive())
+
+    bench.later(0.9)
+    bench.hears(Ack(bench.sequence))
+    bench.later(4.9)
+
+    assert bench.pings_sent() == []
+
+
+def test_a_suspect_is_told_so_with_each_ping():
+    bench = Bench(alive(incarnation=3), Suspect(3, REMOTE, "accuser"))
+    bench.__class__ = Probed
+    first = bench.next_probe()
+
+    bench.later(1)
+    [(_, again)] = bench.said()
+
+    assert again == first == (first[0], Suspect(3, REMOTE, LOCAL))
 
 
 def test_an_ack_makes_us_healthier():
@@ -398,6 +438,15 @@ def test_a_direct_ack_tells_the_round_trip():
 def test_an_ack_that_may_have_come_by_way_of_others_tells_no_round_trip():
     bench = Probed(alive(), *others(2))
     bench.later(3)
+
+    bench.hears(Ack(bench.sequence))
+
+    assert bench.gossip.round_trip(REMOTE) is None
+
+
+def test_an_ack_after_a_second_ping_tells_no_round_trip():
+    bench = Probed(alive())
+    bench.later(1.1)
 
     bench.hears(Ack(bench.sequence))
 
