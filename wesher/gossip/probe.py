@@ -87,7 +87,7 @@ class Probes:
         """Ping again, as a packet may be lost; after the timeout try the other ways."""
         if self._round is not probe:
             return
-        if probe.pings < self._wanted_pings and now < probe.began_at + self._timing.probe_timeout:
+        if probe.pings < self._wanted_pings:
             self._ask(probe)
         else:
             self._ask_others(probe, now)
@@ -135,13 +135,12 @@ class Probes:
         self._end(now)
 
     def _note_round_trip(self, now: float) -> None:
-        """Remember how long the ack took, if it answers our only ping and came directly."""
+        """Remember how long the ack took, if it answers our only ping."""
         probe = self._round
         assert probe is not None, "a probe ends with its ack or with its silence"
-        seconds = now - probe.began_at
-        if probe.pings > 1 or seconds >= self._timing.probe_timeout:
+        if probe.pings > 1:
             return
-        self._round_trips[probe.member.name] = seconds
+        self._round_trips[probe.member.name] = now - probe.began_at
         if len(self._round_trips) >= len(self._members):  # there are some of the reaped
             kept = {name: t for name, t in self._round_trips.items() if name in self._members}
             self._round_trips = kept
