@@ -48,7 +48,7 @@ def cases(quick: bool) -> list[CrashCase]:
     """Return what to measure.
 
     Where a quarter of the packets gets lost, 10,000 members suspect each other so often that
-    simulating the two minutes until they declare anybody dead would take days.
+    simulating the two minutes until they declare anybody dead takes hours.
     """
     if quick:
         return [

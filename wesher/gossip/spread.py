@@ -9,7 +9,7 @@ from wesher.gossip.shared import Shared
 EAGER_INTERVAL = 0.02  # seconds between eager rounds, but not for long:
 EAGER_COST = 0.2  # seconds, what each takes from a credit
 EAGER_CREDIT = 10.0  # seconds, of which one comes back in each second
-FAREWELLS = 16  # members that each eager round of one that leaves goes to
+FAREWELLS = 16  # members that each of the two eager rounds with our departure goes to
 
 
 class Spread:
@@ -25,7 +25,7 @@ class Spread:
         self._eager_again_at = float("-inf")
         self._eager_paid_until = float("-inf")
         self._eager_planned = False
-        self._eager_members = shared.timing.gossip_members
+        self._wide_rounds = 0
         self._told: set[str] = set()
         self._calls: dict[int, Action] = {}
         self._rounds = 0
@@ -58,11 +58,11 @@ class Spread:
             self._calls.pop(self._rounds)(now)
 
     def widen(self) -> None:
-        """Let eager rounds go to more members from now on: nobody repeats for us what gets lost.
+        """Let the next two eager rounds go to more members: we are not there to repeat them.
 
         Behind a cut that is not noticed yet most of those chosen cannot hear us.
         """
-        self._eager_members = FAREWELLS
+        self._wide_rounds = 2
 
     def call_after(self, rounds: int, action: Action) -> None:
         """Do `action` as soon as so many more periodic rounds have been sent."""
@@ -113,7 +113,10 @@ class Spread:
 
         So the two rounds of a departure reach all members of a small cluster.
         """
-        told, count = self._told, self._eager_members
+        told, count = self._told, self._timing.gossip_members
+        if self._wide_rounds:
+            self._wide_rounds -= 1
+            count = FAREWELLS
         targets = self._choose(count, now, lambda member: member.name not in told)
         targets += self._choose(count - len(targets), now, lambda member: member.name in told)
         self._told = {member.name for member in targets}

@@ -92,6 +92,22 @@ def test_the_eager_rounds_of_a_departure_reach_32_of_many_members():
     assert (len(first), len(second), len({*first, *second})) == (16, 16, 32)
 
 
+def test_departures_of_others_go_to_four_members_even_while_we_leave():
+    bench = Bench(*others(100), timing=replace(WAN, probe_interval=1000))
+    bench.no_longer_queues()
+    bench.run(1.3)
+    bench.gossip.leave(bench.now)
+    bench.step()
+    bench.forget()
+
+    bench.hears(Dead(1, "m0", "m0"))
+    bench.step()
+
+    told = [to for to, messages in bench.said() if Dead(1, "m0", "m0") in messages]
+    assert bench.now == pytest.approx(1.34)
+    assert len(told) == 4
+
+
 def test_a_leave_ends_with_the_second_round_if_that_is_within_a_second():
     bench = Bench(*others(3), timing=LAN)
     bench.run(1)
