@@ -189,7 +189,9 @@ class Gossip:
         self._settle(now)
 
     def leave(self, now: float) -> None:
-        """Announce our departure; LeaveFinished says when to stop, a second later at most."""
+        """Announce our departure, once; LeaveFinished says when to stop, a second later at most."""
+        if self._rules.leaving:
+            return
         self._rules.leave(now)
         if self.local is None or not self.members.live_remotes:
             self._finish_leave(now)

@@ -1,7 +1,7 @@
 """Pings, and who waits for their acks: probes, relays, our owner (protocol, 4.3 and 4.9)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wesher.gossip.addresses import Address, unpack_ip
 from wesher.gossip.events import DropReason, PingFinished
@@ -20,7 +20,7 @@ _SEQUENCES = 2**32
 
 @dataclass(slots=True, eq=False)
 class Awaited:
-    """The ack we wait for under one sequence number, and the nacks that came meanwhile.
+    """The ack we wait for under a sequence number, or several, and the nacks that came meanwhile.
 
     Whoever waits may put off the end, `until`.
     """
@@ -29,7 +29,10 @@ class Awaited:
     until: float
     on_ack: Callable[[float], None]
     on_silence: Callable[[float], None]
+    more: list[int] = field(default_factory=list)
     nacks: int = 0
+    acked: int = -1
+    """The number that the ack bore, once it has come."""
 
 
 def reply_address(message: Ping | IndirectPing, source: Address) -> Address:
@@ -64,9 +67,16 @@ class Pings:
         self._plan_end(awaited)
         return awaited
 
+    def expect_also(self, awaited: Awaited) -> int:
+        """Wait for the same ack under one more sequence number; return that."""
+        sequence = self._next_sequence()
+        awaited.more.append(sequence)
+        self._awaited[sequence] = awaited
+        return sequence
+
     def delay(self, seconds: float) -> None:
         """Wait so much longer for all acks: we were asleep."""
-        for awaited in self._awaited.values():
+        for awaited in {*self._awaited.values()}:
             awaited.until += seconds
 
     def _plan_end(self, awaited: Awaited) -> None:
@@ -82,13 +92,19 @@ class Pings:
         if now < awaited.until:
             self._plan_end(awaited)
             return
-        del self._awaited[awaited.sequence]
+        self._forget(awaited)
         awaited.on_silence(now)
+
+    def _forget(self, awaited: Awaited) -> None:
+        for sequence in (awaited.sequence, *awaited.more):
+            del self._awaited[sequence]
 
     def on_ack(self, sequence: int, now: float) -> None:
         """Tell who waits for it; only the first ack counts, whoever sent it."""
-        awaited = self._awaited.pop(sequence, None)
+        awaited = self._awaited.get(sequence)
         if awaited is not None:
+            self._forget(awaited)
+            awaited.acked = sequence
             awaited.on_ack(now)
 
     def on_nack(self, sequence: int) -> None:

@@ -1,7 +1,7 @@
 """Asking members in turn whether they are there (protocol, 4.8)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wesher.gossip.codec import encode
 from wesher.gossip.events import TcpOnly
@@ -16,12 +16,17 @@ STREAM_PINGS_SINCE = 3  # and with acks to pings by TCP
 
 @dataclass(slots=True, eq=False)
 class _Round:
-    """The probe of one member, as it was at the start."""
+    """The probe of one member, as it was at the start.
+
+    Each ping has a number of its own, so that its ack tells the round trip; what goes by way of
+    others and by TCP bears the number that is awaited from the start.
+    """
 
     member: Member
     awaited: Awaited
     began_at: float
     pings: int = 0
+    pinged_at: dict[int, float] = field(default_factory=dict)
     nacks_expected: int = 0
     answered_by_stream: bool = False
 
@@ -59,6 +64,7 @@ class Probes:
         """Count the running probe as if it had begun so much later: we were asleep."""
         if self._round is not None:
             self._round.began_at += seconds
+            self._round.pinged_at.clear()  # whoever sleeps cannot tell when an ack arrived
 
     def _tick(self, now: float) -> None:
         self._deadlines.at(now + self._timing.probe_interval, self._tick)
@@ -74,12 +80,14 @@ class Probes:
         ends_at = now + self._awareness.scale(self._timing.probe_interval)
         awaited = self._pings.expect(ends_at, self._on_ack, self._on_silence)
         probe = self._round = _Round(member, awaited, now)
-        self._ask(probe)
+        self._ask(probe, now)
 
-    def _ask(self, probe: _Round) -> None:
+    def _ask(self, probe: _Round, now: float) -> None:
         """Ping the member itself, and see to what follows if there is no ack."""
-        self._send_ping(probe)
+        sequence = self._pings.expect_also(probe.awaited)
+        probe.pinged_at[sequence] = now
         probe.pings += 1
+        self._send_ping(probe.member, sequence)
         next_at = probe.began_at + self._timing.probe_timeout * probe.pings / self._wanted_pings
         self._deadlines.at(next_at, lambda now: self._insist(probe, now))
 
@@ -88,13 +96,12 @@ class Probes:
         if self._round is not probe:
             return
         if probe.pings < self._wanted_pings:
-            self._ask(probe)
+            self._ask(probe, now)
         else:
             self._ask_others(probe, now)
 
-    def _send_ping(self, probe: _Round) -> None:
-        member = probe.member
-        ping = self._pings.ping(probe.awaited.sequence, member.name)
+    def _send_ping(self, member: Member, sequence: int) -> None:
+        ping = self._pings.ping(sequence, member.name)
         if member.state is MemberState.ALIVE:
             self._outbox.send(ping, member.address)
             return
@@ -135,12 +142,16 @@ class Probes:
         self._end(now)
 
     def _note_round_trip(self, now: float) -> None:
-        """Remember how long the ack took, if it answers our only ping."""
+        """Remember how long the ack took, unless it came by way of others.
+
+        One that took longer than the timeout has waited for us to read it, perhaps.
+        """
         probe = self._round
         assert probe is not None, "a probe ends with its ack or with its silence"
-        if probe.pings > 1:
+        pinged_at = probe.pinged_at.get(probe.awaited.acked)
+        if pinged_at is None or now - pinged_at >= self._timing.probe_timeout:
             return
-        self._round_trips[probe.member.name] = now - probe.began_at
+        self._round_trips[probe.member.name] = now - pinged_at
         if len(self._round_trips) >= len(self._members):  # there are some of the reaped
             kept = {name: t for name, t in self._round_trips.items() if name in self._members}
             self._round_trips = kept

@@ -160,6 +160,7 @@ def test_leaving_twice_is_leaving_once(known):
     bench = Bench(*known)
 
     bench.gossip.leave(bench.now)
+    bench.run(0.7)
     bench.gossip.leave(bench.now)
     bench.run(10)
 

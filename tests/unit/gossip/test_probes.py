@@ -50,6 +50,10 @@ class Probed(Bench):
             if isinstance(self.wire.open_frame(stream.data), Ping)
         ]
 
+    def ack_of(self, stream):
+        """Return the ack to a ping by TCP."""
+        return Ack(self.wire.open_frame(stream.data).sequence)
+
     def pings_sent(self):
         return [message for _, ms in self.said() for message in ms if isinstance(message, Ping)]
 
@@ -109,7 +113,33 @@ def test_the_silent_is_pinged_three_times_before_others_are_asked(timing, timeou
 
     assert bench.now - start == pytest.approx(timeout)
     assert [at for at, _ in pinged] == [pytest.approx(timeout / 3), pytest.approx(timeout * 2 / 3)]
-    assert {ping for _, ping in pinged} == {bench.pings[0]}
+    assert {ping.node for _, ping in pinged} == {REMOTE}
+
+
+@pytest.mark.parametrize("pinged", [1, 2, 3])
+def test_each_ping_has_a_number_of_its_own_and_each_ack_counts(pinged):
+    bench = Probed(alive())
+    bench.later(2)
+    numbers = [bench.sequence, *(ping.sequence for ping in bench.pings_sent())]
+
+    bench.hears(Ack(numbers[pinged - 1]))
+    bench.later(5)
+
+    assert len(set(numbers)) == 3
+    assert bench.state() == "ALIVE"
+    assert bench.gossip.round_trip(REMOTE) == pytest.approx(3 - pinged)
+
+
+def test_a_second_ack_of_the_same_probe_changes_nothing():
+    bench = Probed(alive())
+    bench.hears(Suspect(1, LOCAL, "accuser"), Suspect(2, LOCAL, "accuser"))
+    bench.later(2)
+    numbers = [bench.sequence, *(ping.sequence for ping in bench.pings_sent())]
+
+    bench.hears(*map(Ack, numbers))
+
+    assert bench.gossip.health == 1
+    assert bench.gossip.round_trip(REMOTE) == pytest.approx(2)
 
 
 def test_who_has_answered_is_not_pinged_again():
@@ -130,7 +160,8 @@ def test_a_suspect_is_told_so_with_each_ping():
     bench.later(1)
     [(_, again)] = bench.said()
 
-    assert again == first == (first[0], Suspect(3, REMOTE, LOCAL))
+    assert isinstance(again[0], Ping)
+    assert again[1:] == first[1:] == (Suspect(3, REMOTE, LOCAL),)
 
 
 def test_an_ack_makes_us_healthier():
@@ -153,11 +184,13 @@ def test_the_silent_is_asked_for_through_three_others_and_by_tcp():
     bench.later(3)
 
     asked = [(to, ms[0]) for to, ms in bench.said() if isinstance(ms[0], IndirectPing)]
-    request = IndirectPing(
-        bench.sequence, pack_ip("10.0.0.2"), 7946, REMOTE, True, pack_ip("10.0.0.1"), 7946, LOCAL
-    )
     [stream] = bench.tcp_pings()
-    ping = Ping(bench.sequence, REMOTE, pack_ip("10.0.0.1"), 7946, LOCAL)
+    number = bench.ack_of(stream).sequence
+    request = IndirectPing(
+        number, pack_ip("10.0.0.2"), 7946, REMOTE, True, pack_ip("10.0.0.1"), 7946, LOCAL
+    )
+    ping = Ping(number, REMOTE, pack_ip("10.0.0.1"), 7946, LOCAL)
+    assert number != bench.sequence
     assert [message for _, message in asked] == [request] * 3
     assert len({to for to, _ in asked} - {REMOTE_ADDRESS}) == 3
     assert bench.wire.open_frame(stream.data) == ping
@@ -245,7 +278,7 @@ def test_when_we_are_late_ourselves_an_answer_by_tcp_still_comes_in_time():
     [stream] = bench.tcp_pings()
 
     bench.later(7)
-    bench.answered(stream, Ack(bench.sequence))
+    bench.answered(stream, bench.ack_of(stream))
     bench.later(8)
 
     assert stream.timeout == 3
@@ -318,7 +351,7 @@ def test_success_by_tcp_only_is_a_success_and_reported():
     bench.later(3)
     [stream] = bench.tcp_pings()
 
-    bench.answered(stream, Ack(bench.sequence))
+    bench.answered(stream, bench.ack_of(stream))
     bench.events()
     before = bench.gossip.health
     bench.later(5)
@@ -361,7 +394,7 @@ def test_a_wrong_answer_by_tcp_is_no_success():
     bench.later(3)
     [stream] = bench.tcp_pings()
 
-    bench.answered(stream, Ack(bench.sequence + 1))
+    bench.answered(stream, Ack(bench.ack_of(stream).sequence + 1))
     bench.later(5)
 
     assert bench.state() == "SUSPECT"
@@ -435,21 +468,38 @@ def test_a_direct_ack_tells_the_round_trip():
     assert bench.gossip.round_trip("stranger") is None
 
 
-def test_an_ack_that_may_have_come_by_way_of_others_tells_no_round_trip():
+def test_an_ack_by_way_of_others_tells_no_round_trip():
     bench = Probed(alive(), *others(2))
     bench.later(3)
+    [stream] = bench.tcp_pings()
 
-    bench.hears(Ack(bench.sequence))
+    bench.hears(bench.ack_of(stream))
+    bench.later(5)
 
+    assert bench.state() == "ALIVE"
     assert bench.gossip.round_trip(REMOTE) is None
 
 
-def test_an_ack_after_a_second_ping_tells_no_round_trip():
+def test_an_ack_that_may_have_waited_for_us_tells_no_round_trip():
     bench = Probed(alive())
-    bench.later(1.1)
+    bench.now += 3
 
     bench.hears(Ack(bench.sequence))
+    bench.later(5)
 
+    assert bench.state() == "ALIVE"
+    assert bench.gossip.round_trip(REMOTE) is None
+
+
+def test_an_ack_that_was_sent_before_a_sleep_tells_no_round_trip():
+    bench = Probed(alive())
+    bench.now += 20
+    bench.gossip.sleep(19)
+
+    bench.hears(Ack(bench.sequence))
+    bench.later(30)
+
+    assert bench.state() == "ALIVE"
     assert bench.gossip.round_trip(REMOTE) is None
 
 
