@@ -1,5 +1,6 @@
 """Members that return changed, late or twice, and members that do not return."""
 
+import json
 import os
 import random
 import re
@@ -128,6 +129,9 @@ def test_a_sleeper_fails_nobody_and_brings_nobody_back(mesh_of, record_seconds):
     time.sleep(LONG_SLEEP / 3)  # in which what the sleeper told would come to light
     assert hold_alive(mesh, [one, sleeper])
     assert said(sleeper, "failed") == failed_before
+    findings = json.loads(sleeper.host.run(*WESHER, "doctor", "--json"))["findings"]
+    assert "slept" in {finding["trouble"] for finding in findings}
+    assert "agent-silent" not in {finding["trouble"] for finding in findings}
 
 
 def renumber(daemon: Daemon, address: str) -> None:

@@ -12,7 +12,6 @@ from wesher.mesh.account import Account
 from wesher.mesh.drops import Stranger
 from wesher.mesh.notices import Recent
 from wesher.mesh.objections import Objection
-from wesher.mesh.troubles import WARNINGS
 from wesher.system.shell import tool_calls
 from wesher.troubles import Trouble
 
@@ -85,7 +84,7 @@ def _stranger(stranger: Stranger, now: float) -> Json:
 
 
 def _recent(recent: Recent, now: float) -> Json:
-    told = _trouble(WARNINGS[recent.text], recent.data)
+    told = _trouble(recent.trouble, recent.data)
     return told | {"count": recent.count, "ago": round(now - recent.last_at, 3)}
 
 

@@ -56,7 +56,7 @@ class Complaints:
         self._alone_at = None
         shown = ", ".join(str(seed) for seed in seeds[:SEEDS_SHOWN])
         shown = shown or "the addresses in the state file"
-        self._notices.warn("", now, troubles.NOBODY.text, seeds=shown)
+        self._notices.warn("", now, troubles.NOBODY, seeds=shown)
 
     def handle(self, event: object, now: float) -> None:
         """Take note of an event of the gossip."""
@@ -70,7 +70,7 @@ class Complaints:
         self._notices.warn(
             event.member.name,
             now,
-            troubles.UDP_BLOCKED.text,
+            troubles.UDP_BLOCKED,
             member=event.member.name,
             address=event.member.address,
             port=event.member.port,
@@ -97,7 +97,7 @@ class Complaints:
 
     def _warn_of_key(self, source: Address, now: float) -> None:
         self._alone_at = None  # this says more than that nobody answers
-        self._notices.warn(source.ip, now, troubles.OTHER_KEY.text, address=source.ip)
+        self._notices.warn(source.ip, now, troubles.OTHER_KEY, address=source.ip)
 
     def _knows(self, ip: str) -> bool:
         """Tell whether a seed or a member is at this address, so that an operator cares."""

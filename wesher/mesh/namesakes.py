@@ -99,7 +99,7 @@ class Namesakes:
         self._notices.warn(
             member.name,
             now,
-            troubles.SAME_NAME.text,
+            troubles.SAME_NAME,
             member=member.name,
             address=member.address,
             claimed=_address(claim),
@@ -150,7 +150,7 @@ class Namesakes:
         self._notices.warn(
             claim.node,
             now,
-            troubles.OUR_NAME.text,
+            troubles.OUR_NAME,
             member=claim.node,
             claimed=_address(claim),
         )

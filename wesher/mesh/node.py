@@ -128,7 +128,7 @@ class MeshNode:
     def resolved(self, request: Resolve, ips: Iterable[str], now: float) -> None:
         """Take the addresses of a contact's name; none when the look-up failed."""
         if not self._membership.search.resolved(request, ips, now):
-            self._notices.warn(request.host, now, troubles.SEED_NAME.text, seed=request.host)
+            self._notices.warn(request.host, now, troubles.SEED_NAME, seed=request.host)
         self._advance(now)
 
     def update_facts(self, facts: LocalFacts, now: float) -> None:
@@ -270,7 +270,7 @@ class MeshNode:
         self._notices.warn(
             "",
             now,
-            "this host did not run for {seconds} s: asking others what they know",
+            troubles.SLEPT,
             seconds=round(seconds),
         )
         self._gossip.sleep(late)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from wesher.mesh.events import Notice, Severity
+from wesher.troubles import Trouble
 
 QUIET = 600  # seconds between two warnings about the same thing
 ALIKE = 3  # sources of one kind of trouble in that time: members invent names, a log has no end
@@ -14,7 +15,7 @@ MAX_RECENT = 32  # sources of one kind of trouble that are remembered
 class Recent:
     """Trouble that an operator was, or could have been, warned of; last met at `last_at`."""
 
-    text: str
+    trouble: Trouble
     data: Mapping[str, object]
     count: int
     last_at: float
@@ -36,29 +37,31 @@ class Notices:
         """Report a detail for the debug log."""
         self._waiting.append(Notice(Severity.DEBUG, text, data))
 
-    def warn(self, source: str, now: float, text: str, **data: object) -> None:
-        """Report something an operator must know about `source`, unless it was said lately.
+    def warn(self, source: str, now: float, trouble: Trouble, **data: object) -> None:
+        """Report something an operator must know about `source`, unless it was said lately."""
+        self._say(Severity.WARNING, source, now, trouble, data)
 
-        `text` is a template and never made of what somebody sent: it tells the kind of trouble.
-        """
-        self._say(Severity.WARNING, source, now, text, data)
-
-    def err(self, source: str, now: float, text: str, **data: object) -> None:
+    def err(self, source: str, now: float, trouble: Trouble, **data: object) -> None:
         """Report what does not heal by itself, as `warn` does."""
-        self._say(Severity.ERROR, source, now, text, data)
+        self._say(Severity.ERROR, source, now, trouble, data)
 
     def _say(
-        self, severity: Severity, source: str, now: float, text: str, data: Mapping[str, object]
+        self,
+        severity: Severity,
+        source: str,
+        now: float,
+        trouble: Trouble,
+        data: Mapping[str, object],
     ) -> None:
-        self._remember(source, Recent(text, data, 1, now))
-        given = self._given.setdefault(text, {})
+        self._remember(source, Recent(trouble, data, 1, now))
+        given = self._given.setdefault(trouble.name, {})
         for known, at in list(given.items()):
             if now - at >= QUIET:
                 del given[known]
         if source in given or len(given) >= ALIKE:
             return
         given[source] = now
-        self._waiting.append(Notice(severity, text, data))
+        self._waiting.append(Notice(severity, trouble.text, data))
 
     def drain(self) -> Iterator[Notice]:
         """Yield what has not been handed out yet."""
@@ -75,10 +78,10 @@ class Notices:
         ]
 
     def _remember(self, source: str, met: Recent) -> None:
-        alike = self._recent.setdefault(met.text, {})
+        alike = self._recent.setdefault(met.trouble.name, {})
         known = alike.pop(source, None)
         if known and met.last_at - known.last_at < QUIET:
-            met = Recent(met.text, met.data, known.count + 1, met.last_at)
+            met = Recent(met.trouble, met.data, known.count + 1, met.last_at)
         alike[source] = met
         if len(alike) > MAX_RECENT:
             del alike[next(iter(alike))]

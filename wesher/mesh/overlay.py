@@ -157,7 +157,7 @@ class Overlay:
             self._notices.err(
                 local.name,
                 now,
-                troubles.OVERLAY_FULL.text,
+                troubles.OVERLAY_FULL,
                 winner=winner,
                 address=local.overlay_addr,
                 network=local.network.network,
@@ -166,7 +166,7 @@ class Overlay:
         self._notices.warn(
             local.name,
             now,
-            "moved from {old} to {new}, because {winner} has that address too and keeps it",
+            troubles.MOVED,
             old=local.overlay_addr,
             new=address,
             winner=winner,
@@ -182,7 +182,7 @@ class Overlay:
                 continue  # told once we have moved, or cannot
             fixed = found.trouble is troubles.FIXED_ADDRESS
             say = self._notices.err if fixed else self._notices.warn
-            say(found.about, now, found.trouble.text, **found.data)
+            say(found.about, now, found.trouble, **found.data)
 
 
 def next_address(local: LocalMember, outcome: Outcome, taken: Taken) -> IPAddress | None:

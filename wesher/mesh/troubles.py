@@ -49,6 +49,11 @@ OVERLAY_FULL = Trouble(
     "no overlay address is left for us: {winner} has {address}, and {network} is full",
     "choose a larger --overlay-net, the same on all hosts",
 )
+MOVED = Trouble(
+    "moved",
+    "this host moved from {old} to {new}, because {winner} has that address too and keeps it",
+    "give it a fixed --overlay-addr if it must not happen again",
+)
 SAME_ADDRESS = Trouble(
     "same-address",
     "{winner} and {loser} both have overlay address {address}: it goes to {winner}",
@@ -65,6 +70,11 @@ METADATA_FORMAT = Trouble(
     "member {member} cannot read our metadata",
     "it wants --metadata-format {format}",
 )
+SLEPT = Trouble(
+    "slept",
+    "this host did not run for {seconds} s",
+    "it asks others what they know; if it was not suspended, it has too much to do",
+)
 
 PEER_REMEDIES = {
     RefusalKind.PENDING: "wait until it has told more of itself",
@@ -75,21 +85,3 @@ PEER_REMEDIES = {
     RefusalKind.KEY: "restart it, so that it makes a key of its own",
     RefusalKind.ENDPOINT: "give it an --advertise-addr at which others reach it",
 }
-
-WARNINGS = {
-    trouble.text: trouble
-    for trouble in (
-        SEED_NAME,
-        SAME_NAME,
-        OUR_NAME,
-        UDP_BLOCKED,
-        OTHER_KEY,
-        NOBODY,
-        NO_PEER,
-        OVERLAY_FULL,
-        SAME_ADDRESS,
-        FIXED_ADDRESS,
-        METADATA_FORMAT,
-    )
-}
-"""The troubles that an agent warns of, by the template of the warning."""

@@ -4,6 +4,10 @@ import pytest
 
 from wesher.mesh.events import Notice, Severity
 from wesher.mesh.notices import ALIKE, MAX_RECENT, QUIET, Notices, Recent
+from wesher.troubles import Trouble
+
+ODD = Trouble("odd", "{member} is odd", "look at it")
+STRANGE = Trouble("strange", "all is strange", "wait")
 
 
 def said(notices):
@@ -14,14 +18,14 @@ def test_notices_come_in_their_order_and_once():
     notices = Notices()
     notices.inform("{member} joined", member="web")
     notices.trace("dropped")
-    notices.warn("web", 0, "{member} is odd", member="web")
+    notices.warn("web", 0, ODD, member="web")
 
     drained = list(notices.drain())
 
     assert drained == [
         Notice(Severity.INFO, "{member} joined", {"member": "web"}),
         Notice(Severity.DEBUG, "dropped", {}),
-        Notice(Severity.WARNING, "{member} is odd", {"member": "web"}),
+        Notice(Severity.WARNING, "{member} is odd: look at it", {"member": "web"}),
     ]
     assert said(notices) == []
 
@@ -30,69 +34,74 @@ def test_notices_come_in_their_order_and_once():
 def test_a_warning_is_repeated_after_ten_minutes_at_the_earliest(later, times):
     notices = Notices()
 
-    notices.warn("web", 5, "odd")
-    notices.warn("web", 5 + later, "odd")
+    notices.warn("web", 5, ODD, member="web")
+    notices.warn("web", 5 + later, ODD, member="web")
 
-    assert said(notices) == ["odd"] * times
+    assert said(notices) == ["web is odd: look at it"] * times
 
 
 def test_a_warning_that_keeps_being_due_comes_every_ten_minutes():
     notices = Notices()
 
     for second in range(2 * QUIET + 1):
-        notices.warn("web", second, "odd")
+        notices.warn("web", second, ODD, member="web")
 
-    assert said(notices) == ["odd"] * 3
+    assert said(notices) == ["web is odd: look at it"] * 3
 
 
 def test_other_sources_and_other_troubles_are_told_at_once():
     notices = Notices()
 
-    notices.warn("web", 0, "odd")
-    notices.warn("db", 0, "odd")
-    notices.warn("web", 0, "strange")
+    notices.warn("web", 0, ODD, member="web")
+    notices.warn("db", 0, ODD, member="db")
+    notices.warn("web", 0, STRANGE)
 
-    assert said(notices) == ["odd", "odd", "strange"]
+    assert said(notices) == [
+        "web is odd: look at it",
+        "db is odd: look at it",
+        "all is strange: wait",
+    ]
 
 
 def test_invented_sources_cannot_fill_the_log():
     notices = Notices()
 
     for number in range(1000):
-        notices.warn(f"ghost{number}", number / 100, "{member} is odd", member=number)
-    notices.warn("web", 10, "strange")
-    notices.warn("late", QUIET, "{member} is odd", member="late")
+        notices.warn(f"ghost{number}", number / 100, ODD, member=number)
+    notices.warn("web", 10, STRANGE)
+    notices.warn("late", QUIET, ODD, member="late")
 
-    assert said(notices) == [*(f"{n} is odd" for n in range(ALIKE)), "strange", "late is odd"]
+    odd = [f"{who} is odd: look at it" for who in (*range(ALIKE), "late")]
+    assert said(notices) == [*odd[:-1], "all is strange: wait", odd[-1]]
 
 
 def test_recent_troubles_are_remembered_with_how_often_and_when():
     notices = Notices()
 
-    notices.warn("web", 5, "odd", member="web")
-    notices.warn("web", 7, "odd", member="web")
-    notices.warn("db", 8, "strange")
+    notices.warn("web", 5, ODD, member="web")
+    notices.warn("web", 7, ODD, member="web")
+    notices.warn("db", 8, STRANGE)
 
     assert notices.recent(9) == [
-        Recent("odd", {"member": "web"}, 2, 7),
-        Recent("strange", {}, 1, 8),
+        Recent(ODD, {"member": "web"}, 2, 7),
+        Recent(STRANGE, {}, 1, 8),
     ]
-    assert notices.recent(7 + QUIET) == [Recent("strange", {}, 1, 8)]
+    assert notices.recent(7 + QUIET) == [Recent(STRANGE, {}, 1, 8)]
 
 
 def test_what_was_forgotten_meanwhile_is_counted_anew():
     notices = Notices()
 
-    notices.warn("web", 0, "odd")
-    notices.warn("web", QUIET, "odd")
+    notices.warn("web", 0, ODD, member="web")
+    notices.warn("web", QUIET, ODD, member="web")
 
-    assert notices.recent(QUIET) == [Recent("odd", {}, 1, QUIET)]
+    assert notices.recent(QUIET) == [Recent(ODD, {"member": "web"}, 1, QUIET)]
 
 
 def test_of_many_sources_the_newest_are_remembered():
     notices = Notices()
 
     for number in range(MAX_RECENT + 5):
-        notices.warn(f"ghost{number}", 0, "odd", number=number)
+        notices.warn(f"ghost{number}", 0, ODD, member=number)
 
-    assert [one.data["number"] for one in notices.recent(0)] == list(range(5, MAX_RECENT + 5))
+    assert [one.data["member"] for one in notices.recent(0)] == list(range(5, MAX_RECENT + 5))

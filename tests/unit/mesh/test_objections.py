@@ -57,6 +57,6 @@ def test_a_node_gives_account_of_what_it_met():
 
     [objection] = account.objections
     assert (objection.about, objection.trouble) == ("web", troubles.NO_PEER)
-    assert [recent.text for recent in account.troubles] == [troubles.NO_PEER.text]
+    assert [recent.trouble for recent in account.troubles] == [troubles.NO_PEER]
     assert account.received[MessageType.ALIVE] == 1
     assert account.health == account.suspicions == account.refutations == 0

@@ -29,7 +29,3 @@ def test_a_warning_is_the_fault_and_then_the_remedy(trouble):
 def test_troubles_are_told_apart_by_name_and_by_text():
     assert len({trouble.name for trouble in ALL}) == len(ALL)
     assert len({trouble.text for trouble in ALL}) == len(ALL)
-
-
-def test_what_is_warned_of_is_found_by_its_text():
-    assert troubles.WARNINGS[troubles.OTHER_KEY.text] is troubles.OTHER_KEY

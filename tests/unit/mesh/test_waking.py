@@ -7,6 +7,7 @@ import pytest
 from tests.unit.mesh.node_bench import joined, remote, seed
 from wesher.gossip import WAN, Ack, Dead, PushPull, Suspect
 from wesher.gossip.codec import encode
+from wesher.mesh import troubles
 from wesher.mesh.node import LATE
 from wesher.mesh.tombstones import Tombstone, encode_tombstones
 from wesher.mesh.waking import ASK_AGAIN, LOOK_AGAIN, LOOK_PATIENCE
@@ -51,6 +52,15 @@ def told(bench):
 
 def pinged(bench):
     return {ping.node: (to, ping) for to, ping in bench.pings()}
+
+
+@pytest.mark.parametrize("sleep", [asleep, suspended])
+def test_a_sleep_is_told_of(sleep):
+    bench = joined(WEB)
+
+    sleep(bench)
+
+    assert troubles.SLEPT in {met.trouble for met in bench.node.account(bench.now).troubles}
 
 
 @pytest.mark.parametrize("sleep", [asleep, suspended])
