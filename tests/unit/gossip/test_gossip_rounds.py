@@ -55,6 +55,14 @@ def test_news_goes_to_four_members_at_once_and_again_after_20_ms_then_at_the_int
     assert len(told) == 4 + 4 + 8
 
 
+def test_an_announcement_goes_to_four_members_at_once():
+    bench = Bench(*others(20), timing=QUIET, announced=False)
+
+    bench.gossip.announce(b"own", bench.now)
+
+    assert len([to for to, messages in bench.said() if messages[0].node == LOCAL]) == 4
+
+
 @pytest.mark.parametrize(("cluster", "in_a_round", "in_both"), [(8, 4, 8), (6, 4, 6), (3, 3, 3)])
 def test_the_second_round_at_once_tells_others_first(cluster, in_a_round, in_both):
     bench = Bench(*others(cluster - 1), timing=QUIET)

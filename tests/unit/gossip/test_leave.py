@@ -98,6 +98,7 @@ def test_departures_of_others_go_to_four_members_even_while_we_leave():
     bench.run(1.3)
     bench.gossip.leave(bench.now)
     bench.step()
+    bench.gossip.leave(bench.now)
     bench.forget()
 
     bench.hears(Dead(1, "m0", "m0"))
