@@ -51,16 +51,17 @@ def host_facts(
     )
 
 
-def default_route_address(network: Network, interface: str) -> IPAddress | None:
+def default_route_address(network: Network) -> IPAddress | None:
     """Return the address that packets to the world leave from; IPv6 only if there is no IPv4.
 
-    A default route through our own `interface` does not count.
+    A default route through an interface of a mesh does not count.
     """
+    meshes = {link.name for link in network.links.values() if link.alias in MARKS}
     for version in (4, 6):
         defaults = [
             gateway
             for gateway in network.gateways
-            if gateway.default and gateway.version == version and gateway.link != interface
+            if gateway.default and gateway.version == version and gateway.link not in meshes
         ]
         for gateway in sorted(defaults, key=lambda gateway: gateway.metric):
             link = network.links.get(gateway.link)

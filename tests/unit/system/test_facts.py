@@ -14,6 +14,7 @@ from wesher.system.facts import (
     first_global_address,
     host_facts,
 )
+from wesher.system.interface import CREATED
 from wesher.system.network import Gateway, Link, LinkAddress, Network
 
 
@@ -123,12 +124,12 @@ def test_the_default_route_gives_the_advertised_address(gateways, expected):
     host = network(
         ETH0,
         link("eth1", "203.0.113.7/24"),
-        link("wgoverlay", "10.1.2.3/32"),
+        replace(link("wgoverlay", "10.1.2.3/32"), alias=CREATED),
         link("bare"),
         gateways=gateways,
     )
 
-    found = default_route_address(host, "wgoverlay")
+    found = default_route_address(host)
 
     assert found == (None if expected is None else ip_address(expected))
 
