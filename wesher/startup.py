@@ -123,8 +123,11 @@ async def find_underlay(config: Config) -> Underlay:
             return underlay
         if deadline is None:
             deadline = loop.time() + ADDRESS_PATIENCE
-            if sys.stdout.isatty():
-                tell("no address to advertise yet, waiting for one")
+            logger.warning(
+                "{reason}; waiting up to {seconds:.0f} s for one",
+                reason=_no_address(config, network),
+                seconds=ADDRESS_PATIENCE,
+            )
         if loop.time() >= deadline:
             raise StartError(_no_address(config, network))
         await asyncio.sleep(_POLL_INTERVAL)
@@ -153,7 +156,7 @@ def _default_address(config: Config, network: Network, version: int) -> IPAddres
     if version == 6:
         ipv6 = tuple(gateway for gateway in network.gateways if gateway.version == 6)
         network = replace(network, gateways=ipv6)
-    return default_route_address(network, config.interface)
+    return default_route_address(network)
 
 
 def _no_address(config: Config, network: Network) -> str:

@@ -3,12 +3,14 @@
 import json
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.integration.agents import NAME, WESHER, Agent, new_key, wait_for
+from wesher.startup import ADDRESS_PATIENCE
 
 WITHOUT_NET_ADMIN = ("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
 # A network namespace of its own, where no port below 1024 has been made free to all.
@@ -97,7 +99,9 @@ def test_a_second_agent_for_an_interface_names_the_first(agent_of: Callable[...,
     second = agent_of("beta", first.host).start("--cluster-port=7947")
 
     assert (
-        complaint(second, 1) == f"another wesher (pid {first.process.pid}) runs on interface {NAME}"
+        complaint(second, 1)
+        == f"another wesher (pid {first.process.pid}) runs on interface {NAME}: "
+        "stop it first, or choose another with --interface"
     )
     assert first.is_up()
 
@@ -111,6 +115,15 @@ def test_an_interface_that_is_not_ours_is_refused_and_left_alone(agent: Agent):
 
     assert f"interface {NAME} exists and wesher did not make it" in complaint(agent, 1)
     assert tools.changing_calls == []
+
+
+def test_the_interface_of_the_default_route_is_refused_at_once(agent: Agent):
+    began = time.monotonic()
+
+    agent.start("--interface=eth0")
+
+    assert "interface eth0 exists and wesher did not make it" in complaint(agent, 1)
+    assert time.monotonic() - began < ADDRESS_PATIENCE / 2
 
 
 @pytest.mark.parametrize(
@@ -210,7 +223,12 @@ def test_a_host_that_gets_no_address_is_given_up(agent: Agent, flag: str, reason
 
     agent.launch([sys.executable, "-c", impatient, *flags, flag])
 
-    assert reason in complaint(agent, 1)
+    assert agent.wait() == 1
+    warning, error = agent.errors.splitlines()
+    assert reason in warning
+    assert "waiting up to" in warning
+    assert error.startswith("wesher: ")
+    assert reason in error
     assert agent.host.is_clean()
 
 

@@ -243,6 +243,7 @@ def test_without_ipv4_the_ipv6_default_route_counts(tools):
 
 def test_a_default_route_through_our_own_interface_does_not_count(tools, impatient):
     tools.do("ip link add wgoverlay type wireguard")
+    tools.do("ip link set wgoverlay alias wesher")
     tools.do("ip link set wgoverlay up")
     tools.do("ip addr add 10.1.2.3/32 dev wgoverlay")
     tools.do("ip route replace default dev wgoverlay")
@@ -259,6 +260,15 @@ def test_an_interface_without_a_global_address_is_refused(tools, impatient, addr
 
     with pytest.raises(StartError, match="interface eth1 has no global address"):
         underlay(bind_iface="eth1")
+
+
+def test_the_operator_is_told_at_once_what_is_waited_for(tools, impatient, logged):
+    with pytest.raises(StartError):
+        underlay(bind_iface="eth7")
+
+    assert logged == [
+        "WARNING there is no interface eth7: choose another --bind-iface; waiting up to 0 s for one"
+    ]
 
 
 def test_an_address_that_comes_within_thirty_seconds_is_waited_for(tools, monkeypatch):

@@ -43,8 +43,11 @@ async def check_ports(case: Case) -> list[Finding]:
         if (owner := port_owner(protocol, port, settings.bind_addr))
     ]
     cluster, wireguard = settings.cluster_port, settings.wireguard_port
-    left = f"has the port {wireguard} of an earlier agent" if ours == wireguard else "are free"
-    return taken or [ok("ports", f"UDP and TCP {cluster} and UDP {wireguard} {left}")]
+    if ours == wireguard:
+        text = f"UDP and TCP {cluster} are free, UDP {wireguard} is still that of an earlier agent"
+    else:
+        text = f"UDP and TCP {cluster} and UDP {wireguard} are free"
+    return taken or [ok("ports", text)]
 
 
 def _ports_of_agent(case: Case) -> Finding:
@@ -78,7 +81,7 @@ def advertised(case: Case) -> IPAddress | None:
     if settings.bind_iface:
         return first_global_address(case.network, settings.bind_iface)
     if settings.bind_addr.is_unspecified:
-        return default_route_address(case.network, case.interface)
+        return default_route_address(case.network)
     return settings.bind_addr
 
 
