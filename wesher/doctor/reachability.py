@@ -49,7 +49,7 @@ async def check_gossip(case: Case) -> list[Finding]:
             unknown(
                 "gossip",
                 "without the cluster key nobody can be asked",
-                "run this as root, or give --cluster-key-file",
+                "run this as root, once an agent has run here, or give --cluster-key-file",
             )
         ]
     for target, made in zip(targets, contacts, strict=True):
@@ -104,7 +104,7 @@ def _saved(case: Case) -> list[Target]:
     port = case.settings.cluster_port
     return [
         Target(Role.SEED, node.name, Endpoint(ip_address(node.addr), node.port or port))
-        for node in case.saved.nodes[:MAX_SAVED]
+        for node in [node for node in case.saved.nodes if not node.left][:MAX_SAVED]
     ]
 
 

@@ -8,12 +8,13 @@ import pytest
 
 from tests.unit.doctor.cases import account, case, member, settings, status
 from tests.unit.mesh.node_bench import Bench
-from tests.unit.system.transports import opened
+from tests.unit.system.transports import LOOPBACK, free_port, opened
 from wesher.contacts import Contact, Heard
 from wesher.doctor.contacts import find_others, resolve
 from wesher.doctor.reachability import Role, Target, check_gossip, judge
 from wesher.mesh.plan import Endpoint
 from wesher.mesh.rejoin import Seed
+from wesher.system.state_file import SavedNode, State, StateFile
 
 KEY = bytes(range(32))
 HERE = Endpoint(ip_address("192.0.2.2"), 7946)
@@ -92,6 +93,16 @@ def test_without_others_there_is_nobody_to_ask():
     [finding] = run(check_gossip(keyed(case())))
 
     assert finding.text.startswith("nobody to contact")
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"), [(True, ("ok", None)), (False, ("fault", "seed-silent"))]
+)
+def test_without_an_agent_the_saved_are_contacted_but_not_who_has_left(tmp_path, left, expected):
+    gone = SavedNode("gone", str(LOOPBACK), free_port(LOOPBACK), left=left)
+    StateFile(tmp_path, "wgoverlay").save(State(cluster_key=KEY, nodes=(gone,)))
+
+    assert found(keyed(case(told=settings(state_dir=tmp_path)))) == [expected]
 
 
 def test_a_seed_without_an_address_is_a_warning():
