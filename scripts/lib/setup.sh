@@ -65,7 +65,8 @@ kernel_has_wireguard() {
     }
 }
 
-# setup_python agent|dev: the virtual environment, for the agent alone or with the developers' tools.
+# setup_python agent|EXTRA: the virtual environment, for the agent alone or with what an extra of
+# pyproject.toml adds.
 setup_python() {
     local stamp=$root/.venv/.installed-$1
     is_installed "$stamp" || (
@@ -79,7 +80,7 @@ is_installed() { # STAMP
     [ "$1" -nt "$root/pyproject.toml" ] && [ -x "$python" ]
 }
 
-install_python() { # agent|dev
+install_python() { # agent|EXTRA
     local wanted=$root output
     [ -x "$python" ] || make_environment
     [ "$1" = agent ] || wanted="${root}[$1]"
