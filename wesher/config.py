@@ -172,8 +172,9 @@ def _setting(path: Path, key: str, value: object) -> tuple[str, str]:
     options = {option.key: option for option in OPTIONS if option.in_file}
     option = options.get(key)
     if option is None:
-        near = difflib.get_close_matches(key.replace("_", "-"), options, n=1, cutoff=0)
-        raise ConfigError(f"{path}: unknown key {key!r}; the nearest is {near[0]!r}")
+        near = difflib.get_close_matches(key.replace("_", "-"), options, n=1)
+        hint = f"the nearest is {near[0]!r}" if near else "keys are the flags without their dashes"
+        raise ConfigError(f"{path}: unknown key {key!r}; {hint}")
     return option.name, _text(path, option, value)
 
 

@@ -4,6 +4,7 @@ Light on purpose: `--help` and `--version` import this and nothing heavier.
 """
 
 import argparse
+import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -211,7 +212,9 @@ def pick(names: Iterable[str]) -> tuple[Option, ...]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse whose errors are ours: one line, no usage dump."""
+    """argparse whose errors are ours: one line, no usage dump. `flags` are those it knows."""
+
+    flags: tuple[str, ...] = ()
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message}; see {self.prog} --help")
@@ -232,6 +235,8 @@ def parser(
         made.add_argument(
             operand.name, metavar=operand.metavar, help=operand.help, choices=operand.choices
         )
+    options = tuple(options)
+    made.flags = tuple(option.flag for option in (CONFIG_FILE, *options))
     for option in options:
         names = (option.flag, *option.aliases)
         if option.metavar is None:
@@ -262,7 +267,9 @@ def parse_arguments(made: _Parser, arguments: Sequence[str]) -> dict[str, str]:
     if unknown:
         flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
         if flags:
-            raise ConfigError(f"unknown option {flags[0]}; see {made.prog} --help")
+            near = difflib.get_close_matches(flags[0], made.flags, n=1)
+            hint = f"the nearest is {near[0]}" if near else f"see {made.prog} --help"
+            raise ConfigError(f"unknown option {flags[0]}; {hint}")
         many = f"is one word too many; see {made.prog} --help"
         late = "is not an option; a command comes before all options"
         raise ConfigError(f"{unknown[0]!r} {late if made.prog == 'wesher' else many}")

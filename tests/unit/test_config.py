@@ -437,6 +437,7 @@ def test_the_configuration_file_can_be_named_in_the_environment(toml):
         ("cluster_port = 1\n", "unknown key 'cluster_port'; the nearest is 'cluster-port'"),
         ("overlay-network = 'x'\n", "unknown key 'overlay-network'; the nearest is 'overlay-net'"),
         ("init = true\n", "unknown key 'init'"),
+        ("x = 1\n", "unknown key 'x'; keys are the flags without their dashes"),
         ("[section]\nx = 1\n", "unknown key 'section'"),
         ("cluster-port = true\n", "cluster-port: it must be written like PORT"),
         ("cluster-port = [1]\n", "cluster-port: it must be written like PORT"),

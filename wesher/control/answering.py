@@ -185,7 +185,9 @@ class Control:
         if name not in members:
             near = difflib.get_close_matches(name, members, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise AgentError(f"no member is named {name!r}{hint}")
+            raise AgentError(
+                f"no member is named {name!r}{hint or ': `wesher members` lists them'}"
+            )
         return members[name]
 
 

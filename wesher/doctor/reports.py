@@ -45,7 +45,8 @@ def _is_over(case: Case, told: Reply) -> bool:
 
 def _recent(told: Reply) -> Finding:
     grave = told["name"] in _GRAVE and told["ago"] < FRESH
-    text = f"{told['fault']} (met {told['count']} times, the last {lasting(told['ago'])} ago)"
+    times = "once," if told["count"] == 1 else f"{told['count']} times, the last"
+    text = f"{told['fault']} (met {times} {lasting(told['ago'])} ago)"
     verdict = Verdict.FAULT if grave else Verdict.WARNING
     return Finding("warnings", verdict, text, told["remedy"], told["name"])
 

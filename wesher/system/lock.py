@@ -26,7 +26,8 @@ class InterfaceLock:
             self._descriptor: int | None = open_locked(path)
         except BlockingIOError:
             raise StartError(
-                f"another wesher{_holder(path)} runs on interface {interface}"
+                f"another wesher{_holder(path)} runs on interface {interface}: "
+                "stop it first, or choose another with --interface"
             ) from None
         except OSError as error:
             raise StartError(f"cannot lock {path}: {error.strerror}; run as root?") from error

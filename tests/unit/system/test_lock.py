@@ -17,7 +17,10 @@ def test_a_second_agent_is_refused_and_told_the_pid_of_the_first(tmp_path):
     ):
         InterfaceLock(tmp_path / "run", "wg0")
 
-    assert str(caught.value) == f"another wesher (pid {os.getpid()}) runs on interface wg0"
+    assert str(caught.value) == (
+        f"another wesher (pid {os.getpid()}) runs on interface wg0: "
+        "stop it first, or choose another with --interface"
+    )
 
 
 def test_another_interface_is_free(tmp_path):
@@ -36,7 +39,7 @@ def test_a_released_interface_can_be_locked_again(tmp_path):
 def test_a_holder_that_has_not_said_its_pid_yet_is_refused_all_the_same(tmp_path):
     descriptor = open_locked(tmp_path / "wg0.lock")
 
-    with pytest.raises(StartError, match=r"^another wesher runs on interface wg0$"):
+    with pytest.raises(StartError, match=r"^another wesher runs on interface wg0: stop"):
         InterfaceLock(tmp_path, "wg0")
     os.close(descriptor)
 
