@@ -148,8 +148,8 @@ OPTIONS = (
         "forget_after",
         v.parse_duration,
         "TIME",
-        "how long a failed member keeps its peer and is retried: 30m, 24h, 7d, never, "
-        "or 0 for not at all",
+        "how long a failed member keeps its peer and is retried: 30m, 24h, 7d, a number of "
+        "seconds, never, or 0 for not at all",
         "24h",
     ),
     Option(
