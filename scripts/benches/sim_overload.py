@@ -11,7 +11,7 @@ from random import Random
 
 from tests.sim.hosts import Node
 from tests.sim.world import World
-from wesher.gossip import Address, StreamRequest
+from wesher.gossip import Address, Member, StreamRequest
 from wesher.gossip.codec import encode
 
 WAITING = 4096  # packets that wait for a blocked member: 2 MiB of receive buffer, 512 bytes each
@@ -111,8 +111,7 @@ def _keep_accusations_from_pings(node: Node) -> None:
     """Let probes say nothing to a suspect but that they want an ack."""
     probes, outbox = node.gossip._probes, node.gossip._shared.outbox
 
-    def send_ping(probe: object) -> None:
-        ping = probes._pings.ping(probe.awaited.sequence, probe.member.name)
-        outbox.send_parts([encode(ping)], probe.member)
+    def send_ping(member: Member, sequence: int) -> None:
+        outbox.send_parts([encode(probes._pings.ping(sequence, member.name))], member)
 
     probes._send_ping = send_ping
