@@ -189,7 +189,8 @@ def _times(failures: Failures, best: _Look) -> str:
     """Say how many times more were declared dead; over so many, if there were none before."""
     least, hours = best
     if least.declared:
-        return f"{failures.declared / least.declared:,.0f} times"
+        ratio = failures.declared / least.declared
+        return f"{ratio:,.1f} times" if ratio < 10 else f"{ratio:,.0f} times"
     return f"over {failures.declared * hours:,.0f} times"
 
 
