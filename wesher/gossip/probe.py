@@ -64,7 +64,6 @@ class Probes:
         """Count the running probe as if it had begun so much later: we were asleep."""
         if self._round is not None:
             self._round.began_at += seconds
-            self._round.pinged_at.clear()  # whoever sleeps cannot tell when an ack arrived
 
     def _tick(self, now: float) -> None:
         self._deadlines.at(now + self._timing.probe_interval, self._tick)
