@@ -25,7 +25,6 @@ class _Round:
     member: Member
     awaited: Awaited
     began_at: float
-    pings: int = 0
     pinged_at: dict[int, float] = field(default_factory=dict)
     nacks_expected: int = 0
     answered_by_stream: bool = False
@@ -85,16 +84,16 @@ class Probes:
         """Ping the member itself, and see to what follows if there is no ack."""
         sequence = self._pings.expect_also(probe.awaited)
         probe.pinged_at[sequence] = now
-        probe.pings += 1
         self._send_ping(probe.member, sequence)
-        next_at = probe.began_at + self._timing.probe_timeout * probe.pings / self._wanted_pings
+        share = len(probe.pinged_at) / self._wanted_pings
+        next_at = probe.began_at + self._timing.probe_timeout * share
         self._deadlines.at(next_at, lambda now: self._insist(probe, now))
 
     def _insist(self, probe: _Round, now: float) -> None:
         """Ping again, as a packet may be lost; after the timeout try the other ways."""
         if self._round is not probe:
             return
-        if probe.pings < self._wanted_pings:
+        if len(probe.pinged_at) < self._wanted_pings:
             self._ask(probe, now)
         else:
             self._ask_others(probe, now)

@@ -267,12 +267,7 @@ class MeshNode:
 
     def _wake_up(self, late: float, seconds: float, now: float) -> None:
         """Go on after a sleep, with deadlines that are `late`."""
-        self._notices.warn(
-            "",
-            now,
-            troubles.SLEPT,
-            seconds=round(seconds),
-        )
+        self._notices.warn("", now, troubles.SLEPT, seconds=round(seconds))
         self._gossip.sleep(late)
         if not self._departing:
             self._membership.woke(now)

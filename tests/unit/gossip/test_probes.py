@@ -480,24 +480,14 @@ def test_an_ack_by_way_of_others_tells_no_round_trip():
     assert bench.gossip.round_trip(REMOTE) is None
 
 
-def test_an_ack_that_may_have_waited_for_us_tells_no_round_trip():
+@pytest.mark.parametrize(("waited", "asleep"), [(3, 0), (20, 19)])
+def test_an_ack_that_may_have_waited_for_us_tells_no_round_trip(waited, asleep):
     bench = Probed(alive())
-    bench.now += 3
+    bench.now += waited
+    bench.gossip.sleep(asleep)
 
     bench.hears(Ack(bench.sequence))
-    bench.later(5)
-
-    assert bench.state() == "ALIVE"
-    assert bench.gossip.round_trip(REMOTE) is None
-
-
-def test_an_ack_that_was_sent_before_a_sleep_tells_no_round_trip():
-    bench = Probed(alive())
-    bench.now += 20
-    bench.gossip.sleep(19)
-
-    bench.hears(Ack(bench.sequence))
-    bench.later(30)
+    bench.later(waited + 2)
 
     assert bench.state() == "ALIVE"
     assert bench.gossip.round_trip(REMOTE) is None
