@@ -24,7 +24,9 @@ from wesher.gossip import (
 )
 from wesher.gossip.codec import encode
 
-PASSIVE = replace(LOCAL, probe_interval=600)
+PASSIVE = replace(LOCAL, probe_interval=600, push_pull_interval=600)
+"""It probes nobody, and confirms no suspicion: who merges a suspect record, suspects in its own
+name."""
 
 GoOf = Callable[..., GoMember]
 OursOf = Callable[..., OurMember]
