@@ -5,9 +5,11 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict
+from functools import partial
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,8 @@ QUESTIONS: dict[str, Question] = {
 _ROOT = Path(__file__).parents[2]
 
 Measured = dict[str, dict[Any, Any]]
+_Item = tuple[str, Any]
+"""A question and one of its cases."""
 
 
 def main() -> int:
@@ -46,14 +50,18 @@ def main() -> int:
             measured = measure(names, quick=given.quick, jobs=given.jobs)
     except KeyboardInterrupt:
         return 130
-    for name in names:
+    answered = [name for name in names if len(measured[name]) == len(_cases(name, given.quick))]
+    for name in answered:
         for table in QUESTIONS[name].tables(measured[name]):
             print(f"{table.markdown()}\n")
     if given.plots:
-        _draw(measured, given.plots)
+        _draw({name: measured[name] for name in answered}, given.plots)
     if given.json:
         print(json.dumps(_plain(measured)))
-    return 0
+    unanswered = [name for name in names if name not in answered]
+    if unanswered:
+        print(f"no tables of {', '.join(unanswered)}: cases failed, see above", file=sys.stderr)
+    return 1 if unanswered else 0
 
 
 def _parse() -> argparse.Namespace:
@@ -79,27 +87,48 @@ def _positive(number: str) -> int:
     return int(number)
 
 
+def _cases(name: str, quick: bool) -> Sequence[Any]:
+    return QUESTIONS[name].cases(quick)
+
+
 def measure(names: list[str], *, quick: bool, jobs: int) -> Measured:
-    """Return what came of each case, in the order of the cases."""
-    cases = {name: QUESTIONS[name].cases(quick) for name in names}
+    """Return what came of each case, in the order of the cases; failed ones lack."""
+    todo = [(name, case) for name in names for case in _cases(name, quick)]
+    done: dict[_Item, Any] = {}
     if jobs == 1 or quick:
-        return {
-            name: {case: QUESTIONS[name].measure(case) for case in cases[name]} for name in names
-        }
-    todo = [(name, case) for name in names for case in cases[name]]
+        for item in todo:
+            _keep(done, item, partial(_measure, *item))
+    else:
+        _measure_side_by_side(todo, jobs, done)
+    measured: Measured = {name: {} for name in names}
+    for name, case in todo:
+        if (name, case) in done:
+            measured[name][case] = done[name, case]
+    return measured
+
+
+def _keep(done: dict[_Item, Any], item: _Item, result: Callable[[], Any]) -> None:
+    """Add what came of a case; one that fails does not cost what the others took long for."""
+    try:
+        done[item] = result()
+    except Exception:
+        print(f"failed: {item}\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+
+
+def _measure_side_by_side(todo: Iterable[_Item], jobs: int, done: dict[_Item, Any]) -> None:
     # The largest take most of the time; what is left to do in the end should be small.
-    todo.sort(key=lambda item: item[1].members, reverse=True)
+    ordered = sorted(todo, key=lambda item: item[1].members, reverse=True)
     # A process keeps the memory of its largest world: each case gets a new one.
     with ProcessPoolExecutor(
         jobs, get_context("spawn"), _end_without_a_word, max_tasks_per_child=1
     ) as processes:
-        running = {processes.submit(_measure, name, case): (name, case) for name, case in todo}
+        running = {processes.submit(_measure, *item): item for item in ordered}
         try:
-            done = {running[future]: future.result() for future in _reported(running)}
+            for future in _reported(running):
+                _keep(done, running[future], future.result)
         except BaseException:
             _end(processes)
             raise
-    return {name: {case: done[name, case] for case in cases[name]} for name in names}
 
 
 def _end_without_a_word() -> None:

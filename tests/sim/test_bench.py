@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from scripts.benches import sim, sim_rejoin
 from scripts.benches.sim import QUESTIONS
 from scripts.benches.sim_overload import Overload, OverloadedWorld
 from scripts.benches.sim_tables import Table, verdict
@@ -74,6 +76,26 @@ def test_simulating_members_that_come_and_go_is_measured(answers):
 
     assert scenario["cpu"] > 0
     assert scenario["packets"] > 1000
+
+
+def test_a_case_that_fails_costs_only_its_own_tables(monkeypatch, capsys):
+    def fail_with_many(case):
+        assert case.members == 10, "too many"
+        return sim_rejoin.measure(case)
+
+    broken = replace(sim_rejoin.QUESTION, measure=fail_with_many)
+    monkeypatch.setitem(QUESTIONS, "load", broken)
+    monkeypatch.setattr(
+        sys, "argv", ["sim", "--quick", "--json", "--only", "rejoin", "--only", "load"]
+    )
+
+    assert sim.main() == 1
+
+    out, err = capsys.readouterr()
+    assert sum(line.startswith("| ---") for line in out.splitlines()) == 1
+    assert len(json.loads(out.splitlines()[-1])["load"]) == 1
+    assert "AssertionError: too many" in err
+    assert err.endswith("no tables of load: cases failed, see above\n")
 
 
 @pytest.mark.parametrize("way", ["packets", "process"])
