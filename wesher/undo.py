@@ -10,7 +10,7 @@ from wesher.system.hosts import HostsFile
 from wesher.system.teardown import Leftover, clean_up
 from wesher.system.threads import in_thread
 
-LEAST = 0.1  # seconds for the interface, however late it is
+LEAST = 0.5  # seconds for each of the two, however late it is: the host may have stood still
 
 Opening = asyncio.Task[Device]
 
@@ -25,7 +25,8 @@ async def take_down(
     loop = asyncio.get_running_loop()
     leftovers: list[Leftover] = []
     if hosts:
-        leftovers += await _remove_hosts_lines(config, hosts, (deadline - loop.time()) / 2)
+        limit = max(LEAST, (deadline - loop.time()) / 2)
+        leftovers += await _remove_hosts_lines(config, hosts, limit)
     if opening:
         device = await opened(opening, (deadline - loop.time()) / 2)
         limit = max(LEAST, deadline - loop.time())
