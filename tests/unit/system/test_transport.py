@@ -195,14 +195,14 @@ def test_after_closing_nothing_is_sent():
 
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
 def test_a_port_that_is_taken_is_told_and_the_other_half_given_back(kind):
-    ip = "127.0.0.8"  # a connection from 127.0.0.1, even an ended one, may hold the other half
+    ip = "127.0.0.200"  # a connection from 127.0.0.1, even an ended one, may hold the other half
     with socket.socket(socket.AF_INET, kind) as other:
         other.bind((ip, 0))
         if kind == socket.SOCK_STREAM:
             other.listen()
         port = other.getsockname()[1]
 
-        with pytest.raises(StartError, match=rf"127\.0\.0\.8:{port} is taken: .*--cluster-port"):
+        with pytest.raises(StartError, match=rf"127\.0\.0\.200:{port} is taken: .*--cluster-port"):
             bind(ip_address(ip), port)
 
     bind(ip_address(ip), port).close()
