@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.tools import Tools
+from wesher.errors import WesherError
+from wesher.system.asking import ask
 
 WESHER = (sys.executable, str(Path(__file__).resolve().parents[2] / "wesher.py"))
 NAME = "wgoverlay"
@@ -162,6 +164,12 @@ class Agent:
         """What it has written to standard error so far: messages and the log."""
         return self._errors.read_text(errors="replace")
 
+    @property
+    def complaints(self) -> str:
+        """Its `errors`, but for the word that the machine had stood still for seconds."""
+        lines = self.errors.splitlines(keepends=True)
+        return "".join(line for line in lines if "this host did not run for" not in line)
+
     def screen(self) -> str:
         """What its terminal shows."""
         assert self.terminal is not None
@@ -224,6 +232,21 @@ class Agent:
         state: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
         return state
 
+    @property
+    def saved_members(self) -> dict[str, dict[str, Any]]:
+        """What its state says of the others by their names; those that left are among them."""
+        return {node["Name"]: node for node in self.state.get("Nodes", [])}
+
+    @property
+    def reconciles(self) -> int:
+        """How many reconciles it has ended since its start; none as long as it does not answer."""
+        try:
+            account = ask(self.host.run, self.interface, "account")
+        except WesherError:
+            return 0
+        count: int = account["reconciles"]["count"]
+        return count
+
     def knows(self, *others: "Agent") -> bool:
         """Tell whether exactly these others have a hosts line here; the state is saved later."""
         lines = self.host.hosts_lines(self.interface)
@@ -256,6 +279,14 @@ def wait_until_met(*agents: Agent, timeout: float = PATIENCE) -> None:
     for agent in agents:
         others = [other for other in agents if other is not agent]
         wait_for(lambda a=agent, o=others: a.knows(*o), f"{agent.name} knows the others", timeout)
+
+
+def wait_until_saved(*agents: Agent, timeout: float = PATIENCE) -> None:
+    """Return once these agents know each other and will after a crash: their states say so."""
+    wait_until_met(*agents, timeout=timeout)
+    for agent in agents:
+        others = {other.name for other in agents if other is not agent}
+        wait_for(lambda a=agent, o=others: a.saved_members.keys() == o, "the state", timeout)
 
 
 def hanging_tools(agent: Agent) -> list[str]:

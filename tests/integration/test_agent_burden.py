@@ -42,7 +42,7 @@ def test_members_that_came_and_went_leave_neither_memory_nor_open_files(
     assert agent.host.routes() == []
     assert open_files(agent) <= files + 2
     assert resident_memory(agent) - memory < GROWTH
-    assert agent.errors == ""
+    assert agent.complaints == ""
 
 
 @pytest.fixture

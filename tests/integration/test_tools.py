@@ -17,6 +17,7 @@ from wesher.system.wireguard_keys import generate_private_key, public_key_of
 
 NAME = "wgoverlay"
 OURS = ip_address("10.1.2.3")
+AMPLE = 10  # seconds for what is not about time
 READS = sorted(["ip -N -json -batch -", f"wg show {NAME} dump"])
 
 
@@ -379,7 +380,7 @@ def test_closing_removes_the_interface_in_one_call(tools: Tools):
     device, _ = opened(plan(1, 2))
     tools.forget()
 
-    leftovers = asyncio.run(device.close())
+    leftovers = asyncio.run(device.close(AMPLE))
 
     assert leftovers == []
     assert tools.calls == ["ip -force -batch -"]
@@ -390,7 +391,7 @@ def test_closing_is_content_when_somebody_deleted_the_interface(tools: Tools):
     device, _ = opened(plan(1))
     tools.do(f"ip link del {NAME}")
 
-    assert asyncio.run(device.close()) == []
+    assert asyncio.run(device.close(AMPLE)) == []
 
 
 def test_what_cannot_be_removed_is_named_with_its_command_in_time(tools: Tools):
@@ -417,7 +418,7 @@ def test_a_blank_device_is_used_and_given_back_as_it_was(tools: Tools):
     device, _ = opened(plan(1, 2))
     assert len(tools.dump()) == 3
 
-    leftovers = asyncio.run(device.close())
+    leftovers = asyncio.run(device.close(AMPLE))
 
     assert leftovers == []
     assert asyncio.run(read_network()).links[NAME] == before
