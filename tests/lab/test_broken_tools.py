@@ -116,7 +116,7 @@ def test_a_hanging_wg_does_not_delay_the_end(broken, record_seconds):
     mesh, victim, newcomer, tools = broken
     tools.hang()
     mesh.start_one(newcomer)
-    wait_for(lambda: victim.host.succeeds("pgrep", "-x", "sleep", "-n"), 60, "wg to hang")
+    wait_for(lambda: victim.host.succeeds("pgrep", "-fx", "sleep 1000"), 60, "wg to hang")
 
     started = time.monotonic()
     victim.process.signal(signal.SIGTERM)

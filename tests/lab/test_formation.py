@@ -16,6 +16,8 @@ def test_everyone_joins_everyone_at_once(mesh_of, record_seconds):
     mesh.wait_until_complete(60)
 
     record_seconds("everyone joined everyone", time.monotonic() - started, 10)
+    for daemon in mesh.daemons:
+        wait_for(daemon.overlay_address, 60, f"the address of {daemon.host.name}")
     assert len({daemon.overlay_address() for daemon in mesh.daemons}) == 6
 
 

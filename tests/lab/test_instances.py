@@ -29,6 +29,7 @@ def instances(lab_of) -> list[Daemon]:
     for daemon, flags in zip(made, ((), ("--config", FILE)), strict=True):
         daemon.start("--cluster-key", new_key(), *flags)
         wait_for(lambda daemon=daemon: status_of(daemon), 60, f"{daemon.interface}")
+        wait_for(daemon.overlay_address, 60, f"the address of {daemon.interface}")
     return made
 
 

@@ -55,7 +55,7 @@ def tell(lab_of) -> Callable[[str], dict[str, Any]]:
     def run(story: str) -> dict[str, Any]:
         body = "".join(f"    {line}\n" for line in story.strip().splitlines())
         program = f"{_PRELUDE}{body}\nasyncio.run(story())\n"
-        return json.loads(host.run(sys.executable, "-", stdin=program))
+        return json.loads(host.run(sys.executable, "-", stdin=program, timeout=60))
 
     return run
 
@@ -70,7 +70,7 @@ fourth = await device.apply(plan(2, 3, 4, address="10.1.2.4"))
 have = [peers() == sorted(map(key, (2, 3, 4))), routes()]
 link = (await read_network()).links["wg0"]
 addresses = [str(one.network) for one in link.addresses if one.lasting]
-leftovers = await device.close()
+leftovers = await device.close(10)
 tell(changed=[first.changed, second.changed, third.changed, fourth.changed],
      failed=[*first.failed, *second.failed, *third.failed, *fourth.failed],
      have=have, link=[link.up, link.mtu, link.alias], addresses=addresses, left=len(leftovers),
@@ -246,7 +246,7 @@ before = (await read_network()).links["wg0"]
 device = await Device.open("wg0")
 await device.apply(plan(1, 2))
 during = [len(peers()), len(routes())]
-leftovers = await device.close()
+leftovers = await device.close(10)
 tell(during=during, left=len(leftovers), peers=peers(), routes=routes(),
      key=shown("wg", "show", "wg0", "private-key").strip(),
      same=(await read_network()).links["wg0"] == before)
