@@ -92,6 +92,23 @@ def test_one_that_leaves_is_gone_everywhere_within_a_second():
     assert all(world.nodes[name].heard(MemberLeft) == ["node19"] for name in others)
 
 
+@pytest.mark.parametrize("after", [0.0, 0.01, 0.05, 0.15, 0.25, 0.35, 0.5])
+def test_one_that_leaves_during_its_join_is_nobodys_ghost(after):
+    """Its table takes three journeys of 0.1 s to be merged, the answer a fourth to be heard."""
+    world = formed(20, latency=(0.1, 0.1))
+    others = names(20)
+    world.run(world.now + 30)
+    world.add("hasty")
+    world.join("hasty", "node0")
+    world.run(world.now + after)
+
+    world.leave("hasty")
+    world.run(world.now + 5)
+
+    assert world.agree_on(others)
+    assert all(world.nodes[name].heard(MemberFailed) == [] for name in others)
+
+
 def test_both_sides_of_a_short_partition_meet_again_without_help():
     world = formed(10)
     world.part(names(10)[:5], names(10)[5:])

@@ -193,11 +193,13 @@ class Gossip:
         if self._rules.leaving:
             return
         self._rules.leave(now)
-        if self.local is None or not self.members.live_remotes:
+        known, telling = self.members.live_remotes > 0, self._exchanges.telling
+        if self.local is None or not (known or telling):
             self._finish_leave(now)
             return
         self._spread.widen()
-        self._spread.call_after(LEAVE_ROUNDS, self._finish_leave)
+        if known:
+            self._spread.call_after(LEAVE_ROUNDS, self._finish_leave)
         self._shared.deadlines.at(now + LEAVE_TIMEOUT, self._finish_leave)
         self._settle(now)
 

@@ -98,6 +98,11 @@ class Exchanges:
         exchange.number = self._open(exchange, now)
         return exchange.number
 
+    @property
+    def telling(self) -> bool:
+        """Whether somebody is just being told our table, of whom we may know only by the answer."""
+        return any(not exchange.look for exchange in self._running.values())
+
     def _open(self, exchange: _Exchange, now: float) -> int:
         def on_answer(answer: Answer, now: float) -> None:
             del self._running[request.id]

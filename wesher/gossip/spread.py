@@ -91,6 +91,7 @@ class Spread:
         targets = self._eager_targets(now)
         if not targets:
             return
+        self._wide_rounds = max(0, self._wide_rounds - 1)
         self._eager_paid_until = max(self._eager_paid_until, now) + EAGER_COST
         self._eager_again_at = max(self._eager_again_at, self._eager_paid_until - EAGER_CREDIT)
         parts = self._broadcasts.take_eagerly(self._outbox.budget)
@@ -113,10 +114,8 @@ class Spread:
 
         So the two rounds of a departure reach all members of a small cluster.
         """
-        told, count = self._told, self._timing.gossip_members
-        if self._wide_rounds:
-            self._wide_rounds -= 1
-            count = FAREWELLS
+        told = self._told
+        count = FAREWELLS if self._wide_rounds else self._timing.gossip_members
         targets = self._choose(count, now, lambda member: member.name not in told)
         targets += self._choose(count - len(targets), now, lambda member: member.name in told)
         self._told = {member.name for member in targets}

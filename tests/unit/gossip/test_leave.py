@@ -5,7 +5,18 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.gossip.bench import LOCAL, Bench, address, alive, local_alive, others, record
-from wesher.gossip import LAN, WAN, Ack, Dead, LeaveFinished, MemberLeft, Ping, RecordState, Suspect
+from wesher.gossip import (
+    LAN,
+    WAN,
+    Ack,
+    Dead,
+    LeaveFinished,
+    MemberLeft,
+    Ping,
+    PushPull,
+    RecordState,
+    Suspect,
+)
 
 DEPARTURE = Dead(1, LOCAL, LOCAL)
 
@@ -133,6 +144,43 @@ def test_a_leave_ends_after_a_second_even_when_gossip_is_slow():
 
 def test_with_nobody_to_tell_a_leave_ends_at_once():
     bench = Bench(alive(), Dead(1, "remote", "x"))
+
+    bench.gossip.leave(bench.now)
+
+    assert bench.events() == [LeaveFinished()]
+
+
+def test_who_leaves_during_its_join_tells_those_it_learns_of_by_the_answer():
+    bench = Bench()
+    bench.gossip.push_pull(address("10.0.0.2"), bench.now, join=True)
+    (stream,) = bench.streams()
+    bench.run(0.1)
+
+    bench.gossip.leave(bench.now)
+    too_early = bench.events()
+    bench.run(0.3)
+    members = tuple(record(f"m{index}", ip=f"10.0.1.{index + 1}") for index in range(8))
+    bench.answered(stream, PushPull(False, members))
+    bench.run(0.33)
+
+    told = [to for to, messages in bench.said() if DEPARTURE in messages]
+    assert LeaveFinished() not in too_early
+    assert len(set(told)) == 8
+    assert left_at(bench) == pytest.approx(1.1)
+
+
+def test_who_leaves_during_a_join_that_nobody_answers_waits_a_second():
+    bench = Bench()
+    bench.gossip.push_pull(address("10.0.0.2"), bench.now, join=True)
+
+    bench.gossip.leave(bench.now)
+
+    assert left_at(bench) == 1
+
+
+def test_who_leaves_while_it_only_looks_waits_for_nobody():
+    bench = Bench()
+    bench.gossip.push_pull(address("10.0.0.2"), bench.now, join=True, look=True)
 
     bench.gossip.leave(bench.now)
 
