@@ -152,6 +152,10 @@ class GoMember:
         """Join through these addresses; the answer has `count` and `error`."""
         return self.do("join", *host_ports)
 
+    def reach(self, name: str) -> None:
+        """Ping a member that it knows until that answers; a slow machine may need several."""
+        wait_for(lambda: self.do("ping", name)["error"] == "", f"{name} to answer {self.name}")
+
     @property
     def members(self) -> dict[str, Fact]:
         """Those it holds for alive or suspect, by name, itself included."""

@@ -41,8 +41,10 @@ from wesher.gossip import (
 from wesher.gossip.codec import encode
 from wesher.system.transport import Transport, bind
 
-CALM = replace(LOCAL, probe_interval=2, probe_timeout=1)
-FORGETFUL = replace(LOCAL, gossip_to_the_dead=4)
+PATIENT = replace(LOCAL, stream_timeout=10)
+"""The time of a stream is nothing that a test is about."""
+CALM = replace(PATIENT, probe_interval=2, probe_timeout=1)
+FORGETFUL = replace(PATIENT, gossip_to_the_dead=4)
 
 _CLONE_NEWNET = 0x40000000
 E = TypeVar("E", bound=Event)
@@ -107,7 +109,7 @@ class OurMember:
         key: str,
         *,
         port: int = PORT,
-        timing: Timing = LOCAL,
+        timing: Timing = PATIENT,
         wire: Wire | None = None,
         mapped: bool = False,
         lives_in: int | None = None,
@@ -190,6 +192,12 @@ class OurMember:
         """Ping somebody; returns the seconds it took, None for silence."""
         number = self.do(lambda gossip, now: gossip.ping(to, node, now, stream=stream))
         return self.wait(PingFinished, lambda event: event.ping == number).seconds
+
+    def reach(self, to: Address, node: str, *, stream: bool = False) -> None:
+        """Ping somebody until it answers; a slow machine may need several."""
+        wait_for(
+            lambda: self.ping(to, node, stream=stream) is not None, f"{to} to answer {self.name}"
+        )
 
     def update(self, meta: bytes) -> None:
         """Publish other metadata."""

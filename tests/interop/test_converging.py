@@ -118,4 +118,4 @@ def test_a_mapped_address_keeps_its_form(go_of: GoOf, ours_of: OursOf, key: str)
         lambda: agree([go, ours, mapped], key), "agreement"
     )
     assert not go.heard("conflict")
-    assert ours.ping(Address(go.ip, go.port), "gopher") is not None
+    ours.reach(Address(go.ip, go.port), "gopher")

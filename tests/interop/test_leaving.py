@@ -74,6 +74,7 @@ def test_that_somebody_left_is_told_by_push_pull(go_of: GoOf, ours_of: OursOf, k
     together(go, leaver)
     leaver.do("leave")
     leaver.kill()
+    go.wait("leave", name="leaver")
 
     ours.join(go)
 
@@ -181,7 +182,7 @@ def test_a_move_after_a_crash_is_a_conflict_on_both_sides(
     again = go_of("gopher")
     again.allowed = ("Conflicting address",)
     other.allowed = ("Conflicting address",)
-    again.join(ours.host_port)
+    again.join(ours.host_port, other.host_port)
 
     conflict = ours.wait(AddressConflict)
     assert conflict.member.address.ip == go.ip

@@ -72,6 +72,7 @@ def test_an_update_of_ours_arrives(go_of: GoOf, ours_of: OursOf, key: str) -> No
     go = go_of("gopher")
     ours = ours_of("python").announce(b"first")
     ours.join(go)
+    go.wait("join", name="python")
 
     ours.update(b"second")
 

@@ -107,7 +107,7 @@ def test_a_cluster_of_serf_and_ours(
     serfs[1].kill()
     assert ours.wait(MemberFailed).member.name == "serf1"
     wait_for(lambda: serfs[0].members["serf1"] == "failed", "its failure at serf")
-    assert ours.ping(Address(serfs[0].ip, 7946), "serf0") is not None
+    ours.reach(Address(serfs[0].ip, 7946), "serf0")
     ours.leave()
     wait_for(lambda: serfs[0].members["python"] in ("left", "failed"), "our departure")
 

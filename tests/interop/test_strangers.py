@@ -87,7 +87,7 @@ def test_clusters_without_a_key_meet(go_of: GoOf, ours_of: OursOf) -> None:
     ours.join(go)
 
     go.wait("join", name="python")
-    assert go.do("ping", "python")["error"] == ""
+    go.reach("python")
 
 
 def test_packets_under_another_key_have_no_effect(go_of: GoOf, ours_of: OursOf) -> None:
@@ -152,7 +152,8 @@ def test_our_user_messages_and_state_have_no_effect(go_of: GoOf, ours_of: OursOf
 def test_garbage_from_the_right_key_has_no_effect(go_of: GoOf, ours_of: OursOf, key: str) -> None:
     """Nothing that our side answers to it upsets Go, which is told the same."""
     go = go_of("gopher")
-    go.allowed = ("Failed to", "not supported", "Msg type")
+    # The last: for a moment its table has a member without name and versions, which it made itself.
+    go.allowed = ("Failed to", "not supported", "Msg type", "Failed push/pull merge: Node '' ")
     ours = ours_of("python").announce()
     ours.join(go)
     sender = ours_of("sender")
@@ -163,5 +164,5 @@ def test_garbage_from_the_right_key_has_no_effect(go_of: GoOf, ours_of: OursOf, 
             sender.send(wire.seal_packet([plain], checksum=True), Address(member.ip, member.port))
     time.sleep(0.3)
 
-    assert go.do("ping", "python")["error"] == ""
+    go.reach("python")
     assert set(ours.members) == set(go.members) == {"gopher", "python"}

@@ -11,7 +11,7 @@ from tests.interop.golang import CALM_GO, FORGETFUL_GO, GoMember, wait_for
 from tests.interop.ours import CALM, OurMember
 from tests.lab.daemons import Daemon
 from tests.lab.netns import Host, Lab
-from wesher.gossip import Address, MemberFailed, Record, TcpOnly, pack_ip
+from wesher.gossip import Address, ExchangeFinished, MemberFailed, Record, TcpOnly, pack_ip
 
 LabOf = Callable[[int], Lab]
 MemberOn = Callable[..., Any]
@@ -51,8 +51,12 @@ def block(host: Host, *others: Host, protocol: str = "") -> None:
 
 def records(looker: OurMember, at: str) -> dict[str, Record]:
     """The table of the member at an address, as seen from the looker's host."""
-    finished = looker.exchange(Address(at, 7946), look=True)
-    return {record.name: record for record in finished.records}
+
+    def answer() -> ExchangeFinished | None:
+        finished = looker.exchange(Address(at, 7946), look=True)
+        return None if finished.error else finished
+
+    return {record.name: record for record in wait_for(answer, f"the table of {at}").records}
 
 
 @pytest.mark.parametrize("relays_are_go", [True, False])
@@ -63,7 +67,10 @@ def test_probes_go_round_a_broken_path(
     lab = lab_of(4)
     go = go_on(lab.hosts[0], **CALM_GO)
     ours = ours_on(lab.hosts[1], timing=CALM).announce()
-    relays = [go_on(host) if relays_are_go else ours_on(host).announce() for host in lab.hosts[2:]]
+    relays = [
+        go_on(host, **CALM_GO) if relays_are_go else ours_on(host, timing=CALM).announce()
+        for host in lab.hosts[2:]
+    ]
     ours.join(go)
     for relay in relays:
         go.join(relay.host_port)
@@ -193,7 +200,7 @@ def test_an_agent_changes_how_it_binds(
         agent.start(*flags, "--bind-addr", bind)
         wait_for(lambda: agent.lives() and agent.overlay_address(), "the agent to be up")
         wait_for(
-            lambda: go.members.get("node2", {}).get("current", {}).get("key", keys) not in keys,
+            lambda: go.members.get("node2", {}).get("current", {}).get("key") not in (None, *keys),
             "the agent's new metadata",
         )
         keys.append(go.members["node2"]["current"]["key"])

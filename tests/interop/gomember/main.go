@@ -172,7 +172,7 @@ func (m *member) publish(meta []byte) error {
 	m.delegate.mutex.Lock()
 	m.delegate.meta = meta
 	m.delegate.mutex.Unlock()
-	return m.list.UpdateNode(time.Second)
+	return m.list.UpdateNode(10 * time.Second)
 }
 
 func (m *member) find(name string) *memberlist.Node {
@@ -253,6 +253,7 @@ func main() {
 		"wan": memberlist.DefaultWANConfig, "lan": memberlist.DefaultLANConfig, "local": memberlist.DefaultLocalConfig,
 	}
 	config := presets[*timing]()
+	config.TCPTimeout = 10 * time.Second // no test is about it, and the machine may be slow
 	config.Name, config.BindAddr = *name, *bind
 	config.BindPort, config.AdvertisePort = *port, *port
 	config.EnableCompression = *compress
