@@ -1,12 +1,19 @@
 """Fixtures for every layer."""
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.tools import Tools
 
 pytest_plugins = ["tests.secrecy"]
+
+if os.environ.get("CI") != "true":
+    # A machine that is busy is no failure; in CI hypothesis itself sees to that, and to the seed.
+    settings.register_profile("patient", deadline=None)
+    settings.load_profile("patient")
 
 
 @pytest.fixture
