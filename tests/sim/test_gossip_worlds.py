@@ -92,12 +92,11 @@ def test_one_that_leaves_is_gone_everywhere_within_a_second():
     assert all(world.nodes[name].heard(MemberLeft) == ["node19"] for name in others)
 
 
-@pytest.mark.parametrize("after", [0.0, 0.01, 0.05, 0.15, 0.25, 0.35, 0.5])
+@pytest.mark.parametrize("after", [0.05, 0.25, 0.35, 0.45])
 def test_one_that_leaves_during_its_join_is_nobodys_ghost(after):
     """Its table takes three journeys of 0.1 s to be merged, the answer a fourth to be heard."""
-    world = formed(20, latency=(0.1, 0.1))
-    others = names(20)
-    world.run(world.now + 30)
+    world = formed(5, latency=(0.1, 0.1))
+    others = names(5)
     world.add("hasty")
     world.join("hasty", "node0")
     world.run(world.now + after)
