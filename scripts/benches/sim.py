@@ -45,12 +45,15 @@ _Item = tuple[str, Any]
 def main() -> int:
     given = _parse()
     names = given.only or list(QUESTIONS)
+    cases = {name: QUESTIONS[name].cases(given.quick) for name in names}
+    if given.long:
+        cases = {name: [*cases[name], *QUESTIONS[name].long] for name in names}
     try:
         with ended_by_signals():
-            measured = measure(names, quick=given.quick, jobs=given.jobs)
+            measured = measure(cases, jobs=1 if given.quick else given.jobs)
     except KeyboardInterrupt:
         return 130
-    answered = [name for name in names if len(measured[name]) == len(_cases(name, given.quick))]
+    answered = [name for name in names if len(measured[name]) == len(cases[name])]
     for name in answered:
         for table in QUESTIONS[name].tables(measured[name]):
             print(f"{table.markdown()}\n")
@@ -68,7 +71,11 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/bench sim", description=__doc__, allow_abbrev=False
     )
-    parser.add_argument("--quick", action="store_true", help="small worlds, and no plots")
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument("--quick", action="store_true", help="small worlds, and no plots")
+    extent.add_argument(
+        "--long", action="store_true", help="also what takes an hour and 20 GB of memory"
+    )
     parser.add_argument(
         "--only", action="append", choices=QUESTIONS, metavar="QUESTION", help=", ".join(QUESTIONS)
     )
@@ -87,20 +94,16 @@ def _positive(number: str) -> int:
     return int(number)
 
 
-def _cases(name: str, quick: bool) -> Sequence[Any]:
-    return QUESTIONS[name].cases(quick)
-
-
-def measure(names: list[str], *, quick: bool, jobs: int) -> Measured:
-    """Return what came of each case, in the order of the cases; failed ones lack."""
-    todo = [(name, case) for name in names for case in _cases(name, quick)]
+def measure(cases: Mapping[str, Sequence[Any]], *, jobs: int) -> Measured:
+    """Return what came of each question's cases, in their order; failed ones lack."""
+    todo = [(name, case) for name in cases for case in cases[name]]
     done: dict[_Item, Any] = {}
-    if jobs == 1 or quick:
+    if jobs == 1:
         for item in todo:
             _keep(done, item, partial(_measure, *item))
     else:
         _measure_side_by_side(todo, jobs, done)
-    measured: Measured = {name: {} for name in names}
+    measured: Measured = {name: {} for name in cases}
     for name, case in todo:
         if (name, case) in done:
             measured[name][case] = done[name, case]

@@ -34,6 +34,8 @@ class Question:
     """Return the cases; of a quick look, if asked."""
     measure: Callable[[Any], Any]
     tables: Callable[[Mapping[Any, Any]], Sequence[Table]]
+    long: Sequence[Any] = ()
+    """Cases that take an hour, and only run when asked for; the tables do without them."""
 
 
 def verdict(measured: float, reference: float, because: str = "") -> str:
