@@ -74,7 +74,7 @@ def _parse() -> argparse.Namespace:
     extent = parser.add_mutually_exclusive_group()
     extent.add_argument("--quick", action="store_true", help="small worlds, and no plots")
     extent.add_argument(
-        "--long", action="store_true", help="also what takes an hour and 20 GB of memory"
+        "--long", action="store_true", help="also what takes over an hour and 20 GB of memory"
     )
     parser.add_argument(
         "--only", action="append", choices=QUESTIONS, metavar="QUESTION", help=", ".join(QUESTIONS)

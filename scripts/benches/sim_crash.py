@@ -35,7 +35,7 @@ class CrashCase:
 
 _LONG = CrashCase(_MANY, 0.25, told=True, runs=1, crashes=1)
 """So many members suspect each other so often where a quarter of the packets gets lost that
-simulating the two minutes until they declare anybody dead takes an hour."""
+simulating the two minutes until they declare anybody dead takes over an hour."""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Question:
     measure: Callable[[Any], Any]
     tables: Callable[[Mapping[Any, Any]], Sequence[Table]]
     long: Sequence[Any] = ()
-    """Cases that take an hour, and only run when asked for; the tables do without them."""
+    """Cases that take over an hour, and only run when asked for; the tables do without them."""
 
 
 def verdict(measured: float, reference: float, because: str = "") -> str:
