@@ -121,13 +121,17 @@ class _Process:
         started = time.monotonic()
         # Files in memory, not pipes: `sh` needs fewer threads, and a daemon that the tool leaves
         # behind holding its output does not hold us.
-        with self._memory(self._stdin or "") as given, self._memory() as out, self._memory() as err:
-            status = self._status_of(path, given, out, err)
-            _log_call(f"{' '.join(self._shown)}{self._told}", status, time.monotonic() - started)
-            if status != 0:
-                explained = _text(err) + (_text(out) if self._leaves_daemon else "")
-                raise self._error(status, explained)
-            return _text(out)
+        try:
+            with _memory(self._stdin or "") as given, _memory() as out, _memory() as err:
+                status = self._status_of(path, given, out, err)
+                took = time.monotonic() - started
+                _log_call(f"{' '.join(self._shown)}{self._told}", status, took)
+                if status != 0:
+                    explained = _text(err) + (_text(out) if self._leaves_daemon else "")
+                    raise self._error(status, explained)
+                return _text(out)
+        except OSError as error:
+            raise TransientCommandError(self._shown, 126, f"not started: {error}") from error
 
     def kill(self) -> None:
         """End the tool and its children, or see to it that they end as soon as they start."""
@@ -160,22 +164,6 @@ class _Process:
                 raise MissingToolError(self._shown) from error
             reason = str(error).strip().rpartition("\n")[2]
             raise CommandError(self._shown, 126, reason) from error
-        except OSError as error:
-            raise self._not_started(error) from error
-
-    def _memory(self, text: str = "") -> FileIO:
-        """Open a file in memory that holds `text`."""
-        try:
-            file = FileIO(os.memfd_create("wesher"), "r+")
-        except OSError as error:
-            raise self._not_started(error) from error
-        if text:
-            file.write(text.encode())
-            file.seek(0)
-        return file
-
-    def _not_started(self, error: OSError) -> TransientCommandError:
-        return TransientCommandError(self._shown, 126, f"not started: {error}")
 
     def _wait(self, process: Any) -> int:
         with self._lock:
@@ -204,6 +192,14 @@ def _environment() -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_CHILDREN)
     }
     return kept | _PLAIN
+
+
+def _memory(text: str = "") -> FileIO:
+    file = FileIO(os.memfd_create("wesher"), "r+")
+    if text:
+        file.write(text.encode())
+        file.seek(0)
+    return file
 
 
 def _text(file: FileIO) -> str:
