@@ -198,7 +198,7 @@ class Gossip:
             self._finish_leave(now)
             return
         self._spread.widen()
-        if known:
+        if known:  # else we wait for the answer that names them, as long as the timeout allows
             self._spread.call_after(LEAVE_ROUNDS, self._finish_leave)
         self._shared.deadlines.at(now + LEAVE_TIMEOUT, self._finish_leave)
         self._settle(now)
