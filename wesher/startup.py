@@ -34,7 +34,8 @@ _KEYLESS_JOIN = "--join needs the cluster's key: give it with --cluster-key or -
 class Underlay:
     """Where we listen and where others reach us; `network` is the host as it was seen then.
 
-    `mapped` is the form in which a Go node bound like us would write the address (protocol, 4.2).
+    `mapped` is the form in which a Go node bound like us would write the address
+    (spec/memberlist.md, 4.2).
     """
 
     bind: IPAddress

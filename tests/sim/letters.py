@@ -6,7 +6,7 @@ from wesher.gossip import Wire
 from wesher.gossip.unfolding import Opened
 from wesher.gossip.wire import MAX_PACKET
 
-CHECKSUM = 5  # bytes, which no budget accounts for (protocol, 2.3)
+CHECKSUM = 5  # bytes, which no budget accounts for (spec/memberlist.md, 2.3)
 LARGEST = MAX_PACKET + CHECKSUM
 
 

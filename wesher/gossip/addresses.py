@@ -20,7 +20,7 @@ def pack_ip(ip: str, *, mapped: bool = False) -> bytes:
     """Return the network-order bytes of `ip`: 4 or 16, or 16 for IPv4 too when `mapped`.
 
     A Go node bound to 0.0.0.0 writes the mapped form, one bound to an explicit address the short
-    one (protocol, 4.2). Raises ValueError when `ip` is not an address.
+    one (spec/memberlist.md, 4.2). Raises ValueError when `ip` is not an address.
     """
     packed = ipaddress.ip_address(ip).packed
     return _MAPPED + packed if mapped and len(packed) == 4 else packed

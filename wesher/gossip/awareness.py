@@ -1,4 +1,4 @@
-"""How much we distrust our own view of the others (protocol, 4.15)."""
+"""How much we distrust our own view of the others (spec/memberlist.md, 4.15)."""
 
 
 class Awareness:

@@ -1,4 +1,4 @@
-"""The news waiting to be gossiped (protocol, 4.6)."""
+"""The news waiting to be gossiped (spec/memberlist.md, 4.6)."""
 
 from bisect import bisect_left, insort
 from itertools import chain, count

@@ -1,4 +1,4 @@
-"""Messages as bytes and back: a type byte, then a struct (protocol, section 1)."""
+"""Messages as bytes and back: a type byte, then a struct (spec/memberlist.md, 1)."""
 
 from enum import IntEnum
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Several messages in one packet (protocol, 2.5)."""
+"""Several messages in one packet (spec/memberlist.md, 2.5)."""
 
 import struct
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The cluster's keys, and AES-GCM as memberlist uses it (protocol, 2.2)."""
+"""The cluster's keys, and AES-GCM as memberlist uses it (spec/memberlist.md, 2.2)."""
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM

@@ -1,4 +1,6 @@
-"""LZW as Go's compress/lzw writes it: least significant bit first, 8-bit literals (protocol, 2.6).
+"""LZW as Go's compress/lzw writes it: least significant bit first, 8-bit literals.
+
+See spec/memberlist.md, 2.6.
 
 The decoder keeps its table as byte strings. Each entry is one byte longer than a string that it has
 put out, so the table never takes more memory than the output, which is bounded, and 8 MB at most.

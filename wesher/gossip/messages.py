@@ -2,8 +2,8 @@
 
 Names are text decoded from the wire with `surrogateescape`, so that any bytes survive a round
 trip. IP addresses are network-order bytes of length 4 or 16, kept exactly as received: memberlist
-compares them bytewise (protocol, 1.2 and 4.4). Versions are six bytes (protocol min, max, current;
-delegate min, max, current) or None.
+compares them bytewise (spec/memberlist.md, 1.2 and 4.4). Versions are six bytes (protocol min, max,
+current; delegate min, max, current) or None.
 """
 
 from dataclasses import dataclass

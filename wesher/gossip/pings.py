@@ -1,4 +1,7 @@
-"""Pings, and who waits for their acks: probes, relays, our owner (protocol, 4.3 and 4.9)."""
+"""Pings, and who waits for their acks: probes, relays, our owner.
+
+See spec/memberlist.md, 4.3 and 4.9.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -184,7 +187,10 @@ class Pings:
         timeout: float,
         finished: Callable[[bool, float], None],
     ) -> None:
-        """Ping by TCP; `finished` hears whether the right ack came, and when (protocol, 3.6)."""
+        """Ping by TCP; `finished` hears whether the right ack came, and when.
+
+        See spec/memberlist.md, 3.6.
+        """
 
         def on_answer(answer: Answer, now: float) -> None:
             message = answer.message

@@ -1,4 +1,4 @@
-"""Asking members in turn whether they are there (protocol, 4.8)."""
+"""Asking members in turn whether they are there (spec/memberlist.md, 4.8)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

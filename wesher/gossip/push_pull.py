@@ -1,4 +1,4 @@
-"""Exchanging the full table with another member (protocol, 3.5 and 4.13)."""
+"""Exchanging the full table with another member (spec/memberlist.md, 3.5 and 4.13)."""
 
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
@@ -14,7 +14,10 @@ from wesher.gossip.shared import Shared
 from wesher.gossip.timing import push_pull_scale
 
 MAX_INBOUND_EXCHANGES = 127
-"""How many push/pulls may run towards us at once; the transport counts them (protocol, 3.3)."""
+"""How many push/pulls may run towards us at once; the transport counts them.
+
+See spec/memberlist.md, 3.3.
+"""
 EARLY_DELAYS = (1.0, 5.0)  # seconds until the early exchanges after a join or much news
 EARLY_INTERVAL = 10.0  # seconds between much news and much news that counts again, at least
 _VERSIONS = 6  # bytes

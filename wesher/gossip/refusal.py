@@ -1,4 +1,7 @@
-"""What we do not take from anybody, however well it is sealed (protocol, 4.4 and 10.2)."""
+"""What we do not take from anybody, however well it is sealed.
+
+See spec/memberlist.md, 4.4 and 10.2.
+"""
 
 from wesher.gossip.messages import Alive, Dead, IndirectPing, Ping, Suspect
 

@@ -1,4 +1,7 @@
-"""Whom to believe: how messages about members change the table (protocol, 4.4 and 4.5)."""
+"""Whom to believe: how messages about members change the table.
+
+See spec/memberlist.md, 4.4 and 4.5.
+"""
 
 from dataclasses import replace
 
@@ -51,7 +54,10 @@ class Rules:
         self._publish(meta, local.addr, min(local.incarnation + 1, MAX_INCARNATION), now)
 
     def leave(self, now: float) -> None:
-        """Become a member that has left, for good (protocol, 4.14); nothing is refuted any more."""
+        """Become a member that has left, for good; nothing is refuted any more.
+
+        See spec/memberlist.md, 4.14.
+        """
         self.leaving = True
         local = self._members.local
         if local is not None:
@@ -88,7 +94,7 @@ class Rules:
     def alive(
         self, message: Alive, now: float, *, bootstrap: bool = False, moved: bool = False
     ) -> None:
-        """Believe a member that says it is alive, if that is news (protocol, 4.4).
+        """Believe a member that says it is alive, if that is news (spec/memberlist.md, 4.4).
 
         One that is known to have `moved` may appear at another address.
         """
@@ -163,7 +169,10 @@ class Rules:
             self._shared.outbox.emit(MemberUpdated(member))
 
     def suspect(self, message: Suspect, now: float) -> None:
-        """Weigh an accusation: refute it, confirm it, or start a suspicion (protocol, 4.5)."""
+        """Weigh an accusation: refute it, confirm it, or start a suspicion.
+
+        See spec/memberlist.md, 4.5.
+        """
         member = self._members.get(message.node)
         if member is None or message.incarnation < member.incarnation:
             return
@@ -194,7 +203,7 @@ class Rules:
         self.dead(Dead(member.incarnation, name, self._settings.name), now)
 
     def dead(self, message: Dead, now: float) -> None:
-        """Give up a member, or hear that it has left (protocol, 4.5)."""
+        """Give up a member, or hear that it has left (spec/memberlist.md, 4.5)."""
         member = self._members.get(message.node)
         if member is None or message.incarnation < member.incarnation:
             return

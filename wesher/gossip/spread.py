@@ -1,4 +1,7 @@
-"""Gossip: telling random members the news, each interval (protocol, 4.13) and, ours, at once."""
+"""Gossip: telling random members the news, each interval and, ours, at once.
+
+See spec/memberlist.md, 4.13.
+"""
 
 from collections.abc import Callable
 

@@ -1,4 +1,6 @@
-"""Go structs as msgpack maps: the one reader and the one writer of them (protocol, 1.3 and 1.4).
+"""Go structs as msgpack maps: the one reader and the one writer of them.
+
+See spec/memberlist.md, 1.3 and 1.4.
 
 What is read is hostile. Values of unknown keys are skipped without being built; values of known
 keys are scalars or short arrays of bytes. So nothing takes much more memory than its bytes did.

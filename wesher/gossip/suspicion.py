@@ -1,4 +1,4 @@
-"""Timed accusations: the more members confirm one, the sooner it ends (protocol, 4.7)."""
+"""Timed accusations: the more members confirm one, the sooner it ends (spec/memberlist.md, 4.7)."""
 
 import math
 from collections.abc import Callable

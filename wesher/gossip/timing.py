@@ -1,4 +1,7 @@
-"""Timing presets, and the formulas that scale with the cluster (protocol, 4.6, 4.7, 4.13, 5)."""
+"""Timing presets, and the formulas that scale with the cluster.
+
+See spec/memberlist.md, 4.6, 4.7, 4.13, 5.
+"""
 
 import math
 from dataclasses import dataclass
@@ -35,16 +38,22 @@ PRESETS = {"wan": WAN, "lan": LAN, "local": LOCAL}
 
 
 def transmit_limit(mult: int, members: int) -> int:
-    """Return how often one broadcast may be sent in a cluster of `members` (protocol, 4.6)."""
+    """Return how often one broadcast may be sent in a cluster of `members`.
+
+    See spec/memberlist.md, 4.6.
+    """
     return mult * math.ceil(math.log10(members + 1))
 
 
 def suspicion_timeout(timing: Timing, members: int) -> float:
-    """Return the shortest time a suspicion lasts, in seconds (protocol, 4.7)."""
+    """Return the shortest time a suspicion lasts, in seconds (spec/memberlist.md, 4.7)."""
     scale = math.floor(1000 * max(1.0, math.log10(max(1, members))))
     return timing.suspicion_mult * scale * timing.probe_interval / 1000
 
 
 def push_pull_scale(members: int) -> int:
-    """Return by how much the push/pull interval grows: 1 up to 32 members (protocol, 4.13)."""
+    """Return by how much the push/pull interval grows: 1 up to 32 members.
+
+    See spec/memberlist.md, 4.13.
+    """
     return 1 if members <= 32 else math.ceil(math.log2(members) - 5) + 1

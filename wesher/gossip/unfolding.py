@@ -1,4 +1,7 @@
-"""What an unsealed packet holds: compounds and compressed messages, nested (protocol, 2.4, 2.5)."""
+"""What an unsealed packet holds: compounds and compressed messages, nested.
+
+See spec/memberlist.md, 2.4, 2.5.
+"""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,7 @@
-"""The layers around messages: compound, compressed, checksum, sealed, label (protocol, 2 and 3)."""
+"""The layers around messages: compound, compressed, checksum, sealed, label.
+
+See spec/memberlist.md, 2 and 3.
+"""
 
 import struct
 from collections.abc import Callable, Sequence
@@ -106,7 +109,7 @@ class Wire:
         """Return the encoded message that a whole stream carries.
 
         A server answers what fails here, with a ProtocolError, by an error reply; not what then
-        fails in `decode_stream` (protocol, 3.4). Bytes after the frame are ignored.
+        fails in `decode_stream` (spec/memberlist.md, 3.4). Bytes after the frame are ignored.
         """
         start = self._frame_start(data, reply=reply)
         if start is None:

@@ -1,4 +1,7 @@
-"""A host name's overlay address: the Go hash first, then further candidates (protocol, 8.1)."""
+"""A host name's overlay address: the Go hash first, then further candidates.
+
+See spec/memberlist.md, 8.1.
+"""
 
 from collections.abc import Callable, Iterator
 from hashlib import sha256

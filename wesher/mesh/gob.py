@@ -1,4 +1,4 @@
-"""Go's gob encoding, as much of it as one struct value needs (protocol, 7.1 and 7.4).
+"""Go's gob encoding, as much of it as one struct value needs (spec/memberlist.md, 7.1 and 7.4).
 
 A stream describes its own types before the value, so the reader follows the sender's description,
 whatever it is, within fixed bounds. The writer offers the pieces of a stream.

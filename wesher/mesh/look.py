@@ -70,7 +70,7 @@ class Look:
     def address_form(self) -> bytes:
         """Our underlay address as the members write it, or as we do when they know none of ours.
 
-        A Go peer takes the other form of the same address for a conflict (protocol, 4.2).
+        A Go peer takes the other form of the same address for a conflict (spec/memberlist.md, 4.2).
         """
         record = self.earlier_self
         if record and short_form(record.addr) == short_form(self._addr):

@@ -23,7 +23,7 @@ class Reunion:
     A whole cluster makes about as many tries in each interval as members are missing, however large
     it is. `missing` is asked for them only when it is time. Somebody who has answered is asked
     again a few times: where both sides hold each other dead at equal incarnations, the first
-    exchange only makes both refute themselves (protocol, 4.11).
+    exchange only makes both refute themselves (spec/memberlist.md, 4.11).
 
     Where many return at once, the news of one of them may pass a member by. It alone holds that one
     for missing then, and would try seldom: so after returns each pings a few of those it misses.

@@ -1,7 +1,7 @@
 """Our lines of the hosts file, told from everybody else's by the banner of the interface.
 
-Banner and line are those of Go wesher (protocol, 8.3). The file is bytes: what is not ours stays as
-it is, whatever its encoding and line ends.
+Banner and line are those of Go wesher (spec/memberlist.md, 8.3). The file is bytes: what is not
+ours stays as it is, whatever its encoding and line ends.
 """
 
 import errno

@@ -40,7 +40,7 @@ def peer_changes(
     """Compare `state` with `plan`; `announced` are the endpoints we set last, `now` the epoch.
 
     A peer as it should be is not mentioned. An endpoint that WireGuard learnt from a roaming peer
-    counts as right until the member announces another (architecture, section 3).
+    counts as right until the member announces another.
     """
     words: dict[str, tuple[str, ...]] = {}
     endpoints: dict[str, Endpoint] = {}

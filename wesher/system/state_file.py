@@ -1,7 +1,7 @@
 """What survives a restart: the cluster key, our address and incarnation, the last known members.
 
-The form is that of Go wesher (protocol, 8.4), which discards the whole file, key included, when any
-field it knows is not exactly right. What only we need is in keys of our own.
+The form is that of Go wesher (spec/memberlist.md, 8.4), which discards the whole file, key
+included, when any field it knows is not exactly right. What only we need is in keys of our own.
 """
 
 import base64

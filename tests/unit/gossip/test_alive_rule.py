@@ -1,4 +1,4 @@
-"""Alive messages (protocol, 4.4)."""
+"""Alive messages (spec/memberlist.md, 4.4)."""
 
 import pytest
 

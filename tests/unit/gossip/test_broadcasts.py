@@ -1,4 +1,4 @@
-"""The queue of news (protocol, 4.6)."""
+"""The queue of news (spec/memberlist.md, 4.6)."""
 
 import pytest
 

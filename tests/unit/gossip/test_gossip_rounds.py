@@ -1,4 +1,4 @@
-"""Gossip each interval, and at once (protocol, 4.13; architecture, decision 5)."""
+"""Gossip each interval, and at once (spec/memberlist.md, 4.13; decision 10)."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Leaving (protocol, 4.14; architecture, decision 5)."""
+"""Leaving (spec/memberlist.md, 4.14; decision 10)."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The table, the order of probing, the random choice (protocol, 4.8, 4.12, 4.13)."""
+"""The table, the order of probing, the random choice (spec/memberlist.md, 4.8, 4.12, 4.13)."""
 
 from collections import Counter
 from random import Random

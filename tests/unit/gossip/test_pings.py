@@ -1,4 +1,4 @@
-"""Pings, acks, nacks and relays (protocol, 4.3 and 4.9)."""
+"""Pings, acks, nacks and relays (spec/memberlist.md, 4.3 and 4.9)."""
 
 import gc
 from types import CellType

@@ -1,4 +1,4 @@
-"""Probing members in turn, directly, through others and by TCP (protocol, 4.8)."""
+"""Probing members in turn, directly, through others and by TCP (spec/memberlist.md, 4.8)."""
 
 from dataclasses import replace
 

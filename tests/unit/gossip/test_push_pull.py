@@ -1,4 +1,4 @@
-"""Exchanging full tables (protocol, 3.5, 4.11, 4.13)."""
+"""Exchanging full tables (spec/memberlist.md, 3.5, 4.11, 4.13)."""
 
 from dataclasses import replace
 from itertools import pairwise

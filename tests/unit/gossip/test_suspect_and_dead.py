@@ -1,4 +1,4 @@
-"""Accusations, departures and refutations (protocol, 4.5 and 4.7)."""
+"""Accusations, departures and refutations (spec/memberlist.md, 4.5 and 4.7)."""
 
 import pytest
 
