@@ -1,24 +1,37 @@
-"""Facts for the operator, each at once and then at most every ten minutes per source."""
+"""Facts for the operator, each at once and then at most every ten minutes per source.
+
+Whoever has the key can invent members, and each can be at fault in every way: so of one kind of
+trouble only a few sources are told, and of the others how many there are, with every power of ten.
+What concerns somebody whom we relied upon is always told, or a crowd of inventions would hide it.
+"""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wesher.mesh.events import Notice, Severity
 from wesher.troubles import Trouble
 
 QUIET = 600  # seconds between two warnings about the same thing
 ALIKE = 3  # sources of one kind of trouble in that time: members invent names, a log has no end
-MAX_RECENT = 32  # sources of one kind of trouble that are remembered
+MAX_RECENT = 32  # sources of one kind of trouble that are remembered, former peers first
+MAX_COUNTED = 10_000  # sources that are only counted: so many names are remembered at most
+
+_MORE = "{count} more of this kind ({kind}) in the last ten minutes: see `wesher doctor`"
+_ROUND = (1, 10, 100, 1000, MAX_COUNTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """Trouble that an operator was, or could have been, warned of; last met at `last_at`."""
+    """Trouble that an operator was, or could have been, warned of; last met at `last_at`.
+
+    `always` says that it concerns somebody whom we relied upon, so that others never displace it.
+    """
 
     trouble: Trouble
     data: Mapping[str, object]
     count: int
     last_at: float
+    always: bool = False
 
 
 class Notices:
@@ -27,6 +40,7 @@ class Notices:
     def __init__(self) -> None:
         self._waiting: list[Notice] = []
         self._given: dict[str, dict[str, float]] = {}
+        self._untold: dict[str, set[str]] = {}
         self._recent: dict[str, dict[str, Recent]] = {}
 
     def inform(self, text: str, **data: object) -> None:
@@ -37,31 +51,47 @@ class Notices:
         """Report a detail for the debug log."""
         self._waiting.append(Notice(Severity.DEBUG, text, data))
 
-    def warn(self, source: str, now: float, trouble: Trouble, **data: object) -> None:
-        """Report something an operator must know about `source`, unless it was said lately."""
-        self._say(Severity.WARNING, source, now, trouble, data)
-
-    def err(self, source: str, now: float, trouble: Trouble, **data: object) -> None:
-        """Report what does not heal by itself, as `warn` does."""
-        self._say(Severity.ERROR, source, now, trouble, data)
-
-    def _say(
-        self,
-        severity: Severity,
-        source: str,
-        now: float,
-        trouble: Trouble,
-        data: Mapping[str, object],
+    def warn(
+        self, source: str, now: float, trouble: Trouble, *, always: bool = False, **data: object
     ) -> None:
-        self._remember(source, Recent(trouble, data, 1, now))
-        given = self._given.setdefault(trouble.name, {})
+        """Report something an operator must know about `source`, unless it was said lately.
+
+        `always` is for a source that we relied upon: it is told however many others were.
+        """
+        self._say(Severity.WARNING, source, Recent(trouble, data, 1, now, always))
+
+    def err(
+        self, source: str, now: float, trouble: Trouble, *, always: bool = False, **data: object
+    ) -> None:
+        """Report what does not heal by itself, as `warn` does."""
+        self._say(Severity.ERROR, source, Recent(trouble, data, 1, now, always))
+
+    def _say(self, severity: Severity, source: str, met: Recent) -> None:
+        self._remember(source, met)
+        kind, now = met.trouble.name, met.last_at
+        given = self._given.setdefault(kind, {})
         for known, at in list(given.items()):
             if now - at >= QUIET:
                 del given[known]
-        if source in given or len(given) >= ALIKE:
+        if not given:
+            self._untold.pop(kind, None)
+        if source in given:
+            return
+        if len(given) >= ALIKE and not met.always:
+            self._count(kind, source)
             return
         given[source] = now
-        self._waiting.append(Notice(severity, trouble.text, data))
+        self._waiting.append(Notice(severity, met.trouble.text, met.data))
+
+    def _count(self, kind: str, source: str) -> None:
+        """Take note of a source that is not told by name; say how many with every power of ten."""
+        untold = self._untold.setdefault(kind, set())
+        if source in untold or len(untold) >= MAX_COUNTED:
+            return
+        untold.add(source)
+        if len(untold) in _ROUND:
+            data = {"count": len(untold), "kind": kind}
+            self._waiting.append(Notice(Severity.WARNING, _MORE, data))
 
     def drain(self) -> Iterator[Notice]:
         """Yield what has not been handed out yet."""
@@ -81,7 +111,10 @@ class Notices:
         alike = self._recent.setdefault(met.trouble.name, {})
         known = alike.pop(source, None)
         if known and met.last_at - known.last_at < QUIET:
-            met = Recent(met.trouble, met.data, known.count + 1, met.last_at)
+            met = replace(met, count=known.count + 1, always=met.always or known.always)
         alike[source] = met
         if len(alike) > MAX_RECENT:
-            del alike[next(iter(alike))]
+            oldest = next(
+                (name for name, one in alike.items() if not one.always), next(iter(alike))
+            )
+            del alike[oldest]

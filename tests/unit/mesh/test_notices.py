@@ -72,7 +72,37 @@ def test_invented_sources_cannot_fill_the_log():
     notices.warn("late", QUIET, ODD, member="late")
 
     odd = [f"{who} is odd: look at it" for who in (*range(ALIKE), "late")]
-    assert said(notices) == [*odd[:-1], "all is strange: wait", odd[-1]]
+    more = [
+        f"{count} more of this kind (odd) in the last ten minutes: see `wesher doctor`"
+        for count in (1, 10, 100)
+    ]
+    assert said(notices) == [*odd[:-1], *more, "all is strange: wait", odd[-1]]
+
+
+def test_who_is_only_counted_is_counted_once():
+    notices = Notices()
+
+    for second in range(100):
+        for number in range(ALIKE + 2):
+            notices.warn(f"ghost{number}", second, ODD, member=number)
+
+    assert len(said(notices)) == ALIKE + 1
+
+
+@pytest.mark.parametrize("say", [Notices.warn, Notices.err])
+def test_a_crowd_of_inventions_does_not_hide_a_member_that_was_relied_upon(say):
+    notices = Notices()
+    for number in range(100):
+        say(notices, f"ghost{number}", 0, ODD, member=number)
+    list(notices.drain())
+
+    say(notices, "web", 1, ODD, always=True, member="web")
+    for number in range(100):
+        say(notices, f"shade{number}", 2, ODD, member=number)
+
+    told = said(notices)
+    assert told[0] == "web is odd: look at it"
+    assert "web" in [one.data["member"] for one in notices.recent(3)]
 
 
 def test_recent_troubles_are_remembered_with_how_often_and_when():
