@@ -121,7 +121,7 @@ class Agent:
         underlay = await find_underlay(config)
         self._sockets = bind(underlay.bind, config.cluster_port)
         self._opening = asyncio.create_task(
-            Device.open(config.interface, fresh_key=config.fresh_key)
+            Device.open(config.interface, fresh_key=config.fresh_key, of_original=state.by_original)
         )
         device = await asyncio.shield(self._opening)
         if not device.adopted:

@@ -363,6 +363,25 @@ def test_a_foreign_wireguard_interface_is_refused_untouched(tools: Tools, used: 
     assert tools.changing_calls == []
 
 
+def test_what_the_original_left_is_adopted_with_its_key_and_is_ours_from_then_on(tools: Tools):
+    private_key = generate_private_key()
+    tools.do(f"ip link add {NAME} type wireguard")
+    tools.do(f"wg set {NAME} private-key /dev/stdin peer {key(9)}", stdin=private_key)
+
+    async def story() -> Device:
+        device = await Device.open(NAME, of_original=True)
+        await device.apply(plan(1))
+        return device
+
+    device = asyncio.run(story())
+
+    assert device.adopted
+    assert device.public_key == public_key_of(private_key)
+    assert tools.host["links"][NAME]["alias"] == "wesher"
+    assert asyncio.run(device.close()) == []
+    assert NAME not in tools.host["links"]
+
+
 def test_an_interface_somebody_put_in_our_place_is_left_alone(tools: Tools):
     device, _ = opened(plan(1))
     tools.do(f"ip link del {NAME}")

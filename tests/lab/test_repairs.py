@@ -3,6 +3,8 @@
 import json
 import time
 
+import pytest
+
 from tests.lab.daemons import Daemon, Mesh, new_key, ping
 from tests.lab.netns import wait_for
 
@@ -91,6 +93,35 @@ def test_a_foreign_device_of_our_name_is_left_alone(lab_of, record_seconds):
     assert len(daemon.log().splitlines()) == 1
     assert "wgoverlay" in daemon.log()
     assert _device(host) == before
+
+
+@pytest.mark.parametrize(("file", "same"), [("wgoverlay", True), ("state", True), ("state", False)])
+def test_what_a_crash_of_the_original_left_is_taken_over_if_it_is_of_this_cluster(
+    lab_of, file, same
+):
+    lab = lab_of(1)
+    host, daemon = lab.hosts[0], Daemon(lab, lab.hosts[0])
+    kernel = ["ip", "link", "add", "wgoverlay", "type", "wireguard"]
+    host.run(*(kernel if lab.kernel_wireguard else ["wireguard-go", "wgoverlay"]))
+    private_key = host.run("wg", "genkey")
+    given = ["listen-port", "51820", "private-key", "/dev/stdin"]
+    host.run("wg", "set", "wgoverlay", *given, stdin=private_key)
+    cluster_key = new_key()
+    daemon.state.mkdir(exist_ok=True)
+    state = {"ClusterKey": cluster_key, "Nodes": []}
+    (daemon.state / f"{file}.json").write_text(json.dumps(state))
+
+    daemon.start("--cluster-key", cluster_key if same else new_key())
+
+    if same:
+        wait_for(daemon.overlay_address, 30, "the overlay address")
+        shown = host.run("wg", "show", "wgoverlay", "private-key")
+        assert shown.strip() == private_key.strip()
+        assert daemon.stop() == 0
+        assert not host.succeeds("ip", "link", "show", "wgoverlay")
+    else:
+        assert daemon.exit_status() == 1
+        assert "`ip link del wgoverlay`" in daemon.log()
 
 
 def test_a_second_agent_on_the_interface_is_refused(lab_of):

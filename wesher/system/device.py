@@ -27,6 +27,8 @@ from wesher.system.wireguard import (
 )
 from wesher.system.wireguard_keys import generate_private_key, public_key_of
 
+_FOREIGN = "interface {} exists and wesher did not make it"
+
 
 @dataclass(frozen=True, slots=True)
 class Applied:
@@ -59,15 +61,18 @@ class Device:
         self._applied: Plan | None = None
 
     @classmethod
-    async def open(cls, name: str, *, fresh_key: bool = False) -> "Device":
+    async def open(
+        cls, name: str, *, fresh_key: bool = False, of_original: bool = False
+    ) -> "Device":
         """Create interface `name`, or adopt the one an earlier agent left, or use a blank one.
 
-        One that is adopted keeps its key, unless a `fresh_key` is wanted.
+        One that is adopted keeps its key, unless a `fresh_key` is wanted. `of_original` says that
+        the Go program ran here last and is gone: what it left is adopted like one of ours.
         Raises StartError when it belongs to somebody else or this host can have none, CommandError
         when a tool keeps failing. Nothing but the device itself and its mark is set by this.
         """
         check_name(name)
-        return await _open(name, fresh_key)
+        return await _open(name, fresh_key, of_original)
 
     async def apply(self, plan: Plan) -> Applied:
         """Make interface, peers, addresses and routes what `plan` says, touching nothing else.
@@ -154,30 +159,31 @@ class Device:
 
 
 @patiently
-async def _open(name: str, fresh_key: bool) -> Device:
+async def _open(name: str, fresh_key: bool, of_original: bool) -> Device:
     """Look, then act on what is there: so trying again is safe although creating is not."""
     link = (await read_network()).links.get(name)
     if link is not None:
         try:
-            return _take(link, await read_wireguard(name), fresh_key)
+            return _take(link, await read_wireguard(name), fresh_key, of_original)
         except CommandError as error:
             if not is_no_wireguard(error):
                 raise
         if link.alias != CREATED:
-            raise _foreign(name)
+            raise StartError(f"{_FOREIGN.format(name)}: choose another with --interface")
         # Ours, but without its wireguard-go.
         await delete(name)
     await create(name)
     return Device(name, generate_private_key(), None, adopted=False)
 
 
-def _take(link: Link, state: WireGuardState, fresh_key: bool) -> Device:
-    """Adopt a device with our mark, or borrow a blank one; StartError for any other."""
+def _take(link: Link, state: WireGuardState, fresh_key: bool, of_original: bool) -> Device:
+    """Adopt a device with our mark, or the original's, or borrow a blank one; else StartError."""
     marked = link.alias in MARKS
-    if not marked and not state.blank:
+    inherited = of_original and not marked and not state.blank
+    if not marked and not state.blank and not inherited:
         raise _foreign(link.name)
     lent = None
-    if link.alias != CREATED:
+    if link.alias != CREATED and not inherited:
         lent = as_lent(link) if marked else link
     kept = None if fresh_key else state.private_key
     private_key = kept or generate_private_key()
@@ -200,7 +206,8 @@ async def _read(name: str) -> tuple[Network, WireGuardState | None]:
 
 def _foreign(name: str) -> StartError:
     return StartError(
-        f"interface {name} exists and wesher did not make it: choose another with --interface"
+        f"{_FOREIGN.format(name)}: if nobody uses it any more, remove it with "
+        f"`ip link del {name}`, else choose another with --interface"
     )
 
 

@@ -62,13 +62,17 @@ class SavedTombstone:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything saved; no key means that nothing was saved yet."""
+    """Everything saved; no key means that nothing was saved yet.
+
+    `by_original` tells that the Go program wrote the file last: it is then its interface, too.
+    """
 
     cluster_key: bytes | None = field(default=None, repr=False)
     nodes: tuple[SavedNode, ...] = ()
     overlay_addr: IPAddress | None = None
     incarnation: int = 0
     tombstones: tuple[SavedTombstone, ...] = ()
+    by_original: bool = field(default=False, compare=False)
 
 
 class StateFile:
@@ -198,6 +202,7 @@ def decode(content: bytes) -> State:
         overlay_addr=_decode_address(ours.get("overlayaddr")),
         incarnation=_decode_integer(ours.get("incarnation"), 0, _MAX_INCARNATION) or 0,
         tombstones=tuple(one for one in tombstones if one is not None),
+        by_original=_OURS.lower() not in fields,
     )
 
 
