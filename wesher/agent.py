@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import secrets
 import socket
 import sys
 from collections.abc import Coroutine
@@ -176,6 +177,7 @@ class Agent:
             metadata_format=config.metadata_format,
             forget_after=config.forget_after,
             timing=PRESETS[config.timing],
+            first_sequence=secrets.randbits(32),
         )
         self._loopback_bound = underlay.bind.is_loopback
         self._clock_began = wall_clock_began(asyncio.get_running_loop().time())

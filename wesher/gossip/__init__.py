@@ -5,6 +5,7 @@ from wesher.gossip.core import Gossip
 from wesher.gossip.counts import Counts
 from wesher.gossip.events import (
     AddressConflict,
+    ClaimRefused,
     DropReason,
     Event,
     ExchangeFinished,
@@ -53,6 +54,7 @@ __all__ = [
     "Address",
     "AddressConflict",
     "Alive",
+    "ClaimRefused",
     "Counts",
     "Dead",
     "DropReason",

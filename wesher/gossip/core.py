@@ -10,6 +10,7 @@ from wesher.gossip.addresses import Address
 from wesher.gossip.codec import decode_stream, encode
 from wesher.gossip.counts import Counts
 from wesher.gossip.events import (
+    ClaimRefused,
     DropReason,
     Event,
     ExchangeFinished,
@@ -37,7 +38,7 @@ from wesher.gossip.pings import Pings
 from wesher.gossip.probe import Probes
 from wesher.gossip.push_pull import Exchanges
 from wesher.gossip.rates import TokenBucket
-from wesher.gossip.refusal import flaw_of_alive, flaw_of_claim, flaw_of_ping
+from wesher.gossip.refusal import flaw_of_alive, flaw_of_claim, flaw_of_ping, leaps
 from wesher.gossip.rules import Rules
 from wesher.gossip.settings import GossipSettings
 from wesher.gossip.shared import Shared
@@ -324,11 +325,15 @@ class Gossip:
         if flaw := flaw_of_claim(message):
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
+        if message.node in self.members and self._leaps(message, source):
+            return
         self._rules.suspect(message, now)
 
     def _dead(self, message: Dead, source: Address, now: float) -> None:
         if flaw := flaw_of_claim(message):
             self._outbox.drop(source, DropReason.REFUSED, flaw)
+            return
+        if message.node in self.members and self._leaps(message, source):
             return
         # Only a leave of v0.1.4 names no accuser.
         self._rules.dead(replace(message, accuser=message.accuser or message.node), now)
@@ -344,6 +349,8 @@ class Gossip:
         if flaw := flaw_of_alive(message, self._shared.versions, local=ours):
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
+        if self._leaps(message, source):
+            return
         if message.node not in self.members and len(self.members) >= self.settings.max_members:
             self._outbox.drop(source, DropReason.LIMIT, "too many members")
             return
@@ -351,6 +358,16 @@ class Gossip:
             self._outbox.drop(source, DropReason.REFUSED, "not accepted")
             return
         self._rules.alive(message, now)
+
+    def _leaps(self, message: Alive | Suspect | Dead, source: Address) -> bool:
+        """Tell whether a claim is too far above what we hold, and if so tell our owner."""
+        member = self.members.get(message.node)
+        held = member.incarnation if member else None
+        if not leaps(message.incarnation, held):
+            return False
+        self._outbox.drop(source, DropReason.REFUSED, "incarnation out of reach")
+        self._outbox.mention(ClaimRefused(message.node, message.incarnation, held, source))
+        return True
 
     def _on_user_message(self, message: UserMessage, source: Address, now: float) -> None:
         self._outbox.emit(UserDataReceived(source, message.payload))

@@ -1,6 +1,6 @@
 """What the gossip tells its owner: facts, in the order they happened."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from wesher.gossip.addresses import Address
@@ -17,9 +17,13 @@ class MemberJoined:
 
 @dataclass(frozen=True, slots=True)
 class MemberUpdated:
-    """A remote member that is alive published other metadata, or is at another address."""
+    """A remote member that is alive published other metadata, or is at another address.
+
+    `old` is the member as it was right before.
+    """
 
     member: Member
+    old: Member | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,28 @@ class AddressConflict:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimRefused:
+    """Somebody claims an incarnation of `name` that it cannot have; nothing followed from it.
+
+    `held` is the one that we know, None if we do not know the member; `source` sent it, and may
+    have had it from others.
+    """
+
+    name: str
+    incarnation: int
+    held: int | None
+    source: Address
+
+
+@dataclass(frozen=True, slots=True)
 class Refuted:
-    """We answered a wrong claim about ourselves with a higher incarnation."""
+    """We answered a wrong claim about ourselves with a higher incarnation.
+
+    `claim` is what somebody announces in our name, None if it was said that we are not there.
+    """
 
     incarnation: int
+    claim: Alive | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +155,7 @@ Event = (
     | MemberFailed
     | MemberLeft
     | AddressConflict
+    | ClaimRefused
     | Refuted
     | TcpOnly
     | ExchangeFinished

@@ -56,7 +56,7 @@ class Pings:
         self._answers = TokenBucket(ANSWERS_PER_SECOND)
         self._relays = TokenBucket(RELAYS_PER_SECOND)
         self._awaited: dict[int, Awaited] = {}
-        self._sequence = 0
+        self._sequence = shared.settings.first_sequence
 
     def expect(
         self,

@@ -14,6 +14,15 @@ The counter has 32 bits: in Go, refuting 2**32 - 1 wraps to 0 and the name is lo
 stops here: who claims 2**32 - 2 in our name still wins, but only until we are reaped, and nothing
 wraps. A holder of the key can do worse."""
 
+MAX_LEAP = 2**20
+"""How far above what is held a claim may be: a member that refutes ten times a second, for the day
+that a failed one is remembered, counts less. Beyond it nobody has counted: it is forged."""
+MAX_FIRST = 2**31
+"""The highest incarnation at which we make somebody's acquaintance: it has as much room again to
+refute what others claim in its name."""
+SATURATED = 2**32 - MAX_LEAP
+"""From here on a counter is spent: it is neither saved nor believed to be ours at a start."""
+
 _IP_SIZES = (4, 16)  # bytes
 _VERSIONS = 6  # bytes
 _RANGES = ((0, 1, 2), (3, 4, 5))  # where minimum, maximum, current stand: protocol, delegate
@@ -59,6 +68,14 @@ def flaw_of_alive(message: Alive, local_versions: bytes, *, local: bool) -> str 
     if not local and not _compatible(versions, local_versions):
         return "incompatible versions"
     return None
+
+
+def leaps(incarnation: int, held: int | None) -> bool:
+    """Tell whether a claim is further up than its member can have counted.
+
+    `held` is the incarnation that we know of the member, None for one that we do not know.
+    """
+    return incarnation > (MAX_FIRST if held is None else held + MAX_LEAP)
 
 
 def _fits(name: str) -> bool:

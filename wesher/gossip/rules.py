@@ -117,7 +117,7 @@ class Rules:
         if not ours or bootstrap:
             self._store(message, old, now)
         elif news or not self._as_we_say(message, old):
-            self._refute(message.incarnation)
+            self._refute(message.incarnation, claim=message)
 
     def _introduce(self, message: Alive) -> Member:
         """Add somebody of whom we hear for the first time, as one dead for ever so far."""
@@ -166,7 +166,7 @@ class Rules:
             self.learnt += 1
             self._shared.outbox.emit(MemberJoined(member))
         elif updated:
-            self._shared.outbox.emit(MemberUpdated(member))
+            self._shared.outbox.emit(MemberUpdated(member, old))
 
     def suspect(self, message: Suspect, now: float) -> None:
         """Weigh an accusation: refute it, confirm it, or start a suspicion.
@@ -232,7 +232,7 @@ class Rules:
         refuted = member.state is MemberState.ALIVE and message.incarnation < member.incarnation
         return _alive_of(member) if refuted else None
 
-    def _refute(self, claimed: int, accuser: str = "") -> None:
+    def _refute(self, claimed: int, accuser: str = "", claim: Alive | None = None) -> None:
         """Answer a claim about ourselves with a higher incarnation, first of all its author."""
         self._shared.outbox.counts.refutations += 1
         local = self.announced()
@@ -246,7 +246,7 @@ class Rules:
         if author is not None and author.name != local.name:
             # It may be too busy to hear us for long again, and its suspicion runs meanwhile.
             self._shared.outbox.send_parts([encode(refutation)], author)
-        self._shared.outbox.emit(Refuted(incarnation))
+        self._shared.outbox.emit(Refuted(incarnation, claim))
 
 
 def _check_size(meta: bytes | None) -> None:

@@ -12,7 +12,9 @@ class GossipSettings:
     `addr` are network-order bytes (see `pack_ip`). `delegate_versions` are oldest, newest and
     current. `eager` is gossip at once, and asking around after a join. A member dead for more than
     `reclaim_after` seconds may come back at another address; 0 is never. A probe sends up to
-    `pings` within its timeout, memberlist's one; `stream_pings` lets it try TCP after that.
+    `pings` within its timeout, memberlist's one; `stream_pings` lets it try TCP after that. Pings
+    are numbered from `first_sequence` on, which should be random: an ack carries nothing but the
+    number, and a recording of an earlier start's must not fit.
     """
 
     name: str
@@ -25,3 +27,4 @@ class GossipSettings:
     reclaim_after: float = 0
     pings: int = 3
     stream_pings: bool = True
+    first_sequence: int = 0

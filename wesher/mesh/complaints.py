@@ -5,28 +5,36 @@ from typing import Any
 
 from wesher.gossip import (
     Address,
+    ClaimRefused,
     DropReason,
     ExchangeFinished,
     MemberJoined,
+    MemberState,
+    MemberUpdated,
     PacketDropped,
+    Refuted,
     TcpOnly,
 )
 from wesher.mesh import troubles
 from wesher.mesh.drops import Drops
 from wesher.mesh.notices import Notices
+from wesher.mesh.planning import read_key
 from wesher.mesh.rejoin import Seed
 
 ALONE_PATIENCE = 5.0  # seconds until the operator is told that nobody answers
 SEEDS_SHOWN = 5
+OWN_PAST = 60.0  # seconds after the start; a push/pull with everybody's neighbours in wan timing
 
 
 class Complaints:
     """Warns of what events say of the network and of strangers; `contacted` are whom we asked."""
 
-    def __init__(self, notices: Notices, contacted: Container[str]) -> None:
+    def __init__(self, notices: Notices, contacted: Container[str], public_key: str) -> None:
         self._notices = notices
+        self._public_key = public_key
         self._contacted = contacted
         self._alone_at: float | None = None
+        self._own_past_until = float("inf")
         self.drops = Drops()
         self.member_ips: Container[str] = frozenset()
         """Where members are, so that an operator cares what comes from there."""
@@ -35,11 +43,15 @@ class Complaints:
             TcpOnly: self._on_tcp_only,
             ExchangeFinished: self._on_exchange,
             PacketDropped: self._on_drop,
+            ClaimRefused: self._on_claim_refused,
+            Refuted: self._on_refuted,
+            MemberUpdated: self._on_updated,
         }
 
-    def start(self, now: float) -> None:
-        """Begin to wait for somebody's answer."""
-        self._alone_at = now + ALONE_PATIENCE
+    def start(self, now: float, *, alone: bool) -> None:
+        """Begin to wait for somebody's answer, unless there is nobody to ask (`alone`)."""
+        self._alone_at = None if alone else now + ALONE_PATIENCE
+        self._own_past_until = now + OWN_PAST
 
     def stop(self) -> None:
         """Do not mind any more that nobody answers."""
@@ -74,6 +86,50 @@ class Complaints:
             member=event.member.name,
             address=event.member.address,
             port=event.member.port,
+        )
+
+    def _on_claim_refused(self, event: ClaimRefused, now: float) -> None:
+        self._notices.warn(
+            event.name,
+            now,
+            troubles.FORGED,
+            always=event.held is not None,
+            member=event.name,
+            incarnation=event.incarnation,
+            address=event.source,
+        )
+
+    def _on_refuted(self, event: Refuted, now: float) -> None:
+        """Mind who announces us with a WireGuard key that is not ours."""
+        claimed = read_key(event.claim.meta) if event.claim else None
+        if event.claim is None or claimed in {None, self._public_key}:
+            return
+        if now < self._own_past_until:
+            return  # what was known of our last start, which had another key, is still about
+        self._notices.err(
+            event.claim.node,
+            now,
+            troubles.IMPERSONATED,
+            always=True,
+            member=event.claim.node,
+            key=claimed,
+        )
+
+    def _on_updated(self, event: MemberUpdated, now: float) -> None:
+        """Mind a WireGuard key that changes while its member is there all the time."""
+        if event.old is None or event.old.state is not MemberState.ALIVE:
+            return
+        before, after = read_key(event.old.meta), read_key(event.member.meta)
+        if before is None or after is None or before == after:
+            return
+        self._notices.err(
+            event.member.name,
+            now,
+            troubles.KEY_CHANGED,
+            always=True,
+            member=event.member.name,
+            old=before,
+            new=after,
         )
 
     def _on_exchange(self, event: ExchangeFinished, now: float) -> None:

@@ -2,7 +2,8 @@
 
 Whoever says that such a member is alive again, with a higher incarnation, is believed. With an
 equal or lower one it may repeat old news, or tell of a Go peer that has started again: then the
-member itself is asked, and it counts only if it answers.
+member itself is asked, and it counts only if it answers. So it is with those whom we have forgotten
+since: a recording of their last words must not bring them back.
 """
 
 from collections import OrderedDict
@@ -18,7 +19,10 @@ from wesher.gossip import (
     RecordState,
     unpack_ip,
 )
+from wesher.gossip.refusal import leaps
+from wesher.mesh import troubles
 from wesher.mesh.inquiries import Inquiries
+from wesher.mesh.notices import Notices
 from wesher.mesh.remembered import Remembered
 from wesher.mesh.settings import SavedMember
 from wesher.mesh.tombstones import (
@@ -29,6 +33,7 @@ from wesher.mesh.tombstones import (
 )
 
 MAX_LEFT = 256  # departed members kept as contact addresses, the newest
+MAX_FORGOTTEN = 1000  # names of former members that come back only when they answer, the newest
 MAX_DOUBTS = 64  # claims to be checked at a time
 MAX_RETOLD = 16  # tombstones that are gossiped at once
 RETELL_EVERY = 5.0  # seconds, while members return
@@ -45,17 +50,19 @@ class Gone:
 
     def __init__(
         self,
-        name: str,
         forget_after: float,
         gossip: Gossip,
         failed: Remembered,
         inquiries: Inquiries,
+        notices: Notices,
     ) -> None:
-        self._name = name
+        self._name = gossip.settings.name
         self._forget_after = forget_after
         self._gossip = gossip
         self._failed = failed
         self._inquiries = inquiries
+        self._notices = notices
+        self._forgotten: OrderedDict[str, None] = OrderedDict()
         self._tombstones = Tombstones()
         self._contacts: OrderedDict[str, SavedMember] = OrderedDict()
         self._doubts: dict[str, Alive] = {}
@@ -86,7 +93,8 @@ class Gone:
     def restore(self, tombstones: Iterable[Tombstone], now: float) -> None:
         """Take over what an earlier start has saved."""
         for one in tombstones:
-            self._bury(Tombstone(one.name, one.incarnation, min(one.made_at, now)))
+            if not leaps(one.incarnation, None):
+                self._bury(Tombstone(one.name, one.incarnation, min(one.made_at, now)))
 
     def shift(self, seconds: float) -> None:
         """Count everybody as gone so much earlier: the clock stood still meanwhile."""
@@ -117,6 +125,7 @@ class Gone:
         if (failed_at := self._failed.failed_at(member.name)) is not None:
             self._retell_all_since(failed_at, now)
         self._contacts.pop(member.name, None)
+        self._forgotten.pop(member.name, None)
         if self._tombstones.get(member.name):
             self._tombstones.void(member.name)
             self._told_at = None
@@ -144,14 +153,25 @@ class Gone:
         self._bury(tombstone)
         self._spread([tombstone], now)
 
-    def heard(self, payload: bytes, now: float) -> list[str]:
+    def forgot(self, names: Iterable[str]) -> None:
+        """Take note of members that nobody remembers any more."""
+        for name in names:
+            self._forgotten[name] = None
+            self._forgotten.move_to_end(name)
+        while len(self._forgotten) > MAX_FORGOTTEN:
+            self._forgotten.popitem(last=False)
+
+    def heard(self, payload: bytes, source: Address, now: float) -> list[str]:
         """Take in what somebody told; return the failed members that are gone by it.
 
         Others are told what is news; of much news only what matters, the rest goes with tables.
         Raises ProtocolError when the payload is damaged.
         """
         failed = {member.name for member in self._failed}
-        news = [one for one in decode_tombstones(payload, now) if self._learn(one, now)]
+        told = [
+            one for one in decode_tombstones(payload, now) if not self._forged(one, source, now)
+        ]
+        news = [one for one in told if self._learn(one, now)]
         gone = [one for one in news if one.name in failed]
         self._spread(news if len(news) <= MAX_RETOLD else gone, now)
         return [one.name for one in gone]
@@ -183,7 +203,7 @@ class Gone:
             self._check(claim, now)
         if self._told_at is None or (len(self._tombstones) and now >= self._told_at + REFRESH):
             self._told_at = now
-            self._tombstones.expire(now - self._forget_after)
+            self.forgot(self._tombstones.expire(now - self._forget_after))
             told = encode_tombstones(self, now) if len(self._tombstones) else b""
             self._gossip.user_state = told
 
@@ -214,6 +234,23 @@ class Gone:
         for one in tombstones:
             # A member's name never begins like this, so that news of the member stay beside it.
             self._gossip.tell(f"\0{one.name}", encode_tombstones([one], now), now)
+
+    def _forged(self, tombstone: Tombstone, source: Address, now: float) -> bool:
+        """Tell whether a tombstone is of an incarnation that its member cannot have had."""
+        name = tombstone.name
+        member = self._gossip.members.get(name) or self._failed.get(name)
+        held = member.incarnation if member else None
+        if not leaps(tombstone.incarnation, held):
+            return False
+        self._notices.warn(
+            name,
+            now,
+            troubles.FORGED,
+            member=name,
+            incarnation=tombstone.incarnation,
+            address=source,
+        )
+        return True
 
     def _learn(self, tombstone: Tombstone, now: float) -> bool:
         """Take in one that somebody told; False when it is no news, or is not certain yet."""
@@ -256,9 +293,10 @@ class Gone:
 
     def _accepts(self, claim: Alive) -> bool:
         """Have a word on each claim that a member is alive, before it has any effect."""
-        if not self.covers(claim.node, claim.incarnation):
-            return True
         member = self._gossip.members.get(claim.node)
+        forgotten = claim.node in self._forgotten and member is None
+        if not forgotten and not self.covers(claim.node, claim.incarnation):
+            return True
         if member is not None and (member.live or _is_old_news(claim, member)):
             return True
         if len(self._doubts) < MAX_DOUBTS:
@@ -270,6 +308,7 @@ class Gone:
 
         def then(answered: bool, now: float) -> None:
             if answered:
+                self._forgotten.pop(claim.node, None)
                 self._tombstones.void(claim.node)
                 self._told_at = None
                 self._gossip.admit(claim, now, moved=True)

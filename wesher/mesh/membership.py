@@ -21,7 +21,7 @@ from wesher.gossip import (
     Refuted,
     UserDataReceived,
 )
-from wesher.gossip.refusal import MAX_INCARNATION
+from wesher.gossip.refusal import SATURATED, leaps
 from wesher.mesh.gone import Gone
 from wesher.mesh.inquiries import Inquiries
 from wesher.mesh.look import Look
@@ -56,7 +56,7 @@ class Membership:
         self._notices = notices
         self.failed = Remembered()
         self._inquiries = Inquiries(gossip)
-        self.gone = Gone(settings.name, settings.forget_after, gossip, self.failed, self._inquiries)
+        self.gone = Gone(settings.forget_after, gossip, self.failed, self._inquiries, notices)
         contacts = [member.address for member in saved.members]
         self.search = Search(settings, contacts, gossip, self.failed, notices=notices, rng=rng)
         self._waking = Waking(gossip, self._inquiries, self.search.seed_addresses)
@@ -118,6 +118,8 @@ class Membership:
         self.search.start(now)
 
     def _may_be_a_peer(self, saved: SavedMember) -> bool:
+        if leaps(saved.incarnation, None):
+            return False  # forged, and saved before we knew better
         if not saved.meta or saved.left or saved.name == self._settings.name:
             return False
         return not self.gone.covers(saved.name, saved.incarnation)
@@ -125,9 +127,14 @@ class Membership:
     def incarnation_for(self, look: Look) -> int:
         """Return the one to enter with, above all that anybody has seen of us."""
         earlier = look.earlier_self
-        seen = earlier.incarnation if earlier else 0
-        seen = max(seen, self._saved.incarnation, self.gone.own_incarnation)
-        return min(seen + (2 if look.asked_holder else 1), MAX_INCARNATION)
+        seen = (
+            earlier.incarnation if earlier else 0,
+            self._saved.incarnation,
+            self.gone.own_incarnation,
+        )
+        # Above a spent counter there is nothing: who believes in it, as Go does, is lost anyway.
+        highest = max((one for one in seen if one < SATURATED), default=0)
+        return highest + (2 if look.asked_holder else 1)
 
     def entered(self, look: Look, now: float) -> None:
         """Go on after a look, now that we have been announced: join, and take our name over."""
@@ -164,7 +171,8 @@ class Membership:
         self._takeover.advance(now)
         self._waking.advance(now)
         self._namesakes.advance(now)
-        if self.failed.expire(now, forget_after):
+        if forgotten := self.failed.expire(now, forget_after):
+            self.gone.forgot(member.name for member in forgotten)
             self.search.forgotten()
             self.changed = True
         return look
@@ -245,7 +253,7 @@ class Membership:
 
     def _hear_of_the_gone(self, payload: bytes, source: Address, now: float) -> None:
         try:
-            gone = self.gone.heard(payload, now)
+            gone = self.gone.heard(payload, source, now)
         except ProtocolError as error:
             self._notices.trace(
                 "dropped what {address} told: {reason}", address=source, reason=str(error)

@@ -16,6 +16,7 @@ from wesher.gossip import (
     Wire,
     pack_ip,
 )
+from wesher.gossip.refusal import SATURATED
 from wesher.mesh import troubles
 from wesher.mesh.account import Account
 from wesher.mesh.changes import Changes
@@ -63,13 +64,16 @@ class MeshNode:
                 pack_ip(settings.ip, mapped=settings.mapped),
                 settings.port,
                 settings.timing,
+                first_sequence=settings.first_sequence,
             ),
             self._wire,
             rng,
         )
         self._notices = Notices()
         self._membership = Membership(settings, saved, self._gossip, self._notices, rng)
-        self._complaints = Complaints(self._notices, self._membership.search.contacted)
+        self._complaints = Complaints(
+            self._notices, self._membership.search.contacted, settings.public_key
+        )
         self._changes = Changes()
         self._asked: set[int] = set()  # pings that our owner waits for
         self._overlay = Overlay(settings, saved.overlay_addr, self._notices)
@@ -84,8 +88,7 @@ class MeshNode:
     def start(self, now: float) -> None:
         """Look for other members, or announce ourselves at once when there is nobody to ask."""
         self._membership.start(now)
-        if self._membership.search.has_contacts:
-            self._complaints.start(now)
+        self._complaints.start(now, alone=not self._membership.search.has_contacts)
         self._advance(now)
 
     def receive_packet(self, data: bytes, source: Address, now: float) -> None:
@@ -251,7 +254,9 @@ class MeshNode:
         if self._departing or local is None or not membership.complete:
             return None
         members, gone = membership.saved_members(), tuple(membership.gone)
-        return Saved(self._overlay.address, local.incarnation, members, gone)
+        # A spent counter would keep every later start from being heard.
+        incarnation = local.incarnation if local.incarnation < SATURATED else 0
+        return Saved(self._overlay.address, incarnation, members, gone)
 
     # Following up
 

@@ -183,6 +183,12 @@ def read_metadata(member: Announced) -> Metadata | Refusal:
     return _decode(member.meta)
 
 
+def read_key(meta: bytes | None) -> str | None:
+    """Return the WireGuard key in a member's metadata, None if there is none to be read."""
+    found = _decode(meta) if meta else None
+    return (found.public_key or None) if isinstance(found, Metadata) else None
+
+
 @lru_cache(maxsize=DECODED)
 def _decode(meta: bytes) -> Metadata | Refusal:
     try:

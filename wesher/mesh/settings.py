@@ -16,6 +16,7 @@ class NodeSettings:
 
     `ip` is the underlay address we advertise; `mapped` says to write it in the 16-byte form, as a
     Go node bound to 0.0.0.0 does. `forget_after` is in seconds, infinity for never.
+    `first_sequence` is a random number of 32 bits, see GossipSettings.
     """
 
     name: str
@@ -30,6 +31,7 @@ class NodeSettings:
     metadata_format: MetadataFormat
     forget_after: float
     timing: Timing
+    first_sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)

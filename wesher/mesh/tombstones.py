@@ -125,13 +125,13 @@ class Tombstones:
             for name, one in kept.items():
                 kept[name] = Tombstone(name, one.incarnation, one.made_at - seconds)
 
-    def expire(self, oldest: float) -> bool:
-        """Forget those made before `oldest`; tells whether there was one."""
+    def expire(self, oldest: float) -> list[str]:
+        """Forget those made before `oldest`; returns whose they were."""
         over = [one.name for one in self if one.made_at <= oldest]
         for name in over:
             del self._valid[name]
         self._void = {name: one for name, one in self._void.items() if one.made_at > oldest}
-        return bool(over)
+        return over
 
 
 def _put(kept: dict[str, Tombstone], tombstone: Tombstone) -> None:

@@ -70,6 +70,23 @@ METADATA_FORMAT = Trouble(
     "member {member} cannot read our metadata",
     "it wants --metadata-format {format}",
 )
+FORGED = Trouble(
+    "forged",
+    "{address} passes on that {member} is at incarnation {incarnation}, which it cannot be",
+    "it is not believed; somebody with the cluster key made it up: see who runs there",
+)
+KEY_CHANGED = Trouble(
+    "key-changed",
+    "member {member} changed its WireGuard key from {old} to {new} without being away",
+    "if it was not started anew with another key, somebody with the cluster key speaks in its "
+    "name: compare with `wesher status` there",
+)
+IMPERSONATED = Trouble(
+    "impersonated",
+    "somebody announces this host, {member}, with the WireGuard key {key}, which is not ours",
+    "we contradict it; unless this host was cloned, somebody with the cluster key wants our "
+    "traffic: find it",
+)
 SLEPT = Trouble(
     "slept",
     "this host did not run for {seconds} s",

@@ -408,11 +408,12 @@ def test_the_owner_is_not_asked_about_what_is_no_news(incarnation):
 def test_our_incarnation_never_wraps():
     bench = Bench()
 
-    bench.hears(local_alive(2**32 - 2, meta=b"hostile"))
-    bench.hears(Suspect(2**32 - 2, LOCAL, "hostile"))
+    for incarnation in (2**20, 2**32 - 2):
+        bench.hears(local_alive(incarnation, meta=b"hostile"))
+        bench.hears(Suspect(incarnation, LOCAL, "hostile"))
     bench.gossip.update_meta(b"new", bench.now)
 
-    assert bench.gossip.local.incarnation == 2**32 - 2
+    assert bench.gossip.local.incarnation == 2**20 + 2
     assert bench.gossip.local.meta == b"new"
 
 

@@ -166,7 +166,7 @@ def test_each_is_forgotten_when_its_time_is_up():
     expired = tombs.expire(150.0)
     again = tombs.expire(150.0)
 
-    assert (expired, again) == (True, False)
+    assert (expired, again) == (["old"], [])
     assert [one.name for one in tombs] == ["new"]
     assert tombs.is_news(Tombstone("void", 1, 100.0))
 
