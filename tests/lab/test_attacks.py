@@ -3,6 +3,9 @@
 import base64
 import os
 import socket
+import time
+from collections.abc import Iterator
+from ipaddress import ip_address
 
 import pytest
 
@@ -12,6 +15,7 @@ from tests.lab.netns import Host, wait_for
 from wesher.gossip import Alive, Dead, Keyring, Message, Suspect, Wire, pack_ip
 from wesher.gossip.codec import encode
 from wesher.mesh.metadata import Metadata, decode_metadata, encode_metadata
+from wesher.mesh.seniority import TOGETHER
 from wesher.system.wireguard_keys import generate_private_key, public_key_of
 
 VERSIONS = bytes([1, 5, 2, 0, 0, 0])
@@ -27,6 +31,9 @@ class Insider:
         self._socket = host.socket(socket.SOCK_DGRAM)
         self._targets = [(daemon.host.address, CLUSTER_PORT) for daemon in victims]
 
+    def close(self) -> None:
+        self._socket.close()
+
     def say(self, message: Message) -> None:
         packet = self._wire.seal_packet([encode(message)], checksum=False)
         for target in self._targets:
@@ -34,7 +41,7 @@ class Insider:
 
 
 @pytest.fixture
-def attacked(mesh_of) -> tuple[Mesh, Insider]:
+def attacked(mesh_of) -> Iterator[tuple[Mesh, Insider]]:
     """Three members that see each other, and an insider on a fourth host."""
     mesh = mesh_of(4)
     daemons = mesh.daemons[:3]
@@ -42,7 +49,9 @@ def attacked(mesh_of) -> tuple[Mesh, Insider]:
         mesh.start_one(daemon)
     mesh.wait_until_complete(60, daemons)
     wait_for(lambda: ping(daemons[0], daemons[1].overlay_address(), 1), 60, "the first traffic")
-    return mesh, Insider(mesh, mesh.lab.hosts[3], daemons)
+    insider = Insider(mesh, mesh.lab.hosts[3], daemons)
+    yield mesh, insider
+    insider.close()
 
 
 @pytest.mark.parametrize("kind", ["alive", "suspect", "left"])
@@ -72,3 +81,52 @@ def test_a_forged_number_hijacks_nobody_and_is_not_saved(attacked, kind):
     assert str(HIGHEST) not in victim.state_file.read_text()
     mesh.start_one(victim)
     mesh.wait_until_complete(10, mesh.daemons[:3])
+
+
+@pytest.mark.parametrize("stolen", ["key", "address", "name"])
+def test_a_newcomer_takes_nothing_from_a_member_that_is_there(attacked, stolen):
+    """It claims the key, the overlay address or the name (in capitals) of one that has it."""
+    mesh, insider = attacked
+    one, victim, third = mesh.daemons[:3]
+    true = decode_metadata(mesh.look(one)[victim.host.name].meta)
+    time.sleep(TOGETHER)
+    meta = Metadata(
+        true.overlay_addr if stolen == "address" else ip_address("10.66.66.66"),
+        true.public_key if stolen == "key" else public_key_of(generate_private_key()),
+        immovable=True,
+        kept=True,
+        version="1",
+        has_ext=True,
+    )
+    name = victim.host.name.upper() if stolen == "name" else "aaa"
+    claim = Alive(
+        1, name, pack_ip(mesh.lab.hosts[3].address), CLUSTER_PORT,
+        encode_metadata(meta, "current"), VERSIONS,
+    )  # fmt: skip
+
+    insider.say(claim)
+    wait_for(lambda: all(name in mesh.look(daemon) for daemon in mesh.daemons[:3]), 10, "the claim")
+    time.sleep(2)
+
+    for daemon in (one, third):
+        assert ping(daemon, str(true.overlay_addr), 5)
+        assert daemon.hosts_lines()[victim.host.name] == str(true.overlay_addr)
+        assert true.public_key in daemon.peers()
+        if stolen != "name":
+            assert name in daemon.log()
+    assert victim.overlay_address() == str(true.overlay_addr)
+
+
+def test_an_address_that_a_member_has_is_refused_at_start(attacked):
+    mesh, _ = attacked
+    victim, newcomer = mesh.daemons[1], mesh.daemons[3]
+    had = victim.overlay_address()
+
+    newcomer.start(
+        "--cluster-key", mesh.key, "--join", mesh.seed.host.address, "--overlay-addr", had
+    )
+
+    assert newcomer.exit_status() == 1
+    assert f"the overlay address {had} belongs to another live member" in newcomer.log()
+    assert victim.host.name in newcomer.log()
+    assert victim.overlay_address() == had

@@ -12,6 +12,7 @@ from wesher.mesh.planning import read_metadata
 SETTLING = 20.0  # seconds after the last fault until nothing is shared any more
 SEEN = 1.0  # seconds for which a node must have known two claims before it has to act on them
 LOOK_EVERY = 0.25  # seconds
+TAKEN = "belongs to another live member"  # what a host is told that fixes another's address
 COLLIDING = ("node02", "host406")  # the Go hash gives both .231 in 10.0.0.0/24
 
 
@@ -144,13 +145,15 @@ class Joins:
             if rivals := self._rivals(node, running):
                 self.world.violate(f"{node.host} shares {node.overlay_addr}: {rivals}")
         for node in self.world.nodes.values():
-            if refusal := node.refusal():
+            refusal = node.refusal()
+            if refusal and not (node.settings.overlay_addr and TAKEN in refusal):
                 self.world.violate(f"{node.host} is refused: {refusal}")
 
     def _rivals(self, node: MeshParticipant, running: Iterable[MeshParticipant]) -> list[str]:
         """Return who has the address of a node that could move, and is in its mesh.
 
-        A Go-behaving one that reached nobody when it started is in a mesh of its own.
+        A Go-behaving one that reached nobody when it started is in a mesh of its own. One that was
+        given the address by its operator, behind a cut, cannot move; who had it here keeps it.
         """
         if node.settings.overlay_addr is not None:
             return []
@@ -159,6 +162,7 @@ class Joins:
             for other in running
             if other is not node
             and other.overlay_addr == node.overlay_addr
+            and other.settings.overlay_addr is None
             and not (other.go and other.name not in node.live())
         ]
 

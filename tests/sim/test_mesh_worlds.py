@@ -253,17 +253,18 @@ def test_both_claims_kept_from_before_meet_and_the_smaller_name_stays():
     assert world.meshed()
 
 
-def test_a_fixed_address_drives_away_whoever_chose_it():
+def test_a_fixed_address_that_a_member_has_is_refused_and_the_member_keeps_it():
     world = MeshWorld(seed=1)
-    world.start("web")
+    web = world.start("web")
     world.run(5)
-    taken = overlay_address("web", world._overlay_net)
-    world.start("boss", "web", overlay_addr=taken)
+    had = overlay_address("web", world._overlay_net)
 
-    world.run_until(world.meshed, limit=10)
+    boss = world.start("boss", "web", overlay_addr=had)
+    world.run(20)
 
-    assert world.nodes["boss"].overlay_addr == str(taken)
-    assert len(world.nodes["web"].addresses) == 2
+    assert "belongs to another live member, web" in boss.refusal()
+    assert web.overlay_addr == str(had)
+    assert len(web.addresses) == 1
 
 
 # Names

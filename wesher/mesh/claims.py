@@ -1,13 +1,15 @@
-"""Who holds an overlay address or a key that several members claim.
+"""Who holds an overlay address, a key or a name that several members claim.
 
-Every node that knows the same claims finds the same holder, whatever it heard first.
+Who had it and is there keeps it (`seniority`). Of claims that appear together every node that knows
+the same ones finds the same holder, whatever it heard first.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from wesher.mesh.plan import IPAddress
+from wesher.mesh.seniority import Seniority
 
 T = TypeVar("T", bound=Hashable)
 
@@ -18,7 +20,7 @@ class Claim:
 
     `immovable` members cannot choose another address (Go peers, `--overlay-addr`); who is `late`
     has taken one that another of these had. `kept` says that the address is from before the
-    member's start, or fixed and not late.
+    member's start, or fixed and not late. `original` members run the Go program.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Claim:
     immovable: bool
     kept: bool
     late: bool = False
+    original: bool = False
 
     @property
     def rank(self) -> tuple[bool, bool, bool, bool, str]:
@@ -48,25 +51,58 @@ class Conflict:
     fixed: bool = False
 
 
-def address_holders(claims: Iterable[Claim]) -> dict[IPAddress, Claim]:
-    """Return who holds each claimed overlay address."""
-    return _holders((claim.overlay_addr, claim) for claim in claims)
+def things(claim: Claim) -> tuple[IPAddress, str, str]:
+    """Return all that a member claims: address, key, and name in lower case.
+
+    Resolvers do not tell the cases of a name apart.
+    """
+    return claim.overlay_addr, claim.public_key, claim.name.lower()
 
 
-def key_holders(claims: Iterable[Claim]) -> dict[str, Claim]:
+def address_holders(claims: Iterable[Claim], seniority: Seniority) -> dict[IPAddress, Claim]:
+    """Return who holds each claimed overlay address.
+
+    Members of the original cannot move, so ours make room for them however late they come.
+    """
+
+    def beats(claim: Claim, holder: Claim) -> bool:
+        if claim.original or holder.original:
+            return claim.rank < holder.rank
+        return _beats(claim, holder, claim.overlay_addr, seniority)
+
+    return _holders(((claim.overlay_addr, claim) for claim in claims), beats)
+
+
+def key_holders(claims: Iterable[Claim], seniority: Seniority) -> dict[str, Claim]:
     """Return who holds each claimed key."""
-    return _holders((claim.public_key, claim) for claim in claims)
+    return _holders(
+        ((claim.public_key, claim) for claim in claims),
+        lambda claim, holder: _beats(claim, holder, claim.public_key, seniority),
+    )
 
 
-def name_holders(claims: Iterable[Claim]) -> dict[str, Claim]:
-    """Return whom each name means, in lower case: resolvers do not tell the cases apart."""
-    return _holders((claim.name.lower(), claim) for claim in claims)
+def name_holders(claims: Iterable[Claim], seniority: Seniority) -> dict[str, Claim]:
+    """Return whom each name means, in lower case."""
+    return _holders(
+        ((claim.name.lower(), claim) for claim in claims),
+        lambda claim, holder: _beats(claim, holder, claim.name.lower(), seniority),
+    )
 
 
-def _holders(claims: Iterable[tuple[T, Claim]]) -> dict[T, Claim]:
+def _beats(claim: Claim, holder: Claim, thing: Hashable, seniority: Seniority) -> bool:
+    if claim.live is holder.live:
+        order = seniority.order(claim.name, holder.name, thing)
+        if order:
+            return order < 0
+    return claim.rank < holder.rank
+
+
+def _holders(
+    claims: Iterable[tuple[T, Claim]], beats: Callable[[Claim, Claim], bool]
+) -> dict[T, Claim]:
     holders: dict[T, Claim] = {}
     for thing, claim in claims:
         holder = holders.setdefault(thing, claim)
-        if holder is not claim and claim.rank < holder.rank:
+        if holder is not claim and beats(claim, holder):
             holders[thing] = claim
     return holders

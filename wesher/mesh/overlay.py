@@ -12,7 +12,7 @@ from wesher.mesh.metadata import Metadata, encode_metadata
 from wesher.mesh.notices import Notices
 from wesher.mesh.objections import objections
 from wesher.mesh.plan import IPAddress, Plan
-from wesher.mesh.planning import Announced, Outcome, Planner, is_held_for_good
+from wesher.mesh.planning import Announced, Outcome, Planner, holder_of, is_held_for_good
 from wesher.mesh.settings import NodeSettings
 from wesher.mesh.trust import LocalMember
 
@@ -60,6 +60,8 @@ class Overlay:
             )
         if settings.overlay_addr and (problem := facts.objection(address)):
             return f"the overlay address {address} {problem}: choose another --overlay-addr"
+        if settings.overlay_addr and (problem := self._taken(address, live)):
+            return problem
         fixed = settings.overlay_addr is not None
         late = fixed and is_held_for_good(address, live)
         self._local = LocalMember(
@@ -89,11 +91,11 @@ class Overlay:
         Only after `choose`.
         """
         live, failed = list(live), list(failed)
-        outcome = self._build(live, failed, facts, complete)
+        outcome = self._build(live, failed, facts, complete, now)
         winner = outcome.lost_to(self._settings.name)
         moved = self._must_move(winner, now) and self._move(outcome, (*live, *failed), facts, now)
         if moved:
-            outcome = self._build(live, failed, facts, complete)
+            outcome = self._build(live, failed, facts, complete, now)
         self.plan, self.outcome = outcome.plan, outcome
         self._warn(outcome, now)
         return moved
@@ -118,6 +120,17 @@ class Overlay:
         assert self._local, "no overlay address has been chosen yet"
         return self._local
 
+    def _taken(self, address: IPAddress, live: Iterable[Announced]) -> str | None:
+        """Say who has the address that we are to have; None for nobody, or if it was ours before.
+
+        Then somebody has taken it meanwhile, and all nodes settle whose it is.
+        """
+        holder = holder_of(address, live)
+        if holder is None or address == self._saved_address:
+            return None
+        data = {"address": address, "member": holder.name}
+        return troubles.TAKEN_ADDRESS.text.format(**data)
+
     def _first(
         self, live: list[Announced], failed: Iterable[Announced], facts: LocalFacts
     ) -> IPAddress | None:
@@ -132,9 +145,14 @@ class Overlay:
         return choose_address(self._settings.name, network, taken)
 
     def _build(
-        self, live: list[Member], failed: list[Member], facts: LocalFacts, complete: bool
+        self,
+        live: list[Member],
+        failed: list[Member],
+        facts: LocalFacts,
+        complete: bool,
+        now: float,
     ) -> Outcome:
-        return self._planner.build(self._chosen(), live, failed, facts, complete=complete)
+        return self._planner.build(self._chosen(), live, failed, facts, complete=complete, now=now)
 
     def _must_move(self, winner: str | None, now: float) -> bool:
         """Tell whether it is time to leave our address to `winner`, if that is anybody."""

@@ -9,11 +9,19 @@ from typing import Protocol
 
 from wesher.errors import ProtocolError
 from wesher.gossip.addresses import unpack_ip
-from wesher.mesh.claims import Claim, Conflict, address_holders, key_holders, name_holders
+from wesher.mesh.claims import (
+    Claim,
+    Conflict,
+    address_holders,
+    key_holders,
+    name_holders,
+    things,
+)
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.metadata import Metadata, decode_metadata
 from wesher.mesh.plan import HostsEntry, InterfaceSettings, IPAddress, Peer, Plan
 from wesher.mesh.refusals import Refusal, RefusalKind
+from wesher.mesh.seniority import Seniority
 from wesher.mesh.trust import LocalMember, Trusted, check_member
 
 DECODED = 2048  # metadata values kept decoded, shared by all nodes of this process
@@ -74,6 +82,7 @@ class Planner:
     def __init__(self) -> None:
         self._basis: tuple[LocalMember, LocalFacts] | None = None
         self._judged: dict[str, _Judged] = {}
+        self._seniority = Seniority()
         self._undisputed: Outcome | None = None
         """The last one, if no two members want one thing: then it does not matter who is live."""
 
@@ -85,8 +94,9 @@ class Planner:
         facts: LocalFacts,
         *,
         complete: bool,
+        now: float = 0.0,
     ) -> Outcome:
-        """Decide what this host should look like.
+        """Decide what this host should look like; without `now` all claims appear together.
 
         `live` are the members that are alive or suspect, with or without ourselves; `failed` those
         that we still try to reach. A name in both is live.
@@ -104,8 +114,10 @@ class Planner:
             for name, candidate in candidates.items()
         ]
         wanted = len(claims)
-        claims = _with_their_own_keys(claims, candidates, refusals)
-        addresses = address_holders(claims)
+        seniority = self._seniority
+        seniority.note(((claim.name, thing) for claim in claims for thing in things(claim)), now)
+        claims = _with_their_own_keys(claims, candidates, refusals, seniority)
+        addresses = address_holders(claims, seniority)
         conflicts = tuple(
             Conflict(
                 claim.overlay_addr, holder.name, claim.name, holder.immovable and claim.immovable
@@ -117,7 +129,11 @@ class Planner:
         plan = Plan(
             InterfaceSettings(local.overlay_addr, local.wireguard_port),
             _peers(candidates, shut),
-            _hosts(candidates, (claim for claim in addresses.values() if claim.name not in shut)),
+            _hosts(
+                candidates,
+                (claim for claim in addresses.values() if claim.name not in shut),
+                seniority,
+            ),
             complete,
         )
         trusted = {name: candidate.member for name, candidate in candidates.items()}
@@ -164,6 +180,15 @@ def addresses_in_use(members: Iterable[Announced]) -> set[IPAddress]:
         if isinstance(metadata, Metadata) and metadata.overlay_addr:
             used.add(metadata.overlay_addr)
     return used
+
+
+def holder_of(address: IPAddress, members: Iterable[Announced]) -> Announced | None:
+    """Return the first of these members that claims the overlay address."""
+    for member in members:
+        found = read_metadata(member)
+        if isinstance(found, Metadata) and found.overlay_addr == address:
+            return member
+    return None
 
 
 def is_held_for_good(address: IPAddress, members: Iterable[Announced]) -> bool:
@@ -229,7 +254,14 @@ def _candidate(member: Trusted) -> _Candidate:
     address = member.overlay_addr
     said = member.metadata
     live = Claim(
-        member.name, address, member.public_key, True, member.immovable, said.kept, said.late
+        member.name,
+        address,
+        member.public_key,
+        True,
+        member.immovable,
+        said.kept,
+        said.late,
+        original=not said.has_ext,
     )
     return _Candidate(
         member,
@@ -276,16 +308,19 @@ def _local_claim(local: LocalMember) -> Claim:
 
 
 def _with_their_own_keys(
-    claims: list[Claim], candidates: dict[str, _Candidate], refusals: dict[str, Refusal]
+    claims: list[Claim],
+    candidates: dict[str, _Candidate],
+    refusals: dict[str, Refusal],
+    seniority: Seniority,
 ) -> list[Claim]:
     """Return the claims whose key is nobody else's, and move the other members to the refused."""
-    holders = key_holders(claims)
+    holders = key_holders(claims, seniority)
     if len(holders) == len(claims):
         return claims
     for claim in claims:
         holder = holders[claim.public_key]
         if holder is not claim:
-            reason = f"has the WireGuard key of {holder.name}"
+            reason = f"claims the WireGuard key of {holder.name}, which keeps it"
             refusals[claim.name] = Refusal(RefusalKind.KEY, reason)
             del candidates[claim.name]
     return [claim for claim in claims if holders[claim.public_key] is claim]
@@ -314,8 +349,8 @@ def _peers(candidates: Mapping[str, _Candidate], shut: Container[str]) -> dict[s
 
 
 def _hosts(
-    candidates: Mapping[str, _Candidate], holders: Iterable[Claim]
+    candidates: Mapping[str, _Candidate], holders: Iterable[Claim], seniority: Seniority
 ) -> tuple[HostsEntry, ...]:
     """Return the hosts lines of these holders, in the order of their names."""
-    named = {claim.name for claim in name_holders(holders).values()}
+    named = {claim.name for claim in name_holders(holders, seniority).values()}
     return tuple([one.hosts_entry for name, one in candidates.items() if name in named])

@@ -23,6 +23,11 @@ TAKEN_NAME = Trouble(
     "the name {member} belongs to another live member, at {address}",
     "give this host another --node-name",
 )
+TAKEN_ADDRESS = Trouble(
+    "taken-address",
+    "the overlay address {address} belongs to another live member, {member}",
+    "give this host another --overlay-addr, or none",
+)
 UDP_BLOCKED = Trouble(
     "udp-blocked",
     "member {member} answers at {address} by TCP but not by UDP",
@@ -99,6 +104,7 @@ PEER_REMEDIES = {
     RefusalKind.NAME: "give it another --node-name",
     RefusalKind.NETWORK: "give all members the same --overlay-net",
     RefusalKind.ADDRESS: "give it another --overlay-addr, or all members another --overlay-net",
-    RefusalKind.KEY: "restart it, so that it makes a key of its own",
+    RefusalKind.KEY: "if it is a clone of that host, start it with --fresh-key; if it is none of "
+    "yours, somebody with the cluster key made it up",
     RefusalKind.ENDPOINT: "give it an --advertise-addr at which others reach it",
 }

@@ -6,9 +6,19 @@ from itertools import permutations
 
 import pytest
 
-from wesher.mesh.claims import Claim, address_holders, key_holders, name_holders
+from wesher.mesh.claims import Claim, address_holders, key_holders, name_holders, things
+from wesher.mesh.seniority import Seniority
 
 ADDRESS = ip_address("10.0.0.2")
+
+
+def together(claims):
+    """All of them appear at one moment."""
+    seniority = Seniority()
+    seniority.note([(claim.name, thing) for claim in claims for thing in things(claim)], 0.0)
+    return seniority
+
+
 MOVABLE = Claim("b", ADDRESS, "key", live=True, immovable=False, kept=False)
 
 
@@ -24,14 +34,16 @@ MOVABLE = Claim("b", ADDRESS, "key", live=True, immovable=False, kept=False)
 )
 def test_live_then_immovable_then_kept_then_the_smaller_name_wins(winner, loser):
     for claims in permutations([winner, loser]):
-        assert address_holders(claims) == {ADDRESS: winner}
-        assert key_holders(claims) == {"key": winner}
+        assert address_holders(claims, together(claims)) == {ADDRESS: winner}
+        assert key_holders(claims, together(claims)) == {"key": winner}
 
 
 def test_the_order_of_hearing_does_not_matter():
     claims = [replace(MOVABLE, name=name, kept=name > "b") for name in "abcd"]
 
-    winners = {address_holders(order)[ADDRESS].name for order in permutations(claims)}
+    winners = {
+        address_holders(order, together(order))[ADDRESS].name for order in permutations(claims)
+    }
 
     assert winners == {"c"}
 
@@ -39,11 +51,17 @@ def test_the_order_of_hearing_does_not_matter():
 def test_different_things_have_different_holders():
     other = Claim("c", ip_address("10.0.0.3"), "other", True, False, False)
 
-    assert address_holders([MOVABLE, other]) == {ADDRESS: MOVABLE, other.overlay_addr: other}
-    assert key_holders([MOVABLE, other]) == {"key": MOVABLE, "other": other}
+    assert address_holders([MOVABLE, other], together([MOVABLE, other])) == {
+        ADDRESS: MOVABLE,
+        other.overlay_addr: other,
+    }
+    assert key_holders([MOVABLE, other], together([MOVABLE, other])) == {
+        "key": MOVABLE,
+        "other": other,
+    }
 
 
 def test_names_that_resolvers_cannot_tell_apart_are_one():
     upper = replace(MOVABLE, name="B")
 
-    assert name_holders([MOVABLE, upper]) == {"b": upper}
+    assert name_holders([MOVABLE, upper], together([MOVABLE, upper])) == {"b": upper}

@@ -327,14 +327,47 @@ def test_an_earlier_address_that_is_taken_meanwhile_is_left():
     assert not bench.metadata.kept
 
 
-def test_a_fixed_address_is_announced_as_immovable_whoever_has_it():
+def test_a_fixed_address_is_announced_as_immovable():
     fixed = SETTINGS.overlay_net.network[77]
     bench, (a,) = looking(A, overlay_addr=fixed, earlier=saved(overlay_addr="10.7.7.7"))
+
+    bench.answer(a, remote("web", 2))
+
+    assert bench.overlay_addr == str(fixed)
+    assert bench.metadata.immovable
+
+
+@pytest.mark.parametrize("format", ["ours", "current", "v0.2"])
+def test_a_fixed_address_that_a_live_member_has_is_refused(format):
+    fixed = SETTINGS.overlay_net.network[77]
+    bench, (a,) = looking(A, overlay_addr=fixed, earlier=saved(overlay_addr="10.7.7.7"))
+    meta = None if format == "ours" else metadata(str(fixed), 2, format)
+
+    bench.answer(a, remote("web", 2, str(fixed), meta=meta))
+
+    assert bench.refusal() == (
+        f"the overlay address {fixed} belongs to another live member, web: "
+        "give this host another --overlay-addr, or none"
+    )
+
+
+@pytest.mark.parametrize("state", [RecordState.DEAD, RecordState.LEFT])
+def test_a_fixed_address_of_a_member_that_is_not_there_is_taken(state):
+    fixed = SETTINGS.overlay_net.network[77]
+    bench, (a,) = looking(A, overlay_addr=fixed)
+
+    bench.answer(a, remote("web", 2, str(fixed), state=state))
+
+    assert bench.overlay_addr == str(fixed)
+
+
+def test_a_fixed_address_that_somebody_took_while_we_were_away_is_claimed_again():
+    fixed = SETTINGS.overlay_net.network[77]
+    bench, (a,) = looking(A, overlay_addr=fixed, earlier=saved(overlay_addr=str(fixed)))
 
     bench.answer(a, remote("web", 2, str(fixed)))
 
     assert bench.overlay_addr == str(fixed)
-    assert bench.metadata.immovable
 
 
 def test_a_fixed_address_that_would_cut_this_host_off_is_refused():

@@ -172,7 +172,8 @@ def test_a_fixed_address_that_is_lost_stays_and_is_told():
 def test_who_comes_late_to_a_fixed_address_takes_it_from_nobody(holder):
     first = remote("zoe", 2, meta=metadata(X, 2, **holder))
     itself = {"name": "amy", "public_key": key(9), "ip": "192.0.2.9"}
-    amy = joined(first, overlay_addr=ip_address(X), **itself)
+    before = saved(overlay_addr=X)
+    amy = joined(first, overlay_addr=ip_address(X), earlier=before, **itself)
     (late,) = (record for record in amy.push() if record.name == "amy")
 
     observer = joined(first)
@@ -199,7 +200,8 @@ def test_a_go_member_that_comes_later_takes_a_fixed_address_from_nobody():
 
 
 def test_who_fixes_an_address_that_its_holder_can_leave_is_not_late():
-    bench = joined(remote("zoe", 2, X), name="amy", overlay_addr=ip_address(X))
+    before = saved(overlay_addr=X)
+    bench = joined(remote("zoe", 2, X), name="amy", overlay_addr=ip_address(X), earlier=before)
 
     assert not bench.metadata.late
 

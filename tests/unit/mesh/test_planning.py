@@ -179,7 +179,7 @@ def test_two_members_with_one_key_are_one_peer():
     outcome = build(holder, thief)
 
     assert outcome.plan == build(holder).plan
-    assert outcome.refusals["zoe"].reason == "has the WireGuard key of amy"
+    assert outcome.refusals["zoe"].reason == "claims the WireGuard key of amy, which keeps it"
     assert "zoe" not in outcome.trusted
 
 
