@@ -34,7 +34,7 @@ _VOLATILE = (
     (r"pid \d+", "PID"),
     (r'"((?!\w*port"|keepalive|mtu)\w+)": [-.e0-9]+(?=[,\n])', r'"\1": NUMBER'),
     (r"incarnation +\d+", "incarnation COUNT"),
-    (r"health .*", "health HEALTH"),
+    (r"(?m)^mesh .*", "mesh VERDICT"),
     (r"kernel|userspace", "DEVICE"),
     (r"\b\d+(\.\d+)?(B|[KMGT]iB)", "SIZE"),
     (r"\b\d+(\.\d+)?(ms|s)\b|\b\d+[dhm]\d\d[hms]\b|\d+ (seconds|minutes)", "DURATION"),

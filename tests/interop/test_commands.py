@@ -121,9 +121,7 @@ def calm(output: str) -> bool:
 
 def quiet(output: str) -> bool:
     """Tell whether an output shows no trouble of a busy machine."""
-    return (
-        re.search("suspect|failed|health +score|gossip.*no answer|(tcp|udp).*null", output) is None
-    )
+    return re.search("suspect|failed|gossip.*no answer|(tcp|udp).*null", output) is None
 
 
 def diagnosed(output: str) -> bool:

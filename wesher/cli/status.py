@@ -1,6 +1,6 @@
 """`wesher status`: this node and all members at a glance."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from wesher.cli.client import choose_agent, show, show_json
@@ -17,6 +17,7 @@ HEADS = (
     ">SENT",
     ">ROUND TRIP",
 )
+_ADVICE = "run `wesher doctor`"
 
 
 def run(given: Mapping[str, str]) -> int:
@@ -51,7 +52,7 @@ def _facts(status: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("overlay", f"{node['overlay_address'] or 'no address yet'} in {node['overlay_network']}"),
         ("interface", f"{node['interface']}, {node['device']} WireGuard, {_port(node)}"),
         ("cluster key", f"fingerprint {node['key_fingerprint']}"),
-        ("health", _health(node["health_score"])),
+        ("mesh", _verdict(node, status["members"])),
         *(("seed", f"{seed['seed']} {_fares(seed)}") for seed in status["seeds"]),
         *(("trouble", trouble) for trouble in status["troubles"]),
     ]
@@ -66,8 +67,26 @@ def _port(node: Mapping[str, Any]) -> str:
     return f"UDP port {node['wireguard_port']}{unknown}"
 
 
-def _health(score: int) -> str:
-    return "good" if score == 0 else f"score {score}: our own probes get lost or come late"
+def _verdict(node: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> str:
+    """Say how much of the mesh this node reaches."""
+    wanted = [one for one in members if one["state"] != "left"]
+    if not wanted:
+        return "no other members" if node["complete"] else f"no member reached yet; {_ADVICE}"
+    if not node["wireguard_answers"]:
+        return f"unknown, `wg show` gives no answer; {_ADVICE}"
+    reached = sum(map(_is_reached, wanted))
+    if reached < len(wanted):
+        return f"{reached} of {len(wanted)} members reached; {_ADVICE}"
+    return "the other member is reached" if reached == 1 else f"all {reached} members reached"
+
+
+def _is_reached(member: Mapping[str, Any]) -> bool:
+    """Tell whether gossip hears of a member, and WireGuard has shaken hands with it.
+
+    How long ago does not matter: without traffic a tunnel that works shakes hands with nobody.
+    """
+    there = member["state"] in {"alive", "suspect"} and member["peer"] and not member["reason"]
+    return there and member["handshake"] is not None
 
 
 def _fares(seed: Mapping[str, Any]) -> str:

@@ -1,0 +1,77 @@
+"""What `wesher status` says of the mesh as a whole."""
+
+import pytest
+
+from wesher.cli.status import render
+
+NODE = {
+    "name": "web",
+    "address": "192.0.2.1:7946",
+    "version": "1",
+    "uptime": 9.0,
+    "pid": 7,
+    "complete": True,
+    "overlay_address": "10.0.0.1",
+    "overlay_network": "10.0.0.0/8",
+    "interface": "wgoverlay",
+    "device": "kernel",
+    "wireguard_port": 51820,
+    "wireguard_answers": True,
+    "key_fingerprint": "01234567",
+    "health_score": 0,
+}
+REACHED = {
+    "name": "db",
+    "state": "alive",
+    "since": 5.0,
+    "overlay_address": "10.0.0.2",
+    "endpoint": None,
+    "announced_endpoint": "192.0.2.2:51820",
+    "handshake": 4000.0,
+    "received": 1,
+    "sent": 1,
+    "round_trip": None,
+    "peer": True,
+    "reason": None,
+}
+
+
+def verdict(*members, **node):
+    """Return what is said of the mesh; members differ in this from one that is well."""
+    status = {
+        "node": NODE | node,
+        "seeds": [],
+        "troubles": [],
+        "members": [REACHED | member for member in members],
+    }
+    (line,) = (line for line in render(status) if line.startswith("mesh "))
+    return line.removeprefix("mesh").strip()
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ([], "no other members"),
+        ([{}], "the other member is reached"),
+        ([{}, {}, {"state": "suspect"}], "all 3 members reached"),
+        ([{}, {"state": "left"}], "the other member is reached"),
+        ([{}, {"state": "failed"}], "1 of 2 members reached; run `wesher doctor`"),
+        ([{"handshake": None}], "0 of 1 members reached; run `wesher doctor`"),
+        ([{"peer": False, "reason": "x"}], "0 of 1 members reached; run `wesher doctor`"),
+        ([{}, {"reason": "shares"}], "1 of 2 members reached; run `wesher doctor`"),
+    ],
+)
+def test_the_mesh_is_judged_by_whom_we_reach(members, said):
+    assert verdict(*members) == said
+
+
+def test_who_has_found_nobody_yet_is_not_told_that_there_is_nobody():
+    assert verdict(complete=False) == "no member reached yet; run `wesher doctor`"
+
+
+def test_nothing_is_said_of_tunnels_that_cannot_be_looked_at():
+    assert verdict({}, wireguard_answers=False).startswith("unknown, `wg show` gives no answer")
+
+
+def test_a_bad_score_of_our_own_is_no_verdict_on_the_mesh():
+    assert verdict({}, health_score=3) == "the other member is reached"
