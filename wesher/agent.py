@@ -13,6 +13,7 @@ from typing import Any
 from loguru import logger
 
 from wesher import signals
+from wesher.advertising import LOOK_INTERVAL, OwnAddress, parsed
 from wesher.config import Config
 from wesher.control.answering import Control
 from wesher.control.reloading import Reread
@@ -32,6 +33,7 @@ from wesher.mesh.events import (
 )
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.node import MeshNode
+from wesher.mesh.plan import IPAddress
 from wesher.mesh.settings import NodeSettings
 from wesher.reconcile import Reconciler
 from wesher.saved_state import as_saved, as_state, wall_clock_began
@@ -44,6 +46,7 @@ from wesher.startup import (
     load_state,
     state_with_new_key,
 )
+from wesher.system.advertised import ASKED
 from wesher.system.device import Device
 from wesher.system.facts import host_facts
 from wesher.system.hosts import HostsFile
@@ -119,7 +122,7 @@ class Agent:
         config, started_at = self._config, asyncio.get_running_loop().time()
         await self._control.open()
         state = load_state(config, self._state_file)
-        underlay = await find_underlay(config)
+        underlay = await find_underlay(config, [node.addr for node in state.nodes])
         self._sockets = bind(underlay.bind, config.cluster_port)
         self._opening = asyncio.create_task(
             Device.open(config.interface, fresh_key=config.fresh_key, of_original=state.by_original)
@@ -154,6 +157,7 @@ class Agent:
         self._node.start(asyncio.get_running_loop().time())
         await self._transport.open(self._sockets)
         self._spawn(self._announce(self._reconciler))
+        self._spawn(self._watch_address(self._reconciler))
         await self._reconciler.run()
 
     def _notice_suspension(self, now: float) -> None:
@@ -179,6 +183,8 @@ class Agent:
             timing=PRESETS[config.timing],
             first_sequence=secrets.randbits(32),
         )
+        self._address = OwnAddress(config, underlay.advertise, underlay.network)
+        self._bound_to_any = underlay.bind.is_unspecified
         self._loopback_bound = underlay.bind.is_loopback
         self._clock_began = wall_clock_began(asyncio.get_running_loop().time())
         self._family = socket.AF_INET if underlay.bind.version == 4 else socket.AF_INET6
@@ -213,7 +219,32 @@ class Agent:
         facts = await in_thread(self._local_facts, network)
         if self._node and self._transport:
             self._node.update_facts(facts, asyncio.get_running_loop().time())
+            await self._follow_address(network, self._node, self._transport)
             self._transport.flush()
+
+    async def _follow_address(self, network: Network, node: MeshNode, transport: Transport) -> None:
+        """Go on at another address when ours is gone, or is not where our packets come from."""
+        address = self._address.moved(network, self._contacts())
+        if address is None:
+            return
+        if not self._bound_to_any:
+            self._sockets = bind(address, self._config.cluster_port)
+            await transport.open(self._sockets)
+        self._address.move_to(address, network)
+        node.move_to(str(address), asyncio.get_running_loop().time())
+
+    def _contacts(self) -> list[IPAddress]:
+        return list(parsed(self._node.contacts()))[:ASKED] if self._node else []
+
+    async def _watch_address(self, reconciler: Reconciler) -> None:
+        """Have this host looked at as soon as something says that its address changed."""
+        seen = None
+        while self._address.may_move:
+            signs = self._address.signs(self._contacts())
+            if seen is not None and signs != seen:
+                reconciler.wake()
+            seen = signs
+            await asyncio.sleep(LOOK_INTERVAL)
 
     async def _announce(self, reconciler: Reconciler) -> None:
         """Say that the interface is up, and from then on how we live."""

@@ -92,7 +92,7 @@ OPTIONS = (
         "bind_addr",
         v.parse_address,
         "ADDR",
-        "address to listen on; 0.0.0.0 advertises the address of the default route",
+        "address to listen on; 0.0.0.0 advertises the address of the route to a seed",
         "0.0.0.0",
     ),
     Option(

@@ -4,17 +4,19 @@ import asyncio
 import base64
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from loguru import logger
 
+from wesher.advertising import find_address
 from wesher.config import Config
 from wesher.errors import ConfigError, StartError
 from wesher.log import tell
 from wesher.mesh.plan import IPAddress
+from wesher.system.advertised import lasting_addresses
 from wesher.system.facts import (
     address_inside,
-    default_route_address,
     enclosing_network,
     first_global_address,
     host_facts,
@@ -22,7 +24,7 @@ from wesher.system.facts import (
 from wesher.system.hosts import HostsFile, HostsFileError
 from wesher.system.network import Network, read_network
 from wesher.system.state_file import State, StateFile, StateFileError
-from wesher.troubles import NO_ADDRESS, OVERLAY_ENCLOSED, OVERLAY_HAS_US
+from wesher.troubles import NO_ADDRESS, OVERLAY_ENCLOSED, OVERLAY_HAS_US, SEVERAL_ADDRESSES
 
 ADDRESS_PATIENCE = 30.0  # seconds that the host may take to get an address
 KEY_SIZE = 32  # bytes
@@ -110,8 +112,10 @@ def drop_hosts_lines(hosts: HostsFile) -> None:
         logger.warning("lines of an earlier start stay in the hosts file: {error}", error=error)
 
 
-async def find_underlay(config: Config) -> Underlay:
+async def find_underlay(config: Config, members: Sequence[str] = ()) -> Underlay:
     """Return our own addresses, waiting up to 30 s for the host to get one.
+
+    `members` are where others were the last time: without seeds the route to them decides.
 
     Raises StartError when it gets none, or when the overlay network cannot work on this host.
     """
@@ -119,7 +123,7 @@ async def find_underlay(config: Config) -> Underlay:
     deadline: float | None = None
     while True:
         network = await read_network()
-        if underlay := _underlay(config, network):
+        if underlay := await _underlay(config, network, members):
             _check_overlay(config, network)
             return underlay
         if deadline is None:
@@ -134,30 +138,22 @@ async def find_underlay(config: Config) -> Underlay:
         await asyncio.sleep(_POLL_INTERVAL)
 
 
-def _underlay(config: Config, network: Network) -> Underlay | None:
+async def _underlay(config: Config, network: Network, members: Sequence[str]) -> Underlay | None:
     bind: IPAddress | None = config.bind_addr
     if config.bind_iface:
         bind = first_global_address(network, config.bind_iface)
     if bind is None:
         return None
-    found = bind
-    if bind.is_unspecified:
-        found = _default_address(config, network, bind.version) or bind
-    advertise = config.advertise_addr or found
+    advertise = config.advertise_addr or bind
+    if advertise.is_unspecified:
+        version = 6 if bind.version == 6 else None
+        advertise = await find_address(config.join, members, network, version) or bind
     if advertise.is_unspecified:
         return None
     if bind.is_unspecified:
         bind = type(advertise)(0)
     mapped = bind.is_unspecified and bind.version == 4 and config.advertise_addr is None
     return Underlay(bind, advertise, mapped, network)
-
-
-def _default_address(config: Config, network: Network, version: int) -> IPAddress | None:
-    """Return the address of the default route; of IPv6's, when `::` was asked for."""
-    if version == 6:
-        ipv6 = tuple(gateway for gateway in network.gateways if gateway.version == 6)
-        network = replace(network, gateways=ipv6)
-    return default_route_address(network)
 
 
 def _no_address(config: Config, network: Network) -> str:
@@ -168,7 +164,11 @@ def _no_address(config: Config, network: Network) -> str:
             f"interface {config.bind_iface} has no global address: give it one, "
             "or choose another --bind-iface"
         )
-    return NO_ADDRESS.text
+    found = lasting_addresses(network, 6 if config.bind_addr.version == 6 else None)
+    if not found:
+        return NO_ADDRESS.text
+    listed = ", ".join(str(address.ip) for _, address in found)
+    return SEVERAL_ADDRESSES.text.format(addresses=listed)
 
 
 def _check_overlay(config: Config, network: Network) -> None:

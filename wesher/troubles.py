@@ -46,8 +46,13 @@ NO_WIREGUARD = Trouble(
 )
 NO_ADDRESS = Trouble(
     "no-address",
-    "this host has no default route, so no address to advertise",
-    "give --advertise-addr",
+    "this host has no address that others could reach",
+    "give it one, or give --advertise-addr",
+)
+SEVERAL_ADDRESSES = Trouble(
+    "several-addresses",
+    "this host has no default route and several addresses: {addresses}",
+    "give one of them as --advertise-addr",
 )
 OVERLAY_ENCLOSED = Trouble(
     "overlay-enclosed",

@@ -208,13 +208,13 @@ def test_a_host_name_that_members_would_refuse_ends_with_1(agent: Agent):
 @pytest.mark.parametrize(
     ("flag", "reason"),
     [
-        ("--bind-addr=0.0.0.0", "has no default route, so no address to advertise: give --adv"),
+        ("--bind-addr=0.0.0.0", "no address that others could reach: give it one, or give --adv"),
         ("--bind-iface=eth7", "there is no interface eth7: choose another --bind-iface"),
     ],
 )
 def test_a_host_that_gets_no_address_is_given_up(agent: Agent, flag: str, reason: str):
     """The thirty seconds are made half a one: what is tested is what follows them."""
-    agent.host.tools.do("ip route del default dev eth0")
+    agent.host.tools.do("ip addr del 192.0.2.10/24 dev eth0")
     flags = [flag for flag in agent.flags if not flag.startswith("--bind-addr")]
     impatient = (
         "import sys, wesher.startup, wesher.cli; wesher.startup.ADDRESS_PATIENCE = 0.5; "
@@ -233,11 +233,11 @@ def test_a_host_that_gets_no_address_is_given_up(agent: Agent, flag: str, reason
 
 
 def test_a_host_may_get_its_address_late(agent: Agent):
-    agent.host.tools.do("ip route del default dev eth0")
+    agent.host.tools.do("ip addr del 192.0.2.10/24 dev eth0")
     agent.start("--bind-addr=0.0.0.0", "--cluster-port=17946")
     wait_for(lambda: agent.host.tools.calls != [], "the first look at the addresses")
 
-    agent.host.tools.do("ip route add default dev eth0")
+    agent.host.tools.do("ip addr add 192.0.2.10/24 dev eth0")
 
     wait_for(agent.is_up, "the agent")
 

@@ -3,20 +3,22 @@
 from collections.abc import Iterator
 from ipaddress import ip_address
 
+from wesher.advertising import find_address
 from wesher.doctor import troubles
 from wesher.doctor.case import Case
 from wesher.doctor.findings import Finding, fault, ok, unknown, warning
 from wesher.doctor.sockets import port_owner
 from wesher.mesh.plan import IPAddress
+from wesher.system.advertised import lasting_addresses
 from wesher.system.facts import (
     HostFacts,
     address_inside,
-    default_route_address,
     enclosing_network,
     first_global_address,
     host_facts,
 )
-from wesher.troubles import NO_ADDRESS, OVERLAY_ENCLOSED, OVERLAY_HAS_US
+from wesher.system.network import Network
+from wesher.troubles import NO_ADDRESS, OVERLAY_ENCLOSED, OVERLAY_HAS_US, SEVERAL_ADDRESSES
 
 _NO_IP = "`ip` told nothing about this host"
 
@@ -61,17 +63,24 @@ def _ports_of_agent(case: Case) -> Finding:
 
 async def check_advertised(case: Case) -> list[Finding]:
     """See whether others can reach what we tell them to reach us at."""
-    address = advertised(case)
+    address = await advertised(case)
     if address is None:
         if case.network is None:
             return [unknown("advertise", _NO_IP)]
-        return [fault("advertise", NO_ADDRESS)]
+        return [_without_address(case.network)]
     if address.is_loopback and _has_others_elsewhere(case):
         return [fault("advertise", troubles.LOOPBACK, address=address)]
     return [ok("advertise", f"{address}{_whose(case, address)}")]
 
 
-def advertised(case: Case) -> IPAddress | None:
+def _without_address(network: Network) -> Finding:
+    found = [str(address.ip) for _, address in lasting_addresses(network, None)]
+    if not found:
+        return fault("advertise", NO_ADDRESS)
+    return fault("advertise", SEVERAL_ADDRESSES, addresses=", ".join(found))
+
+
+async def advertised(case: Case) -> IPAddress | None:
     """Return the address at which others reach us, as far as can be told."""
     if case.status:
         return ip_address(case.status["node"]["address"].rpartition(":")[0].strip("[]"))
@@ -81,7 +90,9 @@ def advertised(case: Case) -> IPAddress | None:
     if settings.bind_iface:
         return first_global_address(case.network, settings.bind_iface)
     if settings.bind_addr.is_unspecified:
-        return default_route_address(case.network)
+        version = 6 if settings.bind_addr.version == 6 else None
+        members = [node.addr for node in case.saved.nodes if not node.left]
+        return await find_address(settings.join, members, case.network, version)
     return settings.bind_addr
 
 

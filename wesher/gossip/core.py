@@ -189,6 +189,12 @@ class Gossip:
         self._rules.update_meta(meta, now)
         self._settle(now)
 
+    def move_to(self, addr: bytes, now: float) -> None:
+        """Be at another address from now on."""
+        self.settings = replace(self.settings, addr=addr)
+        self._rules.move_to(addr, now)
+        self._settle(now)
+
     def leave(self, now: float) -> None:
         """Announce our departure, once; LeaveFinished says when to stop, a second later at most."""
         if self._rules.leaving:

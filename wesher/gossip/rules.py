@@ -53,6 +53,16 @@ class Rules:
         local = self.announced()
         self._publish(meta, local.addr, min(local.incarnation + 1, MAX_INCARNATION), now)
 
+    def move_to(self, addr: bytes, now: float) -> None:
+        """Be at another address, unless we leave or have not entered.
+
+        Our incarnation rises by two: who holds the old address must hear of a departure first.
+        """
+        local = self._members.local
+        if local is not None and not self.leaving:
+            incarnation = min(local.incarnation + 2, MAX_INCARNATION)
+            self._publish(local.meta, addr, incarnation, now, moved=True)
+
     def leave(self, now: float) -> None:
         """Become a member that has left, for good; nothing is refuted any more.
 
@@ -73,10 +83,18 @@ class Rules:
         assert local is not None, "announce comes first"
         return local
 
-    def _publish(self, meta: bytes | None, addr: bytes, incarnation: int, now: float) -> None:
+    def _publish(
+        self,
+        meta: bytes | None,
+        addr: bytes,
+        incarnation: int,
+        now: float,
+        *,
+        moved: bool = False,
+    ) -> None:
         settings = self._settings
         alive = Alive(incarnation, settings.name, addr, settings.port, meta, self._shared.versions)
-        self.alive(alive, now, bootstrap=True)
+        self.alive(alive, now, bootstrap=True, moved=moved)
 
     def is_old(self, name: str, incarnation: int, addr: bytes, port: int) -> bool:
         """Tell whether a claim that a remote member is alive can change nothing.

@@ -77,6 +77,10 @@ class Look:
             return record.addr
         return self._addr
 
+    def moved_to(self, addr: bytes) -> None:
+        """Take note that our address has changed while we look."""
+        self._addr = addr
+
     def resolving(self) -> None:
         """Note that a contact's name is being looked up."""
         self._resolving += 1

@@ -144,6 +144,15 @@ class Membership:
         if look.asked_holder and look.earlier_self:
             self._take_over(look.earlier_self, look, now)
 
+    def move_to(self, addr: bytes, now: float) -> None:
+        """Announce ourselves at another address, taking our name over from the one before."""
+        old = self._gossip.local
+        self._gossip.move_to(addr, now)
+        self.search.moved_to(addr)
+        if old is not None:
+            before = OldSelf(old.addr, old.port, old.meta)
+            self._takeover.begin(before, in_need(self.live(), self._settings.port), now)
+
     def forget(self, name: str, now: float) -> None:
         """Give up a failed member; ValueError says why that cannot be."""
         self.gone.forget(name, now)

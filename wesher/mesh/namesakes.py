@@ -70,14 +70,14 @@ class Namesakes:
         """Let a member move when nobody is at its old address any more."""
 
         def at_its_old_address(answered: bool, now: float) -> None:
-            if answered:
-                self._warn_of_theirs(member, claim, now)
-                return
             known = self._gossip.members.get(member.name)
             if known and (
                 known.address != member.address or known.incarnation >= claim.incarnation
             ):
-                return  # overtaken by other news
+                return  # overtaken by other news: it may have moved back meanwhile
+            if answered:
+                self._warn_of_theirs(member, claim, now)
+                return
             self._notices.inform(
                 "member {member} moved from {address} to {claimed}",
                 member=member.name,

@@ -141,6 +141,17 @@ class MeshNode:
             self._changed(now)
             self._advance(now)
 
+    def move_to(self, ip: str, now: float) -> None:
+        """Go on at another underlay address: the one we had is not the right one any more."""
+        if self._departing or ip == self._settings.ip:
+            return
+        self._notices.inform(
+            "this host's address changed from {old} to {new}", old=self._settings.ip, new=ip
+        )
+        self._settings = replace(self._settings, ip=ip)
+        self._membership.move_to(pack_ip(ip, mapped=self._settings.mapped), now)
+        self._advance(now)
+
     def forget(self, name: str, now: float) -> None:
         """Give up a failed member, here and everywhere.
 
@@ -204,6 +215,11 @@ class MeshNode:
     def members(self) -> Members:
         """Everybody that gossip knows, ourselves included."""
         return self._gossip.members
+
+    def contacts(self) -> list[str]:
+        """Return the addresses of our seeds, or of the other live members when there are none."""
+        seeds = self._membership.search.seed_addresses()
+        return [one.ip for one in seeds or (member.address for member in self._membership.live())]
 
     def plan(self) -> Plan | None:
         """Return what this host should look like; None until we have an overlay address."""

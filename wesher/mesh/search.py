@@ -111,6 +111,11 @@ class Search:
         """Return where we have found seeds so far, or have been told to."""
         return list(self._seed_at)
 
+    def moved_to(self, addr: bytes) -> None:
+        """Take note that our own address is another one now."""
+        if self._look:
+            self._look.moved_to(addr)
+
     def stop(self) -> None:
         """Contact nobody any more."""
         self._stopped = True

@@ -72,6 +72,7 @@ class Takeover:
     def __init__(self, gossip: Gossip) -> None:
         self._gossip = gossip
         self._old: OldSelf | None = None
+        self._abandoned: set[tuple[bytes, int]] = set()
         self._ends_at = float("-inf")
         self._next_at: float | None = None
         self._targets: deque[Address] = deque()
@@ -79,15 +80,16 @@ class Takeover:
         self._tries: Counter[Address] = Counter()
 
     def concerns(self, addr: bytes, port: int) -> bool:
-        """Tell whether this is the address from which we take our name."""
-        old = self._old
-        if old is None or port != old.port:
-            return False
-        return short_form(addr) == short_form(old.addr)
+        """Tell whether this is an address from which we have taken our name."""
+        return (short_form(addr), port) in self._abandoned
 
     def begin(self, old: OldSelf, targets: Iterable[Address], now: float) -> None:
         """Start with these members; our own record must be two incarnations above theirs."""
         self._old = old
+        self._abandoned.add((short_form(old.addr), old.port))
+        local = self._gossip.local
+        if local is not None:  # we may be back where we were
+            self._abandoned.discard((short_form(local.addr), local.port))
         self._ends_at = now + LASTS
         self._targets = deque(dict.fromkeys(targets))
         self._tries.clear()

@@ -119,7 +119,8 @@ class Transport(asyncio.DatagramProtocol):
         self.traffic = Traffic()
 
     async def open(self, sockets: Sockets) -> None:
-        """Begin to receive on both sockets, which are closed with us."""
+        """Begin to receive on both sockets, which are closed with us; in place of any before."""
+        self._close_sockets()
         self._socket = sockets.udp
         self._own_address = _source_of_streams(sockets.tcp)
         self._udp, _ = await self._loop.create_datagram_endpoint(lambda: self, sock=sockets.udp)
@@ -132,14 +133,17 @@ class Transport(asyncio.DatagramProtocol):
         if self._timer:
             self._timer.cancel()
             self._timer = None
+        self._close_sockets()
+        for task in self._tasks:
+            task.cancel()
+
+    def _close_sockets(self) -> None:
         if self._udp:
             self._udp.abort()
             self._udp = None
         if self._server:
             self._server.close()
             self._server = None
-        for task in self._tasks:
-            task.cancel()
 
     def flush(self) -> None:
         """Send and open what the engine has ready, and arm the timer; call it after every input."""

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.mesh.node_bench import HERE, Bench, joined, metadata, remote, seed
-from wesher.gossip import Ack, Address, Alive, Dead, RecordState, pack_ip
+from wesher.gossip import Ack, Address, Alive, Dead, RecordState, pack_ip, unpack_ip
 from wesher.mesh.namesakes import NEWCOMER, STAND_OFF
 from wesher.mesh.takeover import AT_A_TIME, TRIES, in_need
 
@@ -346,3 +346,49 @@ def test_an_impossible_address_in_a_claim_is_nobody():
     bench.hear(Alive(9, "web", b"abc", 7946, b"", bytes([1, 5, 2, 0, 0, 0])))
 
     assert pinged(bench, "web") == []
+
+
+# Our own address changes while we run
+
+
+def moved_from_here(*members):
+    bench = joined(*members)
+    bench.take_streams()
+    bench.node.move_to("192.0.2.50", bench.now)
+    bench.pass_time(0.1)
+    return bench
+
+
+def test_a_new_address_of_ours_is_announced_as_a_takeover():
+    bench = moved_from_here(remote("web", 2))
+
+    (request,) = [one for one in bench.take_streams() if one.to.ip == "192.0.2.2"]
+    there, gone, *table = bench.message(request).records
+    here = next(record for record in table if record.name == "local")
+    assert [unpack_ip(one.addr) for one in (there, gone, here)] == [HERE, HERE, "192.0.2.50"]
+    assert (there.state, gone.state, here.state) == (RecordState.ALIVE, RecordState.LEFT, 0)
+    assert there.incarnation == gone.incarnation == here.incarnation - 1
+    assert bench.node.status().address.ip == "192.0.2.50"
+
+
+def test_what_is_left_of_our_old_addresses_is_no_namesake():
+    bench = moved_from_here(remote("web", 2))
+    bench.node.move_to("192.0.2.51", bench.now)
+
+    for old in (HERE, "192.0.2.50"):
+        bench.push(remote("local", 1, ip=old))
+    bench.pass_time(5)
+
+    assert bench.warnings() == []
+
+
+def test_moving_back_is_a_move_like_any_other():
+    bench = moved_from_here(remote("web", 2))
+    before = bench.node.status().incarnation
+
+    bench.node.move_to(HERE, bench.now)
+    bench.push(remote("local", 1, ip="192.0.2.50"))
+    bench.pass_time(1)
+
+    assert bench.node.status().incarnation == before + 2
+    assert bench.node.status().address.ip == HERE

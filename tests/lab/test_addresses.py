@@ -1,0 +1,146 @@
+"""Hosts with two networks, and hosts whose address changes while the agent runs."""
+
+import itertools
+import time
+from ipaddress import ip_address
+
+import pytest
+
+from tests.lab.daemons import ping
+from tests.lab.netns import wait_for
+from wesher.gossip import RecordState, unpack_ip
+
+QUIET = 8.0  # seconds in which nobody may be suspected; probes of an unreachable host take three
+
+
+def seen(mesh, asked, name):
+    """The record that a daemon holds of a member, None while it has none."""
+    return mesh.look(asked).get(name)
+
+
+def is_at(record, *addresses):
+    return record is not None and ip_address(unpack_ip(record.addr)) in map(ip_address, addresses)
+
+
+def wait_until_at(mesh, asked, address):
+    wait_for(lambda: is_at(seen(mesh, asked, "node2"), address), 20, "the new address")
+
+
+def add_wifi(host, version):
+    """Give the host a second network, on which nobody else is."""
+    host.run("ip", "link", "add", "wlan0", "type", "veth", "peer", "name", "wlan1")
+    host.run("ip", "link", "set", "wlan1", "up")
+    host.run("ip", "link", "set", "wlan0", "up")
+    address = "192.168.5.2/24" if version == 4 else "fd05::2/64"
+    host.run("ip", "address", "add", address, "dev", "wlan0", *nodad(version))
+
+
+def nodad(version):
+    return ["nodad"] if version == 6 else []
+
+
+def cable(host, version):
+    return f"192.168.77.{host.number}" if version == 4 else f"fd77::{host.number}"
+
+
+def set_default(host, version, default):
+    hop = {
+        ("wlan0", 4): "192.168.5.1",
+        ("wlan0", 6): "fd05::1",
+        ("eth0", 4): "192.168.77.254",
+        ("eth0", 6): "fd77::fe",
+    }[default, version]
+    host.run("ip", f"-{version}", "route", "replace", "default", "via", hop)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("default", ["wlan0", "eth0", "none", "late"])
+def test_a_host_with_two_networks_is_reached_where_its_seed_is(
+    default, version, mesh_of, record_seconds
+):
+    mesh = mesh_of(2)
+    seed, other = mesh.daemons
+    flags = ["--bind-addr", "::"] if version == 6 else []
+    hosts = [daemon.host for daemon in mesh.daemons]
+    other.host.run("ip", "route", "del", "default")
+    if version == 6:
+        seed.host.run("ip", "address", "add", "fd77::1/64", "dev", "eth0", "nodad")
+    if default == "late":
+        other.host.run("ip", "-4", "address", "flush", "dev", "eth0")
+    else:
+        if version == 6:
+            other.host.run("ip", "address", "add", "fd77::2/64", "dev", "eth0", "nodad")
+        add_wifi(other.host, version)
+    if default in ("wlan0", "eth0"):
+        set_default(other.host, version, default)
+    seed.start("--cluster-key", mesh.key, *flags)
+    wait_for(lambda: mesh.look(seed), 30, "the seed")
+
+    other.start("--cluster-key", mesh.key, "--join", cable(hosts[0], version), *flags)
+    if default == "late":
+        wait_for(lambda: "waiting up to" in other.log(), 30, "the agent to wait")
+        add = ["address", "add", f"{cable(other.host, version)}/{24 if version == 4 else 64}"]
+        other.host.run("ip", *add, "dev", "eth0", *nodad(version))
+    started = time.monotonic()
+    wait_for(lambda: len(seed.peers()) == 1 == len(other.peers()), 30, "the mesh")
+    record_seconds(f"two networks, default {default}, IPv{version}", time.monotonic() - started, 2)
+
+    if default == "late":
+        add_wifi(other.host, version)
+        set_default(other.host, version, "wlan0")
+    until = time.monotonic() + QUIET
+    while time.monotonic() < until:
+        record = seen(mesh, seed, "node2")
+        assert record.state == RecordState.ALIVE
+        assert is_at(record, cable(other.host, version))
+        time.sleep(0.2)
+    assert ping(seed, "node2")
+
+
+@pytest.mark.parametrize("bound", [[], ["--bind-iface", "eth0"]])
+def test_a_host_whose_address_changes_is_never_missed(bound, mesh_of, record_seconds):
+    mesh = mesh_of(3)
+    mesh.start("--log-level", "info", *bound)
+    mesh.settle()
+    one, mover, watcher = mesh.daemons
+    flow = one.host.directory / "flow"
+    one.host.spawn(["ping", "-n", "-D", "-i", "0.1", mover.overlay_address()], flow)
+
+    for number in (101, 102, 2, 103):
+        address = f"192.168.77.{number}"
+        mover.host.run("ip", "-4", "address", "flush", "dev", "eth0")
+        mover.host.run("ip", "address", "add", f"{address}/24", "dev", "eth0")
+        changed = time.monotonic()
+        for other in (one, watcher):
+            wait_until_at(mesh, other, address)
+        record_seconds("an address that changed is shown", time.monotonic() - changed, 5)
+        assert ping(one, "node2")
+    time.sleep(1)
+
+    stamps = [
+        float(line[1:].split("]")[0]) for line in flow.read_text().splitlines() if "ttl" in line
+    ]
+    worst = max(after - before for before, after in itertools.pairwise(stamps))
+    record_seconds("the silence while an address changes", worst, 3)
+    for other in (one, watcher):
+        assert "member node2 failed" not in other.log()
+        assert "another --node-name" not in other.log()
+    assert mover.log().count("this host's address changed") == 4
+
+
+@pytest.mark.parametrize("change", ["second", "renewed"])
+def test_an_address_that_is_still_there_is_kept(change, mesh_of):
+    mesh = mesh_of(2)
+    mesh.start("--log-level", "info")
+    mesh.settle()
+    one, other = mesh.daemons
+
+    if change == "second":
+        other.host.run("ip", "address", "add", "192.168.77.99/24", "dev", "eth0")
+    else:
+        renewed = ["192.168.77.2/24", "dev", "eth0", "valid_lft", "3600", "preferred_lft", "1800"]
+        other.host.run("ip", "address", "change", *renewed)
+    time.sleep(2)
+
+    assert is_at(seen(mesh, one, "node2"), "192.168.77.2")
+    assert "address changed" not in other.log()
