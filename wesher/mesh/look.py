@@ -38,6 +38,18 @@ class Look:
         return self._records.get(self._name)
 
     @property
+    def _claimant(self) -> Record | None:
+        """What is known under our name, else of a live member whose name differs in case only."""
+        ours = self._name.lower()
+        alike = (record for record in self.live if record.name.lower() == ours)
+        return self.earlier_self or next(alike, None)
+
+    @property
+    def holder_name(self) -> str:
+        """Our name as its holder writes it."""
+        return self._claimant.name if self._claimant else self._name
+
+    @property
     def live(self) -> list[Record]:
         """Everybody else in the cluster, as far as the members know."""
         return [record for record in self._others() if record.state in _LIVE]
@@ -57,7 +69,7 @@ class Look:
     @property
     def holder(self) -> Address | None:
         """Where a member of our name is said to be or to have failed, if that is not here."""
-        record = self.earlier_self
+        record = self._claimant
         if record is None or record.state == RecordState.LEFT:
             return None
         port = record.port or self._port  # as everywhere in gossip, protocol 3.5

@@ -304,7 +304,7 @@ class MeshNode:
         if look := membership.advance(self._settings.forget_after, now):
             self._enter(look, now)
         if membership.stronger and not self._departing:
-            self._refuse_name(membership.stronger)
+            self._refuse_name(membership.stronger, self._settings.name)
         self._complaints.advance(self._settings.seeds, now)
         if membership.changed:
             membership.changed = False
@@ -326,7 +326,7 @@ class MeshNode:
     def _enter(self, look: Look, now: float) -> None:
         """Choose an overlay address, announce ourselves, and join whoever answered."""
         if look.holder_answered:
-            self._refuse_name(look.asked_holder)
+            self._refuse_name(look.asked_holder, look.holder_name)
             return
         membership = self._membership
         live: list[Announced] = [*look.live, *membership.live()]
@@ -344,8 +344,8 @@ class MeshNode:
         # Whoever answers in time is in the first Plan already: one reconcile less.
         self._review_at = now + JOIN_PATIENCE if look.answered else now
 
-    def _refuse_name(self, holder: Address | None) -> None:
-        data = {"member": self._settings.name, "address": holder}
+    def _refuse_name(self, holder: Address | None, name: str) -> None:
+        data = {"member": name, "address": holder}
         self._refuse(troubles.TAKEN_NAME.text.format(**data))
 
     def _refuse(self, reason: str) -> None:

@@ -213,7 +213,7 @@ class Search:
 
     def _ask_holder(self, look: Look, holder: Address, now: float) -> None:
         """Find out whether our name belongs to somebody else or to an earlier self, now gone."""
-        name = self._settings.name
+        name = look.holder_name
         self._notices.inform(
             "our name, {member}, is known at {address}: asking whether somebody is still there",
             member=name,

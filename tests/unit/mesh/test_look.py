@@ -149,6 +149,34 @@ def test_our_name_is_held_by_a_member_elsewhere_unless_it_left(look, held, holde
     assert look.holder == holder
 
 
+@pytest.mark.parametrize(
+    ("held", "holder"),
+    [
+        ({"ip": "192.0.2.9"}, Address("192.0.2.9", 7946)),
+        ({"ip": "192.0.2.9", "state": RecordState.SUSPECT}, Address("192.0.2.9", 7946)),
+        ({"ip": HERE}, None),
+        ({"ip": "192.0.2.9", "state": RecordState.DEAD}, None),
+        ({"ip": "192.0.2.9", "state": RecordState.LEFT}, None),
+    ],
+)
+def test_our_name_in_other_letters_is_held_by_who_is_alive(look, held, holder):
+    ask(look, 1)
+
+    answer(look, 1, record("LOCAL", **held))
+
+    assert look.holder == holder
+    assert look.earlier_self is None
+
+
+def test_who_returns_is_not_kept_out_by_its_name_in_other_letters(look):
+    ask(look, 1)
+
+    answer(look, 1, record("local", ip=HERE), record("LOCAL", ip="192.0.2.9"))
+
+    assert look.holder is None
+    assert look.holder_name == "local"
+
+
 def test_a_record_without_an_ip_address_holds_nothing(look):
     ask(look, 1)
 
