@@ -44,7 +44,7 @@ COMMANDS = {
     ),
     "members": Command(
         "members",
-        "List the names and overlay addresses of the members, one a line.",
+        "List the members, this host included: name, overlay address and state, one a line.",
         (*_CLIENT, STATE, JSON),
     ),
     "info": Command(

@@ -1,0 +1,37 @@
+"""`wesher members` gives scripts what they can use."""
+
+from wesher.cli.members import usable
+
+NODE = {"name": "local", "overlay_address": "10.0.0.1"}
+
+
+def member(name, **fields):
+    return {"name": name, "overlay_address": "10.0.0.2", "state": "alive", "peer": True, **fields}
+
+
+def names(*members, node=NODE):
+    return [one["name"] for one in usable({"node": node, "members": list(members)})]
+
+
+def test_this_host_is_one_of_the_members():
+    found = list(usable({"node": NODE, "members": [member("a"), member("z")]}))
+
+    assert [(one["name"], one["state"]) for one in found] == [
+        ("a", "alive"),
+        ("local", "alive"),
+        ("z", "alive"),
+    ]
+
+
+def test_a_node_without_address_is_not_yet_a_member():
+    assert names(member("a"), node=NODE | {"overlay_address": None}) == ["a"]
+
+
+def test_refused_members_are_left_out():
+    assert names(member("two words", peer=False), member("-rf", peer=False)) == ["local"]
+
+
+def test_who_left_is_no_peer_but_listed_if_the_name_is_one():
+    gone = {"peer": False, "state": "left"}
+
+    assert names(member("web", **gone), member("-rf", **gone)) == ["local", "web"]
