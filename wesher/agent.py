@@ -32,6 +32,7 @@ from wesher.mesh.events import (
     Resolve,
 )
 from wesher.mesh.facts import LocalFacts
+from wesher.mesh.naming import HostsNaming
 from wesher.mesh.node import MeshNode
 from wesher.mesh.plan import IPAddress
 from wesher.mesh.settings import NodeSettings
@@ -182,6 +183,11 @@ class Agent:
             forget_after=config.forget_after,
             timing=PRESETS[config.timing],
             first_sequence=secrets.randbits(32),
+            hosts=HostsNaming(
+                str(config.hosts_file) if config.etc_hosts else None,
+                config.hosts_suffix,
+                config.hosts_dots,
+            ),
         )
         self._address = OwnAddress(config, underlay.advertise, underlay.network)
         self._bound_to_any = underlay.bind.is_unspecified
@@ -210,7 +216,7 @@ class Agent:
             own_addresses=facts.own_addresses,
             next_hops=facts.next_hops,
             resolvers=facts.resolvers,
-            foreign_host_names=self._hosts.foreign_names(),
+            foreign_host_names=self._hosts.foreign_names() if self._config.etc_hosts else {},
             loopback_bound=self._loopback_bound,
         )
 

@@ -69,6 +69,8 @@ class Config:
     metadata_format: "MetadataFormat"
     state_dir: Path
     hosts_file: Path
+    hosts_suffix: str | None
+    hosts_dots: bool
     run_dir: Path
     sources: Mapping[str, str] = field(compare=False, repr=False)
 

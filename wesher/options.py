@@ -161,6 +161,18 @@ OPTIONS = (
     ),
     Option("state_dir", v.parse_path, "DIR", "where state is kept", "/var/lib/wesher"),
     Option("hosts_file", v.parse_path, "FILE", "hosts file to maintain", "/etc/hosts"),
+    Option(
+        "hosts_suffix",
+        v.parse_suffix,
+        "DOMAIN",
+        "name members in the hosts file under this domain too, as in alpha.mesh",
+    ),
+    Option(
+        "hosts_dots",
+        v.parse_switch,
+        None,
+        "write names with dots into the hosts file whatever their domain",
+    ),
     Option("run_dir", v.parse_path, "DIR", "where locks and sockets are kept", "/run/wesher"),
 )
 

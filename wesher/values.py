@@ -115,10 +115,19 @@ def parse_interface(text: str) -> str:
 
 
 def parse_node_name(text: str) -> str:
-    """Return a name that other members accept as a host name."""
+    """Return a name that other members accept as a host name, without the root's final dot."""
+    text = text.removesuffix(".")
     if problem := name_problem(text):
         raise ValueError(f"{text!r} is not usable: {problem}")
     return text
+
+
+def parse_suffix(text: str) -> str:
+    """Return a domain in lower case, without dots around it."""
+    domain = text.strip().strip(".").lower()
+    if problem := name_problem(domain):
+        raise ValueError(f"{text!r} is not a domain: {problem}")
+    return domain
 
 
 def parse_duration(text: str) -> float:

@@ -90,6 +90,8 @@ SAMPLES = {
     "overlay_addr": ("10.1.2.3", "overlay_addr", ip_address("10.1.2.3")),
     "interface": ("wg7", "interface", "wg7"),
     "no_etc_hosts": ("true", "etc_hosts", False),
+    "hosts_suffix": (".Mesh.", "hosts_suffix", "mesh"),
+    "hosts_dots": ("true", "hosts_dots", True),
     "log_level": ("debug", "log_level", "debug"),
     "node_name": ("north.example", "node_name", "north.example"),
     "timing": ("local", "timing", "local"),

@@ -44,7 +44,7 @@ def _facts(member: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _peer(member: Mapping[str, Any]) -> str:
     if member["reason"] is None:
-        return "yes"
+        return f"yes, but it {member['unnamed']}" if member["unnamed"] else "yes"
     verdict = "yes, but without packets" if member["peer"] else "no"
     return f"{verdict}: it {member['reason']}"
 

@@ -42,6 +42,8 @@ def render(status: Mapping[str, Any]) -> Iterator[str]:
     for member in members:
         if member["reason"] and member["state"] != "left":
             yield f"{member['name']} {member['reason']}"
+        if member["unnamed"]:
+            yield f"{member['name']} {member['unnamed']}"
 
 
 def _facts(status: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -81,6 +81,7 @@ def as_member(member: MemberStatus, moment: Moment) -> Json:
         "version": metadata.version,
         "peer": member.endpoint is not None,
         "reason": member.reason,
+        "unnamed": member.unnamed,
         "announced_endpoint": endpoint,
         "endpoint": _text(peer and peer.endpoint),
         "handshake": _ago(peer.latest_handshake or None, moment.wall) if peer else None,

@@ -11,7 +11,15 @@ from wesher.mesh.troubles import NOBODY
 FRESH = 120.0  # seconds for which something met counts as the state of things
 _GRAVE = {"our-name", "same-name", "other-key", "udp-blocked", "no-peer", "fixed-address"}
 # Told by the objections, as they are now.
-_STANDING = {"no-peer", "same-address", "fixed-address", "metadata-format"}
+_STANDING = {
+    "no-peer",
+    "same-address",
+    "fixed-address",
+    "metadata-format",
+    "other-case",
+    "hosts-line",
+    "dotted-name",
+}
 _NO_AGENT = "only a running agent knows"
 
 

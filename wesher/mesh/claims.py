@@ -51,12 +51,9 @@ class Conflict:
     fixed: bool = False
 
 
-def things(claim: Claim) -> tuple[IPAddress, str, str]:
-    """Return all that a member claims: address, key, and name in lower case.
-
-    Resolvers do not tell the cases of a name apart.
-    """
-    return claim.overlay_addr, claim.public_key, claim.name.lower()
+def things(claim: Claim) -> tuple[IPAddress, str]:
+    """Return what a member claims besides its names in the hosts file: address and key."""
+    return claim.overlay_addr, claim.public_key
 
 
 def address_holders(claims: Iterable[Claim], seniority: Seniority) -> dict[IPAddress, Claim]:
@@ -81,12 +78,13 @@ def key_holders(claims: Iterable[Claim], seniority: Seniority) -> dict[str, Clai
     )
 
 
-def name_holders(claims: Iterable[Claim], seniority: Seniority) -> dict[str, Claim]:
-    """Return whom each name means, in lower case."""
-    return _holders(
-        ((claim.name.lower(), claim) for claim in claims),
-        lambda claim, holder: _beats(claim, holder, claim.name.lower(), seniority),
+def name_holder(name: str, claims: Iterable[Claim], seniority: Seniority) -> Claim:
+    """Return which of these, at least one, the name in lower case means."""
+    holders = _holders(
+        ((name, claim) for claim in claims),
+        lambda claim, holder: _beats(claim, holder, name, seniority),
     )
+    return holders[name]
 
 
 def _beats(claim: Claim, holder: Claim, thing: Hashable, seniority: Seniority) -> bool:

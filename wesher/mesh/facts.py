@@ -1,6 +1,7 @@
 """What the decisions must know of this host, handed in as one value."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from wesher.mesh.plan import IPAddress, IPNetwork
 
@@ -14,8 +15,8 @@ class LocalFacts:
     own_addresses: frozenset[IPAddress] = frozenset()
     next_hops: frozenset[IPAddress] = frozenset()
     resolvers: frozenset[IPAddress] = frozenset()
-    foreign_host_names: frozenset[str] = frozenset()
-    """Names on lines of the hosts file that are not ours, in lower case."""
+    foreign_host_names: Mapping[str, int] = field(default_factory=dict)
+    """Names on lines of the hosts file that are not ours, in lower case, with the first line."""
     loopback_bound: bool = False
     """Whether our gossip is bound to a loopback address."""
 

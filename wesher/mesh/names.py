@@ -3,9 +3,17 @@
 import re
 
 MAX_NAME = 253  # characters, the longest host name DNS allows
+MAX_LABEL = 63  # characters between two dots, by RFC 1035, 2.3.4
 
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
-_RESERVED = re.compile(r"localhost|localhost\..*|.*\.localhost|ip6-.*", re.IGNORECASE)
+# Names that Debian's own hosts file, macOS's, or systemd's nss-myhostname give a meaning.
+_RESERVED = re.compile(
+    r"localhost[46]?|localhost[46]?\..*|.*\.localhost|ip6-.*|loopback|broadcasthost"
+    r"|_gateway|_outbound",
+    re.IGNORECASE,
+)
+# Whatever ends in a number is an address to inet_aton and to browsers: 0x7f.1, 2130706433.
+_ADDRESS = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)", re.IGNORECASE)
 
 
 def is_host_name(text: str) -> bool:
@@ -24,6 +32,10 @@ def name_problem(name: str) -> str | None:
         return f"a name has {MAX_NAME} characters at most"
     if not is_host_name(name):
         return "a name consists of letters, digits, '-', '_' and single dots"
+    if max(map(len, name.split("."))) > MAX_LABEL:
+        return f"a name has {MAX_LABEL} characters at most between two dots"
     if _RESERVED.fullmatch(name):
-        return "localhost and names with ip6- in front belong to the host itself"
+        return "localhost, names with ip6- in front and their like belong to the host itself"
+    if _ADDRESS.fullmatch(name):
+        return "a name that ends in a number reads as an address"
     return None

@@ -20,7 +20,7 @@ class Objection:
 
 
 def objections(outcome: Outcome, our_format: MetadataFormat) -> Iterator[Objection]:
-    """Yield who cannot be a peer, who shares an address, and who cannot read `our_format`."""
+    """Yield who is no peer, who shares an address or a name, and who cannot read `our_format`."""
     yield from _refused(outcome)
     for conflict in outcome.conflicts:
         yield Objection(
@@ -28,6 +28,8 @@ def objections(outcome: Outcome, our_format: MetadataFormat) -> Iterator[Objecti
             conflict.loser,
             {"winner": conflict.winner, "loser": conflict.loser, "address": conflict.address},
         )
+    for name, unnamed in outcome.unnamed.items():
+        yield Objection(unnamed.trouble, name, unnamed.data)
     for name, member in outcome.trusted.items():
         if not member.metadata.has_ext and member.metadata.format != our_format:
             data = {"member": name, "format": member.metadata.format}

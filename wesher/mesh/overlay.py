@@ -30,7 +30,7 @@ class Overlay:
         self._settings = settings
         self._saved_address = saved_address
         self._notices = notices
-        self._planner = Planner()
+        self._planner = Planner(settings.hosts)
         self._relied_on: set[str] = set()  # who was a peer, as long as it is a member
         self._local: LocalMember | None = None
         self.move_at: float | None = None

@@ -14,17 +14,18 @@ from wesher.mesh.claims import (
     Conflict,
     address_holders,
     key_holders,
-    name_holders,
     things,
 )
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.metadata import Metadata, decode_metadata
+from wesher.mesh.naming import HostsNaming, Namer, Unnamed, like_another, settle_names
 from wesher.mesh.plan import HostsEntry, InterfaceSettings, IPAddress, Peer, Plan
 from wesher.mesh.refusals import Refusal, RefusalKind
 from wesher.mesh.seniority import Seniority
 from wesher.mesh.trust import LocalMember, Trusted, check_member
 
 DECODED = 2048  # metadata values kept decoded, shared by all nodes of this process
+_NAMING = HostsNaming()
 
 
 class Announced(Protocol):
@@ -43,13 +44,15 @@ class Outcome:
     """A Plan, and what an operator may want to know about it.
 
     `trusted` are the peers by name, those that lost their overlay address included; `refusals` says
-    of the other members why they are none. `conflicts` has those about our own address too.
+    of the other members why they are none. `conflicts` has those about our own address too;
+    `unnamed` are the peers without a hosts entry although they should have one.
     """
 
     plan: Plan
     trusted: Mapping[str, Trusted]
     refusals: Mapping[str, Refusal]
     conflicts: tuple[Conflict, ...]
+    unnamed: Mapping[str, Unnamed]
 
     def lost_to(self, name: str) -> str | None:
         """Return who holds the address that `name` claims, if that is somebody else."""
@@ -64,7 +67,8 @@ class _Candidate:
     claim_of_live: Claim
     claim_of_failed: Claim
     peer: Peer
-    hosts_entry: HostsEntry
+    names: tuple[str, ...]
+    unnamed: Unnamed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,8 @@ class _Judged:
 class Planner:
     """Turns membership into Plans, checking anew only members that changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, naming: HostsNaming = _NAMING) -> None:
+        self._naming = naming
         self._basis: tuple[LocalMember, LocalFacts] | None = None
         self._judged: dict[str, _Judged] = {}
         self._seniority = Seniority()
@@ -115,7 +120,15 @@ class Planner:
         ]
         wanted = len(claims)
         seniority = self._seniority
-        seniority.note(((claim.name, thing) for claim in claims for thing in things(claim)), now)
+        names = {name: candidate.names for name, candidate in candidates.items()}
+        seniority.note(
+            (
+                (claim.name, thing)
+                for claim in claims
+                for thing in (*things(claim), *map(str.lower, names.get(claim.name, ())))
+            ),
+            now,
+        )
         claims = _with_their_own_keys(claims, candidates, refusals, seniority)
         addresses = address_holders(claims, seniority)
         conflicts = tuple(
@@ -126,19 +139,17 @@ class Planner:
             if (holder := addresses[claim.overlay_addr]) is not claim
         )
         shut = _without_packets(conflicts, local)
+        named = settle_names(claims, names, seniority)
         plan = Plan(
             InterfaceSettings(local.overlay_addr, local.wireguard_port),
             _peers(candidates, shut),
-            _hosts(
-                candidates,
-                (claim for claim in addresses.values() if claim.name not in shut),
-                seniority,
-            ),
+            _hosts(candidates, named, shut),
             complete,
         )
         trusted = {name: candidate.member for name, candidate in candidates.items()}
-        outcome = Outcome(plan, trusted, refusals, conflicts)
-        undisputed = len(plan.hosts) == len(plan.peers) == len(claims) - 1 == wanted - 1
+        outcome = Outcome(plan, trusted, refusals, conflicts, _unnamed(candidates, named))
+        own_names = len(named) == sum(map(len, names.values()))
+        undisputed = len(claims) == wanted and not conflicts and own_names
         self._undisputed = outcome if undisputed else None
         return outcome
 
@@ -159,13 +170,14 @@ class Planner:
         if changed:
             self._basis = (local, facts)
             self._judged = {}
+        namer = Namer(local.name, self._naming, facts.foreign_host_names)
         known, self._judged = self._judged, {}
         changed = changed or known.keys() != members.keys()
         for name in sorted(members):
             member = members[name]
             judged = known.get(name)
             if judged is None or _changed(judged.member, member):
-                judged = _judge_member(member, local, facts)
+                judged = _judge_member(member, local, facts, namer)
                 changed = True
             self._judged[name] = judged
         return changed
@@ -243,14 +255,16 @@ def _changed(old: Announced, new: Announced) -> bool:
     return old is not new and (old.addr, old.meta) != (new.addr, new.meta)
 
 
-def _judge_member(member: Announced, local: LocalMember, facts: LocalFacts) -> _Judged:
+def _judge_member(
+    member: Announced, local: LocalMember, facts: LocalFacts, namer: Namer
+) -> _Judged:
     verdict = _verdict(member, local, facts)
     if isinstance(verdict, Trusted):
-        return _Judged(member, _underlay(member), _candidate(verdict))
+        return _Judged(member, _underlay(member), _candidate(verdict, namer))
     return _Judged(member, _underlay(member), verdict)
 
 
-def _candidate(member: Trusted) -> _Candidate:
+def _candidate(member: Trusted, namer: Namer) -> _Candidate:
     address = member.overlay_addr
     said = member.metadata
     live = Claim(
@@ -263,12 +277,15 @@ def _candidate(member: Trusted) -> _Candidate:
         said.late,
         original=not said.has_ext,
     )
+    names = namer.names_for(member.name, address)
+    unnamed = names if isinstance(names, Unnamed) else None
     return _Candidate(
         member,
         live,
         replace(live, live=False),
         Peer(member.endpoint, member.allowed_ips),
-        HostsEntry(address, member.name),
+        () if isinstance(names, Unnamed) else names,
+        unnamed,
     )
 
 
@@ -349,8 +366,23 @@ def _peers(candidates: Mapping[str, _Candidate], shut: Container[str]) -> dict[s
 
 
 def _hosts(
-    candidates: Mapping[str, _Candidate], holders: Iterable[Claim], seniority: Seniority
+    candidates: Mapping[str, _Candidate], named: Mapping[str, str], shut: Container[str]
 ) -> tuple[HostsEntry, ...]:
-    """Return the hosts lines of these holders, in the order of their names."""
-    named = {claim.name for claim in name_holders(holders, seniority).values()}
-    return tuple([one.hosts_entry for name, one in candidates.items() if name in named])
+    """Return the hosts entries of who is `named` and gets packets, in the order of their names."""
+    return tuple(
+        HostsEntry(one.member.overlay_addr, entry)
+        for name, one in candidates.items()
+        if name not in shut
+        for entry in one.names
+        if named[entry.lower()] == name
+    )
+
+
+def _unnamed(candidates: Mapping[str, _Candidate], named: Mapping[str, str]) -> dict[str, Unnamed]:
+    """Return the peers without any name in the hosts file, and why."""
+    found = {name: one.unnamed for name, one in candidates.items() if one.unnamed}
+    for name, one in candidates.items():
+        holders = [named[entry.lower()] for entry in one.names]
+        if holders and name not in holders:
+            found[name] = like_another(name, holders[0])
+    return found

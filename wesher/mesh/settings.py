@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from wesher.gossip import Address, Timing
 from wesher.mesh.address import OverlayNetwork
 from wesher.mesh.metadata import MetadataFormat
+from wesher.mesh.naming import HostsNaming
 from wesher.mesh.plan import IPAddress
 from wesher.mesh.rejoin import Seed
 from wesher.mesh.tombstones import Tombstone
+
+_NAMING = HostsNaming()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class NodeSettings:
     metadata_format: MetadataFormat
     forget_after: float
     timing: Timing
+    hosts: HostsNaming = _NAMING
     first_sequence: int = 0
 
 

@@ -31,7 +31,8 @@ class MemberStatus:
 
     `since` is the instant at which its standing began, None when we do not know it; `endpoint` the
     one it announces, None when it is no peer, for the `reason` given. A member with a reason and an
-    endpoint is a peer that gets no packets. `round_trip` is that of gossip, in seconds.
+    endpoint is a peer that gets no packets; one with `unnamed`, a reason too, has no hosts entry.
+    `round_trip` is that of gossip, in seconds.
     """
 
     name: str
@@ -44,6 +45,7 @@ class MemberStatus:
     endpoint: Endpoint | None = None
     reason: str | None = None
     round_trip: float | None = None
+    unnamed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def member_statuses(
             peer.endpoint if peer else None,
             _HAS_LEFT if departed else _reason(member.name, outcome, losers),
             round_trip(member.name),
+            _unnamed(member.name, outcome) if peer else None,
         )
     return tuple(members[name] for name in sorted(members))
 
@@ -138,3 +141,9 @@ def _reason(name: str, outcome: Outcome | None, losers: Mapping[str, Conflict]) 
     if conflict := losers.get(name):
         return f"has overlay address {conflict.address}, which goes to {conflict.winner}"
     return None
+
+
+def _unnamed(name: str, outcome: Outcome | None) -> str | None:
+    """Say why a peer has no entry in the hosts file; None when it has one, or needs none."""
+    found = outcome.unnamed.get(name) if outcome else None
+    return found.reason if found else None

@@ -28,6 +28,23 @@ TAKEN_ADDRESS = Trouble(
     "the overlay address {address} belongs to another live member, {member}",
     "give this host another --overlay-addr, or none",
 )
+OTHER_CASE = Trouble(
+    "other-case",
+    "the name of member {member} is that of {holder} but for upper and lower case: "
+    "the hosts file goes on naming {holder} only",
+    "give {member} another --node-name",
+)
+HOSTS_LINE = Trouble(
+    "hosts-line",
+    "the name of member {member} is on line {line} of {file} already, so there it stays",
+    "use its overlay address {address}, remove that line, or give this host --hosts-suffix",
+)
+DOTTED_NAME = Trouble(
+    "dotted-name",
+    "the name of member {member} has dots and is not in the domain of this host's own, "
+    "so it is not in the hosts file",
+    "use its overlay address {address}, or give this host --hosts-suffix or --hosts-dots",
+)
 UDP_BLOCKED = Trouble(
     "udp-blocked",
     "member {member} answers at {address} by TCP but not by UDP",

@@ -55,8 +55,8 @@ def check_member(
     name: str, metadata: Metadata, underlay: IPAddress, local: LocalMember, facts: LocalFacts
 ) -> Trusted | Refusal:
     """Check what can be checked without looking at the other members."""
-    if problem := _name_problem(name, local, facts):
-        return Refusal(RefusalKind.NAME, problem)
+    if problem := name_problem(name):
+        return Refusal(RefusalKind.NAME, f"has an unusable name: {problem}")
     address = metadata.overlay_addr
     if address is None:
         return Refusal(RefusalKind.ADDRESS, "has no overlay address")
@@ -77,17 +77,6 @@ def check_member(
 @lru_cache(maxsize=2048)
 def _host_routes(address: IPAddress) -> tuple[IPNetwork]:
     return (ip_network(address),)
-
-
-def _name_problem(name: str, local: LocalMember, facts: LocalFacts) -> str | None:
-    if problem := name_problem(name):
-        return f"has an unusable name: {problem}"
-    # Resolvers do not tell upper from lower case.
-    if name.lower() == local.name.lower():
-        return "has our own name"
-    if name.lower() in facts.foreign_host_names:
-        return "has a name that is already in the hosts file, on a line of somebody else's"
-    return None
 
 
 def _network_refusal(address: IPAddress, metadata: Metadata, local: LocalMember) -> Refusal | None:

@@ -28,6 +28,7 @@ _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _TEMPORARY = "etchosts.wesher-"
 _LOCK_FILE = "hosts-file-lock"  # never the lock of an interface: those end in .lock
 _LOCK_WAIT = 2.0  # seconds
+_MODE = 0o644  # of a hosts file that we make, as Debian's installer does
 _ATTEMPTS = 5  # when somebody else writes the file at the same moment
 
 # A bind mount, a read-only directory, or one we may not write: writing in place may still work.
@@ -56,7 +57,7 @@ class HostsFile:
     def update(self, entries: Sequence[HostsEntry]) -> bool:
         """Make our lines be exactly `entries`; returns whether that changed the file.
 
-        Raises HostsFileError, also for a file that does not exist: we never create it.
+        A file that does not exist is made. Raises HostsFileError.
         """
         try:
             lock = open_locked(self._lock, _LOCK_WAIT)
@@ -88,22 +89,28 @@ class HostsFile:
         found = (_OUR_BANNER.search(line.rstrip()) for line in _LINE.findall(content))
         return frozenset(match[1].decode("ascii", "replace") for match in found if match)
 
-    def foreign_names(self) -> frozenset[str]:
-        """Return the names, in lower case, on lines that no wesher of any interface wrote."""
+    def foreign_names(self) -> dict[str, int]:
+        """Return the names, in lower case, on lines that no wesher of any interface wrote.
+
+        Each with the number of the first such line, counted from 1.
+        """
         try:
             content = self._path.read_bytes()
         except OSError:
-            return frozenset()
-        return frozenset(
-            name.decode("ascii", "backslashreplace").lower()
-            for line in _LINE.findall(content)
-            if not _ANY_BANNER.search(line.rstrip())
-            for name in line.partition(b"#")[0].split()[1:]
-        )
+            return {}
+        found: dict[str, int] = {}
+        for number, line in enumerate(_LINE.findall(content), 1):
+            if _ANY_BANNER.search(line.rstrip()):
+                continue
+            for name in line.partition(b"#")[0].split()[1:]:
+                found.setdefault(name.decode("ascii", "backslashreplace").lower(), number)
+        return found
 
     def _update(self, entries: Sequence[HostsEntry]) -> bool:
-        path = Path(os.path.realpath(self._path, strict=True))
+        path = Path(os.path.realpath(self._path))
         _remove_leftovers(path.parent)
+        if not (self._given_up or path.exists()):
+            _create(path)
         for _ in range(_ATTEMPTS):
             before = path.stat()
             old = path.read_bytes()
@@ -148,6 +155,15 @@ def _names_by_address(entries: Iterable[HostsEntry]) -> dict[bytes, list[bytes]]
     for entry in entries:
         wanted.setdefault(str(entry.ip).encode(), []).append(entry.name.encode())
     return wanted
+
+
+def _create(path: Path) -> None:
+    """Make an empty file that everybody can read, whatever the umask."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
+    try:
+        os.fchmod(descriptor, _MODE)
+    finally:
+        os.close(descriptor)
 
 
 def _remove_leftovers(directory: Path) -> None:

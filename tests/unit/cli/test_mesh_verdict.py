@@ -33,6 +33,7 @@ REACHED = {
     "round_trip": None,
     "peer": True,
     "reason": None,
+    "unnamed": None,
 }
 
 

@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from wesher.mesh.claims import Claim, address_holders, key_holders, name_holders, things
+from wesher.mesh.claims import Claim, address_holders, key_holders, name_holder, things
 from wesher.mesh.seniority import Seniority
 
 ADDRESS = ip_address("10.0.0.2")
@@ -61,7 +61,10 @@ def test_different_things_have_different_holders():
     }
 
 
-def test_names_that_resolvers_cannot_tell_apart_are_one():
+def test_of_those_who_come_together_the_smaller_has_the_name():
     upper = replace(MOVABLE, name="B")
+    claims = [(claim.name, "b") for claim in (MOVABLE, upper)]
+    seniority = Seniority()
+    seniority.note(claims, 0.0)
 
-    assert name_holders([MOVABLE, upper], together([MOVABLE, upper])) == {"b": upper}
+    assert name_holder("b", [MOVABLE, upper], seniority) == upper

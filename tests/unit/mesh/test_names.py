@@ -4,9 +4,12 @@ import pytest
 
 from wesher.mesh.names import is_host_name, name_problem
 
+LONGEST = ".".join(["A" * 63] * 3 + ["A" * 61])
+
 
 @pytest.mark.parametrize(
-    "name", ["a", "web-1", "web_1", "db.example.org", "10.0.0.1", "A" * 253, "ip6", "localhosts"]
+    "name",
+    ["a", "web-1", "web_1", "db.example.org", "web-01", "x1.lan", LONGEST, "ip6", "localhosts"],
 )
 def test_host_names_name_members(name):
     assert name_problem(name) is None
@@ -35,6 +38,20 @@ def test_host_names_name_members(name):
         ("app.localhost", "host itself"),
         ("ip6-allnodes", "host itself"),
         ("IP6-Loopback", "host itself"),
+        ("localhost4", "host itself"),
+        ("LocalHost6", "host itself"),
+        ("localhost4.localdomain4", "host itself"),
+        ("loopback", "host itself"),
+        ("Broadcasthost", "host itself"),
+        ("_gateway", "host itself"),
+        ("_outbound", "host itself"),
+        ("127.0.0.1", "address"),
+        ("0x7f.1", "address"),
+        ("0X7F.0x1", "address"),
+        ("2130706433", "address"),
+        ("web.1", "address"),
+        ("A" * 64, "63 characters"),
+        ("web." + "a" * 64 + ".org", "63 characters"),
     ],
 )
 def test_other_names_are_refused_saying_why_without_repeating_them(name, why):

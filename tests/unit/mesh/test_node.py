@@ -509,10 +509,11 @@ def test_the_larger_the_mesh_the_rarer_it_is_reviewed(members, most):
 def test_new_facts_about_the_host_change_the_plan():
     bench = joined(remote("web", 2))
 
-    bench.update_facts(LocalFacts(foreign_host_names=frozenset(["web"])))
+    bench.update_facts(LocalFacts(foreign_host_names={"web": 3}))
     bench.pass_time(0.2)
 
-    assert bench.plan.peers == {}
+    assert bench.plan.peers
+    assert bench.plan.hosts == ()
 
 
 def test_new_facts_before_there_is_an_address_wait_for_it():

@@ -251,8 +251,8 @@ def test_those_who_lose_at_once_get_out_of_each_others_way():
     at = {"overlay_net": "10.0.0.0/29"}
 
     bench.hear_alive(remote(other, 3, str(lost), **at))
-    bench.hear_alive(remote("0", 2, first, **at))
-    bench.hear_alive(remote("00", 4, str(lost), **at))
+    bench.hear_alive(remote("A", 2, first, **at))
+    bench.hear_alive(remote("AA", 4, str(lost), **at))
     bench.pass_time(0.8)
 
     theirs = next_of(other, lost, ip_address(first))

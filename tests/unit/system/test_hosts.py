@@ -1,5 +1,6 @@
 import errno
 import os
+import stat
 import threading
 from ipaddress import ip_address
 from pathlib import Path
@@ -181,13 +182,28 @@ def test_a_link_stays_a_link_and_its_target_is_written(tmp_path, path):
     assert os.listdir(path.parent) == ["hosts"]
 
 
-def test_a_missing_file_is_reported_and_not_created(tmp_path):
-    hosts = HostsFile(tmp_path / "hosts", "wg0", tmp_path / "run")
+def test_a_missing_file_is_made(tmp_path):
+    hosts = HostsFile(tmp_path / "hosts", "wg0", tmp_path)
+    before = os.umask(0o077)
+    try:
+        changed = hosts.update([NORTH])
+    finally:
+        os.umask(before)
 
-    with pytest.raises(HostsFileError, match=r"cannot update .*hosts: No such file"):
+    assert changed
+    assert b"10." in (tmp_path / "hosts").read_bytes()
+    assert stat.S_IMODE((tmp_path / "hosts").stat().st_mode) == 0o644
+
+
+def test_a_file_in_a_missing_directory_is_reported(tmp_path):
+    hosts = HostsFile(tmp_path / "none" / "hosts", "wg0", tmp_path)
+
+    with pytest.raises(HostsFileError, match="No such file"):
         hosts.update([NORTH])
 
-    assert hosts.remove_all() is False
+
+def test_taking_our_lines_out_makes_no_file(tmp_path):
+    assert HostsFile(tmp_path / "hosts", "wg0", tmp_path).remove_all() is False
     assert not (tmp_path / "hosts").exists()
 
 
@@ -296,11 +312,11 @@ def test_foreign_names_are_those_no_wesher_wrote(path, hosts):
         b"10.0.0.5\ttheirs\t# ! managed automatically by wesher interface wg9 \n" + NORTH_LINE
     )
 
-    assert hosts.foreign_names() == {"localhost", "gate.example", "z\\xfcrich"}
+    assert hosts.foreign_names() == {"localhost": 1, "gate.example": 1, "z\\xfcrich": 4}
 
 
 def test_a_missing_file_has_no_foreign_names(tmp_path):
-    assert HostsFile(tmp_path / "none", "wg0", tmp_path).foreign_names() == frozenset()
+    assert HostsFile(tmp_path / "none", "wg0", tmp_path).foreign_names() == {}
 
 
 def test_an_update_under_way_adds_nothing_once_our_lines_were_removed(hosts, path, tmp_path):
