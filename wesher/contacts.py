@@ -10,6 +10,10 @@ class Heard(Enum):
     ANSWER = "answer"
     SILENCE = "silence"
     OTHER_KEY = "other-key"  # something that our key does not open
+    REFUSED = "refused"  # the host answers that nothing listens there
+
+
+_NOBODY = frozenset({Heard.SILENCE, Heard.REFUSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,12 @@ class Contact:
         return self.tcp is Heard.OTHER_KEY
 
     @property
+    def refused(self) -> bool:
+        """Whether the host is there, lets us through, and nothing listens."""
+        return self.tcp is Heard.REFUSED and self.udp is not Heard.ANSWER
+
+    @property
     def silent(self) -> list[str]:
-        """The protocols by which nothing came back."""
+        """The protocols by which nobody answered."""
         heard = {"UDP": self.udp, "TCP": self.tcp}
-        return [protocol for protocol, what in heard.items() if what is Heard.SILENCE]
+        return [protocol for protocol, what in heard.items() if what in _NOBODY]

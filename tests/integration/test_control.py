@@ -122,7 +122,7 @@ def test_the_agent_contacts_addresses_for_the_doctor(agent_of: Callable[..., Age
 
     assert told == [
         {"address": live, "udp": "answer", "tcp": "answer"},
-        {"address": silent, "udp": "silence", "tcp": "silence"},
+        {"address": silent, "udp": "silence", "tcp": "refused"},
     ]
 
 

@@ -122,6 +122,8 @@ def judge(target: Target, made: Contact, case: Case) -> Iterator[Finding]:
     match target.role:
         case Role.OURSELVES:
             yield fault("gossip", troubles.OURSELVES_UNREACHED, silent=silent, **data)
+        case Role.SEED if made.refused:
+            yield Finding(*_silent_seed(case), *_worded(troubles.SEED_REFUSED, data))
         case Role.SEED if len(made.silent) == 1:
             yield fault("gossip", troubles.SEED_HALF, heard=heard, silent=silent, **data)
         case Role.SEED:
@@ -134,6 +136,8 @@ def judge(target: Target, made: Contact, case: Case) -> Iterator[Finding]:
 
 
 def _of_member(made: Contact) -> Trouble:
+    if made.refused:
+        return troubles.MEMBER_REFUSED
     if len(made.silent) == 2:
         return troubles.MEMBER_SILENT
     return UDP_BLOCKED if "UDP" in made.silent else troubles.TCP_BLOCKED

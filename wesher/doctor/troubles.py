@@ -57,6 +57,11 @@ SEED_SILENT = Trouble(
     "seed {seed} answers neither by TCP nor by UDP",
     "is wesher running there, and do firewalls let UDP and TCP port {port} through?",
 )
+SEED_REFUSED = Trouble(
+    "seed-refused",
+    "seed {seed} refuses connections to port {port}: nothing listens there",
+    "is wesher running there, with this --cluster-port?",
+)
 SEED_HALF = Trouble(
     "seed-half",
     "seed {seed} answers by {heard} but not by {silent}",
@@ -76,6 +81,11 @@ MEMBER_FAILED = Trouble(
     "member-failed",
     "member {member} has failed {ago} ago",
     "see whether its host runs; `wesher forget {member}` removes it for good",
+)
+MEMBER_REFUSED = Trouble(
+    "member-refused",
+    "member {member} refuses connections to {address}: nothing listens there",
+    "it will be held failed if this lasts: is wesher running there?",
 )
 MEMBER_SILENT = Trouble(
     "member-silent",

@@ -82,6 +82,8 @@ async def _ping_by_stream(wire: Wire, address: Address) -> Heard:
             answer = await _ask(wire, address, Ping(_SEQUENCE, ""), MAX_ACK)
     except UndecryptableError:
         return Heard.OTHER_KEY
+    except ConnectionRefusedError:
+        return Heard.REFUSED
     except (OSError, ProtocolError, asyncio.IncompleteReadError):
         return Heard.SILENCE
     return Heard.ANSWER if isinstance(answer, Ack) else Heard.SILENCE

@@ -19,6 +19,7 @@ from wesher.system.state_file import SavedNode, State, StateFile
 KEY = bytes(range(32))
 HERE = Endpoint(ip_address("192.0.2.2"), 7946)
 ANSWER, SILENCE, OTHER = Heard.ANSWER, Heard.SILENCE, Heard.OTHER_KEY
+REFUSED = Heard.REFUSED
 ALONE = case(account=account(), status=status())
 IN_COMPANY = case(account=account(), status=status(member()))
 
@@ -55,6 +56,11 @@ def test_addresses_and_names_are_resolved():
         (Role.SEED, Contact(SILENCE, ANSWER), ALONE, [("fault", "seed-half")]),
         (Role.SEED, Contact(ANSWER, SILENCE), ALONE, [("fault", "seed-half")]),
         (Role.SEED, Contact(SILENCE, SILENCE), ALONE, [("fault", "seed-silent")]),
+        (Role.SEED, Contact(SILENCE, REFUSED), ALONE, [("fault", "seed-refused")]),
+        (Role.SEED, Contact(SILENCE, REFUSED), IN_COMPANY, [("warning", "seed-refused")]),
+        (Role.SEED, Contact(ANSWER, REFUSED), ALONE, [("fault", "seed-half")]),
+        (Role.MEMBER, Contact(SILENCE, REFUSED), ALONE, [("fault", "member-refused")]),
+        (Role.MEMBER, Contact(ANSWER, REFUSED), ALONE, [("fault", "tcp-blocked")]),
         (Role.SEED, Contact(SILENCE, SILENCE), IN_COMPANY, [("warning", "seed-silent")]),
         (Role.OURSELVES, Contact(SILENCE, ANSWER), ALONE, [("fault", "ourselves-unreached")]),
     ],
@@ -96,7 +102,7 @@ def test_without_others_there_is_nobody_to_ask():
 
 
 @pytest.mark.parametrize(
-    ("left", "expected"), [(True, ("ok", None)), (False, ("fault", "seed-silent"))]
+    ("left", "expected"), [(True, ("ok", None)), (False, ("fault", "seed-refused"))]
 )
 def test_without_an_agent_the_saved_are_contacted_but_not_who_has_left(tmp_path, left, expected):
     gone = SavedNode("gone", str(LOOPBACK), free_port(LOOPBACK), left=left)
