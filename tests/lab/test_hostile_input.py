@@ -58,7 +58,7 @@ def test_hostile_input_neither_disturbs_nor_fattens_a_node(mesh_of, record_secon
     assert watch.complaints == []
     assert watch.looks > 20
     assert grown < 5
-    assert lines < 10, victim.log()
+    assert lines < 20, victim.log()  # of each kind of trouble three, and how many more
     assert lost < _PACKETS / 100
     assert victim.lives()
     assert "ghost0" in mesh.look(victim), "what was not damaged was heard"

@@ -29,8 +29,15 @@ OWN_PAST = 60.0  # seconds after the start; a push/pull with everybody's neighbo
 class Complaints:
     """Warns of what events say of the network and of strangers; `contacted` are whom we asked."""
 
-    def __init__(self, notices: Notices, contacted: Container[str], public_key: str) -> None:
+    def __init__(
+        self,
+        notices: Notices,
+        contacted: Container[str],
+        public_key: str,
+        relied_on: Container[str],
+    ) -> None:
         self._notices = notices
+        self._relied_on = relied_on  # our peers, of whom everything is told
         self._public_key = public_key
         self._contacted = contacted
         self._alone_at: float | None = None
@@ -93,7 +100,7 @@ class Complaints:
             event.name,
             now,
             troubles.FORGED,
-            always=event.held is not None,
+            always=event.name in self._relied_on,
             member=event.name,
             incarnation=event.incarnation,
             address=event.source,
@@ -126,7 +133,7 @@ class Complaints:
             event.member.name,
             now,
             troubles.KEY_CHANGED,
-            always=True,
+            always=event.member.name in self._relied_on,
             member=event.member.name,
             old=before,
             new=after,

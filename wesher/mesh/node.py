@@ -71,12 +71,15 @@ class MeshNode:
         )
         self._notices = Notices()
         self._membership = Membership(settings, saved, self._gossip, self._notices, rng)
+        self._overlay = Overlay(settings, saved.overlay_addr, self._notices)
         self._complaints = Complaints(
-            self._notices, self._membership.search.contacted, settings.public_key
+            self._notices,
+            self._membership.search.contacted,
+            settings.public_key,
+            self._overlay.relied_on,
         )
         self._changes = Changes()
         self._asked: set[int] = set()  # pings that our owner waits for
-        self._overlay = Overlay(settings, saved.overlay_addr, self._notices)
         self._events: list[MeshEvent] = []
         self._review_at: float | None = None
         self._reviewed_at = float("-inf")

@@ -13,6 +13,7 @@ from wesher.troubles import Trouble
 
 QUIET = 600  # seconds between two warnings about the same thing
 ALIKE = 3  # sources of one kind of trouble in that time: members invent names, a log has no end
+ALWAYS_ALIKE = 1000  # of those whom we relied upon; invented members can have been peers, too
 MAX_RECENT = 32  # sources of one kind of trouble that are remembered, former peers first
 MAX_COUNTED = 10_000  # sources that are only counted: so many names are remembered at most
 
@@ -77,7 +78,7 @@ class Notices:
             self._untold.pop(kind, None)
         if source in given:
             return
-        if len(given) >= ALIKE and not met.always:
+        if len(given) >= (ALWAYS_ALIKE if met.always else ALIKE):
             self._count(kind, source)
             return
         given[source] = now

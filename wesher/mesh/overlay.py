@@ -31,7 +31,8 @@ class Overlay:
         self._saved_address = saved_address
         self._notices = notices
         self._planner = Planner(settings.hosts)
-        self._relied_on: set[str] = set()  # who was a peer, as long as it is a member
+        self.relied_on: set[str] = set()
+        """Who was a peer, as long as it is a member."""
         self._local: LocalMember | None = None
         self.move_at: float | None = None
         """When to review at the latest, to move; a time that has passed changes nothing."""
@@ -201,10 +202,10 @@ class Overlay:
                 continue  # told once we have moved, or cannot
             fixed = found.trouble is troubles.FIXED_ADDRESS
             say = self._notices.err if fixed else self._notices.warn
-            always = found.about in self._relied_on
+            always = found.about in self.relied_on
             say(found.about, now, found.trouble, always=always, **found.data)
-        self._relied_on |= outcome.trusted.keys()
-        self._relied_on &= outcome.trusted.keys() | outcome.refusals.keys()
+        self.relied_on |= outcome.trusted.keys()
+        self.relied_on &= outcome.trusted.keys() | outcome.refusals.keys()
 
 
 def next_address(local: LocalMember, outcome: Outcome, taken: Taken) -> IPAddress | None:

@@ -3,7 +3,7 @@
 import pytest
 
 from wesher.mesh.events import Notice, Severity
-from wesher.mesh.notices import ALIKE, MAX_RECENT, QUIET, Notices, Recent
+from wesher.mesh.notices import ALIKE, ALWAYS_ALIKE, MAX_RECENT, QUIET, Notices, Recent
 from wesher.troubles import Trouble
 
 ODD = Trouble("odd", "{member} is odd", "look at it")
@@ -87,6 +87,15 @@ def test_who_is_only_counted_is_counted_once():
             notices.warn(f"ghost{number}", second, ODD, member=number)
 
     assert len(said(notices)) == ALIKE + 1
+
+
+def test_former_peers_cannot_fill_the_log_either():
+    notices = Notices()
+
+    for number in range(2 * ALWAYS_ALIKE):
+        notices.warn(f"ghost{number}", 0, ODD, always=True, member=number)
+
+    assert len(said(notices)) < ALWAYS_ALIKE + 10
 
 
 @pytest.mark.parametrize("say", [Notices.warn, Notices.err])
