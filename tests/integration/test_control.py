@@ -65,11 +65,13 @@ def test_the_status_tells_of_this_node_and_of_the_others(agent_of: Callable[...,
 def test_members_are_listed_one_a_line(agent_of: Callable[..., Agent]):
     alpha, beta = pair(agent_of)
 
-    assert told(beta, "members") == f"alpha {alpha.overlay_address}\n"
-    assert told(beta, "members", "--state=alive") == f"alpha {alpha.overlay_address}\n"
+    lines = f"alpha {alpha.overlay_address} alive\nbeta {beta.overlay_address} alive\n"
+    assert told(beta, "members") == lines
+    assert told(beta, "members", "--state=alive") == lines
     assert told(beta, "members", "--state=failed") == ""
     assert asked(beta, "members") == [
-        {"name": "alpha", "state": "alive", "overlay_address": alpha.overlay_address}
+        {"name": "alpha", "state": "alive", "overlay_address": alpha.overlay_address},
+        {"name": "beta", "state": "alive", "overlay_address": beta.overlay_address},
     ]
 
 

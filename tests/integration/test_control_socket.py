@@ -192,4 +192,4 @@ def test_a_crowd_that_asks_nothing_is_turned_away_and_others_are_served(
     for _ in range(MAX_CLIENTS + BACKLOG // 2):
         connect()
 
-    assert told(one, "members") == ""
+    assert told(one, "members") == f"{one.name} {one.overlay_address} alive\n"

@@ -488,6 +488,16 @@ def test_an_unusable_host_name_is_refused_with_the_remedy(monkeypatch):
     assert load({"node_name": "north"}, {}).node_name == "north"
 
 
+def test_a_host_name_may_end_in_the_dot_of_the_root():
+    assert load({"node_name": "north.example."}, {}).node_name == "north.example"
+
+
+@pytest.mark.parametrize("suffix", ["", ".", "a b", "localhost", "-x", "mesh.1"])
+def test_a_suffix_must_be_a_domain(suffix):
+    with pytest.raises(ConfigError, match="is not a domain"):
+        load({"hosts_suffix": suffix}, {})
+
+
 def test_the_configuration_cannot_be_changed():
     config = load({}, {})
 
