@@ -49,7 +49,7 @@ LOOPBACK = Trouble(
 )
 OVERLAY_COVERS = Trouble(
     "overlay-covers",
-    "the overlay network {overlay} covers this host's {what} {address}",
+    "the overlay network {overlay} covers this host's gateway {address}",
     "choose another --overlay-net, the same on all hosts",
 )
 SEED_SILENT = Trouble(

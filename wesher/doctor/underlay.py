@@ -128,13 +128,10 @@ def _overlaps(case: Case, facts: HostFacts) -> Iterator[Finding]:
     if outer := enclosing_network(overlay, facts):
         yield fault("overlay", OVERLAY_ENCLOSED, overlay=overlay, network=outer)
         return
-    for what, addresses, judge in (
-        ("gateway", facts.next_hops, fault),
-        ("name server", facts.resolvers, warning),
-    ):
-        for address in sorted((ip for ip in addresses if ip in overlay), key=int):
-            yield judge(
-                "overlay", troubles.OVERLAY_COVERS, overlay=overlay, what=what, address=address
-            )
+    for address in sorted((ip for ip in facts.next_hops if ip in overlay), key=int):
+        yield fault("overlay", troubles.OVERLAY_COVERS, overlay=overlay, address=address)
+    for address in sorted((ip for ip in facts.resolvers if ip in overlay), key=int):
+        told = f"{overlay} covers this host's name server {address}, which no member is given"
+        yield ok("overlay", told)
     if inner := address_inside(overlay, facts):
         yield warning("overlay", OVERLAY_HAS_US, address=inner, network=overlay)
