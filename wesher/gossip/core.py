@@ -114,6 +114,10 @@ class Gossip:
         """Return the seconds a member took to answer our last probe, None if never directly."""
         return self._probes.round_trip(name)
 
+    def suspected_until(self, name: str) -> float | None:
+        """Return when a suspect will be given up, unless it is heard of; None for others."""
+        return self._rules.suspected_until(name)
+
     @property
     def user_state(self) -> bytes:
         """Bytes of our owner that go with every table we send."""

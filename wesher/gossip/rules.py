@@ -73,6 +73,10 @@ class Rules:
         if local is not None:
             self.dead(Dead(local.incarnation, local.name, local.name), now)
 
+    def suspected_until(self, name: str) -> float | None:
+        """Return when a suspect is given up unless it is heard of; None if it is no suspect."""
+        return self._suspicions.deadline(name)
+
     def delay(self, seconds: float) -> None:
         """Put off the end of all suspicions: we were asleep for so long."""
         self._suspicions.delay(seconds)

@@ -65,6 +65,11 @@ class Suspicions:
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
 
+    def deadline(self, name: str) -> float | None:
+        """Return when the suspicion of `name` ends as things stand, None if there is none."""
+        suspicion = self._by_name.get(name)
+        return suspicion.deadline if suspicion else None
+
     def start(self, name: str, accuser: str, members: int, now: float) -> None:
         """Begin to suspect `name`; `expired` is called with it unless `forget` comes first."""
         self._by_name[name] = Suspicion(accuser, now, self._timing, members)

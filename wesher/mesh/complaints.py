@@ -40,6 +40,7 @@ class Complaints:
         self._relied_on = relied_on  # our peers, of whom everything is told
         self._public_key = public_key
         self._contacted = contacted
+        self._unresolved: set[str] = set()
         self._alone_at: float | None = None
         self._own_past_until = float("inf")
         self.drops = Drops()
@@ -60,6 +61,10 @@ class Complaints:
         self._alone_at = None if alone else now + ALONE_PATIENCE
         self._own_past_until = now + OWN_PAST
 
+    def unresolved(self, host: str) -> None:
+        """Take note that a seed's name has no address."""
+        self._unresolved.add(host)
+
     def stop(self) -> None:
         """Do not mind any more that nobody answers."""
         self._alone_at = None
@@ -73,6 +78,8 @@ class Complaints:
         if self._alone_at is None or now < self._alone_at:
             return
         self._alone_at = None
+        if seeds and all(seed.host in self._unresolved for seed in seeds):
+            return  # nobody could be asked, which has been told
         shown = ", ".join(str(seed) for seed in seeds[:SEEDS_SHOWN])
         shown = shown or "the addresses in the state file"
         self._notices.warn("", now, troubles.NOBODY, seeds=shown)

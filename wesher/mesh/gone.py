@@ -6,6 +6,7 @@ member itself is asked, and it counts only if it answers. So it is with those wh
 since: a recording of their last words must not bring them back.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -144,7 +145,10 @@ class Gone:
                 f"member {name} is alive at {member.address}: stop wesher there instead"
             )
         if member is not None and member.live:
-            raise ValueError(f"member {name} is not given up yet: try again in a few minutes")
+            seconds = max(0.0, (self._gossip.suspected_until(name) or now) - now)
+            raise ValueError(
+                f"member {name} is not given up yet: try again in {math.ceil(seconds) + 1} seconds"
+            )
         failed = self._failed.get(name)
         if failed is None:
             raise ValueError(f"no failed member is named {name}")

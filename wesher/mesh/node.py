@@ -135,6 +135,7 @@ class MeshNode:
         """Take the addresses of a contact's name; none when the look-up failed."""
         if not self._membership.search.resolved(request, ips, now):
             self._notices.warn(request.host, now, troubles.SEED_NAME, seed=request.host)
+            self._complaints.unresolved(request.host)
         self._advance(now)
 
     def update_facts(self, facts: LocalFacts, now: float) -> None:

@@ -307,6 +307,17 @@ def test_that_nobody_answers_is_told_once():
     assert f"nobody answers at {A}:7946" in told
 
 
+def test_seeds_without_an_address_are_told_of_as_such_only():
+    bench = Bench(seeds=(seed("nosuchhost"),)).start()
+
+    for request in bench.resolving():
+        bench.resolve(request)
+    bench.pass_time(10)
+
+    (told,) = bench.warnings()
+    assert told.startswith("seed nosuchhost has no address")
+
+
 def test_who_has_found_others_is_told_nothing():
     bench = joined(remote("web", 2))
 
