@@ -136,15 +136,27 @@ def _check_variables(environ: Iterable[str]) -> None:
             raise ConfigError(f"unknown variable {name}; the nearest is {_PREFIX}{near[0]}")
 
 
+def unknown_variables(environ: Iterable[str]) -> list[str]:
+    """Return the variables that look like ours and are none, but those that Kubernetes sets.
+
+    It does so for a service of our name: WESHER_SERVICE_HOST, WESHER_PORT_7946_UDP and so on.
+    """
+    known = {option.env for option in (CONFIG_FILE, *OPTIONS)}
+    foreign = (f"{_PREFIX}SERVICE_", f"{_PREFIX}PORT")
+    return sorted(
+        name
+        for name in environ
+        if name.startswith(_PREFIX) and name not in known and not name.startswith(foreign)
+    )
+
+
 def _parse(option: Option, text: str | None, source: str) -> Any:
     if text is None:
         return False if option.metavar is None else None
     try:
         return option.parse(text)
     except ValueError as error:
-        # An interface that cannot exist ends the agent like one that is not ours.
-        kind = StartError if option.name == "interface" else ConfigError
-        raise kind(f"{source}: {error}") from error
+        raise ConfigError(f"{source}: {error}") from error
 
 
 def _read_file(named: str | None) -> tuple[Path, dict[str, str]]:

@@ -90,8 +90,11 @@ def parse_network(text: str) -> IPInterface:
         raise ValueError(f"{text!r} has no prefix length; write it like 10.0.0.0/8")
     try:
         network = ip_interface(text.strip())
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not a network: {error}") from None
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not a network: write it like 10.0.0.0/8 (length up to 32) or fd00::/64 "
+            "(up to 128)"
+        ) from None
     if network.network.prefixlen == 0 or network.is_multicast or network.is_loopback:
         raise ValueError(f"{text!r} cannot be an overlay network")
     return network

@@ -185,8 +185,8 @@ def test_wrong_values_are_refused_with_their_source_and_reason(name, text, reaso
         ("all", "is not an interface name"),
     ],
 )
-def test_an_interface_that_cannot_exist_is_something_that_could_not_be_done(name, reason):
-    with pytest.raises(StartError, match=f"^--interface: .*{reason}"):
+def test_an_interface_that_cannot_exist_is_a_wrong_option(name, reason):
+    with pytest.raises(ConfigError, match=f"^--interface: .*{reason}"):
         load({"interface": name}, {})
 
 

@@ -72,11 +72,12 @@ def _load(command: Command) -> Callable[[Mapping[str, str]], int]:
 
 def _select(arguments: Sequence[str]) -> tuple[str, Command, Sequence[str]]:
     """Return the program name for messages, the command, and the arguments after it."""
-    if not arguments or arguments[0].startswith("-"):
+    before = _options_before(arguments)
+    if before == len(arguments):
         return "wesher", AGENT, arguments
-    word = arguments[0]
+    word = arguments[before]
     if word == "help":
-        return _select([*arguments[1:2], "--help"])
+        return _select([*arguments[before + 1 : before + 2], "--help"])
     if word not in COMMANDS:
         near = difflib.get_close_matches(word, COMMANDS, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
@@ -84,7 +85,23 @@ def _select(arguments: Sequence[str]) -> tuple[str, Command, Sequence[str]]:
             f"unknown command {word!r}; {hint}"
             f"commands: {', '.join(COMMANDS)}; without one the agent starts"
         )
-    return f"wesher {word}", COMMANDS[word], arguments[1:]
+    given = [*arguments[:before], *arguments[before + 1 :]]
+    return f"wesher {word}", COMMANDS[word], given
+
+
+def _options_before(arguments: Sequence[str]) -> int:
+    """Return how many arguments stand before the command: options of the agent and their values.
+
+    After an option that nobody knows it is all of them, so that the complaint is about that one.
+    """
+    flags = {flag: one for one in AGENT.options for flag in (one.flag, *one.aliases)}
+    at = 0
+    while at < len(arguments) and arguments[at].startswith("-"):
+        flag, equals, _ = arguments[at].partition("=")
+        if flag not in flags:
+            return len(arguments)
+        at += 1 if equals or flags[flag].metavar is None else 2
+    return min(at, len(arguments))
 
 
 def _epilog(command: Command) -> str:

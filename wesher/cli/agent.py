@@ -3,6 +3,8 @@
 import os
 from collections.abc import Mapping
 
+from loguru import logger
+
 import wesher.agent
 from wesher import config, log
 
@@ -11,4 +13,6 @@ def run(given: Mapping[str, str]) -> int:
     """Run one node until it is told to stop; returns the exit code."""
     settings = config.load(given, os.environ)
     log.set_up(settings.log_level)
+    for name in config.unknown_variables(os.environ):
+        logger.warning("{name} is no variable of wesher's: see `wesher --help`", name=name)
     return wesher.agent.run(settings, lambda: config.load(given, dict(os.environ), read_key=False))

@@ -120,7 +120,9 @@ def test_who_asks_for_help_by_a_word_gets_it(arguments, shown, capsys):
         (["--jion", "x"], "unknown option --jion; the nearest is --join"),
         (["status", "--jsno"], "unknown option --jsno; the nearest is --json"),
         (["--clus", "x"], "unknown option --clus"),
-        (["--interface", "wg0", "cleanup"], "a command comes before all options"),
+        (["--interface", "wg0", "clean-up"], "unknown command 'clean-up'; did you mean cleanup?"),
+        (["--interface", "averyveryverylongname"], "longer than the 15 characters"),
+        (["--overlay-net", "10.0.0.0/33"], "is not a network: write it like 10.0.0.0/8"),
         (["--init=yes"], "--init"),
         (["cleanup", "--join", "x"], "unknown option --join"),
     ],
@@ -133,6 +135,37 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments, reason, capsys):
     assert error.startswith("wesher: ")
     assert error.count("\n") == 1
     assert reason in error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--interface", "wg7", "status", "--json"],
+        ["--interface=wg7", "status", "--json"],
+        ["status", "--interface", "wg7", "--json"],
+    ],
+)
+def test_general_options_may_stand_before_the_command(arguments, monkeypatch):
+    asked = []
+    monkeypatch.setattr("wesher.cli.status.run", lambda given: asked.append(given) or 0)
+
+    assert main(arguments) == 0
+    (given,) = asked
+    assert given["interface"] == "wg7"
+    assert "json" in given
+
+
+def test_variables_that_look_like_ours_are_named(agents, monkeypatch, capsys):
+    monkeypatch.setenv("WESHER_FOO", "1")
+    monkeypatch.setenv("WESHER_SERVICE_HOST", "10.96.0.7")
+    monkeypatch.setenv("WESHER_PORT_7946_UDP_ADDR", "10.96.0.7")
+
+    assert main([]) == 0
+
+    told = capsys.readouterr().err
+    assert "WESHER_FOO is no variable of wesher's" in told
+    assert "SERVICE" not in told
+    assert "PORT" not in told
 
 
 def test_the_value_of_an_unknown_option_is_not_repeated():
