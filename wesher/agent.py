@@ -60,6 +60,7 @@ from wesher.system.teardown import Leftover
 from wesher.system.threads import in_thread
 from wesher.system.transport import Sockets, Transport, bind, check_port_free
 from wesher.undo import opened, take_down
+from wesher.watch import Watch
 
 STOP_TIME = 1.8  # seconds that an orderly stop takes at most, of the two that are promised
 LEAVE_TIME = 1.1  # seconds of it for telling the others
@@ -159,6 +160,8 @@ class Agent:
         await self._transport.open(self._sockets)
         self._spawn(self._announce(self._reconciler))
         self._spawn(self._watch_address(self._reconciler))
+        hosts = self._hosts if config.etc_hosts else None
+        self._spawn(Watch(config.interface, hosts, self._reconciler.wake).run())
         await self._reconciler.run()
 
     def _notice_suspension(self, now: float) -> None:

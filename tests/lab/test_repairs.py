@@ -35,6 +35,41 @@ def test_what_someone_broke_is_repaired(mesh_of, record_seconds):
         assert _warnings(daemon) == 1, daemon.log()
 
 
+@pytest.mark.parametrize("fault", ["flush", "link down", "interface gone", "hosts file"])
+def test_a_fault_is_noticed_at_once(mesh_of, record_seconds, fault):
+    mesh = mesh_of(2)
+    mesh.start()
+    mesh.settle()
+    victim = mesh.daemons[1]
+    wait_for(lambda: len(victim.hosts_lines()) == 1, 30, "the hosts line")
+    took = []
+    for _ in range(5):
+        broken = time.monotonic()
+        _break(victim, fault)
+        wait_for(lambda: _is_whole(victim), 30, fault)
+        took.append(time.monotonic() - broken)
+        time.sleep(0.5)  # a rest, as the limit is for faults that come one by one
+    record_seconds(f"repaired: {fault}", sorted(took)[2], 3)
+
+
+def _break(daemon, fault):
+    name = daemon.interface
+    match fault:
+        case "flush":
+            daemon.host.run("ip", "route", "flush", "dev", name)
+        case "link down":
+            daemon.host.run("ip", "link", "set", name, "down")
+        case "interface gone":  # as after the end of a wireguard-go that was killed
+            daemon.host.run("ip", "link", "del", name)
+        case "hosts file":
+            daemon.host.path("/etc/hosts").write_text("127.0.0.1 localhost\n")
+    assert not _is_whole(daemon)
+
+
+def _is_whole(daemon):
+    return len(_routes(daemon)) == 1 and len(daemon.peers()) == 1 and daemon.hosts_lines()
+
+
 def test_a_bind_mounted_hosts_file_is_written_in_place(mesh_of, record_seconds):
     mesh = mesh_of(2)
     host = mesh.daemons[1].host

@@ -53,6 +53,7 @@ class HostsFile:
         self._interface = interface
         self._lock = run_dir / _LOCK_FILE
         self._given_up = False
+        self._left: tuple[int, int, int] | None = None
 
     def update(self, entries: Sequence[HostsEntry]) -> bool:
         """Make our lines be exactly `entries`; returns whether that changed the file.
@@ -69,6 +70,12 @@ class HostsFile:
             raise HostsFileError(f"another wesher keeps {self._lock} locked") from None
         except OSError as error:
             raise HostsFileError(f"cannot update {self._path}: {error.strerror}") from error
+        finally:
+            self._left = _signature(self._path)
+
+    def touched(self) -> bool:
+        """Whether somebody else has changed the file since the last update."""
+        return self._left is not None and _signature(self._path) != self._left
 
     def remove_all(self) -> bool:
         """Take out all our lines, for good: an `update` that is under way adds none after this.
@@ -171,6 +178,15 @@ def _remove_leftovers(directory: Path) -> None:
     for path in directory.glob(_TEMPORARY + "*"):
         with suppress(OSError):
             path.unlink()
+
+
+def _signature(path: Path) -> tuple[int, int, int]:
+    """Return what differs after any write; zeros for a file that cannot be looked at."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return seen.st_ino, seen.st_mtime_ns, seen.st_size
 
 
 def _unchanged(before: os.stat_result, after: os.stat_result) -> bool:

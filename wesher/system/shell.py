@@ -7,7 +7,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from io import FileIO
 from typing import Any
 
@@ -42,6 +42,7 @@ _PERMANENT = (
     "unknown",
     "unrecognized",
 )
+_CHUNK = 65536  # bytes that are read at once from a tool that is followed
 _SHOWN = 16  # arguments of a call that appear in the log: it may name a thousand peers
 
 tool_calls = ToolCalls()
@@ -96,6 +97,41 @@ async def run(
         raise
     finally:
         timer.cancel()
+
+
+async def follow(*argv: str) -> AsyncGenerator[str, None]:
+    """Run a tool that does not end by itself; yield the lines it prints, as many as there are.
+
+    What it says on standard error is among them. Close the iterator to end the tool. Raises
+    CommandError when it could not be started.
+    """
+    path = find_tool(argv[0])
+    if path is None:
+        raise MissingToolError(argv)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            path,
+            *argv[1:],
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=_environment(),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CommandError(argv, 126, f"not started: {error}") from error
+    assert process.stdout
+    try:
+        rest = b""
+        while chunk := await process.stdout.read(_CHUNK):
+            lines, newline, rest = (rest + chunk).rpartition(b"\n")
+            if newline:
+                yield (lines + newline).decode(errors="replace")
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
 
 
 class _Process:

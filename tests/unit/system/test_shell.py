@@ -5,6 +5,7 @@ import errno
 import os
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from loguru import logger
 from wesher.counters import ToolCalls
 from wesher.errors import CommandError, MissingToolError, TransientCommandError
 from wesher.system import shell
-from wesher.system.shell import find_tool, patiently, run
+from wesher.system.shell import find_tool, follow, patiently, run
 
 WriteTool = Callable[[str, str], None]
 
@@ -277,3 +278,30 @@ def test_calls_failures_and_retries_are_counted(write_tool, tool_calls, tmp_path
     assert tool_calls.calls == {"good": 1, "shaky": 3, "no-such-tool": 1}
     assert tool_calls.failures == {"shaky": 2, "no-such-tool": 1}
     assert tool_calls.retries == 2
+
+
+def test_a_tool_that_is_followed_is_killed_with_its_children(write_tool, tmp_path):
+    pids = tmp_path / "pids"
+    write_tool("chatty", f"sleep 300 & echo $! $$ >{pids}; echo one; echo two >&2; echo half; wait")
+
+    async def first_lines() -> str:
+        heard = ""
+        async with aclosing(follow("chatty")) as bursts:
+            async for lines in bursts:
+                heard += lines
+                if heard.count("\n") == 3:
+                    break
+        return heard
+
+    assert asyncio.run(first_lines()) == "one\ntwo\nhalf\n"
+    for pid in pids.read_text().split():
+        state = Path(f"/proc/{pid}/stat")
+        assert not state.exists() or state.read_text().split()[2] == "Z"
+
+
+def test_a_missing_tool_cannot_be_followed():
+    async def first() -> str:
+        return await anext(follow("no-such-tool"))
+
+    with pytest.raises(MissingToolError):
+        asyncio.run(first())
