@@ -12,7 +12,7 @@ from typing import Any
 
 from loguru import logger
 
-from wesher import signals
+from wesher import log, signals
 from wesher.advertising import LOOK_INTERVAL, OwnAddress, parsed
 from wesher.config import Config
 from wesher.control.answering import Control
@@ -20,7 +20,7 @@ from wesher.control.reloading import Reread
 from wesher.control.status import Running
 from wesher.errors import StartError, WesherError
 from wesher.gossip import PRESETS, Keyring, Wire
-from wesher.log import tell
+from wesher.log import complain, tell
 from wesher.mesh.events import (
     Departed,
     Happened,
@@ -75,10 +75,12 @@ def run(config: Config, reread: Reread | None = None) -> int:
     """
     check_requirements()
     with InterfaceLock(config.run_dir, config.interface):
+        log.detach()
         try:
             return asyncio.run(Agent(config, reread or (lambda: config)).run())
         finally:
             signals.ignore()
+            log.flush()
 
 
 class Agent:
@@ -355,8 +357,7 @@ class Agent:
         self._close_sockets()
         leftovers = await self._take_down(deadline)
         for left in leftovers:
-            with suppress(OSError):  # the terminal may be gone
-                print(f"wesher: {left.what} is left; run: {left.command}", file=sys.stderr)
+            complain(f"wesher: {left.what} is left; run: {left.command}")
         return 1 if leftovers else 0
 
     async def _give_up(self, failure: "asyncio.Future[None]", deadline: float) -> int:

@@ -20,6 +20,7 @@ from tests.integration.agents import (
     wait_until_met,
     wait_until_saved,
 )
+from wesher.system.asking import ask
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 
@@ -331,3 +332,31 @@ def test_what_a_killed_agent_left_is_cleaned_up(agent_of: Callable[..., Agent]):
         f"removed interface {NAME}",
     ]
     assert other.knows(one)
+
+
+# Fills a pipe that nobody reads, and becomes the agent with it for standard output and error.
+CLOGGED = """
+import fcntl, os, sys
+reading, writing = os.pipe()
+fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+os.write(writing, bytes(4096))
+os.set_inheritable(reading, True)
+os.dup2(writing, 1), os.dup2(writing, 2)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_output_that_nobody_reads_holds_nothing_up(agent: Agent):
+    wrapper = (sys.executable, "-c", CLOGGED)
+    agent.start(f"--cluster-key={new_key()}", "--log-level=debug", wrapper=wrapper)
+
+    wait_for(agent.is_up, "the agent")
+    slowest = 0.0
+    for _ in range(20):
+        began = time.monotonic()
+        assert ask(agent.host.run, agent.interface, "status")["node"]["name"] == agent.name
+        slowest = max(slowest, time.monotonic() - began)
+
+    print(f"the slowest answer took {slowest * 1000:.0f} ms")
+    assert agent.stop() == 0
+    assert NAME not in agent.host.tools.host["links"]
