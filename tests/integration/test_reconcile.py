@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from loguru import logger
@@ -113,6 +114,18 @@ async def until(condition, limit=40):
             await asyncio.sleep(0.02)
 
 
+def put_away(hosts: Path) -> None:
+    """Make the hosts file one that nobody can write."""
+    hosts.unlink()
+    hosts.mkdir()
+
+
+def put_back(hosts: Path, content: str) -> None:
+    if hosts.is_dir():
+        hosts.rmdir()
+    hosts.write_text(content)
+
+
 @pytest.fixture
 def node(tools, tmp_path):
     return Node(tools, tmp_path)
@@ -215,7 +228,7 @@ def test_without_being_woken_it_looks_again_after_a_while(node):
             await node.want(plan(2))
             await until(node.named)
             node.tools.do(f"wg set wgoverlay peer {key(2)} remove")
-            node.hosts_path.write_text("127.0.0.1 localhost\n")
+            put_back(node.hosts_path, "127.0.0.1 localhost\n")
             await until(lambda: len(node.warnings()) == 2)
 
             assert "1 peer" in node.warnings()[0]
@@ -275,13 +288,13 @@ def test_reconciles_failures_and_repairs_are_counted(node, brisk):
             await node.want(plan(2))
             node.tools.do("ip link del wgoverlay")
             await until(lambda: node.reconciler.counts.repairs >= 1)
-            node.hosts_path.unlink()
+            put_away(node.hosts_path)
             await until(lambda: node.reconciler.counts.failures["hosts file"] >= 2)
 
             assert node.reconciler.counts.count >= 3
             assert node.reconciler.counts.seconds > 0
             assert "cannot update" in node.reconciler.troubles["hosts file"]
-            node.hosts_path.write_text("127.0.0.1 localhost\n")
+            put_back(node.hosts_path, "127.0.0.1 localhost\n")
             await until(lambda: not node.reconciler.troubles)
 
     run(scenario())
@@ -318,16 +331,16 @@ def test_an_interface_in_trouble_does_not_keep_the_hosts_file_and_the_state_wait
 
 
 @pytest.mark.usefixtures("brisk")
-def test_a_missing_hosts_file_is_one_warning_and_its_return_another(node):
+def test_a_hosts_file_that_cannot_be_written_is_one_warning_and_its_return_another(node):
     async def scenario():
         async with node.running():
-            node.hosts_path.unlink()
+            put_away(node.hosts_path)
             await node.want(plan(2))
             await until(node.warnings)
             node.tools.forget()
             await until(lambda: node.reads() >= 3)
             while_missing = len(node.warnings())
-            node.hosts_path.write_text("127.0.0.1 localhost\n")
+            put_back(node.hosts_path, "127.0.0.1 localhost\n")
             await until(lambda: node.named() == ["n2"])
             await until(lambda: len(node.warnings()) == 2)
 
@@ -367,7 +380,7 @@ def stubborn(monkeypatch):
 def test_the_pauses_between_tries_grow_to_a_limit(node):
     async def scenario():
         async with node.running():
-            node.hosts_path.unlink()
+            put_away(node.hosts_path)
             await node.want(plan(2))
             await until(lambda: len(node.asked_at) >= 9)
             pauses = [b - a for a, b in pairwise(node.asked_at)]
@@ -387,12 +400,12 @@ def test_the_pauses_between_tries_start_anew(node):
             await node.want(plan(2))
             pauses = []
             while len(pauses) < 10 and min(pauses[1:], default=1) >= 0.4:
-                node.hosts_path.unlink()
+                put_away(node.hosts_path)
                 before = len(node.asked_at)
                 node.reconciler.wake()
                 await until(lambda before=before: len(node.asked_at) >= before + 4)
                 pauses.append(node.asked_at[before + 1] - node.asked_at[before])
-                node.hosts_path.touch()
+                put_back(node.hosts_path, "")
                 await until(lambda: not node.reconciler.troubles)
 
             assert min(pauses[1:]) < 0.4

@@ -184,7 +184,7 @@ def test_a_deleted_interface_comes_back_with_the_same_key(tools: Tools):
         (f"ip route flush dev {NAME} proto 87", ("2 routes",)),
         (f"ip address del 10.1.2.3/32 dev {NAME}", ("the address",)),
         (f"ip link set {NAME} down", ("the interface's settings", "2 routes")),
-        (f"ip link set {NAME} mtu 1280", ("the interface's settings",)),
+        (f"ip link set {NAME} mtu 1500", ("the interface's settings",)),
         (f"wg set {NAME} peer {key(1)} remove", ("1 peer",)),
         (f"wg set {NAME} peer {key(9)}", ("1 peer",)),
         (f"wg set {NAME} listen-port 1", ("the listen port",)),
