@@ -130,3 +130,27 @@ def test_an_address_that_a_member_has_is_refused_at_start(attacked):
     assert f"the overlay address {had} belongs to another live member" in newcomer.log()
     assert victim.host.name in newcomer.log()
     assert victim.overlay_address() == had
+
+
+def test_silent_connections_from_many_addresses_keep_nobody_out(attacked, record_seconds):
+    mesh, _ = attacked
+    attacker, newcomer = mesh.lab.hosts[2], mesh.daemons[3]
+    addresses = [f"192.168.77.{number}" for number in range(100, 120)]
+    for address in addresses:
+        attacker.run("ip", "address", "add", f"{address}/24", "dev", "eth0")
+    silent = []
+    try:
+        for address in addresses * 8:
+            silent.append(attacker.socket(socket.SOCK_STREAM))
+            silent[-1].settimeout(2)
+            silent[-1].bind((address, 0))
+            silent[-1].connect((mesh.seed.host.address, CLUSTER_PORT))
+
+        started = time.monotonic()
+        mesh.start_one(newcomer)
+        wait_for(lambda: mesh.seed.host.name in mesh.look(newcomer), 20, "the newcomer's table")
+        wait_for(lambda: len(newcomer.peers()) == 3, 20, "its peers")
+        record_seconds("joined beside 160 silent connections", time.monotonic() - started, 10)
+    finally:
+        for one in silent:
+            one.close()

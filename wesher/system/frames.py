@@ -22,17 +22,23 @@ class Frames:
         self._buffered = 0
 
     async def read(
-        self, reader: asyncio.StreamReader, source: str, missing: Callable[[bytearray], int]
+        self,
+        reader: asyncio.StreamReader,
+        source: str,
+        missing: Callable[[bytearray], int],
+        begin_time: float,
     ) -> bytes:
-        """Read until nothing of a frame is `missing`.
+        """Read until nothing of a frame is `missing`, its first bytes within `begin_time` seconds.
 
-        Raises IncompleteReadError when the stream ends before, ProtocolError when it had to go.
+        Raises TimeoutError if these do not come, IncompleteReadError when the stream ends before
+        the frame does, ProtocolError when it had to go.
         """
         frame = bytearray()
         self._unfinished[reader] = source, frame
         try:
             while (wanted := missing(frame)) > 0:
-                chunk = await reader.read(min(wanted, CHUNK))
+                async with asyncio.timeout(None if frame else begin_time):
+                    chunk = await reader.read(min(wanted, CHUNK))
                 if not chunk:
                     raise asyncio.IncompleteReadError(bytes(frame[:16]), len(frame) + wanted)
                 frame += chunk

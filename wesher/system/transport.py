@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Protocol
 
 from wesher.counters import Traffic
@@ -19,6 +19,8 @@ from wesher.system.frames import Frames
 
 CROWDED = 64  # streams; from here on one source may hold only a few, so as to lock nobody out
 MAX_STREAMS_PER_SOURCE = 8  # when crowded
+NETWORK_BITS = {4: 24, 6: 64}  # prefix length: who has one address of such a network has them all
+BEGIN_TIME = 2.0  # seconds until a stream has begun to say something; a join takes two round trips
 BACKLOG = 512  # connections: everybody may join at once
 ACCEPTED = 16  # of them are accepted at once: a flood must not use up our file descriptors
 BURST = 32  # packets that are taken at once, before streams and timers have their turn
@@ -115,6 +117,8 @@ class Transport(asyncio.DatagramProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._sources: Counter[str] = Counter()
+        self._reading: dict[asyncio.Task[None], str] = {}
+        """Streams whose request is not whole yet, with the network they come from, oldest first."""
         self._frames = Frames()
         self.traffic = Traffic()
 
@@ -207,6 +211,7 @@ class Transport(asyncio.DatagramProtocol):
         task = asyncio.current_task()
         assert task
         self._tasks.add(task)
+        self._reading[task] = _network_of(source.ip)
         self._sources[source.ip] += 1
         try:
             async with asyncio.timeout(self._stream_timeout):
@@ -217,20 +222,33 @@ class Transport(asyncio.DatagramProtocol):
         finally:
             writer.close()
             self._tasks.discard(task)
+            self._reading.pop(task, None)
             self._sources[source.ip] -= 1
             self._sources += Counter()  # drops the sources that are at zero
 
     def _admits(self, source: Address) -> bool:
+        """Tell whether there is room, if need be the room of one that has asked nothing yet."""
         open_streams = self._sources.total()
-        if open_streams >= MAX_INBOUND_EXCHANGES:
+        if open_streams >= CROWDED and self._sources[source.ip] >= MAX_STREAMS_PER_SOURCE:
             return False
-        return open_streams < CROWDED or self._sources[source.ip] < MAX_STREAMS_PER_SOURCE
+        return open_streams < MAX_INBOUND_EXCHANGES or self._evict()
+
+    def _evict(self) -> bool:
+        """End the oldest unfinished request of the network that has most; False without any."""
+        if not self._reading:
+            return False
+        [(greediest, _)] = Counter(self._reading.values()).most_common(1)
+        oldest = next(task for task, network in self._reading.items() if network == greediest)
+        del self._reading[oldest]
+        oldest.cancel()
+        return True
 
     async def _answer(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, source: Address
     ) -> None:
         self.traffic.streams_accepted += 1
         frame = await self._read_frame(reader, source.ip, reply=False)
+        self._reading.pop(asyncio.current_task(), None)  # type: ignore[arg-type]  # we are one
         reply = self._engine.receive_request(frame, source, self._now())
         self.flush()
         if reply is not None:
@@ -265,7 +283,10 @@ class Transport(asyncio.DatagramProtocol):
             writer.close()
 
     async def _read_frame(self, reader: asyncio.StreamReader, source: str, *, reply: bool) -> bytes:
-        frame = await self._frames.read(reader, source, lambda head: self._missing(head, reply))
+        begin_time = self._stream_timeout if reply else min(BEGIN_TIME, self._stream_timeout)
+        frame = await self._frames.read(
+            reader, source, lambda head: self._missing(head, reply), begin_time
+        )
         self.traffic.stream_bytes_received += len(frame)
         return frame
 
@@ -291,6 +312,12 @@ def _address(raw: tuple[str, int]) -> Address:
     """Return a socket's peer as we write it: an IPv4-mapped address as IPv4."""
     ip = raw[0]
     return Address(ip[7:] if ip.startswith("::ffff:") and "." in ip else ip, raw[1])
+
+
+def _network_of(ip: str) -> str:
+    """Return the network that an address counts for."""
+    address = ip_address(ip.partition("%")[0])
+    return str(ip_network((address, NETWORK_BITS[address.version]), strict=False))
 
 
 def _source_of_streams(listening: socket.socket) -> tuple[str, int] | None:

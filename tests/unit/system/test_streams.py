@@ -29,7 +29,7 @@ from tests.unit.system.transports import (
 )
 from wesher.gossip import MAX_INBOUND_EXCHANGES, Ack, Address, ErrorReply, Ping, PushPull
 from wesher.gossip.codec import encode
-from wesher.system import frames
+from wesher.system import frames, transport
 from wesher.system.transport import CROWDED, MAX_STREAMS_PER_SOURCE
 
 # Requests from others
@@ -202,26 +202,26 @@ def test_a_ping_by_stream_is_answered_by_a_real_node():
 
 
 @pytest.mark.case(23)
-def test_the_128th_push_pull_at_once_is_dropped():
+def test_the_128th_push_pull_at_once_takes_the_place_of_the_oldest():
     async def scenario():
         bench, node = node_host()
         request = bench.wire.seal_frame(encode(PushPull(join=True, records=())))
         async with opened(node) as host:
             streams = []
             for number in range(MAX_INBOUND_EXCHANGES):
-                streams.append(await host.connect(f"127.0.0.{2 + number // 8}"))
+                streams.append(await host.connect(f"127.0.{2 + number // 8}.1"))
                 streams[-1][1].write(request[:-1])
             await until(lambda: open_now(host) == MAX_INBOUND_EXCHANGES)
 
-            dropped = await host.ask(request, "127.0.0.99")
-            for _, writer in streams:
+            late = await host.ask(request, "127.0.99.1")
+            for _, writer in streams[1:]:
                 writer.write(request[-1:])
-            replies = [await reader.read() for reader, _ in streams]
-            after = await host.ask(request, "127.0.0.99")
+            replies = [await reader.read() for reader, _ in streams[1:]]
+            after = await host.ask(request, "127.0.99.1")
 
             assert MAX_INBOUND_EXCHANGES == 127
-            assert dropped == b""
-            assert all(opens_to_push_pull(bench, reply) for reply in [*replies, after])
+            assert await gone(streams[0][0]), "the oldest, which has asked nothing yet"
+            assert all(opens_to_push_pull(bench, reply) for reply in [late, *replies, after])
             for _, writer in streams:
                 writer.close()
 
@@ -231,19 +231,64 @@ def test_the_128th_push_pull_at_once_is_dropped():
 def test_one_source_cannot_lock_others_out():
     async def scenario():
         async with opened() as host:
-            greedy = [await host.connect("127.0.0.2") for _ in range(CROWDED)]
+            greedy = [await host.connect("127.0.2.1") for _ in range(CROWDED)]
             await until(lambda: open_now(host) == CROWDED)
 
-            one_more = await host.ask(frame(b"x"), "127.0.0.2")
-            others = [await host.connect("127.0.0.3") for _ in range(MAX_STREAMS_PER_SOURCE)]
+            one_more = await host.ask(frame(b"x"), "127.0.2.1")
+            others = [await host.connect("127.0.3.1") for _ in range(MAX_STREAMS_PER_SOURCE)]
             await until(lambda: open_now(host) == CROWDED + MAX_STREAMS_PER_SOURCE)
-            too_many = await host.ask(frame(b"x"), "127.0.0.3")
-            third = await host.ask(frame(b"x"), "127.0.0.4")
+            too_many = await host.ask(frame(b"x"), "127.0.3.1")
+            third = await host.ask(frame(b"x"), "127.0.4.1")
 
             assert (one_more, too_many, third) == (b"", b"", frame(b"reply"))
             for _, writer in (*greedy, *others):
                 writer.close()
             assert await open_streams(host) == 0
+
+    run(scenario)
+
+
+def test_the_network_that_holds_most_loses_its_oldest():
+    async def scenario():
+        async with opened() as host:
+            modest = [await host.connect(f"127.{1 + number}.0.1") for number in range(100)]
+            greedy = [await host.connect(f"127.0.3.{1 + number}") for number in range(27)]
+            await until(lambda: open_now(host) == MAX_INBOUND_EXCHANGES)
+
+            assert await host.ask(frame(b"x"), "127.0.4.1") == frame(b"reply")
+
+            assert await gone(greedy[0][0])
+            for _, writer in (*modest, *greedy[1:]):
+                writer.write(frame(b"y"))
+            for reader, _ in (*modest, *greedy[1:]):
+                assert await reader.read() == frame(b"reply")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("sent", [b"", frame(b"request")[:1]])
+def test_who_says_nothing_goes_soon_and_who_has_begun_may_take_its_time(monkeypatch, sent):
+    monkeypatch.setattr(transport, "BEGIN_TIME", 0.2)
+
+    async def scenario():
+        async with opened() as host:
+            _, writer = await host.connect()
+            writer.write(sent)
+            await asyncio.sleep(0.6)
+
+            assert (open_now(host) == 0) is not bool(sent)
+            writer.close()
+
+    run(scenario)
+
+
+def test_silent_streams_from_many_networks_shut_nobody_out():
+    async def scenario():
+        async with opened() as host:
+            for number in range(160):
+                await host.connect(f"127.{1 + number // 8}.0.{1 + number % 8}")
+
+            assert await host.ask(frame(b"x"), "127.200.0.1") == frame(b"reply")
 
     run(scenario)
 
