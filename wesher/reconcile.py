@@ -50,6 +50,7 @@ class Reconciler:
         self._woken = asyncio.Event()
         self._troubles: dict[str, str] = {}
         self._retry = RETRY_FIRST
+        self._lowered_mtu: int | None = None
         self._written: tuple[HostsEntry, ...] | None = None
         self.counts = Reconciles()
         self.up = asyncio.Event()
@@ -111,10 +112,24 @@ class Reconciler:
         for what in applied.repaired:
             self.counts.repairs += 1
             logger.warning("somebody else changed {what}; repaired", what=what)
+        self._tell_mtu(applied.network, plan)
         await self._observed(applied.network)
         if applied.failed:
             raise PartlyAppliedError("; ".join(applied.failed[:SHOWN]))
         self.up.set()
+
+    def _tell_mtu(self, network: Network, plan: Plan) -> None:
+        """Say once that an MTU below ours is left as it is."""
+        link = network.links.get(self._device.name)
+        lowered = link.mtu if link and link.mtu < plan.interface.mtu else None
+        if lowered is not None and lowered != self._lowered_mtu:
+            logger.warning(
+                "the MTU of {name} is {mtu} instead of {ours}: somebody lowered it, it stays so",
+                name=self._device.name,
+                mtu=lowered,
+                ours=plan.interface.mtu,
+            )
+        self._lowered_mtu = lowered
 
     async def _write_hosts(self, hosts: HostsFile, entries: tuple[HostsEntry, ...]) -> None:
         """Write our lines, and say so when they were there before."""

@@ -105,7 +105,7 @@ def _address_lines(link: Link, settings: InterfaceSettings) -> Iterator[str]:
 
 def _link_lines(link: Link, settings: InterfaceSettings, alias: str) -> Iterator[str]:
     words = []
-    if link.mtu != settings.mtu:
+    if link.mtu > settings.mtu:  # a lower one is the operator's cure for a narrow path
         words.append(f"mtu {settings.mtu}")
     if link.alias != alias:
         words.append(f"alias {alias}")

@@ -45,6 +45,12 @@ def test_equal_is_no_change():
     assert changes(plan("10.0.0.1/32"), routes=("10.0.0.1/32",)) == IpChanges()
 
 
+def test_an_mtu_that_somebody_lowered_is_left_alone():
+    narrow = Link(NAME, True, 1220, "wesher", (OURS,))
+
+    assert changes(plan("10.0.0.1/32"), narrow, routes=("10.0.0.1/32",)) == IpChanges()
+
+
 def test_a_new_interface_gets_all():
     found = changes(plan("10.0.0.1/32", "fd00::1/128"), Link(NAME, mtu=1500))
 
@@ -60,7 +66,7 @@ def test_a_new_interface_gets_all():
     ("link", "expected"),
     [
         (Link(NAME, False, 1420, "wesher", (OURS,)), "link set dev wg0 up"),
-        (Link(NAME, True, 1280, "wesher", (OURS,)), "link set dev wg0 mtu 1420"),
+        (Link(NAME, True, 1500, "wesher", (OURS,)), "link set dev wg0 mtu 1420"),
         (Link(NAME, True, 1420, None, (OURS,)), "link set dev wg0 alias wesher"),
         (Link(NAME, True, 1420, "wesher", ()), "address replace 10.0.0.9/32 dev wg0"),
     ],
