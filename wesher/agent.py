@@ -222,6 +222,7 @@ class Agent:
             next_hops=facts.next_hops,
             resolvers=facts.resolvers,
             foreign_host_names=self._hosts.foreign_names() if self._config.etc_hosts else {},
+            talks_from=self._address.talks_from(network, self._contacts()),
             loopback_bound=self._loopback_bound,
         )
 

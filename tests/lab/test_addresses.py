@@ -144,3 +144,28 @@ def test_an_address_that_is_still_there_is_kept(change, mesh_of):
 
     assert is_at(seen(mesh, one, "node2"), "192.168.77.2")
     assert "address changed" not in other.log()
+
+
+def test_a_host_told_to_announce_the_wrong_address_is_told_on_both_sides(mesh_of):
+    mesh = mesh_of(2)
+    seed, other = mesh.daemons
+    add_wifi(other.host, 4)
+    mesh.start_one(seed)
+
+    mesh.start_one(other, "--advertise-addr", "192.168.5.2")
+
+    wait_for(lambda: "give it --advertise-addr 192.168.77.2" in other.log(), 60, "its own warning")
+    wait_for(lambda: "node2 announces 192.168.5.2, where" in seed.log(), 60, "the seed's warning")
+    assert "firewall" not in other.log()
+
+
+def test_a_member_that_announces_an_address_of_ours_is_named(mesh_of):
+    mesh = mesh_of(2)
+    seed, other = mesh.daemons
+    for host in mesh.lab.hosts:
+        add_wifi(host, 4)
+    mesh.start_one(seed)
+
+    mesh.start_one(other, "--advertise-addr", "192.168.5.2")
+
+    wait_for(lambda: "192.168.5.2, an address of this host" in seed.log(), 30, "the warning")

@@ -9,7 +9,17 @@ from wesher.doctor.words import lasting
 from wesher.mesh.troubles import NOBODY
 
 FRESH = 120.0  # seconds for which something met counts as the state of things
-_GRAVE = {"our-name", "same-name", "other-key", "udp-blocked", "no-peer", "fixed-address"}
+_GRAVE = {
+    "our-name",
+    "same-name",
+    "other-key",
+    "udp-blocked",
+    "talks-elsewhere",
+    "we-talk-elsewhere",
+    "address-here",
+    "no-peer",
+    "fixed-address",
+}
 # Told by the objections, as they are now.
 _STANDING = {
     "no-peer",

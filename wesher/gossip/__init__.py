@@ -18,6 +18,7 @@ from wesher.gossip.events import (
     PacketDropped,
     PingFinished,
     Refuted,
+    SeenElsewhere,
     TcpOnly,
     UserDataReceived,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "Record",
     "RecordState",
     "Refuted",
+    "SeenElsewhere",
     "StreamRequest",
     "Suspect",
     "TcpOnly",

@@ -89,6 +89,14 @@ class TcpOnly:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenElsewhere:
+    """A suspect pings us from another address than the one it announces."""
+
+    member: Member
+    ip: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExchangeFinished:
     """A push/pull that we opened has ended.
 
@@ -158,6 +166,7 @@ Event = (
     | ClaimRefused
     | Refuted
     | TcpOnly
+    | SeenElsewhere
     | ExchangeFinished
     | PingFinished
     | PacketDropped

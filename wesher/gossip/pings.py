@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from wesher.gossip.addresses import Address, unpack_ip
-from wesher.gossip.events import DropReason, PingFinished
+from wesher.gossip.events import DropReason, PingFinished, SeenElsewhere
+from wesher.gossip.members import MemberState
 from wesher.gossip.messages import Ack, IndirectPing, Nack, Ping
 from wesher.gossip.outbox import Answer
 from wesher.gossip.rates import TokenBucket
@@ -136,6 +137,15 @@ class Pings:
             self._outbox.drop(sender, DropReason.LIMIT, "too many pings")
             return
         self._outbox.send(Ack(ping.sequence), reply_address(ping, sender))
+        self._compare(ping, sender)
+
+    def _compare(self, ping: Ping, sender: Address) -> None:
+        """Tell when a suspect is where it does not say; who is reached may come from anywhere."""
+        member = self._members.get(ping.source_node)
+        if member is None or member.state is not MemberState.SUSPECT:
+            return
+        if sender.ip != member.address.ip:
+            self._outbox.mention(SeenElsewhere(member, sender.ip))
 
     def relay(self, request: IndirectPing, requester: Address, port: int, now: float) -> None:
         """Ping `request`'s target at `port` for somebody else, who sent it from `requester`."""

@@ -1,6 +1,6 @@
 """What an operator should know of packets and hosts that do not do what they should."""
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from wesher.gossip import (
@@ -8,16 +8,20 @@ from wesher.gossip import (
     ClaimRefused,
     DropReason,
     ExchangeFinished,
+    Member,
     MemberJoined,
     MemberState,
     MemberUpdated,
     PacketDropped,
     Refuted,
+    SeenElsewhere,
     TcpOnly,
 )
 from wesher.mesh import troubles
 from wesher.mesh.drops import Drops
+from wesher.mesh.facts import LocalFacts
 from wesher.mesh.notices import Notices
+from wesher.mesh.plan import IPAddress
 from wesher.mesh.planning import read_key
 from wesher.mesh.rejoin import Seed
 
@@ -43,12 +47,15 @@ class Complaints:
         self._unresolved: set[str] = set()
         self._alone_at: float | None = None
         self._own_past_until = float("inf")
+        self._announced: Address | None = None
+        self._talks_from: IPAddress | None = None
         self.drops = Drops()
-        self.member_ips: Container[str] = frozenset()
+        self.member_ips: frozenset[str] = frozenset()
         """Where members are, so that an operator cares what comes from there."""
         self._handlers: dict[type[Any], Callable[[Any, float], None]] = {
             MemberJoined: self._on_joined,
             TcpOnly: self._on_tcp_only,
+            SeenElsewhere: self._on_seen_elsewhere,
             ExchangeFinished: self._on_exchange,
             PacketDropped: self._on_drop,
             ClaimRefused: self._on_claim_refused,
@@ -92,7 +99,40 @@ class Complaints:
     def _on_joined(self, _event: MemberJoined, _now: float) -> None:
         self._alone_at = None
 
+    def compare(self, live: Iterable[Member], facts: LocalFacts, here: Address, now: float) -> None:
+        """Warn of members that announce what only we can be, as the hosts of a NAT do."""
+        self._announced, self._talks_from = here, facts.talks_from
+        ours = {str(ip) for ip in facts.own_addresses if not ip.is_loopback}
+        for member in live if not ours.isdisjoint(self.member_ips) else ():
+            if member.address.ip in ours and member.port == here.port:
+                self._notices.warn(
+                    member.name,
+                    now,
+                    troubles.ADDRESS_HERE,
+                    member=member.name,
+                    address=member.address.ip,
+                )
+
+    def _on_seen_elsewhere(self, event: SeenElsewhere, now: float) -> None:
+        self._notices.warn(
+            event.member.name,
+            now,
+            troubles.TALKS_ELSEWHERE,
+            member=event.member.name,
+            address=event.member.address.ip,
+            seen=event.ip,
+        )
+
     def _on_tcp_only(self, event: TcpOnly, now: float) -> None:
+        if self._talks_from and self._announced:
+            self._notices.warn(
+                "",
+                now,
+                troubles.WE_TALK_ELSEWHERE,
+                address=self._announced.ip,
+                seen=self._talks_from,
+            )
+            return
         self._notices.warn(
             event.member.name,
             now,

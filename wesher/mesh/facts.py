@@ -17,6 +17,8 @@ class LocalFacts:
     resolvers: frozenset[IPAddress] = frozenset()
     foreign_host_names: Mapping[str, int] = field(default_factory=dict)
     """Names on lines of the hosts file that are not ours, in lower case, with the first line."""
+    talks_from: IPAddress | None = None
+    """Where our packets to members come from, if the operator had us announce another address."""
     loopback_bound: bool = False
     """Whether our gossip is bound to a loopback address."""
 

@@ -376,6 +376,8 @@ class MeshNode:
         membership = self._membership
         live = list(membership.live())
         self._complaints.member_ips = frozenset(member.address.ip for member in live)
+        here = Address(self._settings.ip, self._settings.port)
+        self._complaints.compare(live, self._facts, here, now)
         moved = self._overlay.review(
             live, membership.failed, self._facts, now, complete=membership.complete
         )

@@ -50,6 +50,21 @@ UDP_BLOCKED = Trouble(
     "member {member} answers at {address} by TCP but not by UDP",
     "does a firewall drop its UDP packets? let UDP port {port} through on both hosts",
 )
+TALKS_ELSEWHERE = Trouble(
+    "talks-elsewhere",
+    "member {member} announces {address}, where it does not answer, but talks from {seen}",
+    "give it --advertise-addr {seen}, or --bind-iface with the interface of that address",
+)
+WE_TALK_ELSEWHERE = Trouble(
+    "we-talk-elsewhere",
+    "this host announces {address}, where no answer arrives, but talks from {seen}",
+    "give it --advertise-addr {seen}, or --bind-iface with the interface of that address",
+)
+ADDRESS_HERE = Trouble(
+    "address-here",
+    "member {member} announces {address}, an address of this host",
+    "give it --advertise-addr or --bind-iface, so that it announces one of its own",
+)
 OTHER_KEY = Trouble(
     "other-key",
     "{address} has another cluster key, or none",
