@@ -164,6 +164,10 @@ class Agent:
         """What it has written to standard error so far: messages and the log."""
         return self._errors.read_text(errors="replace")
 
+    def says(self, text: str) -> None:
+        """Wait until `text` is in its `errors`: a thread writes them, soon after the event."""
+        wait_for(lambda: text in self.errors, f"{self.name} to say {text!r}")
+
     @property
     def complaints(self) -> str:
         """Its `errors`, but for the word that the machine had stood still for seconds."""

@@ -35,7 +35,7 @@ def test_troubles_are_told_with_the_words_of_the_warning(agent_of):
     troubles = {one["name"]: one for one in account_of(beta)["troubles"]}
     strangers = account_of(alpha)["strangers"]
 
-    assert troubles["other-key"]["fault"] in beta.errors
-    assert troubles["other-key"]["remedy"] in beta.errors
+    beta.says(troubles["other-key"]["fault"])
+    beta.says(troubles["other-key"]["remedy"])
     assert strangers[0]["count"] >= 1
     assert account_of(alpha)["dropped"]["undecryptable"] >= 1
