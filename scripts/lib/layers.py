@@ -3,7 +3,8 @@
 Usage: layers.py LANE...     a lane is layers, joined by `+`, that one process runs in turn
 
 Most layers wait far more than they compute. Those that only compute (`YIELDING`) yield to them,
-since agents must answer in time.
+since agents must answer in time. One that waits longest of all (`SPLIT`), in worlds that know
+nothing of each other, is dealt out to several processes by its files.
 """
 
 import os
@@ -12,21 +13,22 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 YIELDING = {"sim"}
 YIELDING_TIMEOUT = 600  # seconds that one of their tests may take
+SPLIT = {"lab": 2}  # processes
 
 
 class Lane:
     """Some layers that run, in a process of their own."""
 
-    def __init__(self, layers: list[str]) -> None:
-        paths = [f"tests/{layer}" for layer in layers]
-        yielding = YIELDING.issuperset(layers)
+    def __init__(self, name: str, paths: list[str]) -> None:
+        yielding = YIELDING.issuperset(name.split("+"))
         patience = [f"--timeout={YIELDING_TIMEOUT}"] if yielding else []
         self._argv = [sys.executable, "-m", "pytest", "-q", *patience, *paths]
-        self._names = "+".join(layers)
+        self._name = name
         self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the process
         self._started = time.monotonic()
         niceness = ["nice", "-n", "5"] if yielding else []
@@ -37,9 +39,18 @@ class Lane:
     def report(self, usage: Any, *, failed: bool) -> str:
         """Print what it said; return what it cost, in words."""
         self._output.seek(0)
-        print(f"== {' '.join(self._argv[2:])}\n{self._output.read()}", end="", flush=True)
+        print(f"== {self._name}\n{self._output.read()}", end="", flush=True)
         seconds, cpu = time.monotonic() - self._started, usage.ru_utime + usage.ru_stime
-        return f"{self._names} {seconds:.0f} s, CPU {cpu:.0f} s{' (FAILED)' if failed else ''}"
+        return f"{self._name} {seconds:.0f} s, CPU {cpu:.0f} s{' (FAILED)' if failed else ''}"
+
+
+def lanes_of(names: str) -> list[Lane]:
+    """Start the layers that are named, in a process of their own, or each its part of one."""
+    parts = SPLIT.get(names, 1)
+    if parts == 1:
+        return [Lane(names, [f"tests/{layer}" for layer in names.split("+")])]
+    files = sorted(str(file) for file in Path("tests", names).glob("test_*.py"))
+    return [Lane(f"{names} {at + 1}/{parts}", files[at::parts]) for at in range(parts)]
 
 
 def main(lanes: list[str]) -> int:
@@ -48,7 +59,7 @@ def main(lanes: list[str]) -> int:
     # Ctrl-C reaches the layers, too, which end in order and are waited for; other signals do not.
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda *_: [os.kill(pid, signal.SIGINT) for pid in running])
-    for lane in [Lane(names.split("+")) for names in lanes]:
+    for lane in [lane for names in lanes for lane in lanes_of(names)]:
         running[lane.process.pid] = lane
     costs, failures = [], 0
     while running:
