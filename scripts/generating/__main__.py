@@ -3,15 +3,15 @@
 import sys
 from pathlib import Path
 
-from scripts.generating import completions, manual, texts
+from scripts.generating import completions, diagrams, manual, texts
 
 ROOT = Path(__file__).parents[2]
 PACKAGING = ROOT / "packaging"
 
 
 def generated() -> dict[Path, str]:
-    """Map each file that is made from the tables of options and commands to its text."""
-    readme = ROOT / "README.md"
+    """Map each file that is made from a table of the program to its text."""
+    readme, architecture = ROOT / "README.md", ROOT / "docs/architecture.md"
     return {
         PACKAGING / "wesher.toml": texts.wesher_toml(),
         PACKAGING / "man/wesher.8": manual.wesher_8(),
@@ -19,6 +19,7 @@ def generated() -> dict[Path, str]:
         PACKAGING / "completions/wesher": completions.completion("bash"),
         PACKAGING / "completions/_wesher": completions.completion("zsh"),
         readme: texts.with_tables(readme.read_text()),
+        architecture: diagrams.with_diagrams(architecture.read_text()),
     }
 
 

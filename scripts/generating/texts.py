@@ -29,16 +29,20 @@ def wesher_toml() -> str:
 
 def with_tables(readme: str) -> str:
     """Return the README with the tables between their marks made anew."""
-    return _with(_with(readme, "commands", _commands()), "options", _options())
+    return with_section(with_section(readme, "commands", _commands()), "options", _options())
 
 
-def _with(readme: str, name: str, table: str) -> str:
+def with_section(page: str, name: str, text: str) -> str:
+    """Return a page with what is between the marks of this name made anew.
+
+    Raises ValueError when it has lost one of the two.
+    """
     begin, end = f"<!-- {name}: made by scripts/generate -->", f"<!-- end of {name} -->"
-    before, found, rest = readme.partition(begin)
+    before, found, rest = page.partition(begin)
     _, closed, after = rest.partition(end)
     if not (found and closed):
-        raise ValueError(f"README.md has lost its line {begin!r} or {end!r}")
-    return f"{before}{begin}\n\n{table}\n{end}{after}"
+        raise ValueError(f"a page has lost its line {begin!r} or {end!r}")
+    return f"{before}{begin}\n\n{text}\n{end}{after}"
 
 
 def _commands() -> str:

@@ -1,4 +1,4 @@
-"""Whom to believe: how messages about members change the table.
+"""What messages about members do to the table, once `precedence` has said what they are worth.
 
 See spec/memberlist.md, 4.4 and 4.5.
 """
@@ -18,13 +18,14 @@ from wesher.gossip.events import (
 )
 from wesher.gossip.members import Member, MemberState
 from wesher.gossip.messages import Alive, Dead, Suspect
+from wesher.gossip.precedence import Action, Age, Claim, action_on, age_of
 from wesher.gossip.refusal import MAX_INCARNATION, MAX_META
 from wesher.gossip.shared import Shared
 from wesher.gossip.suspicion import Suspicions
 
 
 class Rules:
-    """Precedence of claims, our own incarnation, and the suspicions that run.
+    """Carries out what a claim leads to; keeps our incarnation and the suspicions that run.
 
     Claims are checked before they come here; ours are as true as anybody's.
     """
@@ -70,8 +71,9 @@ class Rules:
         """
         self.leaving = True
         local = self._members.local
-        if local is not None:
-            self.dead(Dead(local.incarnation, local.name, local.name), now)
+        if local is not None and local.live:
+            message = Dead(local.incarnation, local.name, local.name)
+            self._end(local, message, MemberState.LEFT, now)
 
     def suspected_until(self, name: str) -> float | None:
         """Return when a suspect is given up unless it is heard of; None if it is no suspect."""
@@ -120,26 +122,31 @@ class Rules:
 
         One that is known to have `moved` may appear at another address.
         """
-        ours = message.node == self._settings.name
         old = self._members.get(message.node) or self._introduce(message)
-        newer = message.incarnation > old.incarnation
+        age = age_of(message.incarnation, old.incarnation)
         may_move = moved or self._may_move(old, now)
-        if _differ_in_form(message, old) and not (may_move and newer):
+        if _differ_in_form(message, old) and not (may_move and age is Age.NEWER):
             # Go compares bytes: what is held everywhere must not change its form, except where Go
             # takes the other one as well, when a member comes back.
             message = replace(message, addr=old.addr)
-        moves = (message.addr, message.port) != (old.addr, old.port)
-        if moves and not may_move:
-            self._shared.outbox.mention(AddressConflict(old, message))
+        if (message.addr, message.port) != (old.addr, old.port):
+            if not may_move:
+                self._shared.outbox.mention(AddressConflict(old, message))
+                return
+            age = Age.NEWER
+        if bootstrap:
+            self._believe(message, old, now)
             return
-        news = moves or newer
-        if not news and not (ours and message.incarnation == old.incarnation):
-            return
-        self._suspicions.forget(message.node)
-        if not ours or bootstrap:
-            self._store(message, old, now)
-        elif news or not self._as_we_say(message, old):
-            self._refute(message.incarnation, claim=message)
+        match self._action(old, Claim.ALIVE, age):
+            case Action.BELIEVE:
+                self._believe(message, old, now)
+            case Action.REFUTE:
+                self._refute(message.incarnation, claim=message)
+            case Action.REFUTE_IF_DIFFERENT if not self._as_we_say(message, old):
+                self._refute(message.incarnation, claim=message)
+
+    def _action(self, member: Member, claim: Claim, age: Age) -> Action:
+        return action_on(member, claim, age, ours=member.name == self._settings.name)
 
     def _introduce(self, message: Alive) -> Member:
         """Add somebody of whom we hear for the first time, as one dead for ever so far."""
@@ -174,7 +181,8 @@ class Rules:
         same_meta = (message.meta or b"") == (local.meta or b"")
         return same_meta and message.versions == self._shared.versions
 
-    def _store(self, message: Alive, old: Member, now: float) -> None:
+    def _believe(self, message: Alive, old: Member, now: float) -> None:
+        self._suspicions.forget(message.node)
         changed_at = old.state_changed_at if old.state is MemberState.ALIVE else now
         member = self._member(message, MemberState.ALIVE, changed_at)
         self._members.put(member)
@@ -191,28 +199,26 @@ class Rules:
             self._shared.outbox.emit(MemberUpdated(member, old))
 
     def suspect(self, message: Suspect, now: float) -> None:
-        """Weigh an accusation: refute it, confirm it, or start a suspicion.
-
-        See spec/memberlist.md, 4.5.
-        """
+        """Weigh an accusation (spec/memberlist.md, 4.5)."""
         member = self._members.get(message.node)
-        if member is None or message.incarnation < member.incarnation:
+        if member is None:
             return
-        if message.node in self._suspicions:
-            if self._suspicions.confirm(message.node, message.accuser):
-                self._shared.broadcast(message.node, message, at_once=False)
-            return
-        # Asked before whether it is us: who has left does not refute itself back to life.
-        if member.state is not MemberState.ALIVE:
-            return
-        if message.node == self._settings.name:
-            self._refute(message.incarnation, message.accuser)
-            return
+        age = age_of(message.incarnation, member.incarnation)
+        match self._action(member, Claim.SUSPECT, age):
+            case Action.SUSPECT:
+                self._start_suspicion(member, message, now)
+            case Action.CONFIRM:
+                if self._suspicions.confirm(message.node, message.accuser):
+                    self._shared.broadcast(message.node, message, at_once=False)
+            case Action.REFUTE:
+                self._refute(message.incarnation, message.accuser)
+
+    def _start_suspicion(self, member: Member, message: Suspect, now: float) -> None:
         self._shared.outbox.counts.suspicions += 1
         # There is time: a suspicion lasts for many rounds.
-        self._shared.broadcast(message.node, message, at_once=False)
+        self._shared.broadcast(member.name, message, at_once=False)
         self._change(member, MemberState.SUSPECT, message.incarnation, now)
-        self._suspicions.start(message.node, message.accuser, len(self._members), now)
+        self._suspicions.start(member.name, message.accuser, len(self._members), now)
 
     def _change(self, member: Member, state: MemberState, incarnation: int, now: float) -> Member:
         changed = replace(member, state=state, incarnation=incarnation, state_changed_at=now)
@@ -227,21 +233,24 @@ class Rules:
     def dead(self, message: Dead, now: float) -> None:
         """Give up a member, or hear that it has left (spec/memberlist.md, 4.5)."""
         member = self._members.get(message.node)
-        if member is None or message.incarnation < member.incarnation:
+        if member is None:
             return
-        self._suspicions.forget(message.node)
-        if not member.live:
-            return
-        ours = message.node == self._settings.name
-        if ours and not self.leaving:
-            self._refute(message.incarnation, message.accuser)
-            return
-        self._shared.broadcast(message.node, message)
-        left = message.accuser == message.node
-        state = MemberState.LEFT if left else MemberState.DEAD
-        member = self._change(member, state, message.incarnation, now)
-        if not ours:
-            self._shared.outbox.emit(MemberLeft(member) if left else MemberFailed(member))
+        claim = Claim.LEAVE if message.accuser == message.node else Claim.DEAD
+        age = age_of(message.incarnation, member.incarnation)
+        match self._action(member, claim, age):
+            case Action.DECLARE_DEAD:
+                failed = self._end(member, message, MemberState.DEAD, now)
+                self._shared.outbox.emit(MemberFailed(failed))
+            case Action.DECLARE_LEFT:
+                left = self._end(member, message, MemberState.LEFT, now)
+                self._shared.outbox.emit(MemberLeft(left))
+            case Action.REFUTE:
+                self._refute(message.incarnation, message.accuser)
+
+    def _end(self, member: Member, message: Dead, state: MemberState, now: float) -> Member:
+        self._suspicions.forget(member.name)
+        self._shared.broadcast(member.name, message)
+        return self._change(member, state, message.incarnation, now)
 
     def correction_of(self, message: Suspect | Dead) -> Alive | Dead | None:
         """Return what the member itself has said since: that it is alive, or that it leaves."""

@@ -1,0 +1,66 @@
+"""The tables and diagrams of docs/architecture.md that are made from the state machines."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from scripts.generating.texts import with_section
+from wesher.gossip.members import MemberState
+from wesher.gossip.precedence import ABOUT_OTHERS, ABOUT_OURSELVES, BECOMES, Action, Age, Claim
+
+Moves = dict[tuple[MemberState, MemberState], list[str]]
+
+
+def with_diagrams(architecture: str) -> str:
+    """Return docs/architecture.md with what is between its marks made anew."""
+    return with_section(architecture, "precedence", f"{_table()}\n{_diagram()}")
+
+
+def _table() -> str:
+    claims = " | ".join(claim.value for claim in Claim)
+    head = f"| held | {claims} |\n|{'---|' * (len(Claim) + 1)}\n"
+    rows = [(state.name.lower(), ABOUT_OTHERS, state) for state in MemberState]
+    rows.append(("ourselves, alive", ABOUT_OURSELVES, MemberState.ALIVE))
+    rows.append(("ourselves, left", ABOUT_OURSELVES, MemberState.LEFT))
+    return head + "".join(
+        f"| {name} | {' | '.join(_cell(table[state, claim]) for claim in Claim)} |\n"
+        for name, table, state in rows
+    )
+
+
+def _cell(actions: tuple[Action, ...]) -> str:
+    """Tell from which age of a claim on what is done; `ignore` where nothing ever is."""
+    ages: dict[Action, list[str]] = defaultdict(list)
+    for age, action in zip(Age, actions, strict=True):
+        ages[action].append(age.value)
+    ages.pop(Action.IGNORE, None)
+    said = (f"{' or '.join(when)}: {_words(action)}" for action, when in ages.items())
+    return ", ".join(said) or "ignore"
+
+
+def _words(action: Action) -> str:
+    return action.name.lower().replace("_", " ")
+
+
+def _diagram() -> str:
+    moves: Moves = defaultdict(list)
+    for (held, claim), actions in ABOUT_OTHERS.items():
+        for to in {BECOMES[action] for action in actions if action in BECOMES} - {held}:
+            moves[held, to].append(claim.value)
+    return "```mermaid\nstateDiagram-v2\n" + "".join(_edges(moves)) + "```\n"
+
+
+def _edges(moves: Moves) -> Iterator[str]:
+    yield "    [*] --> Alive: alive\n"
+    for (held, to), claims in sorted(moves.items()):
+        over = ", or its time is over" if (held, to) == _GIVEN_UP else ""
+        newer = "newer " if to is MemberState.ALIVE else ""
+        yield f"    {_name(held)} --> {_name(to)}: {newer}{' or '.join(claims)}{over}\n"
+    for end in (MemberState.DEAD, MemberState.LEFT):
+        yield f"    {_name(end)} --> [*]: reaped\n"
+
+
+_GIVEN_UP = (MemberState.SUSPECT, MemberState.DEAD)
+
+
+def _name(state: MemberState) -> str:
+    return state.name.capitalize()
