@@ -11,6 +11,7 @@ class Heard(Enum):
     SILENCE = "silence"
     OTHER_KEY = "other-key"  # something that our key does not open
     REFUSED = "refused"  # the host answers that nothing listens there
+    OTHER_NAME = "other-name"  # a member of our cluster, but not the one that was asked for
 
 
 _NOBODY = frozenset({Heard.SILENCE, Heard.REFUSED})
@@ -32,6 +33,11 @@ class Contact:
     def refused(self) -> bool:
         """Whether the host is there, lets us through, and nothing listens."""
         return self.tcp is Heard.REFUSED and self.udp is not Heard.ANSWER
+
+    @property
+    def other_name(self) -> bool:
+        """Whether another member is there than the one that was asked for."""
+        return Heard.OTHER_NAME in {self.udp, self.tcp}
 
     @property
     def silent(self) -> list[str]:

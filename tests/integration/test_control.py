@@ -128,6 +128,34 @@ def test_the_agent_contacts_addresses_for_the_doctor(agent_of: Callable[..., Age
     ]
 
 
+def test_the_agent_contacts_members_by_their_names(agent_of: Callable[..., Agent]):
+    alpha, beta = pair(agent_of)
+    live = f"{alpha.host.address}:7946"
+
+    told = ask(
+        beta.host.run,
+        beta.interface,
+        "contact",
+        addresses=[live] * 3,
+        names=["alpha", "gamma", ""],
+    )
+
+    assert told == [
+        {"address": live, "udp": "answer", "tcp": "answer"},
+        {"address": live, "udp": "other-name", "tcp": "other-name"},
+        {"address": live, "udp": "answer", "tcp": "answer"},
+    ]
+
+
+@pytest.mark.parametrize("names", [[], ["a", "b"], [1], "a", ["a" * 256], {"a": 1}])
+def test_names_that_fit_no_addresses_are_refused(agent: Agent, names):
+    agent.start()
+    wait_for(agent.is_up, "the agent")
+
+    with pytest.raises(AgentError, match="needs a name, perhaps empty, for each address"):
+        ask(agent.host.run, agent.interface, "contact", addresses=["127.0.0.1:1"], names=names)
+
+
 @pytest.mark.parametrize(
     ("addresses", "reason"),
     [

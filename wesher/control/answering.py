@@ -136,7 +136,8 @@ class Control:
         return await self._pinger.ping(self._ready(), self._member(request))
 
     async def _contact(self, request: Arguments) -> list[Json]:
-        return await contact_all(self._ready().key, request.get("addresses"))
+        addresses, names = request.get("addresses"), request.get("names")
+        return await contact_all(self._ready().key, addresses, names)
 
     async def _forget(self, request: Arguments) -> Json:
         running, name = self._ready(), _name(request)

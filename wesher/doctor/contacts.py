@@ -18,19 +18,22 @@ PATIENCE = 2.5  # seconds for a name to be resolved
 AT_ONCE = 64  # addresses in one request
 _UNAIDED = "wesher.doctor.unaided"  # loads gossip and cryptography, which most runs need not
 
+Whom = tuple[Endpoint, str]
+"""An address, and the name of the member that should be there: "" for whoever is."""
+
 Looker = Callable[[bytes, str, Sequence[Endpoint]], Awaitable[list[Endpoint]]]
 
 
-async def contact_all(case: Case, addresses: Sequence[Endpoint]) -> list[Contact] | None:
+async def contact_all(case: Case, whom: Sequence[Whom]) -> list[Contact] | None:
     """Contact all at once, from ports that no agent uses; None when we have no key to do so."""
     if case.account is not None:
         with suppress(AgentError, NoAgentError):
-            return await asyncio.to_thread(_through_agent, case, addresses)
+            return await asyncio.to_thread(_through_agent, case, whom)
     if case.key is None:
         return None
-    contact: Callable[[bytes, Sequence[Endpoint]], Awaitable[list[Contact]]]
+    contact: Callable[[bytes, Sequence[Whom]], Awaitable[list[Contact]]]
     contact = import_module(_UNAIDED).contact_all
-    return await contact(case.key, addresses)
+    return await contact(case.key, whom)
 
 
 async def find_others(case: Case, name: str, addresses: Sequence[Endpoint]) -> list[Endpoint]:
@@ -53,13 +56,18 @@ async def resolve(host: str, port: int) -> list[Endpoint]:
     return []
 
 
-def _through_agent(case: Case, addresses: Sequence[Endpoint]) -> list[Contact]:
+def _through_agent(case: Case, whom: Sequence[Whom]) -> list[Contact]:
     """Return what the agent hears; AgentError from an older one, which cannot be asked this."""
     made: list[Contact] = []
-    for start in range(0, len(addresses), AT_ONCE):
-        part = [str(address) for address in addresses[start : start + AT_ONCE]]
+    for start in range(0, len(whom), AT_ONCE):
+        part = whom[start : start + AT_ONCE]
         answer = ask(
-            case.run_dir, case.interface, "contact", patience=AGENT_PATIENCE, addresses=part
+            case.run_dir,
+            case.interface,
+            "contact",
+            patience=AGENT_PATIENCE,
+            addresses=[str(address) for address, _ in part],
+            names=[name for _, name in part],
         )
         made += [Contact(Heard(one["udp"]), Heard(one["tcp"])) for one in answer]
     return made

@@ -39,11 +39,16 @@ class Target:
     state: str = "alive"
     failed_for: float | None = None
 
+    @property
+    def wanted(self) -> str:
+        """The member that must answer; "" for whoever is there, as a seed's name is no member's."""
+        return "" if self.role is Role.SEED else self.name
+
 
 async def check_gossip(case: Case) -> list[Finding]:
     """Contact seeds, members and our own agent from outside."""
     targets, findings = await _targets(case)
-    contacts = await contact_all(case, [target.address for target in targets])
+    contacts = await contact_all(case, [(target.address, target.wanted) for target in targets])
     if contacts is None:
         return [
             unknown(
@@ -56,7 +61,7 @@ async def check_gossip(case: Case) -> list[Finding]:
         findings += judge(target, made, case)
     if case.no_agent_runs:
         findings += await _check_name(case, targets)
-    return _without_repeats(findings) or [ok("gossip", _summary(targets))]
+    return list(dict.fromkeys(findings)) or [ok("gossip", _summary(targets))]
 
 
 async def _targets(case: Case) -> tuple[list[Target], list[Finding]]:
@@ -74,8 +79,10 @@ async def _targets(case: Case) -> tuple[list[Target], list[Finding]]:
         if not addresses
     ]
     if case.status:
-        targets += _members(case.status)
-        targets.append(_ourselves(case.status["node"]))
+        known = [*_members(case.status), _ourselves(case.status["node"])]
+        places = {one.address for one in known}
+        # What is said of a member need not be said of the same host as a seed.
+        targets = [*(one for one in targets if one.address not in places), *known]
     elif not seeds:
         targets += _saved(case)
     return targets, nameless
@@ -115,12 +122,12 @@ def judge(target: Target, made: Contact, case: Case) -> Iterator[Finding]:
     if made.other_key:
         yield fault("gossip", OTHER_KEY, address=address.ip)
         return
-    if not made.silent:
+    if not made.silent and not made.other_name:
         return
     silent = " and ".join(made.silent)
     heard = "TCP" if silent == "UDP" else "UDP"
     match target.role:
-        case Role.OURSELVES:
+        case Role.OURSELVES if not made.other_name:
             yield fault("gossip", troubles.OURSELVES_UNREACHED, silent=silent, **data)
         case Role.SEED if made.refused:
             yield Finding(*_silent_seed(case), *_worded(troubles.SEED_REFUSED, data))
@@ -131,6 +138,8 @@ def judge(target: Target, made: Contact, case: Case) -> Iterator[Finding]:
         case Role.MEMBER if target.failed_for is not None:
             ago = lasting(target.failed_for)
             yield warning("gossip", troubles.MEMBER_FAILED, ago=ago, **data)
+        case _ if made.other_name:
+            yield fault("gossip", troubles.OTHER_NAME, **data)
         case Role.MEMBER:
             yield fault("gossip", _of_member(made), **data)
 
@@ -166,11 +175,6 @@ async def _check_name(case: Case, targets: Sequence[Target]) -> list[Finding]:
 def _is_ours(case: Case, ip: IPAddress) -> bool:
     links = case.network.links.values() if case.network else ()
     return any(address.ip == ip for link in links for address in link.addresses)
-
-
-def _without_repeats(findings: list[Finding]) -> list[Finding]:
-    """Drop what is said of a member, and of the same host as a seed."""
-    return list(dict.fromkeys(findings))
 
 
 def _summary(targets: list[Target]) -> str:

@@ -92,6 +92,11 @@ MEMBER_SILENT = Trouble(
     "member {member} answers at {address} neither by TCP nor by UDP",
     "it will be held failed if this lasts: see whether its host and its agent run",
 )
+OTHER_NAME = Trouble(
+    "other-name",
+    "another member answers at {address}, not {member}",
+    "see which host has that address; {member} needs an --advertise-addr at which it is reached",
+)
 STRANGER = Trouble(
     "stranger",
     "{address} sent us {count} packets that our cluster key does not open, the last {ago} ago",

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from ipaddress import ip_address
 
-from wesher.contacts import Contact
+from wesher.contacts import Contact, Heard
 from wesher.gossip import Address, RecordState, Wire, unpack_ip
 from wesher.mesh.plan import Endpoint
 from wesher.system.contacting import contact, look, wire_of
@@ -12,10 +12,10 @@ from wesher.system.contacting import contact, look, wire_of
 _LIVE = (RecordState.ALIVE, RecordState.SUSPECT)
 
 
-async def contact_all(key: bytes, addresses: Sequence[Endpoint]) -> list[Contact]:
-    """Contact all at once."""
+async def contact_all(key: bytes, whom: Sequence[tuple[Endpoint, str]]) -> list[Contact]:
+    """Contact all at once, each by its name, or whoever is there where that is empty."""
     wire = wire_of(key)
-    return await asyncio.gather(*(_contact(wire, address) for address in addresses))
+    return await asyncio.gather(*(_contact(wire, address, name) for address, name in whom))
 
 
 async def find_others(key: bytes, name: str, addresses: Sequence[Endpoint]) -> list[Endpoint]:
@@ -31,9 +31,14 @@ async def find_others(key: bytes, name: str, addresses: Sequence[Endpoint]) -> l
                 for record in records
                 if record.name == name and record.state in _LIVE
             ]
-            return [one for one in found if not (await _contact(wire, one)).silent]
+            return [one for one in found if Heard.ANSWER in await _heard(wire, one, name)]
     return []
 
 
-async def _contact(wire: Wire, endpoint: Endpoint) -> Contact:
-    return await contact(wire, Address(str(endpoint.ip), endpoint.port))
+async def _heard(wire: Wire, endpoint: Endpoint, name: str) -> set[Heard]:
+    made = await _contact(wire, endpoint, name)
+    return {made.udp, made.tcp}
+
+
+async def _contact(wire: Wire, endpoint: Endpoint, name: str) -> Contact:
+    return await contact(wire, Address(str(endpoint.ip), endpoint.port), name)

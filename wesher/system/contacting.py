@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 from contextlib import suppress
 
 from wesher.contacts import Contact, Heard
@@ -13,7 +14,6 @@ PATIENCE = 2.5  # seconds for an answer
 NONCE_SIZE = 12  # bytes
 MAX_ACK = 4096  # bytes of a stream that should hold no more than an ack
 _REPEATS = (0.0, 0.3, 0.8, 1.5)  # seconds at which a ping is sent: a packet may get lost
-_SEQUENCE = 0xD0C
 _CHUNK = 64 << 10  # bytes
 _HEAD = 16  # bytes of a frame, more than its size needs
 
@@ -23,10 +23,33 @@ def wire_of(key: bytes) -> Wire:
     return Wire(Keyring(key), lambda: os.urandom(NONCE_SIZE), compress_packets=False)
 
 
-async def contact(wire: Wire, address: Address) -> Contact:
-    """Ping whoever is at an address by UDP and TCP at once; never raises."""
-    udp, tcp = await asyncio.gather(_ping_by_packet(wire, address), _ping_by_stream(wire, address))
+async def contact(wire: Wire, address: Address, name: str = "") -> Contact:
+    """Ping the member of this name, or whoever is there, by UDP and TCP at once; never raises.
+
+    Nobody answers a ping for another, so we ask as well whether anybody is there.
+    """
+    if not name:
+        return await _contact(wire, address, "")
+    made, anybody = await asyncio.gather(*(_contact(wire, address, one) for one in (name, "")))
+    return Contact(_but_not(made.udp, anybody.udp), _but_not(made.tcp, anybody.tcp))
+
+
+def _but_not(named: Heard, anybody: Heard) -> Heard:
+    """Return what came back, given what came back to a ping for whoever is there."""
+    silent = named is Heard.SILENCE and anybody is Heard.ANSWER
+    return Heard.OTHER_NAME if silent else named
+
+
+async def _contact(wire: Wire, address: Address, name: str) -> Contact:
+    udp, tcp = await asyncio.gather(
+        _ping_by_packet(wire, address, _ping(name)), _ping_by_stream(wire, address, _ping(name))
+    )
     return Contact(udp, tcp)
+
+
+def _ping(name: str) -> Ping:
+    """Return a ping that no recorded ack answers."""
+    return Ping(secrets.randbits(32), name)
 
 
 async def look(wire: Wire, address: Address) -> tuple[Record, ...]:
@@ -41,29 +64,30 @@ async def look(wire: Wire, address: Address) -> tuple[Record, ...]:
 class _Listener(asyncio.DatagramProtocol):
     """Waits for the ack of our ping."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, sequence: int) -> None:
         self._wire = wire
+        self._sequence = sequence
         self.answered = asyncio.Event()
 
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
         messages = self._wire.open_packet(data).messages
-        if any(isinstance(one, Ack) and one.sequence == _SEQUENCE for one in messages):
+        if any(isinstance(one, Ack) and one.sequence == self._sequence for one in messages):
             self.answered.set()
 
 
-async def _ping_by_packet(wire: Wire, address: Address) -> Heard:
+async def _ping_by_packet(wire: Wire, address: Address, ping: Ping) -> Heard:
     loop = asyncio.get_running_loop()
     anywhere = ("::" if ":" in address.ip else "0.0.0.0", 0)
     try:
         transport, listener = await loop.create_datagram_endpoint(
-            lambda: _Listener(wire), local_addr=anywhere
+            lambda: _Listener(wire, ping.sequence), local_addr=anywhere
         )
     except OSError:  # no IPv6 here
         return Heard.SILENCE
     try:
         async with asyncio.timeout(PATIENCE):
             for at, until in zip(_REPEATS, (*_REPEATS[1:], PATIENCE), strict=True):
-                packet = wire.seal_packet([encode(Ping(_SEQUENCE, ""))], checksum=False)
+                packet = wire.seal_packet([encode(ping)], checksum=False)
                 transport.sendto(packet, address)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(until - at):
@@ -76,17 +100,18 @@ async def _ping_by_packet(wire: Wire, address: Address) -> Heard:
     return Heard.SILENCE
 
 
-async def _ping_by_stream(wire: Wire, address: Address) -> Heard:
+async def _ping_by_stream(wire: Wire, address: Address, ping: Ping) -> Heard:
     try:
         async with asyncio.timeout(PATIENCE):
-            answer = await _ask(wire, address, Ping(_SEQUENCE, ""), MAX_ACK)
+            answer = await _ask(wire, address, ping, MAX_ACK)
     except UndecryptableError:
         return Heard.OTHER_KEY
     except ConnectionRefusedError:
         return Heard.REFUSED
     except (OSError, ProtocolError, asyncio.IncompleteReadError):
         return Heard.SILENCE
-    return Heard.ANSWER if isinstance(answer, Ack) else Heard.SILENCE
+    ours = isinstance(answer, Ack) and answer.sequence == ping.sequence
+    return Heard.ANSWER if ours else Heard.SILENCE
 
 
 async def _ask(

@@ -19,7 +19,7 @@ from wesher.system.state_file import SavedNode, State, StateFile
 KEY = bytes(range(32))
 HERE = Endpoint(ip_address("192.0.2.2"), 7946)
 ANSWER, SILENCE, OTHER = Heard.ANSWER, Heard.SILENCE, Heard.OTHER_KEY
-REFUSED = Heard.REFUSED
+REFUSED, NAMESAKE = Heard.REFUSED, Heard.OTHER_NAME
 ALONE = case(account=account(), status=status())
 IN_COMPANY = case(account=account(), status=status(member()))
 
@@ -62,6 +62,9 @@ def test_addresses_and_names_are_resolved():
         (Role.MEMBER, Contact(SILENCE, REFUSED), ALONE, [("fault", "member-refused")]),
         (Role.MEMBER, Contact(ANSWER, REFUSED), ALONE, [("fault", "tcp-blocked")]),
         (Role.SEED, Contact(SILENCE, SILENCE), IN_COMPANY, [("warning", "seed-silent")]),
+        (Role.MEMBER, Contact(NAMESAKE, NAMESAKE), ALONE, [("fault", "other-name")]),
+        (Role.MEMBER, Contact(SILENCE, NAMESAKE), ALONE, [("fault", "other-name")]),
+        (Role.OURSELVES, Contact(NAMESAKE, NAMESAKE), ALONE, [("fault", "other-name")]),
         (Role.OURSELVES, Contact(SILENCE, ANSWER), ALONE, [("fault", "ourselves-unreached")]),
     ],
 )
@@ -71,10 +74,11 @@ def test_what_is_silent_is_judged_by_who_it_is(role, made, of, expected):
     assert [(one.verdict.value, one.trouble) for one in found] == expected
 
 
-def test_a_member_that_has_failed_is_only_a_warning():
+@pytest.mark.parametrize("heard", [SILENCE, NAMESAKE])
+def test_a_member_that_has_failed_is_only_a_warning(heard):
     target = Target(Role.MEMBER, "web", HERE, failed_for=300.0)
 
-    [finding] = judge(target, Contact(SILENCE, SILENCE), ALONE)
+    [finding] = judge(target, Contact(heard, heard), ALONE)
 
     assert finding.verdict.value == "warning"
     assert finding.text == "member web has failed 5 minutes ago"
@@ -127,6 +131,42 @@ def test_a_seed_that_answers_is_well():
 
     assert finding.verdict.value == "ok"
     assert finding.text == "1 other reached by UDP and by TCP"
+
+
+def told_of(name, host):
+    """A status with one member at a host of ours, which has a name of its own."""
+    web = member(name, address=f"{host.ip}:{host.port}")
+    return keyed(case(status=status(web)))  # an older agent contacts nobody for us
+
+
+def test_a_member_counts_as_reached_only_if_it_is_the_one_that_answers():
+    async def scenario(name):
+        async with opened(node()) as host:
+            return await check_gossip(told_of(name, host))
+
+    named = [one for one in run(scenario("local")) if one.trouble == "other-name"]
+    [finding] = [one for one in run(scenario("web")) if one.trouble == "other-name"]
+
+    assert named == []
+    assert finding.text.startswith("another member answers at ")
+    assert finding.text.endswith(", not web")
+
+
+def test_a_host_is_not_told_of_as_a_seed_and_as_a_member():
+    async def scenario():
+        async with opened(node()) as host:
+            of = told_of("web", host)
+            return await check_gossip(replace(of, settings=settings(join=(Seed(host.ip, 1),))))
+
+    async def both():
+        port = free_port(LOOPBACK)
+        web = member("web", address=f"{LOOPBACK}:{port}")
+        told = settings(join=(Seed(str(LOOPBACK), port),))
+        return await check_gossip(keyed(case(told=told, status=status(web))))
+
+    assert sorted(one.trouble for one in run(both()) if "web" in one.text) == ["member-refused"]
+    assert "seed-refused" not in [one.trouble for one in run(both())]
+    assert "seed-refused" in [one.trouble for one in run(scenario())]
 
 
 def test_the_first_who_knows_members_tells_who_else_has_our_name():

@@ -4,10 +4,13 @@ import asyncio
 import socket
 from contextlib import suppress
 
+import pytest
+
 from tests.unit.mesh.node_bench import Bench
 from tests.unit.system.transports import opened
 from wesher.contacts import Contact, Heard
-from wesher.gossip import Address
+from wesher.gossip import Ack, Address
+from wesher.gossip.codec import encode
 from wesher.system.contacting import contact, look, wire_of
 
 KEY = bytes(range(32))
@@ -40,6 +43,40 @@ def test_a_node_with_another_key_is_recognised():
 
     assert made.tcp is OTHER
     assert made.other_key
+
+
+@pytest.mark.parametrize(
+    ("name", "heard"), [("local", ANSWER), ("other", Heard.OTHER_NAME), ("LOCAL", Heard.OTHER_NAME)]
+)
+def test_only_the_member_that_is_asked_for_counts(name, heard):
+    async def scenario():
+        async with opened(node()) as host:
+            return await contact(wire_of(KEY), Address(host.ip, host.port), name)
+
+    assert run(scenario()) == Contact(heard, heard)
+
+
+def test_an_ack_of_another_ping_is_no_answer():
+    wire = wire_of(KEY)
+
+    class Recording(asyncio.DatagramProtocol):
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def datagram_received(self, data, addr):
+            [ping] = wire.open_packet(data).messages
+            ack = encode(Ack((ping.sequence + 1) % 2**32))
+            self.transport.sendto(wire.seal_packet([ack], checksum=False), addr)
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(Recording, ("127.0.0.1", 0))
+        try:
+            return await contact(wire, Address(*transport.get_extra_info("sockname")))
+        finally:
+            transport.close()
+
+    assert run(scenario()).udp is Heard.SILENCE
 
 
 def test_nobody_is_silent_by_both():
