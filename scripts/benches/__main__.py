@@ -16,6 +16,7 @@ from scripts.benches import (
     processes,
     startup,
     swarm,
+    trace,
 )
 from scripts.benches.measuring import Options, Result
 from tests.lab.daemons import parse_command
@@ -30,6 +31,7 @@ _BENCHES = {
     "processes": processes.measure,
     "commands": commands.measure,
     "swarm": swarm.measure,
+    "trace": trace.measure,
 }
 
 
