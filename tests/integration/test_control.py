@@ -116,6 +116,20 @@ def test_a_ping_tells_gossip_from_the_overlay_which_a_fake_host_lacks(
     assert "the overlay is broken" in text
 
 
+def test_a_ping_says_that_nothing_listens_where_the_agent_is_gone(agent_of: Callable[..., Agent]):
+    alpha, beta = pair(agent_of)
+    beta.kill()
+
+    done = typed(alpha, "ping", "beta")
+    result = json.loads(typed(alpha, "ping", "beta", "--json").stdout)
+
+    address = f"{beta.host.address}:7946"
+    assert done.returncode == FAILED
+    assert f"gossip by TCP  refused by {address}\n" in done.stdout
+    assert done.stdout.endswith(f"nothing listens at {address}: is wesher running there?\n")
+    assert result["refused"] is True
+
+
 def test_the_agent_contacts_addresses_for_the_doctor(agent_of: Callable[..., Agent]):
     alpha, beta = pair(agent_of)
     live, silent = f"{alpha.host.address}:7946", f"{alpha.host.address}:1"

@@ -24,9 +24,20 @@ def run(given: Mapping[str, str]) -> int:
 def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("gossip by UDP", _answer(result["gossip_udp"], result["address"])),
-        ("gossip by TCP", _answer(result["gossip_tcp"], result["address"])),
+        ("gossip by TCP", _by_tcp(result)),
         ("overlay", _overlay(result["overlay"])),
     ]
+
+
+def _by_tcp(result: Mapping[str, Any]) -> str:
+    if _is_refused(result):
+        return f"refused by {result['address']}"
+    return _answer(result["gossip_tcp"], result["address"])
+
+
+def _is_refused(result: Mapping[str, Any]) -> bool:
+    """Tell whether the host says that nothing listens there; an agent of before does not tell."""
+    return result.get("refused") is True
 
 
 def _answer(seconds: float | None, address: str) -> str:
@@ -50,6 +61,9 @@ def _verdict(result: Mapping[str, Any]) -> Iterator[str]:
     """Yield what to do about what is broken."""
     udp, tcp, overlay = _works(result)
     name, port = result["name"], result["address"].rpartition(":")[2]
+    if _is_refused(result) and not udp:
+        yield f"nothing listens at {result['address']}: is wesher running there?"
+        return
     if not (udp or tcp or overlay):
         yield f"{name} cannot be reached at all: is the host up, and is there a way to it?"
         return

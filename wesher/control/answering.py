@@ -105,7 +105,7 @@ class Control:
 
     def pinged(self, event: Pinged) -> None:
         """Hear the outcome of a ping."""
-        self._pinger.finished(event.ping, event.seconds)
+        self._pinger.finished(event)
 
     def _publish(self, what: str, member: str, data: Mapping[str, str | None]) -> None:
         self._server.publish(self._event(what, member, data))

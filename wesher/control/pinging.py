@@ -2,12 +2,15 @@
 
 import asyncio
 import re
+from dataclasses import replace
 
 from wesher.control.status import Json, Running
 from wesher.errors import AgentError, CommandError
 from wesher.gossip import Address
+from wesher.mesh.events import Pinged
 from wesher.mesh.status import MemberStatus, Standing
 from wesher.system.shell import run
+from wesher.system.transport import REFUSED
 
 TRIES = 2  # gossip pings: one may get lost, or wait for WireGuard's handshake
 ICMP_PATIENCE = 2.0  # seconds for each echo request
@@ -18,12 +21,12 @@ class Pinger:
     """Pings of ours that are under way; the agent tells of each one's end by `finished`."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, asyncio.Future[float | None]] = {}
+        self._waiting: dict[int, asyncio.Future[Pinged]] = {}
 
-    def finished(self, number: int, seconds: float | None) -> None:
+    def finished(self, event: Pinged) -> None:
         """Take the outcome of a ping."""
-        if outcome := self._waiting.pop(number, None):
-            outcome.set_result(seconds)
+        if outcome := self._waiting.pop(event.ping, None):
+            outcome.set_result(event)
 
     async def ping(self, running: Running, member: MemberStatus) -> Json:
         """Return seconds for gossip by UDP and by TCP and for the overlay, None for silence."""
@@ -37,27 +40,32 @@ class Pinger:
         return {
             "name": member.name,
             "address": str(member.address),
-            "gossip_udp": udp,
-            "gossip_tcp": tcp,
+            "gossip_udp": udp.seconds,
+            "gossip_tcp": tcp.seconds,
+            "refused": tcp.error == REFUSED,
             "overlay": overlay,
         }
 
     async def _gossip(
         self, running: Running, member: MemberStatus, address: Address, *, stream: bool
-    ) -> float | None:
-        """Return the seconds of the first ping that is answered, None after some silent ones."""
-        loop = asyncio.get_running_loop()
+    ) -> Pinged:
+        """Return the first ping that is answered, or the last of some silent ones."""
         for _ in range(TRIES):
-            number = running.node.ping(address, member.name, loop.time(), stream=stream)
-            outcome: asyncio.Future[float | None] = loop.create_future()
-            self._waiting[number] = outcome
-            running.transport.flush()
-            try:
-                if (seconds := await outcome) is not None:
-                    return round(seconds, 6)
-            finally:
-                self._waiting.pop(number, None)
-        return None
+            pinged = await self._once(running, member.name, address, stream=stream)
+            if pinged.seconds is not None:
+                return replace(pinged, seconds=round(pinged.seconds, 6))
+        return pinged
+
+    async def _once(self, running: Running, name: str, address: Address, *, stream: bool) -> Pinged:
+        loop = asyncio.get_running_loop()
+        number = running.node.ping(address, name, loop.time(), stream=stream)
+        outcome: asyncio.Future[Pinged] = loop.create_future()
+        self._waiting[number] = outcome
+        running.transport.flush()
+        try:
+            return await outcome
+        finally:
+            self._waiting.pop(number, None)
 
     async def _overlay(self, running: Running, member: MemberStatus) -> Json:
         """Ping the member's gossip by TCP at its overlay address; if that is silent, its kernel.
@@ -70,11 +78,11 @@ class Pinger:
             return result
         result["address"] = str(target)
         address = Address(str(target), member.address.port)
-        first = await self._gossip(running, member, address, stream=True)
+        first = (await self._gossip(running, member, address, stream=True)).seconds
         if first is None:
             return result | {"seconds": await _echo(str(target)), "method": "icmp"}
         # The first may have waited for WireGuard's handshake.
-        second = await self._gossip(running, member, address, stream=True)
+        second = (await self._gossip(running, member, address, stream=True)).seconds
         return result | {"seconds": min(first, second or first), "method": "gossip"}
 
 

@@ -116,10 +116,14 @@ class ExchangeFinished:
 
 @dataclass(frozen=True, slots=True)
 class PingFinished:
-    """A ping that the owner asked for was answered after `seconds`, or never (None)."""
+    """A ping that the owner asked for was answered after `seconds`, or never (None).
+
+    `error` says what became of one by TCP that was not.
+    """
 
     ping: int
     seconds: float | None
+    error: str = ""
 
 
 class DropReason(Enum):

@@ -182,11 +182,12 @@ class Pings:
         """Ping by TCP for our owner; the number returned comes back in PingFinished."""
         number = self._outbox.next_id()
 
-        def finish(answered: bool, then: float) -> None:
-            self._outbox.emit(PingFinished(number, then - now if answered else None))
+        def finish(answer: Answer, then: float) -> None:
+            seconds = then - now if _is_ack(answer, ping) else None
+            self._outbox.emit(PingFinished(number, seconds, answer.error))
 
         ping = self.ping(self._next_sequence(), node)
-        self.ping_by_stream(to, ping, now, self._timeout, finish)
+        self._outbox.open_stream(to, ping, now, self._timeout, finish)
         return number
 
     def ping_by_stream(
@@ -203,7 +204,11 @@ class Pings:
         """
 
         def on_answer(answer: Answer, now: float) -> None:
-            message = answer.message
-            finished(isinstance(message, Ack) and message.sequence == ping.sequence, now)
+            finished(_is_ack(answer, ping), now)
 
         self._outbox.open_stream(to, ping, now, timeout, on_answer)
+
+
+def _is_ack(answer: Answer, ping: Ping) -> bool:
+    message = answer.message
+    return isinstance(message, Ack) and message.sequence == ping.sequence

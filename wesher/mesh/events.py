@@ -70,10 +70,14 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Pinged:
-    """A ping that `MeshNode.ping` sent was answered after `seconds`, or never (None)."""
+    """A ping that `MeshNode.ping` sent was answered after `seconds`, or never (None).
+
+    `error` says what became of one by TCP that was not.
+    """
 
     ping: int
     seconds: float | None
+    error: str = ""
 
 
 MeshEvent = Notice | Resolve | PlanChanged | Refused | Departed | Happened | Pinged

@@ -321,7 +321,7 @@ class MeshNode:
         match event:
             case PingFinished() if event.ping in self._asked:
                 self._asked.discard(event.ping)
-                self._events.append(Pinged(event.ping, event.seconds))
+                self._events.append(Pinged(event.ping, event.seconds, event.error))
             case LeaveFinished():
                 self._events.append(Departed())
 

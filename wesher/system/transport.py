@@ -27,6 +27,8 @@ BURST = 32  # packets that are taken at once, before streams and timers have the
 MAX_PACKET = 65_535  # bytes
 HEAD = 512  # bytes, more than a label and a frame's length need
 RECEIVE_BUFFER = 2 << 20  # bytes, memberlist's request
+REFUSED = os.strerror(errno.ECONNREFUSED).lower()
+"""What a stream comes to where nothing listens."""
 SO_RCVBUFFORCE = 33  # Linux; the socket module does not name it
 
 
@@ -351,6 +353,8 @@ def _stream_problem(error: Exception, timeout: float) -> str:
         return f"no answer within {timeout:g} s"
     if isinstance(error, asyncio.IncompleteReadError):
         return "closed without a reply"
+    if isinstance(error, ConnectionRefusedError):
+        return REFUSED
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()  # asyncio puts words of its own around it
     return str(error)
