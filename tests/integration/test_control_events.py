@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.agents import Agent, new_key, wait_for, wait_until_met
-from tests.integration.asking import argv_of, asked, told, typed
+from tests.integration.asking import argv_of, asked, pair, told, typed
 from wesher.gossip import Alive, pack_ip
 from wesher.gossip.codec import encode
 from wesher.mesh.metadata import Metadata, encode_metadata
@@ -83,6 +83,23 @@ def test_what_happens_to_members_is_told_as_it_happens(
     wait_until_met(alpha, beta)
     beta.stop()
     follower.wait_for("left", "beta")
+
+
+def test_suspicions_and_who_is_forgotten_are_told_at_once(
+    agent_of: Callable[..., Agent], follow: Follow
+):
+    alpha, beta = pair(agent_of)
+    follower = follow(alpha)
+    at = {"address": f"{beta.host.address}:7946", "overlay_address": beta.overlay_address}
+
+    beta.kill()
+    suspected = follower.wait_for("suspect", "beta")
+    follower.wait_for("failed", "beta")
+    told(alpha, "forget", "beta")
+    forgotten = follower.wait_for("forgotten", "beta")
+
+    assert suspected.items() >= at.items()
+    assert forgotten.items() >= at.items()
 
 
 def test_a_move_is_told_there_and_here(agent_of: Callable[..., Agent], follow: Follow):

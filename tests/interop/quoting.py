@@ -20,6 +20,8 @@ _VOLATILE = (
     (r'(?ms)"troubles": \[$.*?^  \]', '"troubles": []'),
     (r"(?m)^wesher_(tool|reconcile)_failures_total\{.*\n", ""),
     (r'"failures": \{[^}]*\}', '"failures": FAILURES'),
+    (r"(?m)^[-\d]+ [:\d]+ +(suspect|cleared) .*\n", ""),
+    (r'(?m)^\{"event": "(suspect|cleared)".*\n', ""),
     # What is another on another machine.
     (r"(?m)^wesher_tool_calls_total\{tool=\"wireguard-go\"\}.*\n", ""),
     (r',\s*"wireguard-go": \d+', ""),

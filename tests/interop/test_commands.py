@@ -208,7 +208,9 @@ def change_the_members(typist: Typist, mesh: Mesh, third: Daemon, fourth: Daemon
     failed = "wesher members --state failed --json"
     typist.run_until(failed, lambda output: _names(output) == ["node3", "node4"])
     typist.run("wesher forget node4")
+    wait_for_events(typist, "forgotten", fourth)
     typist.run("wesher forget node3 --json")
+    wait_for_events(typist, "forgotten", third)
 
 
 def _names(output: str) -> list[str]:

@@ -13,6 +13,7 @@ from wesher.gossip import (
     MemberJoined,
     MemberLeft,
     MemberState,
+    MemberSuspected,
     MemberUpdated,
 )
 from wesher.gossip.refusal import MAX_INCARNATION
@@ -21,7 +22,7 @@ from wesher.mesh.plan import Plan
 Report = Callable[[str], None]
 
 _RANKS = {MemberState.ALIVE: 0, MemberState.SUSPECT: 1, MemberState.DEAD: 2, MemberState.LEFT: 2}
-_CHANGES = (MemberJoined, MemberUpdated, MemberFailed, MemberLeft, MemberCleared)
+_CHANGES = (MemberJoined, MemberUpdated, MemberFailed, MemberLeft, MemberSuspected, MemberCleared)
 
 
 @dataclass(slots=True)
@@ -133,6 +134,9 @@ def _events_of(old: Member | None, new: Member) -> Iterator[Event]:
         yield MemberLeft(new)
     elif new.state is MemberState.DEAD:
         yield MemberFailed(new)
+    elif new.state is MemberState.SUSPECT:
+        if old.state is MemberState.ALIVE:
+            yield MemberSuspected(new)
     elif new.state is MemberState.ALIVE:
         if old.state is MemberState.SUSPECT:
             yield MemberCleared(new, old.state_changed_at)

@@ -27,6 +27,13 @@ class MemberUpdated:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberSuspected:
+    """A remote member that was alive is suspected not to be."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
 class MemberCleared:
     """A remote member that was suspected since `suspected_at` says that it is alive."""
 
@@ -163,6 +170,7 @@ class LeaveFinished:
 Event = (
     MemberJoined
     | MemberUpdated
+    | MemberSuspected
     | MemberCleared
     | MemberFailed
     | MemberLeft

@@ -13,6 +13,7 @@ from wesher.gossip.events import (
     MemberFailed,
     MemberJoined,
     MemberLeft,
+    MemberSuspected,
     MemberUpdated,
     Refuted,
 )
@@ -217,7 +218,8 @@ class Rules:
         self._shared.outbox.counts.suspicions += 1
         # There is time: a suspicion lasts for many rounds.
         self._shared.broadcast(member.name, message, at_once=False)
-        self._change(member, MemberState.SUSPECT, message.incarnation, now)
+        suspect = self._change(member, MemberState.SUSPECT, message.incarnation, now)
+        self._shared.outbox.emit(MemberSuspected(suspect))
         self._suspicions.start(member.name, message.accuser, len(self._members), now)
 
     def _change(self, member: Member, state: MemberState, incarnation: int, now: float) -> Member:

@@ -7,9 +7,11 @@ from wesher.gossip import (
     Address,
     Event,
     Member,
+    MemberCleared,
     MemberFailed,
     MemberJoined,
     MemberLeft,
+    MemberSuspected,
     MemberUpdated,
 )
 from wesher.mesh.events import Happened, Happening
@@ -44,10 +46,18 @@ class Changes:
                 before, now = self._places.get(member.name), _place(member)
                 moved = before is not None and before != now
                 self._appear(member, Happening.MOVED if moved else Happening.UPDATED, before)
+            case MemberSuspected(member):
+                self._tell(member, Happening.SUSPECT)
+            case MemberCleared(member):
+                self._tell(member, Happening.CLEARED)
             case MemberFailed(member):
                 self._vanish(member, Happening.FAILED)
             case MemberLeft(member):
                 self._vanish(member, Happening.LEFT)
+
+    def forgot(self, member: Member) -> None:
+        """Take note that a failed member was given up for good."""
+        self._tell(member, Happening.FORGOTTEN)
 
     def drain(self) -> Iterator[Happened]:
         """Yield what has not been handed out yet."""
@@ -63,7 +73,11 @@ class Changes:
         self._waiting.append(Happened(what, member.name, data))
 
     def _vanish(self, member: Member, what: Happening) -> None:
-        place = self._places.pop(member.name, None) or _place(member)
+        self._tell(member, what)
+        self._places.pop(member.name, None)
+
+    def _tell(self, member: Member, what: Happening) -> None:
+        place = self._places.get(member.name) or _place(member)
         data = {"address": place.address, "overlay_address": place.overlay_addr}
         self._waiting.append(Happened(what, member.name, data))
 

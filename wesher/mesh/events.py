@@ -53,10 +53,13 @@ class Happening(Enum):
 
     JOINED = "joined"
     LEFT = "left"
+    SUSPECT = "suspect"
+    CLEARED = "cleared"
     FAILED = "failed"
     RETURNED = "returned"
     UPDATED = "updated"
     MOVED = "moved"
+    FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,8 +135,11 @@ class Gone:
         """Take note that we, or somebody else, had been doubted, as if cut off from the others."""
         self._retell_all_since(now, now)
 
-    def forget(self, name: str, now: float) -> None:
-        """Give up a failed member here and everywhere; ValueError says why that cannot be."""
+    def forget(self, name: str, now: float) -> Member:
+        """Give up and return a failed member, here and everywhere.
+
+        ValueError says why that cannot be.
+        """
         member = self._gossip.members.get(name)
         if name == self._name:
             raise ValueError("this host cannot forget itself: stop wesher here instead")
@@ -156,6 +159,7 @@ class Gone:
         self._failed.drop(name)
         self._bury(tombstone)
         self._spread([tombstone], now)
+        return failed
 
     def forgot(self, names: Iterable[str]) -> None:
         """Take note of members that nobody remembers any more."""
@@ -165,38 +169,38 @@ class Gone:
         while len(self._forgotten) > MAX_FORGOTTEN:
             self._forgotten.popitem(last=False)
 
-    def heard(self, payload: bytes, source: Address, now: float) -> list[str]:
+    def heard(self, payload: bytes, source: Address, now: float) -> list[Member]:
         """Take in what somebody told; return the failed members that are gone by it.
 
         Others are told what is news; of much news only what matters, the rest goes with tables.
         Raises ProtocolError when the payload is damaged.
         """
-        failed = {member.name for member in self._failed}
+        failed = {member.name: member for member in self._failed}
         told = [
             one for one in decode_tombstones(payload, now) if not self._forged(one, source, now)
         ]
         news = [one for one in told if self._learn(one, now)]
         gone = [one for one in news if one.name in failed]
         self._spread(news if len(news) <= MAX_RETOLD else gone, now)
-        return [one.name for one in gone]
+        return [failed[one.name] for one in gone]
 
-    def read(self, records: Iterable[Record], now: float) -> list[str]:
+    def read(self, records: Iterable[Record], now: float) -> list[Member]:
         """Take in a table; return the failed members of which it says that they left.
 
         That is how Go members tell it, who have no tombstones.
         """
         gone = [
-            Tombstone(record.name, record.incarnation, now)
+            (failed, Tombstone(record.name, record.incarnation, now))
             for record in records
             if record.state == RecordState.LEFT
             and (failed := self._failed.get(record.name))
             and failed.incarnation <= record.incarnation
         ]
-        for tombstone in gone:
+        for _, tombstone in gone:
             self._failed.drop(tombstone.name)
             self._bury(tombstone)
-        self._spread(gone, now)
-        return [one.name for one in gone]
+        self._spread((tombstone for _, tombstone in gone), now)
+        return [member for member, _ in gone]
 
     def advance(self, now: float) -> None:
         """Check what is in doubt, and keep what we tell others up to date."""

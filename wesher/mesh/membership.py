@@ -72,6 +72,8 @@ class Membership:
         self.complete = False
         """Whether others have told us all they know, or there is nobody to ask."""
         self.changed = False
+        self.forgotten: list[Member] = []
+        """Failed members that were given up for good since their reader took them out."""
         self._handlers: dict[type[Any], Callable[[Any, float], None]] = {
             MemberJoined: self._on_joined,
             MemberUpdated: self._on_updated,
@@ -155,7 +157,7 @@ class Membership:
 
     def forget(self, name: str, now: float) -> None:
         """Give up a failed member; ValueError says why that cannot be."""
-        self.gone.forget(name, now)
+        self.forgotten.append(self.gone.forget(name, now))
         self._notices.inform("member {member} was forgotten", member=name)
         self.changed = True
 
@@ -182,6 +184,7 @@ class Membership:
         self._namesakes.advance(now)
         if forgotten := self.failed.expire(now, forget_after):
             self.gone.forgot(member.name for member in forgotten)
+            self.forgotten += forgotten
             self.search.forgotten()
             self.changed = True
         return look
@@ -270,9 +273,12 @@ class Membership:
             return
         self._told_gone(gone)
 
-    def _told_gone(self, names: Iterable[str]) -> None:
-        for name in names:
-            self._notices.inform("member {member} is gone: others know that it left", member=name)
+    def _told_gone(self, members: Iterable[Member]) -> None:
+        for member in members:
+            self.forgotten.append(member)
+            self._notices.inform(
+                "member {member} is gone: others know that it left", member=member.name
+            )
             self.changed = True
 
     def _take_over(self, elsewhere: Record, look: Look, now: float) -> None:

@@ -310,6 +310,8 @@ class MeshNode:
         if membership.stronger and not self._departing:
             self._refuse_name(membership.stronger, self._settings.name)
         self._complaints.advance(self._settings.seeds, now)
+        while membership.forgotten:
+            self._changes.forgot(membership.forgotten.pop(0))
         if membership.changed:
             membership.changed = False
             self._changed(now)

@@ -19,6 +19,7 @@ from wesher.gossip import (
     MemberFailed,
     MemberJoined,
     MemberLeft,
+    MemberSuspected,
     PacketDropped,
     RecordState,
     Refuted,
@@ -58,7 +59,7 @@ def test_an_accused_member_is_suspect_and_declared_dead_when_its_time_is_over():
     assert bench.member().incarnation == 2
     assert bench.member().state_changed_at == 3
     assert bench.news() == [Suspect(2, REMOTE, "accuser")]
-    assert bench.events() == []
+    assert bench.events() == [MemberSuspected(bench.member())]
 
     bench.run(32.9)
     assert bench.state() == "SUSPECT"

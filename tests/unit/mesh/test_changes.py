@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.mesh.node_bench import Bench, joined, metadata, remote, seed
-from wesher.gossip import Ack, Address, Dead, Ping
+from wesher.gossip import Ack, Address, Dead, Ping, Suspect, UserMessage
 from wesher.mesh.events import Happened, Happening, Pinged
+from wesher.mesh.tombstones import Tombstone, encode_tombstones
 
 WEB = remote("web", 2)
 AT = Address("192.0.2.2", 7946)
@@ -33,6 +34,54 @@ def test_a_member_joins_fails_returns_and_leaves():
         [(Happening.RETURNED, "db")],
         [(Happening.LEFT, "db")],
     ]
+
+
+def test_a_suspicion_is_told_and_its_end():
+    bench = joined(WEB)
+    bench.push(remote("db", 3))
+    happened(bench)
+
+    bench.hear(Suspect(1, "db", "web"))
+    bench.hear(Suspect(1, "db", "another"))
+    suspected = bench.take(Happened)
+    bench.hear_alive(remote("db", 3), incarnation=2)
+
+    assert [(one.what, one.member) for one in suspected] == [(Happening.SUSPECT, "db")]
+    assert str(suspected[0].data["overlay_address"]) == "10.9.9.3"
+    assert happened(bench) == [(Happening.CLEARED, "db")]
+
+
+def forgotten_by_hand(bench):
+    bench.node.forget("db", bench.now)
+    bench._drain()
+
+
+def forgotten_elsewhere(bench):
+    told = encode_tombstones([Tombstone("db", 1, bench.now)], bench.now)
+    bench.hear(UserMessage(told))
+
+
+def forgotten_in_time(bench):
+    bench.keep_alive(WEB, until=bench.now + 200)
+
+
+@pytest.mark.parametrize(
+    "forget", [forgotten_by_hand, forgotten_elsewhere, forgotten_in_time], ids=lambda f: f.__name__
+)
+def test_who_is_forgotten_is_told_with_addresses(forget):
+    bench = joined(WEB, forget_after=100)
+    bench.push(remote("db", 3))
+    bench.hear(Dead(1, "db", "web"))
+    bench.take(Happened)
+
+    forget(bench)
+
+    [event] = [one for one in bench.take(Happened) if one.what is Happening.FORGOTTEN]
+    assert event.member == "db"
+    assert {name: str(value) for name, value in event.data.items()} == {
+        "address": "192.0.2.3:7946",
+        "overlay_address": "10.9.9.3",
+    }
 
 
 def test_what_happened_comes_with_addresses():
@@ -88,7 +137,7 @@ def test_a_ping_by_stream_that_nobody_answers_is_told():
     bench._drain()
     bench.fail(*bench.take_streams())
 
-    assert bench.take(Pinged) == [Pinged(number, None)]
+    assert bench.take(Pinged) == [Pinged(number, None, "refused")]
 
 
 def test_other_seeds_are_contacted_from_now_on():
