@@ -80,12 +80,14 @@ def _stranger(stranger: Stranger, now: float) -> Json:
         "address": stranger.ip,
         "count": stranger.count,
         "ago": round(now - stranger.last_at, 3),
+        "mended": stranger.mended,
     }
 
 
 def _recent(recent: Recent, now: float) -> Json:
     told = _trouble(recent.trouble, recent.data)
-    return told | {"count": recent.count, "ago": round(now - recent.last_at, 3)}
+    ago = round(now - recent.last_at, 3)
+    return told | {"count": recent.count, "ago": ago, "mended": recent.mended}
 
 
 def _objection(objection: Objection) -> Json:

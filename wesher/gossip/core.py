@@ -72,6 +72,7 @@ class Gossip:
         self._rules = Rules(shared)
         self._pings = Pings(shared)
         self._probes = Probes(shared, self._pings, self._rules.suspect)
+        self.answered_at = self._probes.answered_at
         self._spread = Spread(shared)
         self._exchanges = Exchanges(shared, self._take_table)
         self._error_replies = TokenBucket(ERROR_REPLIES_PER_SECOND)

@@ -49,10 +49,15 @@ class Probes:
         self._round: _Round | None = None
         self._missed = False
         self._round_trips: dict[str, float] = {}
+        self._answered_at: dict[str, float] = {}
 
     def round_trip(self, name: str) -> float | None:
         """Return the seconds that the member's last direct ack took, None if there was none."""
         return self._round_trips.get(name)
+
+    def answered_at(self, name: str) -> float | None:
+        """Return when the member's last direct ack came, by packet; None if there was none."""
+        return self._answered_at.get(name)
 
     def start(self, now: float) -> None:
         """Begin, at a random phase of the interval."""
@@ -147,12 +152,17 @@ class Probes:
         probe = self._round
         assert probe is not None, "a probe ends with its ack or with its silence"
         pinged_at = probe.pinged_at.get(probe.awaited.acked)
-        if pinged_at is None or now - pinged_at >= self._timing.probe_timeout:
+        if pinged_at is None:
             return
-        self._round_trips[probe.member.name] = now - pinged_at
-        if len(self._round_trips) >= len(self._members):  # there are some of the reaped
-            kept = {name: t for name, t in self._round_trips.items() if name in self._members}
-            self._round_trips = kept
+        self._answered_at[probe.member.name] = now
+        if now - pinged_at < self._timing.probe_timeout:
+            self._round_trips[probe.member.name] = now - pinged_at
+        if len(self._answered_at) >= len(self._members):  # there are some of the reaped
+            self._answered_at = self._of_members(self._answered_at)
+            self._round_trips = self._of_members(self._round_trips)
+
+    def _of_members(self, known: dict[str, float]) -> dict[str, float]:
+        return {name: seconds for name, seconds in known.items() if name in self._members}
 
     def _on_silence(self, now: float) -> None:
         probe = self._round

@@ -11,11 +11,15 @@ MAX_SOURCES = 32  # strangers can invent as many as they like
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
-    """Somebody who sent `count` things that no key of ours opens, the last at `last_at`."""
+    """Somebody who sent `count` things that no key of ours opens, the last at `last_at`.
+
+    `mended` says that it has our key since then.
+    """
 
     ip: str
     count: int
     last_at: float
+    mended: bool = False
 
 
 class Drops:

@@ -207,6 +207,7 @@ class Membership:
         member = event.member
         if member.name in self.failed:
             self.search.returned(now)
+        self.search.joined(member)
         self.gone.returned(member, now)
         self.failed.drop(member.name)
         self._waking.returned(member)

@@ -25,6 +25,7 @@ from wesher.mesh.events import Departed, MeshEvent, Pinged, PlanChanged, Refused
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.look import Look
 from wesher.mesh.membership import Membership
+from wesher.mesh.mended import View, marked
 from wesher.mesh.notices import Notices
 from wesher.mesh.objections import objections
 from wesher.mesh.overlay import Overlay
@@ -252,7 +253,7 @@ class MeshNode:
 
     def account(self, now: float) -> Account:
         """Return what we have counted, and the troubles of the last ten minutes."""
-        counts, outcome = self._gossip.counts, self._overlay.outcome
+        counts, view = self._gossip.counts, self._view(now)
         return Account(
             health=self._gossip.health,
             suspicions=counts.suspicions,
@@ -260,9 +261,26 @@ class MeshNode:
             received=dict(counts.received),
             sent=dict(counts.sent),
             dropped=dict(self._complaints.drops.reasons),
-            strangers=self._complaints.drops.strangers(now),
-            troubles=self._notices.recent(now),
-            objections=list(objections(outcome, self._settings.metadata_format)) if outcome else [],
+            strangers=[marked(one, view) for one in self._complaints.drops.strangers(now)],
+            troubles=[marked(one, view) for one in self._notices.recent(now)],
+            objections=view.objections,
+        )
+
+    def _view(self, now: float) -> View:
+        """Return what is so at this moment, as far as it ends troubles."""
+        outcome = self._overlay.outcome
+        found = objections(outcome, self._settings.metadata_format) if outcome else ()
+        return View(
+            name=self._settings.name,
+            here=self._settings.ip,
+            overlay_addr=str(self._overlay.address),
+            own_addresses=frozenset(map(str, self._facts.own_addresses)),
+            live={member.name: member for member in self._membership.live()},
+            failed=frozenset(member.name for member in self._membership.failed),
+            answered_at=self._gossip.answered_at,
+            outcome=outcome,
+            objections=list(found),
+            now=now,
         )
 
     def saved(self) -> Saved | None:

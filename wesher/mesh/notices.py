@@ -25,7 +25,8 @@ _ROUND = (1, 10, 100, 1000, MAX_COUNTED)
 class Recent:
     """Trouble that an operator was, or could have been, warned of; last met at `last_at`.
 
-    `always` says that it concerns somebody whom we relied upon, so that others never displace it.
+    `always` says that it concerns somebody whom we relied upon, so that others never displace it;
+    `mended` that it is over since then. `source` is whom or what it is about.
     """
 
     trouble: Trouble
@@ -33,6 +34,8 @@ class Recent:
     count: int
     last_at: float
     always: bool = False
+    source: str = ""
+    mended: bool = False
 
 
 class Notices:
@@ -59,17 +62,17 @@ class Notices:
 
         `always` is for a source that we relied upon: it is told however many others were.
         """
-        self._say(Severity.WARNING, source, Recent(trouble, data, 1, now, always))
+        self._say(Severity.WARNING, Recent(trouble, data, 1, now, always, source))
 
     def err(
         self, source: str, now: float, trouble: Trouble, *, always: bool = False, **data: object
     ) -> None:
         """Report what does not heal by itself, as `warn` does."""
-        self._say(Severity.ERROR, source, Recent(trouble, data, 1, now, always))
+        self._say(Severity.ERROR, Recent(trouble, data, 1, now, always, source))
 
-    def _say(self, severity: Severity, source: str, met: Recent) -> None:
-        self._remember(source, met)
-        kind, now = met.trouble.name, met.last_at
+    def _say(self, severity: Severity, met: Recent) -> None:
+        self._remember(met)
+        kind, source, now = met.trouble.name, met.source, met.last_at
         given = self._given.setdefault(kind, {})
         for known, at in list(given.items()):
             if now - at >= QUIET:
@@ -108,12 +111,12 @@ class Notices:
             if now - one.last_at < QUIET
         ]
 
-    def _remember(self, source: str, met: Recent) -> None:
+    def _remember(self, met: Recent) -> None:
         alike = self._recent.setdefault(met.trouble.name, {})
-        known = alike.pop(source, None)
+        known = alike.pop(met.source, None)
         if known and met.last_at - known.last_at < QUIET:
             met = replace(met, count=known.count + 1, always=met.always or known.always)
-        alike[source] = met
+        alike[met.source] = met
         if len(alike) > MAX_RECENT:
             oldest = next(
                 (name for name, one in alike.items() if not one.always), next(iter(alike))

@@ -185,6 +185,12 @@ class Search:
         """Take note that somebody who was missing is back, or that we are, to others."""
         self._reunion.hurry(now)
 
+    def joined(self, member: Member) -> None:
+        """Take note that somebody is at a member's address: what trying it came to is over."""
+        seed = self._seed_at.get(member.address)
+        if seed and (news := self._seed_news.get(seed)):
+            self._seed_news[seed] = replace(news, trouble=None)
+
     def failed(self, member: Member) -> None:
         """Take note that nobody answers at a member's address, which may be a seed's."""
         if seed := self._seed_at.get(member.address):

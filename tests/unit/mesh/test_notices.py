@@ -122,10 +122,10 @@ def test_recent_troubles_are_remembered_with_how_often_and_when():
     notices.warn("db", 8, STRANGE)
 
     assert notices.recent(9) == [
-        Recent(ODD, {"member": "web"}, 2, 7),
-        Recent(STRANGE, {}, 1, 8),
+        Recent(ODD, {"member": "web"}, 2, 7, source="web"),
+        Recent(STRANGE, {}, 1, 8, source="db"),
     ]
-    assert notices.recent(7 + QUIET) == [Recent(STRANGE, {}, 1, 8)]
+    assert notices.recent(7 + QUIET) == [Recent(STRANGE, {}, 1, 8, source="db")]
 
 
 def test_what_was_forgotten_meanwhile_is_counted_anew():
@@ -134,7 +134,7 @@ def test_what_was_forgotten_meanwhile_is_counted_anew():
     notices.warn("web", 0, ODD, member="web")
     notices.warn("web", QUIET, ODD, member="web")
 
-    assert notices.recent(QUIET) == [Recent(ODD, {"member": "web"}, 1, QUIET)]
+    assert notices.recent(QUIET) == [Recent(ODD, {"member": "web"}, 1, QUIET, source="web")]
 
 
 def test_of_many_sources_the_newest_are_remembered():

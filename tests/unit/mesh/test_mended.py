@@ -1,0 +1,187 @@
+"""What was met lately is over once the contrary was seen after it, and not before."""
+
+import pytest
+
+from tests.unit.mesh.node_bench import HERE, joined, remote
+from wesher.gossip import Address, Member, MemberState, pack_ip
+from wesher.mesh import troubles
+from wesher.mesh.drops import Stranger
+from wesher.mesh.mended import LATE_RETRY, View, marked
+from wesher.mesh.notices import Recent
+from wesher.mesh.objections import Objection
+
+MET, NOW = 100.0, 130.0
+WEB = Address("192.0.2.2", 7946)
+
+
+def member(name="web", address=WEB, state=MemberState.ALIVE, since=0.0):
+    return Member(name, pack_ip(address.ip), address.port, b"", b"", 1, state, since)
+
+
+def view(*live, answered=None, now=NOW, **changes):
+    """What is so now: these are live, and answered at these instants."""
+    told = {
+        "name": "local",
+        "here": HERE,
+        "overlay_addr": "10.1.1.1",
+        "own_addresses": frozenset({HERE}),
+        "live": {one.name: one for one in live},
+        "failed": frozenset(),
+        "answered_at": (answered or {}).get,
+        "outcome": None,
+        "objections": [],
+        "now": now,
+    }
+    return View(**(told | changes))
+
+
+def is_over(trouble, seen, source="web", **data):
+    return marked(Recent(trouble, data, 1, MET, source=source), seen).mended
+
+
+AFTER, BEFORE = {"web": MET + 1}, {"web": MET - 1}
+JOINED = member(since=MET + 1)
+
+
+# Another key
+
+
+@pytest.mark.parametrize(
+    ("seen", "over"),
+    [
+        (view(JOINED, answered=AFTER), True),
+        (view(JOINED), False),
+        (view(), False),
+        (view(member(since=MET + 1, state=MemberState.SUSPECT), answered=AFTER), False),
+        (view(member("web", Address("192.0.2.9", 7946), since=MET + 1), answered=AFTER), False),
+        # Who was there all the time is not the one with the other key, unless that is silent now.
+        (view(member(since=MET - 1), answered=AFTER), False),
+        (view(member(since=MET - 1), answered=AFTER, now=MET + LATE_RETRY + 1), True),
+        (view(member(since=MET - 1), answered=BEFORE, now=MET + LATE_RETRY + 1), False),
+    ],
+)
+def test_another_key_is_over_once_a_member_has_come_to_that_address(seen, over):
+    assert is_over(troubles.OTHER_KEY, seen, address=WEB.ip) is over
+    assert marked(Stranger(WEB.ip, 13, MET), seen).mended is over
+
+
+# Addresses and firewalls
+
+
+@pytest.mark.parametrize(
+    ("seen", "over"),
+    [
+        (view(member(), answered=AFTER), True),
+        (view(member(), answered=BEFORE), False),
+        (view(member(), answered={"db": MET + 1}), False),
+        (view(failed=frozenset({"web"})), False),
+        (view(), True),
+    ],
+    ids=["answers", "answered before", "another answers", "failed", "left"],
+)
+@pytest.mark.parametrize("trouble", [troubles.UDP_BLOCKED, troubles.TALKS_ELSEWHERE])
+def test_who_was_silent_by_udp_must_answer_by_udp(trouble, seen, over):
+    assert is_over(trouble, seen, member="web", address=WEB.ip) is over
+
+
+def test_who_announced_a_wrong_address_may_announce_another():
+    data = {"member": "web", "address": "192.0.2.99"}
+    seen = view(member())
+
+    assert is_over(troubles.TALKS_ELSEWHERE, seen, **data)
+    assert is_over(troubles.ADDRESS_HERE, seen, **data)
+
+
+@pytest.mark.parametrize(
+    ("live", "own", "over"),
+    [
+        ([member()], {WEB.ip}, False),
+        ([member()], {HERE}, True),
+        ([], {WEB.ip}, True),
+    ],
+)
+def test_an_address_of_ours_is_over_once_nobody_announces_it(live, own, over):
+    seen = view(*live, own_addresses=frozenset(own))
+
+    assert is_over(troubles.ADDRESS_HERE, seen, member="web", address=WEB.ip) is over
+
+
+@pytest.mark.parametrize(
+    ("answered", "announced", "over"),
+    [
+        ({"web": MET + 1, "db": MET + 1}, HERE, True),
+        (AFTER, HERE, False),
+        ({}, HERE, False),
+        ({}, "192.0.2.77", True),
+    ],
+)
+def test_our_wrong_address_is_over_once_all_answers_arrive_or_it_is_another(
+    answered, announced, over
+):
+    seen = view(member(), member("db", Address("192.0.2.3", 7946)), answered=answered)
+
+    assert is_over(troubles.WE_TALK_ELSEWHERE, seen, address=announced) is over
+    assert not is_over(troubles.WE_TALK_ELSEWHERE, view(), address=HERE)
+
+
+# Company and overlay addresses
+
+
+def test_that_nobody_answers_is_over_when_somebody_is_alive():
+    suspect = member(state=MemberState.SUSPECT)
+
+    assert [is_over(troubles.NOBODY, view(*who)) for who in ((), (suspect,), (member(),))] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_a_move_is_over_when_we_are_back():
+    assert is_over(troubles.MOVED, view(), source="local", old="10.1.1.1")
+    assert not is_over(troubles.MOVED, view(), source="local", old="10.1.1.2")
+
+
+@pytest.mark.parametrize(
+    "trouble", [troubles.SAME_ADDRESS, troubles.METADATA_FORMAT, troubles.OTHER_CASE]
+)
+def test_what_is_objected_to_is_over_when_it_is_not_any_more(trouble):
+    objected = [Objection(trouble, "web", {})]
+
+    assert not is_over(trouble, view(objections=objected))
+    assert is_over(trouble, view(objections=objected), source="db")
+    assert is_over(trouble, view())
+
+
+@pytest.mark.parametrize("trouble", [troubles.SLEPT, troubles.FORGED, troubles.KEY_CHANGED])
+def test_what_has_happened_stays_on_the_record(trouble):
+    seen = view(member(), answered=AFTER)
+
+    assert not is_over(trouble, seen, member="web", address=WEB.ip)
+
+
+# A whole node
+
+
+def over(bench):
+    return {one.trouble.name: one.mended for one in bench.node.account(bench.now).troubles}
+
+
+def test_a_member_that_was_refused_and_is_a_peer_now_is_no_trouble():
+    bench = joined(remote("web", 2, "192.168.0.1"))
+    before = over(bench)
+
+    bench.hear_alive(remote("web", 2, "10.9.9.2"), incarnation=2)
+    bench.pass_time(1)
+
+    assert before == {"no-peer": False}
+    assert over(bench) == {"no-peer": True}
+
+
+def test_a_member_that_was_refused_stays_trouble_until_it_has_told_all():
+    bench = joined(remote("web", 2, "192.168.0.1"))
+
+    bench.hear_alive(remote("web", 2), incarnation=2, meta=b"")
+    bench.pass_time(1)
+
+    assert over(bench) == {"no-peer": False}
