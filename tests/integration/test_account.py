@@ -1,6 +1,9 @@
 """What a running agent tells of its work, for metrics and for the doctor."""
 
+import json
+
 from tests.integration.agents import new_key, wait_for, wait_until_met
+from tests.integration.asking import typed
 from wesher.system.asking import ask
 
 
@@ -39,3 +42,35 @@ def test_troubles_are_told_with_the_words_of_the_warning(agent_of):
     beta.says(troubles["other-key"]["remedy"])
     assert strangers[0]["count"] >= 1
     assert account_of(alpha)["dropped"]["undecryptable"] >= 1
+
+
+def test_a_wrong_key_that_was_corrected_is_a_fault_no_more(agent_of):
+    alpha, beta = agent_of("alpha"), agent_of("beta")
+    key = f"--cluster-key={new_key()}"
+    beta.start(f"--cluster-key={new_key()}")
+    wait_for(beta.is_up, "the agent with the wrong key")
+    alpha.start(key, f"--join={beta.host.address}")
+    alpha.says("has another cluster key")
+    before = diagnosed(alpha)
+
+    beta.stop()
+    beta.start("--init", key)
+    wait_until_met(alpha, beta)
+    wait_for(
+        lambda: all(one["mended"] for one in account_of(alpha)["troubles"]), "alpha to be content"
+    )
+    after = diagnosed(alpha)
+
+    text = f"{beta.host.address} has another cluster key, or none"
+    assert [(one["verdict"], one["text"]) for one in before if text in one["text"]] == [
+        ("fault", text)
+    ]
+    [over] = [one for one in after if text in one["text"]]
+    assert (over["verdict"], over["trouble"], over["check"]) == ("ok", None, "warnings")
+    assert over["text"].startswith(f"not any more: {text} (met ")
+    assert not [one for one in after if one["check"] == "strangers" and one["trouble"]]
+
+
+def diagnosed(agent):
+    """Return what the doctor finds."""
+    return json.loads(typed(agent, "doctor", "--json").stdout)["findings"]

@@ -7,6 +7,7 @@ from wesher.config import Config
 from wesher.doctor.case import Case, open_case
 from wesher.doctor.equipment import check_rights, check_tools, check_wireguard
 from wesher.doctor.findings import Finding, unknown
+from wesher.doctor.merging import merged
 from wesher.doctor.reachability import check_gossip
 from wesher.doctor.reports import check_members, check_strangers, check_warnings
 from wesher.doctor.responsiveness import check_agent
@@ -38,7 +39,7 @@ async def examine(config: Config) -> list[Finding]:
     """Return what all checks find, the worst first."""
     case = await open_case(config)
     found = await asyncio.gather(*(_limited(name, check, case) for name, check in CHECKS.items()))
-    return _without_echoes([finding for findings in found for finding in findings])
+    return merged(finding for findings in found for finding in findings)
 
 
 async def _limited(
@@ -49,15 +50,3 @@ async def _limited(
             return await check(case)
     except TimeoutError:
         return [unknown(name, f"not found out within {LIMIT:g} seconds")]
-
-
-def _without_echoes(findings: list[Finding]) -> list[Finding]:
-    """Put the worst first, and leave out warnings that a check has just confirmed."""
-    confirmed = {finding.text for finding in findings if finding.check != "warnings"}
-    kept = [
-        finding
-        for finding in findings
-        if finding.check != "warnings" or not finding.text.startswith(tuple(confirmed))
-    ]
-    order = list(type(findings[0].verdict))
-    return sorted(kept, key=lambda finding: order.index(finding.verdict))

@@ -18,13 +18,17 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check came to; `trouble` is the name of a Trouble, None when there is none."""
+    """What one check came to; `trouble` is the name of a Trouble, None when there is none.
+
+    `about` is the member, or the thing, that it concerns; None when that is this host.
+    """
 
     check: str
     verdict: Verdict
     text: str
     remedy: str | None = None
     trouble: str | None = None
+    about: str | None = None
 
 
 def ok(check: str, text: str) -> Finding:
@@ -53,6 +57,12 @@ def is_healthy(findings: Iterable[Finding]) -> bool:
 
 
 def _found(check: str, verdict: Verdict, trouble: Trouble, data: dict[str, object]) -> Finding:
+    about = data.get("member") or data.get("what")
     return Finding(
-        check, verdict, trouble.fault_of(data), trouble.remedy_for(data) or None, trouble.name
+        check,
+        verdict,
+        trouble.fault_of(data),
+        trouble.remedy_for(data) or None,
+        trouble.name,
+        None if about is None else str(about),
     )

@@ -1,12 +1,17 @@
 """What the agent has met: warnings of its log, members that are no peers, strangers."""
 
-from collections.abc import Iterator
+import asyncio
+import time
+from collections.abc import Iterable, Iterator
 
+from wesher.contacts import Heard
 from wesher.doctor import troubles
 from wesher.doctor.case import Case, Reply
+from wesher.doctor.contacts import contact_all, resolve
 from wesher.doctor.findings import Finding, Verdict, ok, unknown, warning
 from wesher.doctor.words import lasting
-from wesher.mesh.troubles import NOBODY
+from wesher.mesh.plan import Endpoint
+from wesher.mesh.troubles import OUR_NAME, SAME_NAME, SEED_NAME
 
 FRESH = 120.0  # seconds for which something met counts as the state of things
 _GRAVE = {
@@ -43,22 +48,67 @@ async def check_members(case: Case) -> list[Finding]:
 
 def _objection(told: Reply) -> Finding:
     verdict = Verdict.FAULT if told["name"] in _GRAVE else Verdict.WARNING
-    return Finding("members", verdict, told["fault"], told["remedy"], told["name"])
+    name, about = told["name"], told.get("about")
+    return Finding("members", verdict, told["fault"], told["remedy"], name, about)
 
 
 async def check_warnings(case: Case) -> list[Finding]:
-    """Repeat what the agent warned of in the last ten minutes."""
+    """Repeat what the agent warned of in the last ten minutes; what is mended is no fault.
+
+    Without a finding all is told by other checks, as it is now.
+    """
     if case.account is None:
         return [unknown("warnings", _NO_AGENT)]
-    recent = [one for one in case.account["troubles"] if one["name"] not in _STANDING]
-    found = [_recent(one) for one in recent if not _is_over(case, one)]
-    return found or [ok("warnings", "none in the last ten minutes")]
+    met = case.account["troubles"]
+    if not met:
+        return [ok("warnings", "none in the last ten minutes")]
+    mended = await asyncio.gather(*(_is_mended(case, one) for one in met))
+    return [
+        _was(one) if over else _recent(one)
+        for one, over in zip(met, mended, strict=True)
+        if over or one["name"] not in _STANDING
+    ]
 
 
-def _is_over(case: Case, told: Reply) -> bool:
-    """Tell whether the agent has found somebody since it warned that nobody answers."""
-    members = case.status["members"] if case.status else []
-    return told["name"] == NOBODY.name and bool(members)
+async def _is_mended(case: Case, told: Reply) -> bool:
+    """Tell whether a trouble is over: the agent knows it of most, of some we find out now."""
+    if told.get("mended"):
+        return True
+    match told["name"]:
+        case SEED_NAME.name:
+            return await _has_address(case, told["data"]["seed"])
+        case SAME_NAME.name | OUR_NAME.name:
+            return await _is_alone(case, told["data"])
+    return False
+
+
+async def _has_address(case: Case, host: str) -> bool:
+    """Tell whether a seed's name has an address now, or is no seed's any more."""
+    return not any(seed.host == host for seed in case.settings.join) or bool(await resolve(host, 1))
+
+
+async def _is_alone(case: Case, data: Reply) -> bool:
+    """Tell whether nobody of this name answers any more but the one that is the member."""
+    told = case.status or {"members": [], "node": {}}
+    places = {one["name"]: one["address"] for one in told["members"] if one["state"] == "alive"}
+    places[told["node"].get("name")] = told["node"].get("address")
+    held = places.get(data["member"], data.get("address"))
+    others = [data[key] for key in ("address", "claimed") if data.get(key) not in {None, held}]
+    asked = [(Endpoint.parse(other), data["member"]) for other in others]
+    contacts = await contact_all(case, asked)
+    return contacts is not None and not any(
+        heard is Heard.ANSWER for made in contacts for heard in (made.udp, made.tcp)
+    )
+
+
+def _was(told: Reply) -> Finding:
+    return ok("warnings", _not_any_more(told["fault"], told["count"], told["ago"]))
+
+
+def _not_any_more(fault: str, count: int, ago: float) -> str:
+    until = time.strftime("%H:%M", time.localtime(time.clock_gettime(time.CLOCK_REALTIME) - ago))
+    times = "once, at" if count == 1 else f"{count} times, until"
+    return f"not any more: {fault} (met {times} {until})"
 
 
 def _recent(told: Reply) -> Finding:
@@ -66,26 +116,28 @@ def _recent(told: Reply) -> Finding:
     times = "once," if told["count"] == 1 else f"{told['count']} times, the last"
     text = f"{told['fault']} (met {times} {lasting(told['ago'])} ago)"
     verdict = Verdict.FAULT if grave else Verdict.WARNING
-    return Finding("warnings", verdict, text, told["remedy"], told["name"])
+    about = told["data"].get("member")
+    return Finding("warnings", verdict, text, told["remedy"], told["name"], about)
 
 
 async def check_strangers(case: Case) -> list[Finding]:
-    """Tell who sends packets that our key does not open."""
+    """Tell who sends packets that our key does not open, unless a warning tells of it."""
     if case.account is None:
         return [unknown("strangers", _NO_AGENT)]
-    return list(_strangers(case.account)) or [
-        ok("strangers", "no packets lately that our cluster key does not open")
-    ]
+    met = case.account["strangers"]
+    if not met:
+        return [ok("strangers", "no packets lately that our cluster key does not open")]
+    known = {one["data"].get("address") for one in case.account["troubles"]}
+    return list(_strangers(one for one in met if one["address"] not in known))
 
 
-def _strangers(account: Reply) -> Iterator[Finding]:
-    known = {one["data"].get("address") for one in account["troubles"]}
-    for stranger in account["strangers"]:
-        if stranger["address"] not in known:
+def _strangers(met: Iterable[Reply]) -> Iterator[Finding]:
+    for stranger in met:
+        address, count, ago = stranger["address"], stranger["count"], stranger["ago"]
+        if stranger.get("mended"):
+            sent = f"{address} sent what our cluster key does not open"
+            yield ok("strangers", _not_any_more(sent, count, ago))
+        else:
             yield warning(
-                "strangers",
-                troubles.STRANGER,
-                address=stranger["address"],
-                count=stranger["count"],
-                ago=lasting(stranger["ago"]),
+                "strangers", troubles.STRANGER, address=address, count=count, ago=lasting(ago)
             )
