@@ -102,15 +102,16 @@ async def run(
 async def follow(*argv: str) -> AsyncGenerator[str, None]:
     """Run a tool that does not end by itself; yield the lines it prints, as many as there are.
 
-    What it says on standard error is among them. Close the iterator to end the tool. Raises
-    CommandError when it could not be started.
+    What it says on standard error is among them. Close the iterator to end the tool; it ends with
+    us even when we are killed, at once where util-linux is, else as soon as it has more to say.
+    Raises CommandError when it could not be started.
     """
     path = find_tool(argv[0])
     if path is None:
         raise MissingToolError(argv)
     try:
         process = await asyncio.create_subprocess_exec(
-            path,
+            *_dying_with_us(path),
             *argv[1:],
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -132,6 +133,15 @@ async def follow(*argv: str) -> AsyncGenerator[str, None]:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+
+
+def _dying_with_us(path: str) -> tuple[str, ...]:
+    """Return the words that start the tool at `path` so that the kernel ends it after us."""
+    setpriv = find_tool("setpriv")
+    # That of busybox, which is a link to it, cannot do this.
+    if setpriv is None or os.path.basename(os.path.realpath(setpriv)) != "setpriv":
+        return (path,)
+    return (setpriv, "--pdeathsig", "KILL", path)
 
 
 class _Process:

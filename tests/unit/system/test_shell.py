@@ -3,6 +3,8 @@
 import asyncio
 import errno
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import aclosing
@@ -295,8 +297,42 @@ def test_a_tool_that_is_followed_is_killed_with_its_children(write_tool, tmp_pat
 
     assert asyncio.run(first_lines()) == "one\ntwo\nhalf\n"
     for pid in pids.read_text().split():
-        state = Path(f"/proc/{pid}/stat")
-        assert not state.exists() or state.read_text().split()[2] == "Z"
+        wait_until(lambda pid=int(pid): not is_running(pid))
+
+
+_FOLLOWER = """
+import asyncio
+from wesher.system.shell import follow
+async def follow_on():
+    async for lines in follow("silent"):
+        print(lines, end="", flush=True)
+asyncio.run(follow_on())
+"""
+
+
+def test_a_tool_that_is_followed_ends_with_a_follower_that_is_killed(write_tool):
+    write_tool("silent", "echo $$; exec sleep 300")
+
+    with subprocess.Popen(
+        [sys.executable, "-c", _FOLLOWER], stdout=subprocess.PIPE, text=True
+    ) as follower:
+        assert follower.stdout
+        pid = int(follower.stdout.readline())
+        assert is_running(pid)
+        follower.kill()
+
+    wait_until(lambda: not is_running(pid))
+
+
+def test_a_tool_is_followed_without_setpriv_too(write_tool, monkeypatch):
+    write_tool("brief", "echo one")
+    found = shell.find_tool
+    monkeypatch.setattr(shell, "find_tool", lambda name: None if name == "setpriv" else found(name))
+
+    async def all_lines() -> list[str]:
+        return [lines async for lines in follow("brief")]
+
+    assert asyncio.run(all_lines()) == ["one\n"]
 
 
 def test_a_missing_tool_cannot_be_followed():
