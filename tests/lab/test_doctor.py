@@ -234,9 +234,9 @@ def test_a_narrow_path_is_named_with_its_width(pair, examine):
     assert (
         "the path to 192.168.77.2 carries 1280 bytes, WireGuard needs 1480" in told["narrow-path"]
     )
-    assert "`ip link set dev eth0 mtu 1280`" in told["narrow-path"]
+    assert "`ip link set dev wgoverlay mtu 1220`" in told["narrow-path"]
     for daemon in pair.daemons:
-        daemon.host.run("ip", "link", "set", "dev", "eth0", "mtu", "1280")
+        daemon.host.run("ip", "link", "set", "dev", "wgoverlay", "mtu", "1220")
     assert examine(pair.seed)["healthy"], "the remedy helps"
 
 

@@ -13,6 +13,7 @@ from wesher.mesh.plan import IPAddress
 MAX_MEMBERS = 16  # that are sent whole packets
 SEND_AT, PATIENCE = (0.0, 0.4, 0.9), 1.4  # seconds
 USUAL_MTU = 1420  # bytes, of a WireGuard interface
+LEAST_IPV6 = 1280  # bytes that a link must carry (RFC 8200, 5)
 OVERHEAD = {4: 60, 6: 80}  # bytes that WireGuard and the underlay's IP put around a packet
 SIZES = (1500, 1492, 1480, 1472, 1460, 1450, 1440, 1420, 1400, 1380, 1360, 1340, 1320, 1300)
 SMALL_SIZES = (1280, 1240, 1200, 1100, 1000, 900, 800, 700, 576)  # bytes, as above
@@ -63,11 +64,21 @@ async def _measure(addresses: Iterable[IPAddress]) -> Mapping[IPAddress, int]:
 def judge_path(case: Case, path: Path, size: int, measured: Mapping[IPAddress, int]) -> Finding:
     """Say what is lost, and how much the path was measured to carry, as far as it was."""
     needed = size + OVERHEAD[path.underlay.version]
-    data = {"size": size, "member": path.member, "address": path.underlay, "needed": needed}
+    data: dict[str, object] = {
+        "interface": case.interface,
+        "size": size,
+        "member": path.member,
+        "address": path.underlay,
+        "needed": needed,
+    }
     mtu = measured.get(path.underlay)
     if mtu is None or mtu >= needed:
         return fault("path-mtu", troubles.NARROW_TUNNEL, **data)
-    return fault("path-mtu", troubles.NARROW_PATH, mtu=mtu, link=_link_towards(case), **data)
+    tunnel = mtu - OVERHEAD[path.underlay.version]
+    if path.overlay.version == 6 and tunnel < LEAST_IPV6:
+        link = _link_towards(case)
+        return fault("path-mtu", troubles.NO_PATH_FOR_IPV6, mtu=mtu, link=link, **data)
+    return fault("path-mtu", troubles.NARROW_PATH, mtu=mtu, tunnel=tunnel, **data)
 
 
 def _link_towards(case: Case) -> str:

@@ -122,13 +122,20 @@ NARROW_PATH = Trouble(
     "narrow-path",
     "packets of {size} bytes to member {member} get lost: "
     "the path to {address} carries {mtu} bytes, WireGuard needs {needed}",
+    "run `ip link set dev {interface} mtu {tunnel}` on both hosts, or raise the MTU of the path",
+)
+NO_PATH_FOR_IPV6 = Trouble(
+    "no-path-for-ipv6",
+    "packets of {size} bytes to member {member} get lost: the path to {address} carries {mtu} "
+    "bytes, WireGuard needs {needed}, and IPv6 lets {interface} have no MTU as low as that",
     "raise the MTU of the path, or run `ip link set dev {link} mtu {mtu}` on both hosts, "
     "which then split what is larger",
 )
 NARROW_TUNNEL = Trouble(
     "narrow-tunnel",
     "packets of {size} bytes to member {member} get lost, smaller ones do not",
-    "the path to {address} must carry {needed} bytes: see the MTU of what is on it",
+    "the path to {address} must carry {needed} bytes: see the MTU of what is on it, "
+    "or lower that of {interface} on both hosts",
 )
 HOSTS_FILE = Trouble(
     "hosts-file",

@@ -96,6 +96,24 @@ def test_a_path_is_told_with_its_width_where_it_could_be_measured(measured, expe
 
     assert finding.trouble == expected
     assert "1480" in f"{finding.text} {finding.remedy}"
+    lowered = "`ip link set dev wgoverlay mtu 1220` on both hosts"
+    assert (lowered in finding.remedy) == (expected == "narrow-path")
+
+
+@pytest.mark.parametrize(
+    ("width", "expected", "command"),
+    [
+        (1340, "no-path-for-ipv6", "`ip link set dev eth0 mtu 1340`"),
+        (1360, "narrow-path", "`ip link set dev wgoverlay mtu 1280`"),
+    ],
+)
+def test_ipv6_inside_the_mesh_needs_1280_bytes(width, expected, command):
+    path = Path("web", ip_address("fd99::2"), "[fd77::2]:7946")
+
+    of = case(network=network())
+    finding = judge_path(of, path, 1420, {ip_address("fd77::2"): width})
+
+    assert (finding.trouble, command in finding.remedy) == (expected, True)
 
 
 # Echoes
