@@ -51,8 +51,9 @@ from wesher.system.advertised import ASKED
 from wesher.system.device import Device
 from wesher.system.facts import host_facts
 from wesher.system.hosts import HostsFile
+from wesher.system.known_routes import KnownRoutes
 from wesher.system.lock import InterfaceLock
-from wesher.system.network import Network
+from wesher.system.network import Network, Scope
 from wesher.system.requirements import check_requirements
 from wesher.system.state_file import State, StateFile
 from wesher.system.suspension import Suspension
@@ -128,8 +129,14 @@ class Agent:
         state = load_state(config, self._state_file)
         underlay = await find_underlay(config, [node.addr for node in state.nodes])
         self._sockets = bind(underlay.bind, config.cluster_port)
+        routes = KnownRoutes(Scope(config.interface, config.overlay_net.network))
         self._opening = asyncio.create_task(
-            Device.open(config.interface, fresh_key=config.fresh_key, of_original=state.by_original)
+            Device.open(
+                config.interface,
+                fresh_key=config.fresh_key,
+                of_original=state.by_original,
+                routes=routes,
+            )
         )
         device = await asyncio.shield(self._opening)
         if not device.adopted:
@@ -163,7 +170,7 @@ class Agent:
         self._spawn(self._announce(self._reconciler))
         self._spawn(self._watch_address(self._reconciler))
         hosts = self._hosts if config.etc_hosts else None
-        self._spawn(Watch(config.interface, hosts, self._reconciler.wake).run())
+        self._spawn(Watch(config.interface, hosts, routes, self._reconciler.wake).run())
         await self._reconciler.run()
 
     def _notice_suspension(self, now: float) -> None:
@@ -218,6 +225,7 @@ class Agent:
         facts = host_facts(network, self._config.interface)
         return LocalFacts(
             connected=facts.connected,
+            routed=facts.routed,
             own_addresses=facts.own_addresses,
             next_hops=facts.next_hops,
             resolvers=facts.resolvers,

@@ -22,7 +22,7 @@ from wesher.system.facts import (
     host_facts,
 )
 from wesher.system.hosts import HostsFile, HostsFileError
-from wesher.system.network import Network, read_network
+from wesher.system.network import Network, Scope, read_network
 from wesher.system.state_file import State, StateFile, StateFileError
 from wesher.troubles import NO_ADDRESS, OVERLAY_ENCLOSED, OVERLAY_HAS_US, SEVERAL_ADDRESSES
 
@@ -122,7 +122,7 @@ async def find_underlay(config: Config, members: Sequence[str] = ()) -> Underlay
     loop = asyncio.get_running_loop()
     deadline: float | None = None
     while True:
-        network = await read_network()
+        network = await read_network(Scope(config.interface, config.overlay_net.network))
         if underlay := await _underlay(config, network, members):
             _check_overlay(config, network)
             return underlay

@@ -279,7 +279,7 @@ def ip_command(words, host, options):
     if command is None:
         raise Failure(f'Object "{words[0]}" is unknown, try "ip help".')
     if verb == "show":
-        text = json(command(host))
+        text = json(command(host, words[2:]))
         print(text if "-json" in options else text.replace("},{", "}\n{"))
     else:
         command(host, words[2:])
@@ -296,12 +296,12 @@ def json(value):
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def show_links(host):
+def show_links(host, _words):
     return [show_link(number, name, link) for number, (name, link) in enumerate(all_links(host), 1)]
 
 
-def show_addresses(host):
-    shown = show_links(host)
+def show_addresses(host, _words):
+    shown = show_links(host, ())
     for one, (_, link) in zip(shown, all_links(host), strict=True):
         one.pop("ifalias", None)
         one["addr_info"] = [show_address(address) for address in link["addresses"]]
@@ -333,8 +333,15 @@ def show_address(address):
     }
 
 
-def show_routes(host):
-    return [route | {"flags": []} for route in host["routes"].values()]
+def show_routes(host, words):
+    """Show all routes, or those of a protocol, which is then left out."""
+    routes = host["routes"].values()
+    if "proto" in words:
+        proto = words[words.index("proto") + 1]
+        routes = [dict(route) for route in routes if route["protocol"] == proto]
+        for route in routes:
+            del route["protocol"]
+    return [route | {"flags": []} for route in routes]
 
 
 def find_link(host, name):

@@ -7,7 +7,8 @@ import pytest
 
 from wesher import watch
 from wesher.system.hosts import HostsFile
-from wesher.watch import Watch, relevant_lines
+from wesher.system.known_routes import KnownRoutes
+from wesher.watch import Watch, lines_of_others, lines_of_ours, relevant_lines
 
 
 # As iproute2 6.1 printed them, shortened.
@@ -43,7 +44,38 @@ def test_routes_of_others_and_our_own_new_ones_are_passed_over(line: str):
     assert not relevant_lines("wgoverlay").search(f"{line}\n")
 
 
-async def _woken(hosts: HostsFile | None, change) -> int:
+@pytest.mark.parametrize(
+    "line",
+    [
+        "3: eth0: <BROADCAST,MULTICAST> mtu 1500 qdisc noqueue state DOWN group 0",
+        "Deleted 3: wgoverlay    inet 10.99.0.1/32 scope 0",
+        "default via 192.168.1.1 dev eth0 ",
+        "Deleted 20.1.0.0/24 via 192.168.1.1 dev eth0 proto 12 ",
+        "10.99.50.0/24 proto 3 scope 0 \\\tnexthop via 192.168.1.1 dev eth0 weight 1",
+        "blackhole 10.99.50.0/24 proto 80 ",
+        "10.99.0.5 dev wgoverlay proto 87 scope 253 \nfd99:1::/48 via fe80::1 dev eth0 proto 9 ",
+        "netlink receive error No buffer space available (105)",
+    ],
+)
+def test_after_these_lines_the_routes_of_others_may_be_different(line: str):
+    assert lines_of_others("wgoverlay").search(f"{line}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "ours"),
+    [
+        ("10.99.0.5 dev wgoverlay proto 87 scope 253 ", True),
+        ("Deleted 10.99.0.5 dev wgoverlay proto 87 scope 253 ", True),
+        ("local 10.99.0.1 dev wgoverlay table 255 proto 2 scope 254 src 10.99.0.1 ", True),
+        ("10.98.0.5 dev wgother proto 87 scope 253 ", False),
+    ],
+)
+def test_routes_of_meshes_are_not_those_of_others(line: str, ours: bool):
+    assert not lines_of_others("wgoverlay").search(f"{line}\n")
+    assert bool(lines_of_ours("wgoverlay").search(f"{line}\n")) == ours
+
+
+async def _woken(hosts: HostsFile | None, change, routes: KnownRoutes | None = None) -> int:
     """Return how often `change` woke, after it did so once."""
     woken = asyncio.Event()
     times = 0
@@ -53,7 +85,7 @@ async def _woken(hosts: HostsFile | None, change) -> int:
         times += 1
         woken.set()
 
-    task = asyncio.create_task(Watch("wgoverlay", hosts, wake).run())
+    task = asyncio.create_task(Watch("wgoverlay", hosts, routes or KnownRoutes(), wake).run())
     try:
         await asyncio.sleep(0)
         change()
@@ -110,3 +142,34 @@ def test_a_monitor_that_ends_is_started_again(monkeypatch: pytest.MonkeyPatch):
 
     assert asyncio.run(_woken(None, lambda: None)) == 1
     assert started >= 3
+
+
+def test_changing_routes_of_others_wake_seldom(monkeypatch: pytest.MonkeyPatch):
+    ended = asyncio.Event()
+
+    async def churn(*_argv: str):
+        for _ in range(200):
+            yield "20.1.0.0/24 via 192.168.1.1 dev eth0 proto 12 \n"
+            await asyncio.sleep(0.005)
+        ended.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(watch, "follow", churn)
+    routes = KnownRoutes(clock=lambda: 0.0)
+    routes.follow()
+    wakes = 0
+
+    def wake() -> None:
+        nonlocal wakes
+        wakes += 1
+
+    async def scene() -> None:
+        task = asyncio.create_task(Watch("wgoverlay", None, routes, wake).run())
+        await ended.wait()
+        task.cancel()
+        await asyncio.wait([task])
+
+    monkeypatch.setattr(watch, "ROUTES_REST", 3600.0)
+    asyncio.run(scene())
+
+    assert wakes == 1

@@ -17,7 +17,7 @@ from wesher.system.facts import (
     first_global_address,
     host_facts,
 )
-from wesher.system.network import Network
+from wesher.system.network import Network, Scope, routed_inside
 from wesher.troubles import NO_ADDRESS, OVERLAY_ENCLOSED, OVERLAY_HAS_US, SEVERAL_ADDRESSES
 
 _NO_IP = "`ip` told nothing about this host"
@@ -119,11 +119,11 @@ async def check_overlay(case: Case) -> list[Finding]:
     if case.network is None:
         return [unknown("overlay", _NO_IP)]
     facts = host_facts(case.network, case.interface)
-    found = list(_overlaps(case, facts))
+    found = list(_overlaps(case, case.network, facts))
     return found or [ok("overlay", f"{case.settings.overlay_net} is clear of this host's networks")]
 
 
-def _overlaps(case: Case, facts: HostFacts) -> Iterator[Finding]:
+def _overlaps(case: Case, network: Network, facts: HostFacts) -> Iterator[Finding]:
     overlay = case.settings.overlay_net
     if outer := enclosing_network(overlay, facts):
         yield fault("overlay", OVERLAY_ENCLOSED, overlay=overlay, network=outer)
@@ -133,5 +133,9 @@ def _overlaps(case: Case, facts: HostFacts) -> Iterator[Finding]:
     for address in sorted((ip for ip in facts.resolvers if ip in overlay), key=int):
         told = f"{overlay} covers this host's name server {address}, which no member is given"
         yield ok("overlay", told)
+    if routed := routed_inside(network, Scope(case.interface, overlay)):
+        more = f" and {len(routed) - 1} more networks" if routed[1:] else ""
+        told = f"{overlay} covers {routed[0]}{more}, to which this host has other routes"
+        yield ok("overlay", f"{told}: a member with an address there is no peer")
     if inner := address_inside(overlay, facts):
         yield warning("overlay", OVERLAY_HAS_US, address=inner, network=overlay)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wesher.mesh.plan import IPAddress, IPNetwork
+from wesher.prefixes import Prefixes
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +13,8 @@ class LocalFacts:
 
     connected: tuple[IPNetwork, ...] = ()
     """Networks that other interfaces are connected to."""
+    routed: Prefixes = field(default_factory=Prefixes)
+    """Networks inside the overlay network, and narrower, that others' routes lead to."""
     own_addresses: frozenset[IPAddress] = frozenset()
     next_hops: frozenset[IPAddress] = frozenset()
     resolvers: frozenset[IPAddress] = frozenset()
@@ -32,4 +35,6 @@ class LocalFacts:
             return "is an address of this host"
         if network := next((network for network in self.connected if ip in network), None):
             return f"is inside {network}, which this host is connected to"
+        if routed := self.routed.containing(ip):
+            return f"is inside {routed}, which this host has another route to"
         return None

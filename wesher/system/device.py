@@ -10,6 +10,7 @@ from wesher.errors import CommandError, StartError
 from wesher.mesh.plan import Endpoint, Plan
 from wesher.system.greeting import greet
 from wesher.system.interface import BORROWED, CREATED, MARKS, check_name, create, delete
+from wesher.system.known_routes import KnownRoutes
 from wesher.system.network import Link, Network, read_network
 from wesher.system.peers import (
     PeerChanges,
@@ -51,28 +52,43 @@ class Device:
     `adopted` tells that it survived an earlier agent, with the key and the peers it had.
     """
 
-    def __init__(self, name: str, private_key: str, lent: Link | None, *, adopted: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        private_key: str,
+        lent: Link | None,
+        routes: KnownRoutes,
+        *,
+        adopted: bool,
+    ) -> None:
         self.name = name
         self.adopted = adopted
         self.public_key = public_key_of(private_key)
         self._private_key = private_key
+        self._routes = routes
         self._lent = lent  # as it was before us; None when we made the device
         self._announced: dict[str, Endpoint] = {}
         self._applied: Plan | None = None
 
     @classmethod
     async def open(
-        cls, name: str, *, fresh_key: bool = False, of_original: bool = False
+        cls,
+        name: str,
+        *,
+        fresh_key: bool = False,
+        of_original: bool = False,
+        routes: KnownRoutes | None = None,
     ) -> "Device":
         """Create interface `name`, or adopt the one an earlier agent left, or use a blank one.
 
         One that is adopted keeps its key, unless a `fresh_key` is wanted. `of_original` says that
         the Go program ran here last and is gone: what it left is adopted like one of ours.
+        Without `routes` that are known to somebody, every `apply` reads them all.
         Raises StartError when it belongs to somebody else or this host can have none, CommandError
         when a tool keeps failing. Nothing but the device itself and its mark is set by this.
         """
         check_name(name)
-        return await _open(name, fresh_key, of_original)
+        return await _open(name, fresh_key, of_original, routes or KnownRoutes())
 
     async def apply(self, plan: Plan) -> Applied:
         """Make interface, peers, addresses and routes what `plan` says, touching nothing else.
@@ -81,7 +97,7 @@ class Device:
         somebody deleted is made anew. Raises CommandError when a tool fails as a whole, and
         StartError when the interface cannot be had; either may pass, so call again later.
         """
-        network, state = await _read(self.name)
+        network, state = await self._read()
         repaired: tuple[str, ...] = ()
         if state is None:
             network, state = await self._restore()
@@ -111,9 +127,23 @@ class Device:
         self._applied = None
         await create(self.name)
         self._lent = None
-        network, state = await _read(self.name)
+        self._routes.change()
+        network, state = await self._read()
         if state is None:
             raise CommandError(("ip", "link", "add", self.name), 0, "vanished at once")
+        return network, state
+
+    async def _read(self) -> tuple[Network, WireGuardState | None]:
+        """Read what the kernel has, in two processes at once; no state if there is no interface."""
+        network, state = await asyncio.gather(
+            self._routes.read(), read_wireguard(self.name), return_exceptions=True
+        )
+        if isinstance(network, BaseException):
+            raise network
+        if self.name not in network.links:
+            return network, None
+        if isinstance(state, BaseException):
+            raise state
         return network, state
 
     def _check_owner(self, network: Network, state: WireGuardState) -> None:
@@ -142,7 +172,10 @@ class Device:
             for key, endpoint in endpoints_in_place(state, plan, peers, self._announced).items()
             if key not in blamed
         }
-        lines = await apply_lines(addresses.lines) if addresses.lines else {}
+        lines = {}
+        if addresses.lines:
+            self._routes.change_ours()
+            lines = await apply_lines(addresses.lines)
         self._greet(plan, peers.endpoints.keys() - blamed.keys())
         return [
             *(f"peer {key}: {error.stderr}" for key, error in blamed.items()),
@@ -159,12 +192,12 @@ class Device:
 
 
 @patiently
-async def _open(name: str, fresh_key: bool, of_original: bool) -> Device:
+async def _open(name: str, fresh_key: bool, of_original: bool, routes: KnownRoutes) -> Device:
     """Look, then act on what is there: so trying again is safe although creating is not."""
     link = (await read_network()).links.get(name)
     if link is not None:
         try:
-            return _take(link, await read_wireguard(name), fresh_key, of_original)
+            return _take(link, await read_wireguard(name), fresh_key, of_original, routes)
         except CommandError as error:
             if not is_no_wireguard(error):
                 raise
@@ -173,10 +206,12 @@ async def _open(name: str, fresh_key: bool, of_original: bool) -> Device:
         # Ours, but without its wireguard-go.
         await delete(name)
     await create(name)
-    return Device(name, generate_private_key(), None, adopted=False)
+    return Device(name, generate_private_key(), None, routes, adopted=False)
 
 
-def _take(link: Link, state: WireGuardState, fresh_key: bool, of_original: bool) -> Device:
+def _take(
+    link: Link, state: WireGuardState, fresh_key: bool, of_original: bool, routes: KnownRoutes
+) -> Device:
     """Adopt a device with our mark, or the original's, or borrow a blank one; else StartError."""
     marked = link.alias in MARKS
     inherited = of_original and not marked and not state.blank
@@ -187,21 +222,7 @@ def _take(link: Link, state: WireGuardState, fresh_key: bool, of_original: bool)
         lent = as_lent(link) if marked else link
     kept = None if fresh_key else state.private_key
     private_key = kept or generate_private_key()
-    return Device(link.name, private_key, lent, adopted=state.private_key is not None)
-
-
-async def _read(name: str) -> tuple[Network, WireGuardState | None]:
-    """Read what the kernel has, in two processes at once; no state when there is no interface."""
-    network, state = await asyncio.gather(
-        read_network(), read_wireguard(name), return_exceptions=True
-    )
-    if isinstance(network, BaseException):
-        raise network
-    if name not in network.links:
-        return network, None
-    if isinstance(state, BaseException):
-        raise state
-    return network, state
+    return Device(link.name, private_key, lent, routes, adopted=state.private_key is not None)
 
 
 def _foreign(name: str) -> StartError:

@@ -1,11 +1,12 @@
 """What the mesh must know of this host: its networks, next hops, resolvers, and its own address."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
 from wesher.mesh.plan import IPAddress, IPNetwork
+from wesher.prefixes import Prefixes
 from wesher.system.interface import MARKS
 from wesher.system.network import Link, Network
 
@@ -17,10 +18,12 @@ RESOLVER_FILES = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.co
 class HostFacts:
     """The host around our interface: nothing of our own is in it.
 
+    `routed` are the networks that `Network.routed` are;
     `overlay_addresses` are those of `own_addresses` that other clusters of ours gave this host.
     """
 
     connected: tuple[IPNetwork, ...] = ()
+    routed: Prefixes = field(default_factory=Prefixes)
     own_addresses: frozenset[IPAddress] = frozenset()
     overlay_addresses: frozenset[IPAddress] = frozenset()
     next_hops: frozenset[IPAddress] = frozenset()
@@ -38,6 +41,7 @@ def host_facts(
     )
     return HostFacts(
         connected=tuple(connected),
+        routed=network.routed,
         own_addresses=frozenset(address.ip for address in addresses),
         overlay_addresses=frozenset(
             address.ip for link in links if link.alias in MARKS for address in link.addresses

@@ -1,19 +1,26 @@
 """What `ip` tells about this host, read in one process: interfaces, addresses, routes."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any
 
 from wesher.errors import CommandError
 from wesher.mesh.plan import IPAddress, IPNetwork
+from wesher.prefixes import Prefixes
 from wesher.system.shell import patiently, run
+from wesher.system.threads import in_thread
 
 PROTOCOL = "87"  # marks our routes
 
-_QUERY = "address show\nlink show\nroute show table all\n"
+_LINKS = ("address show", "link show")
+_MARKED = f"route show table all proto {PROTOCOL}"  # whose answer leaves the protocol out
+_ALL = "route show table all"
+_TOOL = ("ip", "-N", "-json", "-batch", "-")
 _GLOBAL = "0"  # RT_SCOPE_UNIVERSE; `-N` prints numbers, whatever names the host gives them
 _MAIN = "254"  # RT_TABLE_MAIN, left out for most routes
 
@@ -60,35 +67,97 @@ class Network:
     """Everything `ip` told; `marked` are the routes of our protocol, by interface.
 
     `foreign` maps destinations in the main table, as `ip` writes them, to the interface of a
-    route that is not marked.
+    route that is not marked; `routed` are those of them that an overlay network must not touch.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
     marked: Mapping[str, frozenset[IPNetwork]] = field(default_factory=dict)
     foreign: Mapping[str, str] = field(default_factory=dict)
+    routed: Prefixes = field(default_factory=Prefixes)
     gateways: tuple[Gateway, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which routes of others matter: to destinations inside the overlay network."""
+
+    interface: str
+    overlay: IPNetwork
+
+
 @patiently
-async def read_network() -> Network:
-    """Read interfaces, addresses and routes of this host in one process."""
-    return parse_network(await run("ip", "-N", "-json", "-batch", "-", stdin=_QUERY))
+async def read_network(scope: Scope | None = None) -> Network:
+    """Read interfaces, addresses and routes of this host in one process.
+
+    Without a scope every route of others is `foreign`, and none is `routed`.
+    """
+    text = await _ask(*_LINKS, _ALL)
+    return await in_thread(parse_network, text, scope)  # a large table takes a while
 
 
-def parse_network(text: str) -> Network:
+@patiently
+async def read_marked(known: Network) -> Network:
+    """Read interfaces, addresses and our own routes; those of others are as `known`."""
+    text = await _ask(*_LINKS, _MARKED)
+    addresses, links, routes = _answers(text, 3)
+    with _understanding():
+        ours = (route | {"protocol": PROTOCOL} for route in routes)
+        marked, _ = _sort_routes(ours, None)
+        return replace(known, links=dict(_parse_links(links, addresses)), marked=marked)
+
+
+@patiently
+async def read_links(known: Network) -> Network:
+    """Read interfaces and addresses; all routes are as `known`."""
+    text = await _ask(*_LINKS)
+    addresses, links = _answers(text, 2)
+    with _understanding():
+        return replace(known, links=dict(_parse_links(links, addresses)))
+
+
+def parse_network(text: str, scope: Scope | None = None) -> Network:
     """Parse the three JSON arrays, one a line, that `ip -N -json -batch -` prints."""
-    try:
-        addresses, links, routes = (json.loads(line) for line in text.splitlines())
-        marked, foreign = _sort_routes(routes)
+    addresses, links, routes = _answers(text, 3)
+    with _understanding():
+        marked, foreign = _sort_routes(routes, scope)
+        gateways = (gateway for route in routes for gateway in _parse_gateways(route))
         return Network(
             links=dict(_parse_links(links, addresses)),
             marked=marked,
             foreign=foreign,
-            gateways=tuple(gateway for route in routes for gateway in _parse_gateways(route)),
+            routed=Prefixes.of(_routed(foreign, scope)) if scope else Prefixes(),
+            gateways=tuple(dict.fromkeys(gateways)),
         )
-    except (ValueError, KeyError, TypeError) as error:
+
+
+def routed_inside(network: Network, scope: Scope) -> list[IPNetwork]:
+    """Return what `routed` would be of a network that was read without a scope."""
+    inside = _test_of(scope.overlay)
+    found = {one: link for one, link in network.foreign.items() if inside(one)}
+    return sorted(_routed(found, scope), key=str)
+
+
+async def _ask(*queries: str) -> str:
+    stdin = "".join(f"{query}\n" for query in queries)
+    return await run(*_TOOL, stdin=stdin)
+
+
+def _answers(text: str, number: int) -> list[Any]:
+    """Return what `ip` printed for each query."""
+    with _understanding():
+        answers = [json.loads(line) for line in text.splitlines()]
+        if len(answers) != number:
+            raise ValueError(f"{len(answers)} lines instead of {number}")
+        return answers
+
+
+@contextmanager
+def _understanding() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         reason = f"the answer could not be understood ({error})"
-        raise CommandError(("ip", "-N", "-json", "-batch", "-"), 0, reason) from error
+        raise CommandError(_TOOL, 0, reason) from error
 
 
 def _parse_links(links: list[Any], addresses: list[Any]) -> Iterator[tuple[str, Link]]:
@@ -117,18 +186,42 @@ def _parse_address(one: Mapping[str, Any]) -> LinkAddress:
 
 
 def _sort_routes(
-    routes: list[Any],
+    routes: Iterable[Any], scope: Scope | None
 ) -> tuple[dict[str, frozenset[IPNetwork]], dict[str, str]]:
     marked: dict[str, set[IPNetwork]] = {}
     foreign: dict[str, str] = {}
+    inside = _test_of(scope.overlay) if scope else None
     for route in routes:
         if route.get("table", _MAIN) != _MAIN:
             continue
         if route.get("protocol") == PROTOCOL and "dev" in route:
             marked.setdefault(route["dev"], set()).add(_destination(route["dst"]))
-        else:
+        elif inside is None or inside(route["dst"]):
             foreign[route["dst"]] = route.get("dev", "another table or several interfaces")
     return {link: frozenset(networks) for link, networks in marked.items()}, foreign
+
+
+def _test_of(overlay: IPNetwork) -> Callable[[str], bool]:
+    """Return a fast test of whether a destination lies inside `overlay` and is narrower."""
+    family = AF_INET if overlay.version == 4 else AF_INET6
+    mark = ":" if overlay.version == 6 else "."
+    rest = overlay.max_prefixlen - overlay.prefixlen
+    bits = int(overlay.network_address) >> rest
+
+    def inside(destination: str) -> bool:
+        address, _, length = destination.partition("/")
+        if mark not in address or (length and int(length) <= overlay.prefixlen):
+            return False
+        return int.from_bytes(inet_pton(family, address)) >> rest == bits
+
+    return inside
+
+
+def _routed(foreign: Mapping[str, str], scope: Scope) -> Iterator[IPNetwork]:
+    """Yield where packets must not go through the mesh; what leads into it anyway may stay."""
+    for destination, link in foreign.items():
+        if link != scope.interface:
+            yield ip_network(destination)
 
 
 @lru_cache(maxsize=16384)

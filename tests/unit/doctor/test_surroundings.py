@@ -1,7 +1,9 @@
 """Ports, addresses, networks and the hosts file of this host."""
 
+import asyncio
 import errno
 import socket
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -156,6 +158,17 @@ def test_an_overlay_network_in_the_way_of_ours_is_told(overlay, expected):
     of = case(told=settings(overlay_net=ip_network(overlay)), network=network())
 
     assert verdicts(check_overlay, of) == expected
+
+
+def test_networks_that_others_route_to_inside_the_overlay_are_told():
+    others = ["198.18.0.0/15", "198.18.50.0/24", "198.19.60.7", "198.18.1.2", "203.0.113.0/24"]
+    here = replace(network(), foreign=dict.fromkeys(others, "eth0"))
+    of = case(told=settings(overlay_net=ip_network("198.18.0.0/15")), network=here)
+
+    (found,) = asyncio.run(check_overlay(of))
+
+    assert found.verdict.value == "ok"
+    assert "covers 198.18.1.2/32 and 2 more networks, to which this host has other" in found.text
 
 
 def test_without_ip_the_overlay_network_cannot_be_judged():

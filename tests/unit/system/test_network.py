@@ -6,16 +6,22 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from wesher.errors import CommandError
-from wesher.system.network import Gateway, Link, LinkAddress, Network, parse_network
+from wesher.prefixes import Prefixes
+from wesher.system.network import Gateway, Link, LinkAddress, Network, Scope, parse_network
 
 # As iproute2 6.1 printed them, less fields that nobody reads.
 LO = {"ifname": "lo", "flags": ["LOOPBACK", "UP"], "mtu": 65536}
 WG = {"ifname": "wgoverlay", "flags": ["POINTOPOINT", "NOARP"], "mtu": 1420}
 
 
-def parse(addresses: list = (), links: list = (), routes: list = ()) -> Network:
+SCOPE = Scope("wgoverlay", ip_network("10.99.0.0/16"))
+
+
+def parse(
+    addresses: list = (), links: list = (), routes: list = (), scope: Scope | None = None
+) -> Network:
     lines = [json.dumps(list(each)) for each in (addresses, links, routes)]
-    return parse_network("\n".join(lines) + "\n")
+    return parse_network("\n".join(lines) + "\n", scope)
 
 
 def test_an_empty_host_is_an_empty_network():
@@ -101,6 +107,57 @@ def test_our_routes_are_told_from_those_of_others():
         "10.7.7.7": "eth0",
         "10.6.6.6": "another table or several interfaces",
     }
+
+
+@pytest.mark.parametrize(
+    ("route", "inside", "outside"),
+    [
+        (
+            {"dst": "10.99.50.0/24", "gateway": "192.0.2.1", "dev": "eth0"},
+            "10.99.50.9",
+            "10.99.51.1",
+        ),
+        ({"dst": "10.99.5.7", "dev": "ppp0", "protocol": "2"}, "10.99.5.7", "10.99.5.8"),
+        ({"dst": "10.99.64.0/26", "type": "6", "protocol": "80"}, "10.99.64.63", "10.99.64.64"),
+        ({"dst": "10.99.50.0/24", "nexthops": []}, "10.99.50.9", "10.99.51.1"),
+    ],
+)
+def test_a_narrower_route_of_others_is_kept_clear_of(route: dict, inside: str, outside: str):
+    network = parse(routes=[{"protocol": "3"} | route], scope=SCOPE)
+
+    assert network.routed.containing(ip_address(inside)) == ip_network(route["dst"])
+    assert network.routed.containing(ip_address(outside)) is None
+    assert set(network.foreign) == {route["dst"]}
+
+
+def test_that_holds_for_ipv6():
+    scope = Scope("wgoverlay", ip_network("fd99::/32"))
+    routes = [
+        {"dst": "fd99:0:1::/48", "gateway": "fe80::1", "dev": "eth0", "pref": "medium"},
+        {"dst": "fd99::/16", "gateway": "fe80::1", "dev": "eth0", "pref": "medium"},
+        {"dst": "10.99.0.0/24", "dev": "eth0"},
+    ]
+
+    network = parse(routes=routes, scope=scope)
+
+    assert network.routed == Prefixes.of([ip_network("fd99:0:1::/48")])
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        {"dst": "default", "gateway": "192.0.2.1", "dev": "eth0"},
+        {"dst": "10.0.0.0/8", "gateway": "192.0.2.1", "dev": "eth0"},
+        {"dst": "10.99.0.0/16", "gateway": "192.0.2.1", "dev": "eth0"},
+        {"dst": "10.98.50.0/24", "gateway": "192.0.2.1", "dev": "eth0"},
+        {"dst": "10.99.0.5", "dev": "wgother", "protocol": "87"},
+        {"dst": "10.99.0.5", "dev": "wgoverlay", "protocol": "3"},
+        {"dst": "10.99.50.0/24", "dev": "eth0", "table": "100"},
+        {"dst": "fd99::/64", "dev": "eth0", "pref": "medium"},
+    ],
+)
+def test_wider_routes_and_those_of_meshes_are_none_to_keep_clear_of(route: dict):
+    assert parse(routes=[route], scope=SCOPE).routed == Prefixes()
 
 
 HOP = ip_address("192.0.2.1")

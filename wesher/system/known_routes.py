@@ -1,0 +1,91 @@
+"""This host's routes as they were last read: a reconcile need not read them all again."""
+
+import time
+from collections.abc import Callable
+
+from wesher.system.network import Network, Scope, read_links, read_marked, read_network
+
+PAUSE = 50.0  # times as long as reading all routes took we do not read them again: 2 % of a CPU
+TRUST = 500.0  # times as long until they are read again though nobody told of a change
+LONGEST_TRUST = 600.0  # seconds
+
+
+class KnownRoutes:
+    """Reads the host's network, of the routes only what may have changed.
+
+    That is known as long as somebody follows the kernel and tells of changes: until `follow`, and
+    after `lose`, every `read` reads all.
+    """
+
+    def __init__(
+        self, scope: Scope | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._scope = scope
+        self._clock = clock
+        self._followed = False
+        self._known = Network()
+        self._read_at = 0.0
+        self._took = 0.0
+        self._ours_changed = self._others_changed = True
+
+    def follow(self) -> None:
+        """Say that from now on changes are told."""
+        self._followed = True
+        self.change()
+
+    def lose(self) -> None:
+        """Say that nobody tells of changes any more."""
+        self._followed = False
+
+    def change(self) -> None:
+        """Say that any routes may have changed."""
+        self._ours_changed = self._others_changed = True
+
+    def change_ours(self) -> None:
+        """Say that routes of ours may have changed."""
+        self._ours_changed = True
+
+    @property
+    def due_in(self) -> float | None:
+        """Seconds until routes of others that changed are read again, None if none have."""
+        if not (self._followed and self._others_changed):
+            return None
+        return max(0.0, self._read_at + PAUSE * self._took - self._clock())
+
+    async def read(self) -> Network:
+        """Read interfaces and addresses, and the routes that may have changed.
+
+        Raises CommandError when `ip` fails.
+        """
+        if self._all_due():
+            self._known = await self._read_all()
+        elif self._ours_changed:
+            self._known = await self._read_ours()
+        else:
+            self._known = await read_links(self._known)
+        return self._known
+
+    def _all_due(self) -> bool:
+        trust = min(TRUST * self._took, LONGEST_TRUST)
+        return not self._followed or self.due_in == 0 or self._clock() - self._read_at >= trust
+
+    async def _read_all(self) -> Network:
+        # What changes while we read is told meanwhile, and read the next time.
+        self._ours_changed = self._others_changed = False
+        began = self._clock()
+        try:
+            network = await read_network(self._scope)
+        except BaseException:
+            self.change()
+            raise
+        self._read_at = self._clock()
+        self._took = self._read_at - began
+        return network
+
+    async def _read_ours(self) -> Network:
+        self._ours_changed = False
+        try:
+            return await read_marked(self._known)
+        except BaseException:
+            self._ours_changed = True
+            raise
