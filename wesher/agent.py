@@ -147,7 +147,7 @@ class Agent:
             state = state_with_new_key(self._state_file)
         assert state.cluster_key
         self._key = state.cluster_key
-        self._node = self._make_node(state, underlay, device.public_key)
+        self._node = self._make_node(state, underlay, device)
         self._reconciler = Reconciler(
             device,
             self._hosts if config.etc_hosts else None,
@@ -179,7 +179,7 @@ class Agent:
             self._clock_began += seconds
             self._node.slept(seconds, now)
 
-    def _make_node(self, state: State, underlay: Underlay, public_key: str) -> MeshNode:
+    def _make_node(self, state: State, underlay: Underlay, device: Device) -> MeshNode:
         config = self._config
         settings = NodeSettings(
             name=config.node_name,
@@ -189,7 +189,8 @@ class Agent:
             seeds=config.join,
             overlay_net=config.overlay_net,
             overlay_addr=config.overlay_addr,
-            public_key=public_key,
+            public_key=device.public_key,
+            interface_kept=device.adopted,
             wireguard_port=config.wireguard_port,
             metadata_format=config.metadata_format,
             forget_after=config.forget_after,

@@ -3,9 +3,9 @@
 import time
 
 from wesher.gossip import Address
-from wesher.mesh.settings import Saved, SavedMember
+from wesher.mesh.settings import Former, Saved, SavedMember
 from wesher.mesh.tombstones import Tombstone
-from wesher.system.state_file import SavedNode, SavedTombstone, State
+from wesher.system.state_file import SavedFormer, SavedNode, SavedTombstone, State
 
 
 def wall_clock_began(now: float) -> float:
@@ -32,7 +32,10 @@ def as_saved(state: State, port: int, began: float) -> Saved:
     tombstones = tuple(
         Tombstone(one.name, one.incarnation, one.made_at - began) for one in state.tombstones
     )
-    return Saved(state.overlay_addr, state.incarnation, members, tombstones)
+    former = None
+    if state.former:
+        former = Former(state.former.overlay_addr, state.former.left_at - began)
+    return Saved(state.overlay_addr, state.incarnation, members, tombstones, state.fixed, former)
 
 
 def as_state(key: bytes, saved: Saved, began: float) -> State:
@@ -53,4 +56,15 @@ def as_state(key: bytes, saved: Saved, began: float) -> State:
         SavedTombstone(one.name, one.incarnation, round(one.made_at + began))
         for one in saved.tombstones
     )
-    return State(key, nodes, saved.overlay_addr, saved.incarnation, tombstones)
+    former = None
+    if saved.former:
+        former = SavedFormer(saved.former.overlay_addr, round(saved.former.left_at + began))
+    return State(
+        key,
+        nodes,
+        saved.overlay_addr,
+        saved.incarnation,
+        tombstones,
+        fixed=saved.fixed,
+        former=former,
+    )

@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.agents import Agent, new_key, wait_for, wait_until_met
 from tests.integration.asking import argv_of, asked, pair, told, typed
-from wesher.gossip import Alive, pack_ip
+from wesher.gossip import Alive, Dead, Message, pack_ip
 from wesher.gossip.codec import encode
 from wesher.mesh.metadata import Metadata, encode_metadata
 from wesher.system.contacting import wire_of
@@ -119,15 +119,55 @@ def test_a_move_is_told_there_and_here(agent_of: Callable[..., Agent], follow: F
     assert moved["overlay_address"] == changed["overlay_address"] != old
 
 
+def test_who_was_evicted_goes_back_when_it_starts_anew_but_not_when_it_is_handed_over(
+    agent_of: Callable[..., Agent],
+):
+    alpha, beta = agent_of("alpha"), agent_of("beta")
+    key = new_key()
+    alpha.start(f"--cluster-key={key}")
+    join = f"--join={alpha.host.address}"
+    beta.start(f"--cluster-key={key}", join)
+    wait_until_met(alpha, beta)
+    home, state = beta.overlay_address, beta.host.state / f"{beta.interface}.json"
+    beta.stop(signal.SIGUSR1)
+    restart(beta, join)  # has the address from before now
+
+    announce_original(key, str(home), to=[alpha, beta])
+    wait_for(lambda: beta.overlay_address not in {None, home}, "beta at another address")
+    away = beta.overlay_address
+    send(key, Dead(1, "original", "original"), to=[alpha, beta])
+    wait_until_met(alpha, beta)
+    wait_for(lambda: f'"OverlayAddr": "{away}"' in state.read_text(), "the move to be saved")
+    beta.stop(signal.SIGUSR1)
+    restart(beta, join)
+    handed_over = beta.overlay_address
+    beta.stop()
+    restart(beta, join, "--log-level=info")
+
+    assert handed_over == away
+    assert beta.overlay_address == home
+    beta.says(f"this host starts at {home}, after {away} before")
+
+
+def restart(agent: Agent, *flags: str) -> None:
+    """Start an agent, and wait for what an interface that outlived another does not show."""
+    agent.start(*flags)
+    wait_for(lambda: agent.reconciles > 0, f"{agent.name} to be at work")
+
+
 def announce_original(cluster_key: str, overlay: str, to: list[Agent]) -> None:
     """Tell agents of a Go member with this overlay address: it cannot move, so ours make room."""
     meta = encode_metadata(Metadata(ip_address(overlay), new_key()), "current")
     addr = pack_ip("127.0.0.99")
-    alive = Alive(1, "original", addr, 7946, meta, bytes([1, 5, 2, 0, 0, 0]))
+    send(cluster_key, Alive(1, "original", addr, 7946, meta, bytes([1, 5, 2, 0, 0, 0])), to)
+
+
+def send(cluster_key: str, message: Message, to: list[Agent]) -> None:
+    """Tell agents something that a member could."""
     wire = wire_of(b64decode(cluster_key))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
         for agent in to:
-            packet = wire.seal_packet([encode(alive)], checksum=False)
+            packet = wire.seal_packet([encode(message)], checksum=False)
             sending.sendto(packet, (agent.host.address, 7946))
 
 

@@ -4,7 +4,7 @@ import time
 from ipaddress import ip_address
 
 from wesher.gossip import Address
-from wesher.mesh.settings import Saved, SavedMember
+from wesher.mesh.settings import Former, Saved, SavedMember
 from wesher.mesh.tombstones import Tombstone
 from wesher.saved_state import as_saved, as_state, wall_clock_began
 
@@ -18,6 +18,8 @@ SAVED = Saved(
         SavedMember("left", Address("192.0.2.3", 7946), None, left=True),
     ),
     (Tombstone("left", 2, 60.0),),
+    fixed=True,
+    former=Former(ip_address("10.3.2.1"), 70.0),
 )
 
 
@@ -33,8 +35,10 @@ def test_times_are_told_by_the_clock_on_the_wall():
     later = as_saved(state, 7946, 1_000_500.0)
 
     assert state.nodes[1].failed_at == 1_000_050
+    assert state.former.left_at == 1_000_070
     assert later.members[1].failed_at == -450.0
     assert later.tombstones[0].made_at == -440.0
+    assert later.former.left_at == -430.0
 
 
 def test_the_clock_of_the_node_began_when_it_says():

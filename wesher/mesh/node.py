@@ -72,7 +72,7 @@ class MeshNode:
         )
         self._notices = Notices()
         self._membership = Membership(settings, saved, self._gossip, self._notices, rng)
-        self._overlay = Overlay(settings, saved.overlay_addr, self._notices)
+        self._overlay = Overlay(settings, saved, self._notices)
         self._complaints = Complaints(
             self._notices,
             self._membership.search.contacted,
@@ -294,7 +294,8 @@ class MeshNode:
         members, gone = membership.saved_members(), tuple(membership.gone)
         # A spent counter would keep every later start from being heard.
         incarnation = local.incarnation if local.incarnation < SATURATED else 0
-        return Saved(self._overlay.address, incarnation, members, gone)
+        fixed = self._settings.overlay_addr is not None
+        return Saved(self._overlay.address, incarnation, members, gone, fixed, self._overlay.former)
 
     # Following up
 
@@ -355,7 +356,7 @@ class MeshNode:
         membership = self._membership
         live: list[Announced] = [*look.live, *membership.live()]
         failed: list[Announced] = [*look.failed, *membership.failed]
-        if problem := self._overlay.choose(live, failed, self._facts):
+        if problem := self._overlay.choose(live, failed, self._facts, now):
             self._refuse(problem)
             return
         self._gossip.announce(

@@ -1,4 +1,8 @@
-"""Our own place in the overlay: which address we have, when we move, and the Plan that follows."""
+"""Our own place in the overlay: which address we have, when we move, and the Plan that follows.
+
+Who was moved out of its address goes back when it starts with a new interface and nobody has it:
+whoever took it, by a mistyped `--overlay-addr` for instance, is gone by then, and no flow is cut.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -13,10 +17,12 @@ from wesher.mesh.notices import Notices
 from wesher.mesh.objections import objections
 from wesher.mesh.plan import IPAddress, Plan
 from wesher.mesh.planning import Announced, Outcome, Planner, holder_of, is_held_for_good
-from wesher.mesh.settings import NodeSettings
+from wesher.mesh.settings import Former, NodeSettings, Saved
 from wesher.mesh.trust import LocalMember
 
 MOVE_PATIENCE = 0.5  # seconds after losing our address in which more claims may come
+HELD = 60.0  # seconds until an address is one that others know us by
+MISSED = 7 * 86_400.0  # seconds for which a former address is; by then others know us by the new
 
 Taken = Callable[[IPAddress], bool]
 
@@ -24,12 +30,13 @@ Taken = Callable[[IPAddress], bool]
 class Overlay:
     """Our overlay address, once `choose` has found one, and after each `review` the newest Plan."""
 
-    def __init__(
-        self, settings: NodeSettings, saved_address: IPAddress | None, notices: Notices
-    ) -> None:
+    def __init__(self, settings: NodeSettings, saved: Saved, notices: Notices) -> None:
         self._settings = settings
-        self._saved_address = saved_address
+        self._saved = saved
         self._notices = notices
+        self._held_since = float("-inf")
+        self.former: Former | None = None
+        """The address to go back to at a later start."""
         self._planner = Planner(settings.hosts)
         self.relied_on: set[str] = set()
         """Who was a peer, as long as it is a member."""
@@ -46,13 +53,15 @@ class Overlay:
         return self._local.overlay_addr if self._local else None
 
     def choose(
-        self, live: Iterable[Announced], failed: Iterable[Announced], facts: LocalFacts
+        self, live: Iterable[Announced], failed: Iterable[Announced], facts: LocalFacts, now: float
     ) -> str | None:
         """Take an address that nobody has; return what stands in the way, if anything.
 
         The one we had before is only left to a live member.
         """
         settings, live = self._settings, list(live)
+        former = self._saved.former
+        self.former = former if former and now - former.left_at <= MISSED else None
         address = settings.overlay_addr or self._first(live, failed, facts)
         if address is None:
             return (
@@ -73,9 +82,10 @@ class Overlay:
             wireguard_port=settings.wireguard_port,
             immovable=fixed,
             # Who fixes the same one later may be a Go peer, which cannot say that it is late.
-            kept=not late if fixed else address == self._saved_address,
+            kept=not late if fixed else address == self._saved.overlay_addr,
             late=late,
         )
+        self._note_start(address, now)
         return None
 
     def review(
@@ -127,7 +137,7 @@ class Overlay:
         Then somebody has taken it meanwhile, and all nodes settle whose it is.
         """
         holder = holder_of(address, live)
-        if holder is None or address == self._saved_address:
+        if holder is None or address == self._saved.overlay_addr:
             return None
         data = {"address": address, "member": holder.name}
         return troubles.TAKEN_ADDRESS.text.format(**data)
@@ -136,14 +146,36 @@ class Overlay:
         self, live: list[Announced], failed: Iterable[Announced], facts: LocalFacts
     ) -> IPAddress | None:
         """Return the address we had before, if it is still good, else the first free candidate."""
-        network, saved = self._settings.overlay_net, self._saved_address
-        is_taken = self._planner.taken(live, facts)
-        if saved and saved in network.network and is_usable(saved, network) and not is_taken(saved):
-            return saved
+        network, saved = self._settings.overlay_net, self._saved
         names = {member.name for member in live}
         missing = [member for member in failed if member.name not in names]
         taken = self._planner.taken((*live, *missing), facts)
+        # An address that the operator has taken away is not ours any more, whatever flows it has.
+        may_return = saved.fixed or not self._settings.interface_kept
+        if self.former and may_return and self._is_free(self.former.overlay_addr, taken):
+            return self.former.overlay_addr
+        address = None if saved.fixed else saved.overlay_addr
+        if address and self._is_free(address, self._planner.taken(live, facts)):
+            return address
         return choose_address(self._settings.name, network, taken)
+
+    def _is_free(self, address: IPAddress, taken: Taken) -> bool:
+        network = self._settings.overlay_net
+        return address in network.network and is_usable(address, network) and not taken(address)
+
+    def _note_start(self, address: IPAddress, now: float) -> None:
+        """Remember the address that we had before, and say that we have another."""
+        saved = self._saved.overlay_addr
+        if saved == address:
+            return
+        self._held_since = now
+        if saved is None:
+            return
+        if self.former is None and not self._saved.fixed:
+            self.former = Former(saved, now)
+        self._notices.inform(
+            "this host starts at {new}, after {old} before", new=address, old=saved
+        )
 
     def _build(
         self,
@@ -191,6 +223,9 @@ class Overlay:
             new=address,
             winner=winner,
         )
+        if now - self._held_since >= HELD:
+            self.former = Former(local.overlay_addr, now)
+        self._held_since = now
         self._local = replace(local, overlay_addr=address, kept=False)
         self.move_at = None
         return True

@@ -19,6 +19,7 @@ class NodeSettings:
 
     `ip` is the underlay address we advertise; `mapped` says to write it in the 16-byte form, as a
     Go node bound to 0.0.0.0 does. `forget_after` is in seconds, infinity for never.
+    `interface_kept` says that our interface outlived the last agent: flows go on through it.
     `first_sequence` is a random number of 32 bits, see GossipSettings.
     """
 
@@ -36,6 +37,7 @@ class NodeSettings:
     timing: Timing
     hosts: HostsNaming = _NAMING
     first_sequence: int = 0
+    interface_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,24 @@ class SavedMember:
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """An overlay address that we have left, at an instant of the node's clock."""
+
+    overlay_addr: IPAddress
+    left_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Saved:
-    """What outlives the process, besides the cluster key; `incarnation` is the last one we had."""
+    """What outlives the process, besides the cluster key; `incarnation` is the last one we had.
+
+    `fixed` says that the overlay address is from `--overlay-addr`, `former` which one we had
+    before, if we had to leave it or were given another.
+    """
 
     overlay_addr: IPAddress | None = None
     incarnation: int = 0
     members: tuple[SavedMember, ...] = ()
     tombstones: tuple[Tombstone, ...] = ()
+    fixed: bool = False
+    former: Former | None = None

@@ -61,9 +61,18 @@ class SavedTombstone:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedFormer:
+    """An overlay address of ours before the present one, and when we left it."""
+
+    overlay_addr: IPAddress
+    left_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Everything saved; no key means that nothing was saved yet.
 
+    `fixed` tells that the overlay address was given by the operator.
     `by_original` tells that the Go program wrote the file last: it is then its interface, too.
     """
 
@@ -72,6 +81,8 @@ class State:
     overlay_addr: IPAddress | None = None
     incarnation: int = 0
     tombstones: tuple[SavedTombstone, ...] = ()
+    fixed: bool = False
+    former: SavedFormer | None = None
     by_original: bool = field(default=False, compare=False)
 
 
@@ -178,6 +189,7 @@ def encode(state: State) -> bytes:
             "OverlayAddr": str(state.overlay_addr or ""),
             "Incarnation": state.incarnation,
             "Tombstones": [_encode_tombstone(one) for one in state.tombstones],
+            **_encode_marks(state),
         },
     }
     return json.dumps(document, indent=2).encode()
@@ -202,6 +214,8 @@ def decode(content: bytes) -> State:
         overlay_addr=_decode_address(ours.get("overlayaddr")),
         incarnation=_decode_integer(ours.get("incarnation"), 0, _MAX_INCARNATION) or 0,
         tombstones=tuple(one for one in tombstones if one is not None),
+        fixed=ours.get("fixed") is True,
+        former=_decode_former(ours),
         by_original=_OURS.lower() not in fields,
     )
 
@@ -234,6 +248,21 @@ def _decode_node(value: object) -> SavedNode | None:
         _decode_integer(fields.get("incarnation"), 0, _MAX_INCARNATION) or 0,
         _decode_integer(fields.get("failedat"), 0, _MAX_TIME),
     )
+
+
+def _encode_marks(state: State) -> dict[str, object]:
+    """Return what few hosts have to say of their overlay address."""
+    marks: dict[str, object] = {"Fixed": True} if state.fixed else {}
+    if state.former:
+        address, left_at = str(state.former.overlay_addr), state.former.left_at
+        marks |= {"FormerAddr": address, "FormerLeftAt": left_at}
+    return marks
+
+
+def _decode_former(ours: Mapping[str, Any]) -> SavedFormer | None:
+    address = _decode_address(ours.get("formeraddr"))
+    left_at = _decode_integer(ours.get("formerleftat"), 0, _MAX_TIME)
+    return None if address is None or left_at is None else SavedFormer(address, left_at)
 
 
 def _encode_tombstone(tombstone: SavedTombstone) -> dict[str, object]:

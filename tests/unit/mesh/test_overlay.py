@@ -12,7 +12,8 @@ from wesher.mesh.address import choose_address, is_usable, overlay_address
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.metadata import decode_metadata
 from wesher.mesh.notices import Notices
-from wesher.mesh.overlay import MOVE_PATIENCE, Overlay
+from wesher.mesh.overlay import HELD, MISSED, MOVE_PATIENCE, Overlay
+from wesher.mesh.settings import Former, Saved
 
 X = "10.7.7.7"
 
@@ -282,8 +283,8 @@ def review(overlay, *live, failed=(), facts=None, complete=True):
 
 
 def overlay_of(*others, earlier=None, facts=None, **settings):
-    overlay = Overlay(replace(SETTINGS, **settings), earlier, Notices())
-    assert overlay.choose(others, (), facts or LocalFacts()) is None
+    overlay = Overlay(replace(SETTINGS, **settings), Saved(earlier), Notices())
+    assert overlay.choose(others, (), facts or LocalFacts(), 0) is None
     return overlay
 
 
@@ -341,3 +342,131 @@ def test_before_the_first_review_there_is_no_plan():
     assert before is None
     assert not moved
     assert list(plan.peers) == [key(2)]
+
+
+# Going back
+
+HOME, FLAG, DAY = "10.7.7.7", "10.8.8.8", 86_400.0
+
+
+def start(*others, earlier, failed=(), now=0.0, **settings):
+    """Return the overlay of a host that starts anew after these others were found."""
+    overlay = Overlay(replace(SETTINGS, **settings), earlier, Notices())
+    assert overlay.choose(others, failed, LocalFacts(), now) is None
+    return overlay
+
+
+def kept_by(overlay, *, fixed=False):
+    """Return what the next start knows of this one's address."""
+    return Saved(overlay.address, fixed=fixed, former=overlay.former)
+
+
+def evicted(*, held=HELD, rival=None):
+    """Return a host at its second address, since an immovable one has its first."""
+    overlay = start(earlier=Saved())
+    first = str(overlay.address)
+    rival = rival or remote("amy", 2, meta=metadata(first, 2))
+    for now in (0.0, held, held + MOVE_PATIENCE):
+        overlay.review([rival] if now else [], [], LocalFacts(), now, complete=True)
+    assert str(overlay.address) != first
+    return first, overlay
+
+
+def test_who_was_evicted_goes_back_at_a_start_once_its_address_is_free():
+    first, overlay = evicted()
+
+    later = start(earlier=kept_by(overlay), now=DAY)
+
+    assert str(later.address) == first
+
+
+@pytest.mark.parametrize("there", ["live", "failed"])
+def test_who_was_evicted_stays_away_while_the_other_may_be_there(there):
+    first, overlay = evicted()
+    rival = remote("amy", 2, meta=metadata(first, 2))
+    others = {"live": ([rival], []), "failed": ([], [rival])}[there]
+
+    again = start(*others[0], failed=others[1], earlier=kept_by(overlay), now=DAY)
+    at_last = start(earlier=kept_by(again), now=2 * DAY)
+
+    assert again.address == overlay.address
+    assert str(at_last.address) == first
+
+
+def test_no_flow_is_cut_to_go_back():
+    first, overlay = evicted()
+
+    handed_over = start(earlier=kept_by(overlay), now=DAY, interface_kept=True)
+    rebooted = start(earlier=kept_by(handed_over), now=2 * DAY)
+
+    assert handed_over.address == overlay.address
+    assert str(rebooted.address) == first
+
+
+def test_an_address_that_others_hardly_knew_us_by_is_not_gone_back_to():
+    _, overlay = evicted(held=HELD - 1)
+
+    assert start(earlier=kept_by(overlay), now=DAY).address == overlay.address
+
+
+def test_after_a_week_others_know_us_by_the_new_address():
+    _, overlay = evicted()
+
+    later = start(earlier=kept_by(overlay), now=overlay.former.left_at + MISSED + 1)
+
+    assert later.address == overlay.address
+    assert later.former is None
+
+
+def test_an_address_that_was_taken_while_we_were_away_is_gone_back_to():
+    earlier = Saved(ip_address(HOME))
+    away = start(remote("amy", 2, HOME), earlier=earlier)
+
+    assert str(away.address) != HOME
+    assert str(start(earlier=kept_by(away), now=DAY).address) == HOME
+
+
+def test_who_loses_its_address_soon_after_going_back_goes_back_again():
+    first, overlay = evicted()
+    back = start(earlier=kept_by(overlay), now=DAY)
+    rival = remote("amy", 2, meta=metadata(first, 2))
+    for now in (DAY + 1, DAY + 1 + MOVE_PATIENCE):
+        back.review([rival], [], LocalFacts(), now, complete=True)
+    assert str(back.address) != first
+
+    assert str(start(earlier=kept_by(back), now=2 * DAY).address) == first
+
+
+@pytest.mark.parametrize("interface_kept", [False, True])
+def test_without_its_flag_a_host_leaves_the_address_that_the_flag_gave_it(interface_kept):
+    flagged = start(earlier=Saved(), overlay_addr=ip_address(FLAG))
+
+    without = start(earlier=kept_by(flagged, fixed=True), interface_kept=interface_kept)
+
+    assert without.address == overlay_address("local", SETTINGS.overlay_net)
+    assert without.former is None
+
+
+@pytest.mark.parametrize("starts", [1, 2])
+def test_without_its_flag_a_host_has_the_address_from_before_the_flag(starts):
+    earlier = Saved(ip_address(HOME))
+    for _ in range(starts):
+        flagged = start(earlier=earlier, overlay_addr=ip_address(FLAG))
+        earlier = kept_by(flagged, fixed=True)
+
+    assert str(start(earlier=earlier, now=DAY).address) == HOME
+    assert str(start(earlier=earlier, now=DAY, overlay_addr=ip_address(FLAG)).address) == FLAG
+
+
+def test_a_node_keeps_what_it_needs_to_go_back():
+    fixed = Bench(overlay_addr=ip_address(FLAG)).start().node.saved()
+    moved = Bench(Saved(ip_address(FLAG), fixed=True)).start().node.saved()
+    former = Former(ip_address(HOME), -5.0)
+    back = Bench(Saved(ip_address(FLAG), former=former)).start().node.saved()
+
+    assert (fixed.fixed, str(fixed.overlay_addr)) == (True, FLAG)
+    assert (moved.fixed, moved.overlay_addr) == (False, overlay_address("local", NET))
+    assert (str(back.overlay_addr), back.former) == (HOME, former)
+
+
+NET = SETTINGS.overlay_net

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from wesher.errors import StartError
 from wesher.system.state_file import (
+    SavedFormer,
     SavedNode,
     SavedTombstone,
     State,
@@ -254,6 +255,30 @@ def test_a_bad_tombstone_is_left_out(entry):
     assert state.tombstones == (SavedTombstone("south", 4, 1_700_000_100),)
 
 
+def test_marks_of_our_overlay_address_come_back():
+    former = SavedFormer(ip_address("10.1.2.3"), 1_700_000_000)
+    state = State(KEY, overlay_addr=ip_address("10.7.7.7"), fixed=True, former=former)
+
+    assert decode(encode(state)) == state
+    assert b"F" not in encode(State(KEY, former=None)).split(b'"Wesher"')[1]
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        {"Fixed": "yes", "FormerAddr": "10.1.2.3"},
+        {"Fixed": 1, "FormerAddr": "10.1.2", "FormerLeftAt": 7},
+        {"Fixed": None, "FormerAddr": "10.1.2.3", "FormerLeftAt": "7"},
+        {"FormerAddr": "10.1.2.3", "FormerLeftAt": -7},
+        {"FormerLeftAt": 7},
+    ],
+)
+def test_bad_marks_of_our_overlay_address_are_left_out(marks):
+    state = decode(json.dumps({"ClusterKey": KEY_TEXT, "Wesher": marks}).encode())
+
+    assert (state.fixed, state.former) == (False, None)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: (
@@ -263,6 +288,7 @@ JSON = st.recursive(
                 [
                     *("Name", "Addr", "Meta", "Port", "Left", "Incarnation", "FailedAt"),
                     *("OverlayAddr", "Tombstones", "MadeAt"),
+                    *("Fixed", "FormerAddr", "FormerLeftAt"),
                 ]
             ),
             inner,
