@@ -10,6 +10,7 @@ from scripts.benches import (
     commands,
     converge,
     flow,
+    flow_moving,
     flow_restart,
     heal,
     join,
@@ -39,7 +40,11 @@ _BENCHES = {
 
 def main() -> int:
     given = _parse()
-    measure = flow_restart.measure if given.restart else _BENCHES[given.name]
+    measure = _BENCHES[given.name]
+    if given.restart:
+        measure = flow_restart.measure
+    elif given.moving:
+        measure = flow_moving.measure
     # An installed package comes compiled; a checkout should not be measured compiling itself.
     compileall.compile_dir(Path(__file__).parents[2] / "wesher", quiet=2)
     try:
@@ -67,13 +72,16 @@ def _parse() -> argparse.Namespace:
         "--partition", type=float, default=130, metavar="SECONDS", help="heal: how long (130)"
     )
     parser.add_argument("--restart", action="store_true", help="flow: restart the agent of an end")
+    parser.add_argument("--moving", action="store_true", help="flow: move an end to new addresses")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.add_argument("--command", help="measure this program in place of wesher")
     given = parser.parse_args()
     if given.nodes < 2 or given.runs < 1:
         parser.error("at least 2 nodes and 1 run")
-    if given.restart and given.name != "flow":
-        parser.error("--restart is for flow")
+    if (given.restart or given.moving) and given.name != "flow":
+        parser.error("--restart and --moving are for flow")
+    if given.restart and given.moving:
+        parser.error("either --restart or --moving")
     if given.partition <= 0:
         parser.error("--partition needs a number of seconds above 0")
     return given
