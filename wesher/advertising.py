@@ -1,6 +1,7 @@
 """The address that this host advertises: found at the start, and followed while it runs."""
 
 import asyncio
+import math
 import socket
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from wesher.system.advertised import (
     is_here,
     link_of,
     only_address,
+    other_family,
     routed_address,
     sources_towards,
     stays,
@@ -24,6 +26,7 @@ from wesher.system.network import Network
 from wesher.system.threads import in_thread
 
 RESOLVE_PATIENCE = 1.0  # seconds for the names of seeds; without them the default route decides
+STRANDED_AFTER = 5.0  # seconds without an address of our family; DHCP takes less to replace one
 LOOK_INTERVAL = 0.5  # seconds between two cheap looks at our address, noticed within one
 
 Signs = tuple[tuple[IPAddress, ...], bool]
@@ -74,6 +77,7 @@ class OwnAddress:
     def __init__(self, config: Config, advertised: IPAddress, network: Network) -> None:
         self._iface = config.bind_iface
         self._link = link_of(network, advertised)
+        self._stranded_at: float | None = None  # infinity once it was told
         self.current = advertised
         self.may_move = config.advertise_addr is None and (
             config.bind_iface is not None or config.bind_addr.is_unspecified
@@ -95,6 +99,23 @@ class OwnAddress:
     def move_to(self, address: IPAddress, network: Network) -> None:
         """Take note that this is what we advertise from now on."""
         self.current, self._link = address, link_of(network, address)
+
+    def stranded(self, network: Network, now: float) -> IPAddress | None:
+        """Return what this host has instead when it has lost all addresses of our family.
+
+        Our sockets and those of the others are of one family: only new starts can change it. It is
+        returned once, when that has lasted some seconds.
+        """
+        other = other_family(network, self.current.version) if self.may_move else None
+        if other is None:
+            self._stranded_at = None
+            return None
+        if self._stranded_at is None:
+            self._stranded_at = now
+        if now - self._stranded_at < STRANDED_AFTER:
+            return None
+        self._stranded_at = math.inf
+        return other
 
     def signs(self, contacts: Iterable[IPAddress]) -> Signs:
         """Return what changes with our address; it costs next to nothing."""

@@ -60,6 +60,7 @@ from wesher.system.suspension import Suspension
 from wesher.system.teardown import Leftover
 from wesher.system.threads import in_thread
 from wesher.system.transport import Sockets, Transport, bind, check_port_free
+from wesher.troubles import OTHER_FAMILY
 from wesher.undo import opened, take_down
 from wesher.watch import Watch
 
@@ -245,6 +246,9 @@ class Agent:
 
     async def _follow_address(self, network: Network, node: MeshNode, transport: Transport) -> None:
         """Go on at another address when ours is gone, or is not where our packets come from."""
+        if other := self._address.stranded(network, asyncio.get_running_loop().time()):
+            version = self._address.current.version
+            logger.warning(OTHER_FAMILY.text, version=version, address=other)
         address = self._address.moved(network, self._contacts())
         if address is None:
             return

@@ -54,6 +54,11 @@ SEVERAL_ADDRESSES = Trouble(
     "this host has no default route and several addresses: {addresses}",
     "give one of them as --advertise-addr",
 )
+OTHER_FAMILY = Trouble(
+    "other-family",
+    "this host has no IPv{version} address any more, as the mesh uses, only {address}",
+    "give it one again, or, once all members have addresses like that, restart wesher on each",
+)
 OVERLAY_ENCLOSED = Trouble(
     "overlay-enclosed",
     "the overlay network {overlay} lies inside {network}, which this host is connected to",

@@ -9,7 +9,7 @@ from wesher.doctor.case import Case
 from wesher.doctor.findings import Finding, fault, ok, unknown, warning
 from wesher.doctor.sockets import port_owner
 from wesher.mesh.plan import IPAddress
-from wesher.system.advertised import lasting_addresses
+from wesher.system.advertised import lasting_addresses, other_family
 from wesher.system.facts import (
     HostFacts,
     address_inside,
@@ -18,7 +18,13 @@ from wesher.system.facts import (
     host_facts,
 )
 from wesher.system.network import Network, Scope, routed_inside
-from wesher.troubles import NO_ADDRESS, OVERLAY_ENCLOSED, OVERLAY_HAS_US, SEVERAL_ADDRESSES
+from wesher.troubles import (
+    NO_ADDRESS,
+    OTHER_FAMILY,
+    OVERLAY_ENCLOSED,
+    OVERLAY_HAS_US,
+    SEVERAL_ADDRESSES,
+)
 
 _NO_IP = "`ip` told nothing about this host"
 
@@ -70,7 +76,22 @@ async def check_advertised(case: Case) -> list[Finding]:
         return [_without_address(case.network)]
     if address.is_loopback and _has_others_elsewhere(case):
         return [fault("advertise", troubles.LOOPBACK, address=address)]
+    if case.network and _has_lost(case, case.network, address):
+        if other := other_family(case.network, address.version):
+            data = {"version": address.version, "address": other}
+            return [fault("advertise", OTHER_FAMILY, **data)]
+        return [_without_address(case.network)]
     return [ok("advertise", f"{address}{_whose(case, address)}")]
+
+
+def _has_lost(case: Case, network: Network, address: IPAddress) -> bool:
+    """Tell whether a running agent chose an address of a family that this host has none of now."""
+    settings = case.settings
+    chosen = settings.advertise_addr is None and (
+        settings.bind_iface is not None or settings.bind_addr.is_unspecified
+    )
+    lost = not address.is_loopback and not lasting_addresses(network, address.version)
+    return case.status is not None and chosen and lost
 
 
 def _without_address(network: Network) -> Finding:

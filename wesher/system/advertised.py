@@ -78,6 +78,14 @@ def lasting_addresses(network: Network, version: int | None) -> list[tuple[Link,
     ]
 
 
+def other_family(network: Network, version: int) -> IPAddress | None:
+    """Return an address that others may reach this host at if it has none of this IP version."""
+    found = lasting_addresses(network, None)
+    if any(address.ip.version == version for _, address in found):
+        return None
+    return found[0][1].ip if found else None
+
+
 def stays(network: Network, current: IPAddress, found: IPAddress) -> bool:
     """Tell whether `current` is as good as `found`: lasting, and on the same network."""
     places = {

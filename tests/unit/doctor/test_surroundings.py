@@ -4,7 +4,7 @@ import asyncio
 import errno
 import socket
 from dataclasses import replace
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
 
@@ -24,6 +24,7 @@ from wesher.doctor.equipment import judge_rights
 from wesher.doctor.sockets import port_owner
 from wesher.doctor.surroundings import check_clock, check_hosts_file, judge_hosts_file
 from wesher.doctor.underlay import check_advertised, check_overlay, check_ports
+from wesher.system.network import Link, LinkAddress, Network
 from wesher.system.wireguard import WireGuardState
 
 
@@ -141,6 +142,27 @@ def test_the_advertised_address_must_be_of_use_to_others(of, verdict, words):
 
     assert told == verdict
     assert words in text
+
+
+def test_an_address_whose_family_is_gone_from_this_host_is_told():
+    told = status(address="192.0.2.10:7946")
+    ipv6 = replace(network(), links={"eth0": link_with("2001:db8::5/64")})
+
+    lost = case(status=told, network=ipv6)
+    behind_nat = case(status=told, network=network("198.51.100.7/24", "198.51.100.1"))
+    fixed = case(told=settings(advertise_addr=ip_address("192.0.2.10")), status=told, network=ipv6)
+
+    assert verdicts(check_advertised, lost) == [("fault", "other-family")]
+    assert verdicts(check_advertised, case(status=told, network=Network())) == [
+        ("fault", "no-address")
+    ]
+    assert verdicts(check_advertised, behind_nat) == verdicts(check_advertised, fixed)
+    assert verdicts(check_advertised, fixed) == [("ok", None)]
+
+
+def link_with(address: str) -> Link:
+    here = ip_interface(address)
+    return Link("eth0", True, 1500, None, (LinkAddress(here.ip, here.network),))
 
 
 # The overlay network
