@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from wesher.contacts import Heard
 from wesher.doctor import troubles
@@ -43,7 +43,15 @@ async def check_members(case: Case) -> list[Finding]:
     if case.account is None:
         return [unknown("members", _NO_AGENT)]
     found = [_objection(one) for one in case.account["objections"]]
+    found += _undecided(case, {one.about for one in found})
     return found or [ok("members", "every member that is alive is a peer")]
+
+
+def _undecided(case: Case, known: Container[str | None]) -> Iterator[Finding]:
+    """Yield the members that are no peers so far without anything being wrong with them."""
+    for member in case.status["members"] if case.status else ():
+        if member["state"] == "alive" and not member["peer"] and member["name"] not in known:
+            yield unknown("members", f"member {member['name']} {member['reason']}")
 
 
 def _objection(told: Reply) -> Finding:

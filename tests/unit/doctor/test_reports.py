@@ -77,6 +77,16 @@ def test_objections_are_told_as_they_are_now_and_not_as_warnings():
     assert verdicts(check_warnings, of) == []
 
 
+def test_a_member_that_is_no_peer_yet_is_not_said_to_be_one():
+    young = member("web", peer=False, reason="has not published its key and address yet")
+    gone = member("db", state="failed", peer=False, reason="is gone")
+    of = case(account=account(), status=status(young, gone))
+
+    assert found(check_members, of) == [
+        ("unknown", None, "member web has not published its key and address yet")
+    ]
+
+
 def test_that_there_were_none_is_said_only_if_there_were_none():
     over = account(troubles=[trouble("no-peer", mended=True), trouble("no-peer")])
 

@@ -164,6 +164,17 @@ def test_how_seeds_fare_is_told():
     assert seeds[3].trouble == "is this host"
 
 
+def test_what_trying_a_seed_came_to_is_over_once_a_member_is_there():
+    bench = Bench(seeds=(seed("192.0.2.10"), seed("192.0.2.11"), seed("192.0.2.12"))).start()
+    ten, *others = bench.take_streams()
+    bench.answer(ten, WEB)
+    bench.fail(*others)
+
+    bench.push(remote("late", 4, ip="192.0.2.11"))
+
+    assert [one.trouble for one in bench.node.status().seeds] == [None, None, "refused"]
+
+
 def test_a_seed_that_answered_once_and_fails_later_keeps_when_it_answered():
     bench = Bench(seeds=(seed("192.0.2.10"),)).start()
     [look] = bench.take_streams()
