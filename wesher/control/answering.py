@@ -21,7 +21,7 @@ from wesher.mesh.events import Happened, Notice, Pinged
 from wesher.mesh.plan import IPAddress
 from wesher.mesh.status import MemberStatus
 from wesher.mesh.troubles import FIXED_ADDRESS, OUR_NAME, SAME_ADDRESS, SAME_NAME
-from wesher.system.asking import FOLLOW
+from wesher.system.asking import FOLLOW, STARTING
 from wesher.system.control import Answer, Arguments, ControlServer
 from wesher.system.wireguard import PeerState, is_userspace, read_wireguard
 
@@ -174,7 +174,7 @@ class Control:
 
     def _ready(self) -> Running:
         if self.running is None:
-            raise AgentError("the agent is still starting; try again in a moment")
+            raise AgentError(STARTING)
         return self.running
 
     def _member(self, request: Arguments) -> MemberStatus:

@@ -7,7 +7,7 @@ from wesher.doctor.case import Case
 from wesher.doctor.findings import Finding, fault, ok, warning
 from wesher.doctor.words import lasting
 from wesher.errors import NotRootError
-from wesher.system.asking import holder, is_stopped
+from wesher.system.asking import STARTING, holder, is_stopped
 
 
 async def check_agent(case: Case) -> list[Finding]:
@@ -27,6 +27,8 @@ def _silent(case: Case) -> Finding:
         return fault("agent", troubles.AGENT_STOPPED, interface=case.interface, pid=pid)
     if isinstance(case.silence, NotRootError):
         return fault("agent", troubles.NOT_ROOT, interface=case.interface)
+    if str(case.silence) == STARTING:
+        return fault("agent", troubles.AGENT_STARTING, interface=case.interface)
     return fault("agent", troubles.AGENT_SILENT, reason=case.silence)
 
 

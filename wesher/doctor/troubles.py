@@ -12,6 +12,11 @@ AGENT_STOPPED = Trouble(
     "the agent on {interface} (pid {pid}) is stopped by a signal",
     "continue it with `kill -CONT {pid}`",
 )
+AGENT_STARTING = Trouble(
+    "agent-starting",
+    "the agent on {interface} is still starting",
+    "if that lasts, its log says what it waits for, an address of this host for instance",
+)
 AGENT_SILENT = Trouble(
     "agent-silent",
     "the agent tells nothing: {reason}",

@@ -18,6 +18,7 @@ VERSION = 1
 FOLLOW = "monitor"
 """The one command that is answered by a stream of events."""
 BUSY = "the agent is busy with other clients; try again"
+STARTING = "the agent is still starting; try again in a moment"
 PATIENCE = 5.0  # seconds for a whole reply
 STOPPED_PATIENCE = 0.2  # seconds, of an agent that a signal has stopped
 RETRY_GAP = 0.1  # seconds until a busy agent is asked again

@@ -21,8 +21,9 @@ from tests.unit.mesh.node_bench import Bench
 from tests.unit.system.transports import opened
 from wesher.doctor.reports import FRESH, check_members, check_strangers, check_warnings
 from wesher.doctor.responsiveness import check_agent
-from wesher.errors import NotRootError
+from wesher.errors import AgentError, NotRootError
 from wesher.mesh.rejoin import Seed
+from wesher.system.asking import STARTING
 
 KEY = bytes(range(32))
 
@@ -181,6 +182,9 @@ def test_an_agent_that_answers_is_well_and_tells_what_is_pending():
 def test_an_agent_that_is_silent_is_told_from_none():
     assert verdicts(check_agent, case()) == [("fault", "no-agent")]
     assert verdicts(check_agent, case(silence=NotRootError("no"))) == [("fault", "not-root")]
+    assert verdicts(check_agent, case(silence=AgentError(STARTING))) == [
+        ("fault", "agent-starting")
+    ]
     assert found(check_agent, case(silence=SILENT)) == [
         ("fault", "agent-silent", "the agent tells nothing: it does not answer")
     ]
