@@ -27,12 +27,15 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
     said = {(one.trouble, one.about) for one in findings}
     named = {one.trouble for one in findings}
     now = [one.text for one in findings if one.check != "warnings" and one.verdict != Verdict.OK]
+    deaf = any(one.trouble == "ourselves-unreached" and "UDP" in one.text for one in findings)
     kept = [
         one
         for one in findings
         if not (one.check == "warnings" and any(text in one.text for text in now))
         and not any((other, one.about) in said for other in _better_known(one))
         and not (one.trouble == "nobody" and named & _SEEDS)
+        # Whoever is silent to the agent is so because of this host.
+        and not (deaf and one.check == "warnings" and one.trouble == "udp-blocked")
         and not (one.about == "hosts file" and "hosts-file" in named)
     ]
     order = list(Verdict)

@@ -42,6 +42,17 @@ def test_that_nobody_answers_is_not_told_beside_the_seeds(seed):
     assert names(nobody) == ["nobody"]
 
 
+def test_members_are_not_blamed_for_a_firewall_of_this_host():
+    deaf = told("ourselves-unreached", about="local", text="does not answer by UDP")
+    by_tcp = told("ourselves-unreached", about="local", text="does not answer by TCP")
+    met = told("udp-blocked", check="warnings")
+    now = told("udp-blocked", about="db")
+
+    assert names(deaf, met, now) == ["ourselves-unreached", "udp-blocked"]
+    assert names(met) == ["udp-blocked"]
+    assert names(by_tcp, met) == ["ourselves-unreached", "udp-blocked"]
+
+
 def test_a_hosts_file_that_cannot_be_written_is_told_once():
     pending = told("not-up-to-date", about="hosts file", check="agent")
     peers = told("not-up-to-date", about="peers", check="agent")
