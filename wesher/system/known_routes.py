@@ -1,13 +1,14 @@
 """This host's routes as they were last read: a reconcile need not read them all again."""
 
+import math
 import time
 from collections.abc import Callable
 
 from wesher.system.network import Network, Scope, read_links, read_marked, read_network
 
 PAUSE = 50.0  # times as long as reading all routes took we do not read them again: 2 % of a CPU
-TRUST = 500.0  # times as long until they are read again though nobody told of a change
-LONGEST_TRUST = 600.0  # seconds
+TRUST = 5000.0  # times as long until they are read again though nobody told of a change
+LONGEST_TRUST = 3600.0  # seconds
 
 
 class KnownRoutes:
@@ -24,13 +25,14 @@ class KnownRoutes:
         self._clock = clock
         self._followed = False
         self._known = Network()
-        self._read_at = 0.0
+        self._read_at = -math.inf
         self._took = 0.0
         self._ours_changed = self._others_changed = True
 
     def follow(self) -> None:
-        """Say that from now on changes are told."""
+        """Say that from now on changes are told; the next `read` reads all."""
         self._followed = True
+        self._read_at = -math.inf
         self.change()
 
     def lose(self) -> None:
