@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -220,6 +221,38 @@ def test_a_roamed_endpoint_stays(tools: Tools):
 
     assert tools.changing_calls == []
     assert not applied.changed
+
+
+def test_a_renewal_takes_the_forgetful_out_and_in_again_in_one_call_and_once(tools: Tools):
+    device, _ = opened(plan(1, 2))
+    tools.do(f"wg set {NAME} peer {key(1)} endpoint 203.0.113.9:1234")
+    routes = tools.routes()
+    tools.forget()
+    renewed = replace(plan(1, 2), forgetful=frozenset({key(1)}), renewal=1)
+
+    first, second = apply(device, renewed), apply(device, renewed)
+
+    assert tools.changing_calls == [
+        f"wg set {NAME} peer {key(1)} remove"
+        f" peer {key(1)} endpoint 203.0.113.9:1234 allowed-ips 10.9.0.1/32"
+    ]
+    assert (first.repaired, second.changed) == ((), False)
+    assert tools.routes() == routes
+    assert {peer[0] for peer in tools.dump()[1:]} == {key(1), key(2)}
+
+
+def test_a_renewal_that_failed_is_made_by_the_next_call(tools: Tools):
+    device, _ = opened(plan(1))
+    renewed = replace(plan(1), forgetful=frozenset({key(1)}), renewal=1)
+    tools.fail("wg", 1000)
+    with pytest.raises(CommandError):
+        apply(device, renewed)
+    tools.fail("wg", 0)
+    tools.forget()
+
+    apply(device, renewed)
+
+    assert len(tools.changing_calls) == 1
 
 
 def test_a_newly_announced_endpoint_is_set_alone(tools: Tools):

@@ -155,3 +155,33 @@ def test_ours_agree_whatever_happens_to_it(seed):
 
     assert not {"b", "d"} & world.nodes["e"].live()
     assert world.settled("a", "c", "e")
+
+
+@pytest.mark.parametrize("by", ["a", "b"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_ours_renews_its_sessions_soon_after_each_of_them_has_heard_of_a_change(version, by):
+    world = started(None, version, None, version)
+    goes = [world.nodes["b"], world.nodes["d"]]
+    world.start("late", by)
+    renewed, heard, last = [], {}, world.nodes["a"].plan.renewal
+    for _ in range(120):
+        world.run(world.now + 0.05)
+        for go in goes:
+            if "late" in go.live():
+                heard.setdefault(go.name, world.now)
+        if (renewal := world.nodes["a"].plan.renewal) > last:
+            renewed, last = [*renewed, world.now], renewal
+
+    assert heard.keys() == {"b", "d"}
+    for at in heard.values():
+        assert min(after - at for after in renewed if after >= at) <= 1.5
+    assert world.nodes["a"].plan.forgetful == {go.settings.public_key for go in goes}
+
+
+def test_nothing_is_renewed_where_all_are_ours():
+    world = started(None, None, None)
+    world.start("late", "a")
+
+    world.run(world.now + 10)
+
+    assert [world.nodes[name].plan.renewal for name in "abc"] == [0, 0, 0]

@@ -32,6 +32,7 @@ from wesher.mesh.overlay import Overlay
 from wesher.mesh.plan import Plan
 from wesher.mesh.planning import Announced
 from wesher.mesh.rejoin import Seed
+from wesher.mesh.renewals import Renewals
 from wesher.mesh.settings import NodeSettings, Saved
 from wesher.mesh.status import NodeStatus, member_statuses
 
@@ -80,6 +81,7 @@ class MeshNode:
             self._overlay.relied_on,
         )
         self._changes = Changes()
+        self._renewals = Renewals()
         self._asked: set[int] = set()  # pings that our owner waits for
         self._events: list[MeshEvent] = []
         self._review_at: float | None = None
@@ -208,6 +210,7 @@ class MeshNode:
             self._gossip.next_timer(),
             self._membership.next_timer(self._settings.forget_after),
             self._complaints.next_timer(),
+            self._renewals.next_timer(),
             self._review_at,
         )
         return min((at for at in deadlines if at is not None), default=None)
@@ -228,7 +231,8 @@ class MeshNode:
 
     def plan(self) -> Plan | None:
         """Return what this host should look like; None until we have an overlay address."""
-        return self._overlay.plan
+        plan, renewal = self._overlay.plan, self._renewals.count
+        return replace(plan, renewal=renewal) if plan and renewal else plan
 
     def status(self) -> NodeStatus:
         """Return what we know of ourselves and of everybody else, at this moment."""
@@ -323,6 +327,7 @@ class MeshNode:
             self._changes.note(event, membership.failed)
             membership.handle(event, now)
             self._complaints.handle(event, now)
+            self._renewals.note(event, now)
             self._handle(event)
         if look := membership.advance(self._settings.forget_after, now):
             self._enter(look, now)
@@ -336,6 +341,8 @@ class MeshNode:
             self._changed(now)
         if self._review_at is not None and now >= self._review_at:
             self._review(now)
+        if self._renewals.advance(now) and not self._departing:
+            self._events.append(PlanChanged())
 
     def _handle(self, event: object) -> None:
         """Pass on what our owner waits for."""
@@ -406,4 +413,6 @@ class MeshNode:
             self._review_at = self._overlay.move_at
         if moved:
             self._gossip.update_meta(self._overlay.metadata(), now)
+            self._renewals.expect(now)
+        self._renewals.needed = bool(self._overlay.plan and self._overlay.plan.forgetful)
         self._events.append(PlanChanged())

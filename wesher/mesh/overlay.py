@@ -107,7 +107,9 @@ class Overlay:
         moved = self._must_move(winner, now) and self._move(outcome, (*live, *failed), facts, now)
         if moved:
             outcome = self._build(live, failed, facts, complete, now)
-        self.plan, self.outcome = outcome.plan, outcome
+        forgetful = _forgetful(outcome, live)
+        self.plan = replace(outcome.plan, forgetful=forgetful) if forgetful else outcome.plan
+        self.outcome = outcome
         self._warn(outcome, now)
         return moved
 
@@ -241,6 +243,12 @@ class Overlay:
             say(found.about, now, found.trouble, always=always, **found.data)
         self.relied_on |= outcome.trusted.keys()
         self.relied_on &= outcome.trusted.keys() | outcome.refusals.keys()
+
+
+def _forgetful(outcome: Outcome, live: Iterable[Member]) -> frozenset[str]:
+    """Return the keys of the live peers that run the Go program, which drops its sessions."""
+    peers = (outcome.trusted.get(member.name) for member in live)
+    return frozenset(one.public_key for one in peers if one and not one.metadata.has_ext)
 
 
 def next_address(local: LocalMember, outcome: Outcome, taken: Taken) -> IPAddress | None:

@@ -55,10 +55,13 @@ class InterfaceSettings:
 class Plan:
     """What this host should look like; peers by WireGuard public key in base64.
 
-    Every allowed-ip of a peer is also a route. While not `complete` nothing may be removed.
+    Every allowed-ip of a peer is also a route. While not `complete` nothing may be removed. The
+    sessions with the `forgetful`, by key, are renewed whenever `renewal` grows.
     """
 
     interface: InterfaceSettings
     peers: Mapping[str, Peer] = field(default_factory=dict)
     hosts: tuple[HostsEntry, ...] = ()
     complete: bool = False
+    forgetful: frozenset[str] = frozenset()
+    renewal: int = 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from wesher.errors import CommandError, StartError
 from wesher.mesh.plan import Endpoint, Plan
-from wesher.system.greeting import greet
+from wesher.system.greeting import greet, greet_at_once
 from wesher.system.interface import BORROWED, CREATED, MARKS, check_name, create, delete
 from wesher.system.known_routes import KnownRoutes
 from wesher.system.network import Link, Network, read_network
@@ -69,6 +69,7 @@ class Device:
         self._lent = lent  # as it was before us; None when we made the device
         self._announced: dict[str, Endpoint] = {}
         self._applied: Plan | None = None
+        self._renewal = 0  # that of the last plan
 
     @classmethod
     async def open(
@@ -110,6 +111,7 @@ class Device:
         self._applied = None
         failed = [*addresses.refused, *await self._change(plan, state, peers, addresses)]
         self._applied = None if failed else plan
+        self._renewal = plan.renewal
         return Applied(changed, repaired, tuple(failed), network, state)
 
     async def close(self, limit: float = 1.2) -> list[Leftover]:
@@ -157,8 +159,9 @@ class Device:
         # WireGuard tells handshakes in wall-clock time.
         now = time.clock_gettime(time.CLOCK_REALTIME)
         mark, spared = (BORROWED, self._lent.addresses) if self._lent else (CREATED, ())
+        renewed = self._renewed(plan)
         return (
-            peer_changes(state, plan, self._private_key, self._announced, now),
+            peer_changes(state, plan, self._private_key, self._announced, now, renewed=renewed),
             ip_changes(network, self.name, plan, mark, spared),
         )
 
@@ -176,18 +179,23 @@ class Device:
         if addresses.lines:
             self._routes.change_ours()
             lines = await apply_lines(addresses.lines)
-        self._greet(plan, peers.endpoints.keys() - blamed.keys())
+        self._greet(plan, peers.endpoints.keys() - blamed.keys(), state.peers.keys())
         return [
             *(f"peer {key}: {error.stderr}" for key, error in blamed.items()),
             *(f"ip {line}: {reason}" for line, reason in lines.items()),
         ]
 
-    def _greet(self, plan: Plan, keys: Set[str]) -> None:
+    def _renewed(self, plan: Plan) -> Set[str]:
+        return plan.forgetful if plan.renewal > self._renewal else frozenset()
+
+    def _greet(self, plan: Plan, keys: Set[str], known: Set[str]) -> None:
+        """Greet those with a new endpoint; at once those that have lost their session by us."""
         networks = {key: plan.peers[key].allowed_ips for key in keys}
+        peers = {key: ips[0].network_address for key, ips in networks.items() if ips}
+        again = peers.keys() & self._renewed(plan) & known
+        greet_at_once(self.name, [peers[key] for key in again])
         greet(
-            self.name,
-            self.public_key,
-            {key: ips[0].network_address for key, ips in networks.items() if ips},
+            self.name, self.public_key, {key: ip for key, ip in peers.items() if key not in again}
         )
 
 

@@ -33,6 +33,14 @@ def greet(interface: str, public_key: str, peers: Mapping[str, IPAddress]) -> No
         _send_later(delay, interface, ips)
 
 
+def greet_at_once(interface: str, ips: Sequence[IPAddress]) -> None:
+    """Have sessions begun with peers that were just renewed: until then we take nothing of theirs.
+
+    They know us already, so that nothing is lost, and begin one themselves only by chance just now.
+    """
+    _send_later(0, interface, ips[:MOST])
+
+
 def _send_later(delay: float, interface: str, ips: Sequence[IPAddress]) -> None:
     loop = asyncio.get_running_loop()
     for start in range(0, len(ips), BATCH):

@@ -1,6 +1,6 @@
 """The difference between the peers that WireGuard has and those it should have."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -36,11 +36,14 @@ def peer_changes(
     private_key: str,
     announced: Mapping[str, Endpoint],
     now: float,
+    *,
+    renewed: Set[str] = frozenset(),
 ) -> PeerChanges:
     """Compare `state` with `plan`; `announced` are the endpoints we set last, `now` the epoch.
 
-    A peer as it should be is not mentioned. An endpoint that WireGuard learnt from a roaming peer
-    counts as right until the member announces another.
+    A peer as it should be is not mentioned, except if it is `renewed`: then it is taken out and in
+    again, at the endpoint that it has, and has lost its session. An endpoint that WireGuard learnt
+    from a roaming peer counts as right until the member announces another.
     """
     words: dict[str, tuple[str, ...]] = {}
     endpoints: dict[str, Endpoint] = {}
@@ -52,6 +55,11 @@ def peer_changes(
         allowed_ips = set(peer.allowed_ips)
         if current and not plan.complete:
             allowed_ips |= current.allowed_ips - claimed
+        if current and key in renewed:
+            endpoints.setdefault(key, current.endpoint or peer.endpoint)
+            anew = _words(None, peer, endpoints[key], allowed_ips)
+            words[key] = ("peer", key, "remove", "peer", key, *anew)
+            continue
         changed = tuple(_words(current, peer, endpoints.get(key), allowed_ips))
         if changed or current is None:
             words[key] = ("peer", key, *changed)

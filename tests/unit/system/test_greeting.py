@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from wesher.system import greeting
-from wesher.system.greeting import MOST, greet
+from wesher.system.greeting import MOST, greet, greet_at_once
 
 IP_PKTINFO = 8  # <linux/in.h>; Python has no name for it
 PATIENCE = 30  # seconds
@@ -49,6 +49,18 @@ def test_who_has_the_larger_key_is_greeted_first(listener):
     heard = [greeted(listener) for _ in range(3)]
 
     assert heard == [("127.0.0.3", b""), ("127.0.0.2", b""), ("127.0.0.4", b"")]
+
+
+def test_who_was_renewed_is_greeted_at_once(listener, monkeypatch):
+    monkeypatch.setattr(greeting, "FIRST", PATIENCE)
+
+    async def main():
+        greet_at_once("lo", [ip_address("127.0.0.2"), ip_address("127.0.0.3")])
+        await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+
+    assert [greeted(listener) for _ in range(2)] == [("127.0.0.2", b""), ("127.0.0.3", b"")]
 
 
 def test_nothing_leaves_by_another_interface(listener):

@@ -41,8 +41,47 @@ def changes(
     return peer_changes(state, want, "secret", announced or {}, NOW)
 
 
+def renewal(have: PeerState, want: Plan) -> PeerChanges:
+    state = WireGuardState("secret", 51820, {"A": have})
+    return peer_changes(state, want, "secret", {"A": HERE}, NOW, renewed={"A", "unknown"})
+
+
 def words(found: PeerChanges) -> list[str]:
     return [" ".join(arguments) for arguments in found.words.values()]
+
+
+def test_a_renewed_peer_is_taken_out_and_in_again_with_all_that_it_has():
+    have = state_of("10.0.0.1/32", endpoint=THERE, handshake=NOW)
+
+    found = renewal(have, plan(A=peer("10.0.0.1/32", keepalive=5)))
+
+    assert words(found) == [
+        "peer A remove peer A endpoint 203.0.113.1:9 persistent-keepalive 5 allowed-ips 10.0.0.1/32"
+    ]
+
+
+def test_a_renewed_peer_gets_a_new_endpoint_if_another_was_announced():
+    have = state_of("10.0.0.1/32", endpoint=THERE)
+
+    found = renewal(have, plan(A=peer("10.0.0.1/32", endpoint=Endpoint(HERE.ip, 5))))
+
+    assert found.endpoints == {"A": Endpoint(HERE.ip, 5)}
+
+
+def test_a_renewed_peer_loses_nothing_while_the_plan_is_incomplete():
+    have = state_of("10.0.0.1/32", "10.0.0.2/32")
+
+    found = renewal(have, plan(A=peer("10.0.0.1/32"), complete=False))
+
+    assert words(found)[0].endswith("allowed-ips 10.0.0.1/32,10.0.0.2/32")
+
+
+def test_a_renewed_peer_that_is_not_there_is_just_added():
+    state = WireGuardState("secret", 51820)
+
+    found = peer_changes(state, plan(A=peer()), "secret", {}, NOW, renewed={"A"})
+
+    assert words(found) == ["peer A endpoint 198.51.100.7:51820"]
 
 
 def test_equal_is_no_change():

@@ -1,0 +1,141 @@
+"""Sessions with members that run the Go program are renewed after whatever makes it drop them."""
+
+from itertools import pairwise
+
+import pytest
+
+from tests.unit.mesh.builders import key
+from tests.unit.mesh.node_bench import Bench, joined, metadata, remote
+from wesher.gossip import Dead, MemberCleared, MemberFailed, MemberJoined
+from wesher.mesh.renewals import DELAYS, Renewals
+
+GO = remote("go", 5, meta=metadata("10.9.9.5", 5))
+OLD_GO = remote("go", 5, meta=metadata("10.9.9.5", 5, "v0.2"))
+OURS = remote("web", 2)
+NEW = remote("new", 3)
+QUIET = max(DELAYS) + 1
+
+
+def settled(*records: object) -> Bench:
+    """Return a node among these members that has done all that their own joins are followed by."""
+    bench = joined(*records)
+    bench.keep_alive(*records, until=bench.now + QUIET)
+    bench.plan_changes()
+    return bench
+
+
+def renewals(bench: Bench, *alive: object) -> int:
+    """Let time pass, and return how often sessions were renewed in it."""
+    before = bench.plan.renewal
+    bench.keep_alive(*alive, until=bench.now + QUIET)
+    return bench.plan.renewal - before
+
+
+@pytest.mark.parametrize("go", [GO, OLD_GO], ids=["master", "v0.2"])
+def test_a_join_renews_the_sessions_with_go_members_and_with_nobody_else(go):
+    bench = settled(go, OURS)
+
+    bench.hear_alive(NEW)
+
+    assert renewals(bench, go, OURS, NEW) == len(DELAYS)
+    assert bench.plan.forgetful == {key(5)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda bench: bench.hear_alive(OURS, incarnation=2, meta=metadata("10.9.9.7", 2)),
+        lambda bench: bench.hear(Dead(1, "web", "web")),
+        lambda bench: bench.hear(Dead(1, "web", "go")),
+    ],
+    ids=["update", "leave", "failure"],
+)
+def test_so_does_every_other_change_of_a_member(change):
+    bench = settled(GO, OURS)
+
+    change(bench)
+
+    assert renewals(bench, GO, OURS) == len(DELAYS)
+
+
+def test_each_renewal_is_a_change_of_plan():
+    bench = settled(GO)
+    bench.hear_alive(NEW)
+    bench.pass_time(DELAYS[0] - 0.05)
+    bench.plan_changes()
+
+    assert renewals(bench, GO, NEW) == len(DELAYS) == bench.plan_changes()
+
+
+def test_without_go_members_there_is_neither_a_renewal_nor_a_timer_for_one():
+    bench = settled(OURS)
+
+    bench.hear_alive(NEW)
+
+    assert renewals(bench, OURS, NEW) == 0
+    assert bench.plan_changes() == 1
+
+
+def test_a_go_member_that_has_failed_is_not_renewed():
+    bench = settled(GO, OURS)
+
+    bench.hear(Dead(1, "go", "web"))
+    bench.keep_alive(OURS, until=bench.now + 0.3)
+
+    assert key(5) in bench.plan.peers
+    assert not bench.plan.forgetful
+    assert renewals(bench, OURS) == 0
+
+
+def times(*events: float, until: float = 60.0) -> list[float]:
+    """Return when sessions are renewed after joins at these instants."""
+    planned = Renewals()
+    planned.needed = True
+    waiting, found = sorted(events), []
+    while True:
+        at = planned.next_timer()
+        if waiting and (at is None or waiting[0] <= at):
+            planned.note(MemberJoined(None), waiting.pop(0))
+        elif at is None or at > until:
+            return found
+        else:
+            assert planned.advance(at)
+            found.append(round(at, 3))
+
+
+def test_one_event_is_followed_by_one_renewal_after_each_delay():
+    assert times(10.0) == [10.0 + delay for delay in DELAYS]
+
+
+def test_many_events_at_once_share_their_renewals():
+    assert len(times(*(10 + 0.01 * number for number in range(20)))) == len(DELAYS) + 1
+
+
+def test_events_without_end_do_not_put_the_renewal_off():
+    found = times(*(10 + 0.1 * number for number in range(100)))
+
+    assert found[0] == 10 + DELAYS[0]
+    assert all(after - at <= DELAYS[0] + 0.001 for at, after in pairwise(found[:30]))
+    assert len(found) < 100
+
+
+def test_a_suspicion_is_nothing_that_go_rewrites_for():
+    planned = Renewals()
+    planned.needed = True
+
+    planned.note(MemberCleared(None, 0.0), 10.0)
+    assert planned.next_timer() is None
+    planned.note(MemberFailed(None), 10.0)
+    assert planned.next_timer() == 10.0 + DELAYS[0]
+
+
+def test_what_nobody_needed_is_not_made_up_for():
+    planned = Renewals()
+    planned.note(MemberJoined(None), 10.0)
+    for at in (11.0, 12.0, 13.0):
+        assert not planned.advance(at)
+
+    planned.needed = True
+
+    assert planned.next_timer() is None
+    assert planned.count == 0
