@@ -10,6 +10,7 @@ from scripts.benches import (
     commands,
     converge,
     flow,
+    flow_go,
     flow_moving,
     flow_restart,
     heal,
@@ -45,6 +46,8 @@ def main() -> int:
         measure = flow_restart.measure
     elif given.moving:
         measure = flow_moving.measure
+    elif given.go_behaving:
+        measure = flow_go.measure
     # An installed package comes compiled; a checkout should not be measured compiling itself.
     compileall.compile_dir(Path(__file__).parents[2] / "wesher", quiet=2)
     try:
@@ -73,15 +76,19 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--restart", action="store_true", help="flow: restart the agent of an end")
     parser.add_argument("--moving", action="store_true", help="flow: move an end to new addresses")
+    parser.add_argument(
+        "--go-behaving", action="store_true", help="flow: to a member like the Go program"
+    )
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.add_argument("--command", help="measure this program in place of wesher")
     given = parser.parse_args()
     if given.nodes < 2 or given.runs < 1:
         parser.error("at least 2 nodes and 1 run")
-    if (given.restart or given.moving) and given.name != "flow":
-        parser.error("--restart and --moving are for flow")
-    if given.restart and given.moving:
-        parser.error("either --restart or --moving")
+    kinds = given.restart + given.moving + given.go_behaving
+    if kinds and given.name != "flow":
+        parser.error("--restart, --moving and --go-behaving are for flow")
+    if kinds > 1:
+        parser.error("one of --restart, --moving, --go-behaving")
     if given.partition <= 0:
         parser.error("--partition needs a number of seconds above 0")
     return given
