@@ -26,8 +26,12 @@ HAPPENS = (
     ("following", "node2"),
     ("left", "node3"),
     ("joined", "node3"),
+    ("suspect", "node3"),
     ("failed", "node3"),
+    ("suspect", "node4"),
     ("failed", "node4"),
+    ("forgotten", "node4"),
+    ("forgotten", "node3"),
 )
 
 
