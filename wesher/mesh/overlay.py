@@ -241,8 +241,9 @@ class Overlay:
             say = self._notices.err if fixed else self._notices.warn
             always = found.about in self.relied_on
             say(found.about, now, found.trouble, always=always, **found.data)
-        self.relied_on |= outcome.trusted.keys()
-        self.relied_on &= outcome.trusted.keys() | outcome.refusals.keys()
+        # In place, as others hold this set: `|=` with a view of a dict would make another one.
+        self.relied_on.update(outcome.trusted)
+        self.relied_on.intersection_update({*outcome.trusted, *outcome.refusals})
 
 
 def _forgetful(outcome: Outcome, live: Iterable[Member]) -> frozenset[str]:
