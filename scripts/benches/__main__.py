@@ -14,6 +14,7 @@ from scripts.benches import (
     flow_moving,
     flow_restart,
     heal,
+    invented,
     join,
     processes,
     routes,
@@ -34,6 +35,7 @@ _BENCHES = {
     "processes": processes.measure,
     "routes": routes.measure,
     "commands": commands.measure,
+    "crowd": invented.measure,
     "swarm": swarm.measure,
     "trace": trace.measure,
 }

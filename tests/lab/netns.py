@@ -88,10 +88,10 @@ class Process:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(int(ticks) for ticks in fields[11:15]) / _TICKS
 
-    def resident_mb(self) -> float:
-        """Resident memory, in units of 1,000,000 bytes."""
+    def resident_mb(self, what: str = "VmRSS") -> float:
+        """Resident memory, in units of 1,000,000 bytes; VmHWM is the most there ever was."""
         status = Path(f"/proc/{self.pid}/status").read_text()
-        kilobytes = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+        kilobytes = next(line for line in status.splitlines() if line.startswith(what))
         return int(kilobytes.split()[1]) * 1024 / 1e6
 
 
