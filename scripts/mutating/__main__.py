@@ -19,6 +19,7 @@ GOSSIP = ROOT / "wesher/gossip"
 FILES = (
     "members",
     "core",
+    "intake",
     "rules",
     "suspicion",
     "probe",

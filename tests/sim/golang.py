@@ -62,6 +62,7 @@ class GoNode:
                 settings.timing,
                 eager=False,
                 pings=1,
+                max_unproven=16384,
             ),
             wire,
             rng,
@@ -223,10 +224,10 @@ def _take_accusers_as_they_are(gossip: Gossip) -> None:
 def _know_no_departures(gossip: Gossip) -> None:
     """Make `gossip` one of v0.1.4; its other parts have the same rules, of the same object."""
     gossip._rules.__class__ = _OldRules
-    take = gossip._take_record
+    take = gossip._intake._take_record
 
     def take_known(record: Record, source: Address, now: float) -> None:
         if record.state != MemberState.LEFT.value:
             take(record, source, now)
 
-    gossip._take_record = take_known
+    gossip._intake._take_record = take_known

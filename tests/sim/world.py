@@ -77,6 +77,8 @@ class World(Carrier):
         number = next(self._started)
         ip = ip or f"10.0.{number // 250}.{number % 250 + 1}"
         node = Node(name, name, ip, self._agenda, self._follow_up)
+        # Thousands are proven long ago here: asking all would be most of what is simulated.
+        settings = {"max_unproven": 16384} | settings
         chosen = GossipSettings(name, pack_ip(ip), PORT, timing=self._timing, **settings)
         rng = Random(f"{self.seed} {name} {number}")
         node.wire = self._wire(number)

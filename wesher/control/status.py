@@ -55,11 +55,16 @@ def fingerprint(key: bytes) -> str:
 def as_status(running: Running, moment: Moment) -> Json:
     """Return everything that `wesher status` shows."""
     status = running.node.status()
-    troubles = running.reconciler.troubles
+    troubles = [f"{what}: {told}" for what, told in sorted(running.reconciler.troubles.items())]
+    if status.waiting:
+        troubles.append(
+            f"members: {status.waiting} more came in a crowd and have not answered us; "
+            "none is a peer before it does"
+        )
     return {
         "node": _node(running, status, moment),
         "seeds": [_seed(seed, moment) for seed in status.seeds],
-        "troubles": [f"{what}: {trouble}" for what, trouble in sorted(troubles.items())],
+        "troubles": troubles,
         "members": [as_member(member, moment) for member in status.members],
     }
 

@@ -50,17 +50,21 @@ class Broadcasts:
         Only what is to be known `at_once`, or replaces such a message, has eager rounds.
         """
         at_once |= subject in self._fresh or subject in self._told_once
-        old = self._by_subject.pop(subject, None)
-        if old is not None:
-            del self._order[bisect_left(self._order, old)]
+        self.drop(subject)
         broadcast = _Broadcast(0, -len(message), -next(self._serials), subject, message)
         self._by_subject[subject] = broadcast
         insort(self._order, broadcast)
-        self._told_once.pop(subject, None)
-        self._fresh.pop(subject, None)
         if self._eager and at_once:
             self._make_room()
             self._fresh[subject] = message
+
+    def drop(self, subject: str) -> None:
+        """Forget what waits about `subject`."""
+        old = self._by_subject.pop(subject, None)
+        if old is not None:
+            del self._order[bisect_left(self._order, old)]
+        self._told_once.pop(subject, None)
+        self._fresh.pop(subject, None)
 
     def drop_others(self) -> None:
         """Forget all news but those about ourselves: we were asleep, and they are old."""

@@ -10,13 +10,13 @@ from wesher.gossip.addresses import Address
 from wesher.gossip.codec import decode_stream, encode
 from wesher.gossip.counts import Counts
 from wesher.gossip.events import (
-    ClaimRefused,
     DropReason,
     Event,
     ExchangeFinished,
     LeaveFinished,
     UserDataReceived,
 )
+from wesher.gossip.intake import Intake
 from wesher.gossip.members import Member
 from wesher.gossip.messages import (
     Ack,
@@ -29,25 +29,24 @@ from wesher.gossip.messages import (
     Ping,
     PushPull,
     Record,
-    RecordState,
     Suspect,
     UserMessage,
 )
 from wesher.gossip.outbox import Answer, Packet, StreamRequest
 from wesher.gossip.pings import Pings
 from wesher.gossip.probe import Probes
-from wesher.gossip.push_pull import Exchanges
+from wesher.gossip.push_pull import TABLE_FULL, Exchanges, Merged
 from wesher.gossip.rates import TokenBucket
-from wesher.gossip.refusal import flaw_of_alive, flaw_of_claim, flaw_of_ping, leaps
+from wesher.gossip.refusal import flaw_of_ping
 from wesher.gossip.rules import Rules
 from wesher.gossip.settings import GossipSettings
 from wesher.gossip.shared import Shared
 from wesher.gossip.spread import Spread
+from wesher.gossip.trials import Trials
 from wesher.gossip.unfolding import LabelError, problem_of
 from wesher.gossip.wire import Wire
 
 ERROR_REPLIES_PER_SECOND = 10
-CORRECTIONS_PER_SECOND = 20
 LEAVE_ROUNDS = 2  # periodic gossip rounds that carry our departure
 LEAVE_TIMEOUT = 1.0  # seconds
 
@@ -64,8 +63,6 @@ class Gossip:
         shared = Shared(settings, wire, rng)
         self.settings = settings
         self.members = shared.members
-        self.accept: Callable[[Alive], bool] | None = None
-        """Our owner's word on each alive message about others, before it has any effect."""
         self._wire = wire
         self._shared = shared
         self._outbox = shared.outbox
@@ -73,19 +70,20 @@ class Gossip:
         self._pings = Pings(shared)
         self._probes = Probes(shared, self._pings, self._rules.suspect)
         self.answered_at = self._probes.answered_at
+        self._trials = Trials(shared, self._pings, self._rules.suspect)
+        self._intake = Intake(shared, self._rules, self._trials)
         self._spread = Spread(shared)
-        self._exchanges = Exchanges(shared, self._take_table)
+        self._exchanges = Exchanges(shared, self._intake.take_table)
         self._error_replies = TokenBucket(ERROR_REPLIES_PER_SECOND)
-        self._corrections = TokenBucket(CORRECTIONS_PER_SECOND)
         self._left = False
         self._handlers: dict[type[Message], Callable[[Any, Address, float], None]] = {
             Ping: self._on_ping,
             IndirectPing: self._on_indirect_ping,
             Ack: self._on_ack,
             Nack: self._on_nack,
-            Suspect: self._on_suspect,
-            Alive: self._on_alive,
-            Dead: self._on_dead,
+            Suspect: self._intake.on_suspect,
+            Alive: self._intake.on_alive,
+            Dead: self._intake.on_dead,
             UserMessage: self._on_user_message,
         }
         self._requests: dict[type[Message], Callable[[Any, Address, float], bytes | None]] = {
@@ -118,6 +116,15 @@ class Gossip:
     def suspected_until(self, name: str) -> float | None:
         """Return when a suspect will be given up, unless it is heard of; None for others."""
         return self._rules.suspected_until(name)
+
+    @property
+    def accept(self) -> Callable[[Alive], bool] | None:
+        """Our owner's word on each alive message about others, before it has any effect."""
+        return self._intake.accept
+
+    @accept.setter
+    def accept(self, accept: Callable[[Alive], bool] | None) -> None:
+        self._intake.accept = accept
 
     @property
     def user_state(self) -> bytes:
@@ -268,7 +275,7 @@ class Gossip:
         table = PushPull(False, event.records, event.user_state)
         merged = self._exchanges.merge(table, event.to, now)
         self._settle(now)
-        return merged
+        return merged is not Merged.INCOMPATIBLE
 
     def ping(self, to: Address, node: str, now: float, *, stream: bool = False) -> int:
         """Ping `node` ("" for whoever is there) at `to`, by packet or by TCP.
@@ -304,6 +311,7 @@ class Gossip:
             return
         if message.node in ("", self.settings.name):
             self._pings.answer(message, source, now)
+            self._trials.hurry_if_at(message.source_node, source, now)
 
     def _on_indirect_ping(self, message: IndirectPing, source: Address, now: float) -> None:
         if flaw := flaw_of_ping(message):
@@ -313,72 +321,10 @@ class Gossip:
             self._pings.relay(message, source, message.port or self.settings.port, now)
 
     def _on_ack(self, message: Ack, source: Address, now: float) -> None:
-        self._pings.on_ack(message.sequence, now)
+        self._pings.on_ack(message.sequence, source, now)
 
     def _on_nack(self, message: Nack, source: Address, now: float) -> None:
         self._pings.on_nack(message.sequence)
-
-    def _on_suspect(self, message: Suspect, source: Address, now: float) -> None:
-        self._correct(message, source, now)
-        self._suspect(message, source, now)
-
-    def _on_dead(self, message: Dead, source: Address, now: float) -> None:
-        self._correct(message, source, now)
-        self._dead(message, source, now)
-
-    def _correct(self, message: Suspect | Dead, source: Address, now: float) -> None:
-        """Tell who has missed some news: nobody else would before a push/pull does."""
-        correction = self._rules.correction_of(message)
-        if correction and self._corrections.allow(now):
-            self._outbox.send(correction, source)
-
-    def _suspect(self, message: Suspect, source: Address, now: float) -> None:
-        if flaw := flaw_of_claim(message):
-            self._outbox.drop(source, DropReason.REFUSED, flaw)
-            return
-        if message.node in self.members and self._leaps(message, source):
-            return
-        self._rules.suspect(message, now)
-
-    def _dead(self, message: Dead, source: Address, now: float) -> None:
-        if flaw := flaw_of_claim(message):
-            self._outbox.drop(source, DropReason.REFUSED, flaw)
-            return
-        if message.node in self.members and self._leaps(message, source):
-            return
-        # Only a leave of v0.1.4 names no accuser.
-        self._rules.dead(replace(message, accuser=message.accuser or message.node), now)
-
-    def _on_alive(self, message: Alive, source: Address, now: float) -> None:
-        ours = message.node == self.settings.name
-        if ours and (self._rules.leaving or self.local is None):
-            return
-        if self._rules.is_old(message.node, message.incarnation, message.addr, message.port):
-            return
-        if not message.port:
-            message = replace(message, port=self.settings.port)
-        if flaw := flaw_of_alive(message, self._shared.versions, local=ours):
-            self._outbox.drop(source, DropReason.REFUSED, flaw)
-            return
-        if self._leaps(message, source):
-            return
-        if message.node not in self.members and len(self.members) >= self.settings.max_members:
-            self._outbox.drop(source, DropReason.LIMIT, "too many members")
-            return
-        if self.accept and not ours and not self.accept(message):
-            self._outbox.drop(source, DropReason.REFUSED, "not accepted")
-            return
-        self._rules.alive(message, now)
-
-    def _leaps(self, message: Alive | Suspect | Dead, source: Address) -> bool:
-        """Tell whether a claim is too far above what we hold, and if so tell our owner."""
-        member = self.members.get(message.node)
-        held = member.incarnation if member else None
-        if not leaps(message.incarnation, held):
-            return False
-        self._outbox.drop(source, DropReason.REFUSED, "incarnation out of reach")
-        self._outbox.mention(ClaimRefused(message.node, message.incarnation, held, source))
-        return True
 
     def _on_user_message(self, message: UserMessage, source: Address, now: float) -> None:
         self._outbox.emit(UserDataReceived(source, message.payload))
@@ -408,8 +354,11 @@ class Gossip:
     def _on_push_pull(self, message: PushPull, source: Address, now: float) -> bytes:
         """Exchange tables; ours as it was before theirs came."""
         reply = self._exchanges.table(join=message.join)
-        if not self._exchanges.merge(message, source, now):
-            self._outbox.drop(source, DropReason.REFUSED, "incompatible versions", stream=True)
+        match self._exchanges.merge(message, source, now):
+            case Merged.INCOMPATIBLE:
+                self._outbox.drop(source, DropReason.REFUSED, "incompatible versions", stream=True)
+            case Merged.TURNED_AWAY:
+                return self._reply(ErrorReply(TABLE_FULL))
         return self._reply(reply)
 
     def _on_stream_ping(self, message: Ping, source: Address, now: float) -> bytes | None:
@@ -422,28 +371,6 @@ class Gossip:
         encoded = encode(message)
         self._outbox.counts.say(encoded)
         return self._wire.seal_frame(encoded, reply=True)
-
-    def _take_table(self, message: PushPull, source: Address, now: float) -> None:
-        for record in message.records:
-            self._take_record(record, source, now)
-        if message.user_state:
-            self._outbox.emit(UserDataReceived(source, message.user_state))
-
-    def _take_record(self, record: Record, source: Address, now: float) -> None:
-        """Take over what somebody thinks of a member; that it is dead is only an opinion."""
-        name, incarnation = record.name, record.incarnation
-        match record.state:
-            case RecordState.ALIVE:
-                if self._rules.is_old(name, incarnation, record.addr, record.port):
-                    return
-                alive = Alive(
-                    incarnation, name, record.addr, record.port, record.meta, record.versions
-                )
-                self._on_alive(alive, source, now)
-            case RecordState.SUSPECT | RecordState.DEAD:
-                self._suspect(Suspect(incarnation, name, self.settings.name), source, now)
-            case RecordState.LEFT:
-                self._dead(Dead(incarnation, name, name), source, now)
 
     # What follows
 
@@ -459,4 +386,5 @@ class Gossip:
             return
         if learnt >= 2 and learnt * 10 > len(self.members):
             self._exchanges.ask_after_much_news(now)
+        self._trials.go_on(now)
         self._spread.go_on(now)

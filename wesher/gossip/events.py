@@ -56,6 +56,38 @@ class MemberLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberProven:
+    """A member that came in a crowd has answered us."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class MemberEvicted:
+    """A member that never answered us gave its place to a newcomer."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class TableFull:
+    """A newcomer came when `members` were known, as many as we hold.
+
+    It took the place of one of the `unproven`, who have never answered us, or was turned away.
+    """
+
+    members: int
+    unproven: int
+
+
+@dataclass(frozen=True, slots=True)
+class NeverAnswered:
+    """So many members of a crowd have been asked several times each, in vain."""
+
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
 class AddressConflict:
     """Somebody claims a known member's name (ours included) at another address."""
 
@@ -174,6 +206,10 @@ Event = (
     | MemberCleared
     | MemberFailed
     | MemberLeft
+    | MemberProven
+    | MemberEvicted
+    | TableFull
+    | NeverAnswered
     | AddressConflict
     | ClaimRefused
     | Refuted

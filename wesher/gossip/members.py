@@ -7,7 +7,13 @@ from functools import lru_cache
 from random import Random
 
 from wesher.gossip.addresses import Address, unpack_ip
-from wesher.gossip.messages import Record
+from wesher.gossip.messages import Alive, Record
+from wesher.gossip.proofs import Proofs
+
+MAX_UNPROVEN = 1000
+"""Beyond so many members that have never answered us, none is relied on before it does."""
+
+EVICTION_THROWS = 8
 
 
 class MemberState(IntEnum):
@@ -67,13 +73,18 @@ class Member:
             self.versions,
         )
 
+    def as_alive(self) -> Alive:
+        """Return what the member says of itself."""
+        return Alive(self.incarnation, self.name, self.addr, self.port, self.meta, self.versions)
+
 
 class Members:
     """All members by name, dead and left ones and ourselves included, until they are reaped."""
 
-    def __init__(self, local_name: str, rng: Random) -> None:
+    def __init__(self, local_name: str, rng: Random, max_unproven: int = MAX_UNPROVEN) -> None:
         self._local_name = local_name
         self._rng = rng
+        self.proofs = Proofs(max_unproven)
         self._by_name: dict[str, Member] = {}
         self._order: list[str] = []
         self._cursor = 0
@@ -113,6 +124,9 @@ class Members:
     def put(self, member: Member) -> None:
         """Store `member` instead of what was held under its name; a new one gets a random turn."""
         old = self._by_name.get(member.name)
+        moved = old is not None and (old.addr, old.port) != (member.addr, member.port)
+        if (old is None or moved) and member.name != self._local_name:
+            self.proofs.await_proof(member.name)
         if old is None:
             self._order.append(member.name)
             turn = self._rng.randrange(len(self._order))
@@ -121,32 +135,72 @@ class Members:
         self._alive += _is_alive(member) - (old is not None and _is_alive(old))
         self._by_name[member.name] = member
 
+    def prove(self, member: Member) -> bool:
+        """Take note that `member` has answered us from its address; True if that is a first."""
+        held = self._by_name.get(member.name)
+        if held is None or (held.addr, held.port) != (member.addr, member.port):
+            return False
+        return self.proofs.prove(member.name, member.address.ip)
+
+    def to_evict(self) -> Member | None:
+        """Return who gives way to a newcomer, if anybody: the least alive of some unproven ones.
+
+        These are chosen at random. Were it the oldest, a flood of inventions would throw out who
+        was there before it; were it the newest, the next invention would whoever came last.
+        """
+        unproven, vouched = self.proofs.unproven, self.proofs.vouched
+        thrown = {self._rng.choice(self._order) for _ in range(EVICTION_THROWS)}
+        names = [name for name in sorted(thrown) if name in unproven and name not in vouched]
+        if not names:
+            names = [name for name in unproven if name not in vouched][:1] or list(unproven)[:1]
+        members = [self._by_name[name] for name in names]
+        return max(members, key=lambda member: member.state, default=None)
+
+    def evict(self, name: str) -> None:
+        """Forget a member at once; its turn passes when it comes."""
+        member = self._by_name.pop(name)
+        self._live -= member.live
+        self._alive -= _is_alive(member)
+        self.proofs.drop(name)
+        if len(self._order) > 2 * len(self._by_name):
+            self._shuffle()
+
     def next_to_probe(self, now: float, reap_after: float) -> Member | None:
         """Return the member whose turn it is, or None when there is nobody to probe.
 
         At the end of a cycle, those dead or left for more than `reap_after` seconds are forgotten.
+        In a crowd only who is proven has a turn: or nobody would notice that one of them crashed.
         """
-        considered = 0
-        while considered < len(self._order):
-            considered += 1
+        # In a crowd those who have turns may be all behind us, and then all far ahead.
+        places = len(self._order) * (2 if self.proofs.crowded else 1)
+        for _ in range(places):
             if self._cursor >= len(self._order):
                 self._start_cycle(now - reap_after)
                 continue
-            member = self._by_name[self._order[self._cursor]]
+            member = self._by_name.get(self._order[self._cursor])
             self._cursor += 1
-            if member.live and member.name != self._local_name:
+            if member and self._has_turn(member):
                 return member
         return None
 
+    def _has_turn(self, member: Member) -> bool:
+        return (
+            member.live
+            and member.name != self._local_name
+            and not (self.proofs.crowded and member.name in self.proofs.unproven)
+        )
+
     def choose(self, count: int, eligible: Callable[[Member], bool]) -> list[Member]:
-        """Return up to `count` of the eligible remote members, each as likely as any other."""
+        """Return up to `count` of the eligible remote members, each as likely as any other.
+
+        But in a crowd half of them, at least, are proven, if there are so many.
+        """
         chosen: dict[str, Member] = {}
+        if self.proofs.crowded:
+            self._throw(self.proofs.proven, (count + 1) // 2, eligible, chosen)
         if len(self._order) > 4 * count:
             # Nearly everybody is eligible nearly always: a few throws of the dice find enough.
-            for _ in range(3 * count):
-                member = self._by_name[self._rng.choice(self._order)]
-                if len(chosen) < count and self._may_choose(member, eligible):
-                    chosen[member.name] = member
+            self._throw(self._order, count, eligible, chosen)
         if len(chosen) < count:
             pool = [
                 member
@@ -157,15 +211,30 @@ class Members:
                 chosen[member.name] = member
         return list(chosen.values())
 
+    def _throw(
+        self,
+        names: list[str],
+        count: int,
+        eligible: Callable[[Member], bool],
+        chosen: dict[str, Member],
+    ) -> None:
+        """Throw the dice until so many are `chosen` in all, a few times at most."""
+        for _ in range(3 * count if names else 0):
+            member = self._by_name.get(self._rng.choice(names))
+            if len(chosen) < count and member and self._may_choose(member, eligible):
+                chosen[member.name] = member
+
     def _may_choose(self, member: Member, eligible: Callable[[Member], bool]) -> bool:
         return member.name != self._local_name and eligible(member)
 
     def _start_cycle(self, oldest: float) -> None:
-        self._by_name = {
-            name: member
-            for name, member in self._by_name.items()
-            if member.live or member.state_changed_at >= oldest or name == self._local_name
-        }
+        for name, member in list(self._by_name.items()):
+            if not (member.live or member.state_changed_at >= oldest or name == self._local_name):
+                del self._by_name[name]
+                self.proofs.drop(name)
+        self._shuffle()
+
+    def _shuffle(self) -> None:
         self._order = list(self._by_name)
         self._rng.shuffle(self._order)
         self._cursor = 0

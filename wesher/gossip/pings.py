@@ -14,12 +14,16 @@ from wesher.gossip.outbox import Answer
 from wesher.gossip.rates import TokenBucket
 from wesher.gossip.shared import Shared
 
-ANSWERS_PER_SECOND = 200
+ANSWERS_PER_SECOND = 400
 """Pings we answer by packet. In a cluster of any size everybody is pinged about once an interval;
 whoever floods us costs us no suspicion, since probes then try TCP, where there is no limit."""
 RELAYS_PER_SECOND = 50
 """Indirect pings we relay; they make us send to wherever a key holder likes."""
 _SEQUENCES = 2**32
+
+
+OnAck = Callable[[Address, float], None]
+"""What is to be done with an ack, which came from there at that time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,7 +35,7 @@ class Awaited:
 
     sequence: int
     until: float
-    on_ack: Callable[[float], None]
+    on_ack: OnAck
     on_silence: Callable[[float], None]
     more: list[int] = field(default_factory=list)
     nacks: int = 0
@@ -62,7 +66,7 @@ class Pings:
     def expect(
         self,
         until: float,
-        on_ack: Callable[[float], None],
+        on_ack: OnAck,
         on_silence: Callable[[float], None],
     ) -> Awaited:
         """Wait for an ack under a new sequence number; exactly one of the two will be called."""
@@ -103,13 +107,13 @@ class Pings:
         for sequence in (awaited.sequence, *awaited.more):
             del self._awaited[sequence]
 
-    def on_ack(self, sequence: int, now: float) -> None:
+    def on_ack(self, sequence: int, source: Address, now: float) -> None:
         """Tell who waits for it; only the first ack counts, whoever sent it."""
         awaited = self._awaited.get(sequence)
         if awaited is not None:
             self._forget(awaited)
             awaited.acked = sequence
-            awaited.on_ack(now)
+            awaited.on_ack(source, now)
 
     def on_nack(self, sequence: int) -> None:
         """Count a relay's nack, as long as the ack is awaited."""
@@ -154,7 +158,7 @@ class Pings:
             return
         reply_to = reply_address(request, requester)
 
-        def on_ack(now: float) -> None:
+        def on_ack(_source: Address, _now: float) -> None:
             self._outbox.send(Ack(request.sequence), reply_to)
 
         def on_silence(now: float) -> None:
@@ -173,7 +177,7 @@ class Pings:
             self._outbox.emit(PingFinished(number, seconds))
 
         awaited = self.expect(
-            now + self._timeout, lambda then: finish(then - now), lambda then: finish(None)
+            now + self._timeout, lambda _, then: finish(then - now), lambda then: finish(None)
         )
         self._outbox.send(self.ping(awaited.sequence, node), to)
         return number

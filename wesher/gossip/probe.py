@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from wesher.gossip.addresses import Address
 from wesher.gossip.codec import encode
 from wesher.gossip.events import TcpOnly
 from wesher.gossip.members import Member, MemberState
@@ -139,7 +140,10 @@ class Probes:
         ping = self._pings.ping(awaited.sequence, member.name)
         self._pings.ping_by_stream(member.address, ping, now, awaited.until - now, finished)
 
-    def _on_ack(self, now: float) -> None:
+    def _on_ack(self, source: Address, now: float) -> None:
+        probe = self._round
+        assert probe is not None, "a probe ends with its ack or with its silence"
+        self._shared.prove(probe.member, source)
         self._awareness.adjust(-1)
         self._note_round_trip(now)
         self._end(now)
@@ -168,6 +172,7 @@ class Probes:
         probe = self._round
         assert probe is not None, "a probe ends with its ack or with its silence"
         if probe.answered_by_stream:
+            self._shared.prove(probe.member, probe.member.address)
             self._awareness.adjust(-1)
             self._outbox.emit(TcpOnly(probe.member))
         else:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from functools import partial
 from itertools import chain
 
@@ -22,7 +23,20 @@ EARLY_DELAYS = (1.0, 5.0)  # seconds until the early exchanges after a join or m
 EARLY_INTERVAL = 10.0  # seconds between much news and much news that counts again, at least
 _VERSIONS = 6  # bytes
 
-Take = Callable[[PushPull, Address, float], None]
+TABLE_FULL = "the table of members is full"
+"""What a newcomer hears that we have no place for; Go's join quotes it."""
+
+Take = Callable[[PushPull, Address, float], bool]
+
+
+class Merged(Enum):
+    """What became of somebody's table."""
+
+    DONE = auto()
+    TURNED_AWAY = auto()
+    """Taken over, but there is no place for who sent it."""
+    INCOMPATIBLE = auto()
+    """It does not go with ours: nothing was done."""
 
 
 def compatible(records: Iterable[Record | Member]) -> bool:
@@ -79,19 +93,24 @@ class Exchanges:
         """Members that no table of ours says to be alive."""
 
     def table(self, *, join: bool) -> PushPull:
-        """Return all we know, ourselves included once announced."""
+        """Return all we know, ourselves included once announced.
+
+        Of a crowd nobody is told who has not answered us: inventions stay where they were made.
+        """
         members: Iterable[Member] = self._members
+        proofs = self._members.proofs
+        if proofs.crowded:
+            members = [one for one in members if not proofs.waits(one.name)]
         if self.withheld:
             members = (one for one in members if one.name not in self.withheld or not one.live)
         records = tuple([member.as_record() for member in members])
         return PushPull(join, records, self.user_state)
 
-    def merge(self, message: PushPull, source: Address, now: float) -> bool:
-        """Take over what a table says; False, and nothing done, if it does not go with ours."""
+    def merge(self, message: PushPull, source: Address, now: float) -> Merged:
+        """Take over what a table says, if it goes with ours."""
         if not compatible(chain(message.records, self._members)):
-            return False
-        self._take(message, source, now)
-        return True
+            return Merged.INCOMPATIBLE
+        return Merged.DONE if self._take(message, source, now) else Merged.TURNED_AWAY
 
     def open(
         self, to: Address, now: float, *, join: bool, look: bool, first: tuple[Record, ...] = ()
@@ -144,7 +163,7 @@ class Exchanges:
             error = answer.error or "unexpected reply"
             return finished(error=error, undecryptable=answer.undecryptable)
         if not exchange.look:
-            if not self.merge(reply, exchange.to, now):
+            if self.merge(reply, exchange.to, now) is Merged.INCOMPATIBLE:
                 return finished(error="incompatible protocol versions")
             if exchange.join and not self._joined:
                 self._joined = True

@@ -254,6 +254,12 @@ class Rules:
         self._shared.broadcast(member.name, message)
         return self._change(member, state, message.incarnation, now)
 
+    def evict(self, name: str) -> None:
+        """Forget a remote member at once, and what was to be said about it."""
+        self._suspicions.forget(name)
+        self._shared.broadcasts.drop(name)
+        self._members.evict(name)
+
     def correction_of(self, message: Suspect | Dead) -> Alive | Dead | None:
         """Return what the member itself has said since: that it is alive, or that it leaves."""
         member = self._members.get(message.node)
@@ -263,7 +269,7 @@ class Rules:
             left = member.state is MemberState.LEFT and message.incarnation <= member.incarnation
             return Dead(member.incarnation, member.name, member.name) if left else None
         refuted = member.state is MemberState.ALIVE and message.incarnation < member.incarnation
-        return _alive_of(member) if refuted else None
+        return member.as_alive() if refuted else None
 
     def _refute(self, claimed: int, accuser: str = "", claim: Alive | None = None) -> None:
         """Answer a claim about ourselves with a higher incarnation, first of all its author."""
@@ -273,7 +279,7 @@ class Rules:
         local = replace(local, incarnation=incarnation)
         self._members.put(local)
         self._shared.awareness.adjust(1)
-        refutation = _alive_of(local)
+        refutation = local.as_alive()
         self._shared.broadcast(local.name, refutation, at_once=False)
         author = self._members.get(accuser)
         if author is not None and author.name != local.name:
@@ -292,9 +298,3 @@ def _differ_in_form(message: Alive, member: Member) -> bool:
     if message.addr == member.addr or message.port != member.port:
         return False
     return short_form(message.addr) == short_form(member.addr)
-
-
-def _alive_of(member: Member) -> Alive:
-    return Alive(
-        member.incarnation, member.name, member.addr, member.port, member.meta, member.versions
-    )

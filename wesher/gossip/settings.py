@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from wesher.gossip.members import MAX_UNPROVEN
 from wesher.gossip.timing import WAN, Timing
 
 
@@ -14,7 +15,8 @@ class GossipSettings:
     `reclaim_after` seconds may come back at another address; 0 is never. A probe sends up to
     `pings` within its timeout, memberlist's one; `stream_pings` lets it try TCP after that. Pings
     are numbered from `first_sequence` on, which should be random: an ack carries nothing but the
-    number, and a recording of an earlier start's must not fit.
+    number, and a recording of an earlier start's must not fit. With `max_members` known, newcomers
+    take the places of who has never answered; more than `max_unproven` of these are a crowd.
     """
 
     name: str
@@ -24,6 +26,7 @@ class GossipSettings:
     delegate_versions: tuple[int, int, int] = (0, 0, 0)
     eager: bool = True
     max_members: int = 16384
+    max_unproven: int = MAX_UNPROVEN
     reclaim_after: float = 0
     pings: int = 3
     stream_pings: bool = True

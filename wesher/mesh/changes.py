@@ -1,6 +1,6 @@
 """What happens to members, as it happens, for whoever watches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from wesher.gossip import (
@@ -11,6 +11,7 @@ from wesher.gossip import (
     MemberFailed,
     MemberJoined,
     MemberLeft,
+    MemberProven,
     MemberSuspected,
     MemberUpdated,
 )
@@ -36,9 +37,19 @@ class Changes:
         self._waiting: list[Happened] = []
         self._places: dict[str, _Place] = {}
 
-    def note(self, event: Event, failed: Remembered) -> None:
-        """Take an event of the gossip; `failed` are those who had failed before it."""
+    def note(
+        self, event: Event, failed: Remembered, waits: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """Take an event of the gossip; `failed` are those who had failed before it.
+
+        Of who `waits` nothing is told before it is proven.
+        """
+        member = getattr(event, "member", None)
+        if isinstance(member, Member) and waits(member.name):
+            return
         match event:
+            case MemberProven(member):
+                self._appear(member, Happening.JOINED)
             case MemberJoined(member):
                 returned = member.name in failed
                 self._appear(member, Happening.RETURNED if returned else Happening.JOINED)

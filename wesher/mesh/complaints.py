@@ -17,6 +17,7 @@ from wesher.gossip import (
     SeenElsewhere,
     TcpOnly,
 )
+from wesher.gossip.push_pull import TABLE_FULL
 from wesher.mesh import troubles
 from wesher.mesh.drops import Drops
 from wesher.mesh.facts import LocalFacts
@@ -189,6 +190,8 @@ class Complaints:
     def _on_exchange(self, event: ExchangeFinished, now: float) -> None:
         if event.undecryptable:
             self._warn_of_key(event.to, now)
+        if event.error == TABLE_FULL:
+            self._alone_at = None  # somebody does answer
         if event.error is not None:
             self._notices.trace(
                 "no exchange with {address}: {error}", address=event.to, error=event.error

@@ -12,9 +12,11 @@ from wesher.gossip import (
     Gossip,
     Member,
     MemberCleared,
+    MemberEvicted,
     MemberFailed,
     MemberJoined,
     MemberLeft,
+    MemberProven,
     MemberUpdated,
     PingFinished,
     Record,
@@ -72,6 +74,7 @@ class Membership:
         self.complete = False
         """Whether others have told us all they know, or there is nobody to ask."""
         self.changed = False
+        self._crowded = False
         self.forgotten: list[Member] = []
         """Failed members that were given up for good since their reader took them out."""
         self._handlers: dict[type[Any], Callable[[Any, float], None]] = {
@@ -80,6 +83,8 @@ class Membership:
             MemberFailed: self._on_failed,
             MemberLeft: self._on_left,
             MemberCleared: self._on_cleared,
+            MemberProven: self._on_proven,
+            MemberEvicted: self._on_evicted,
             Refuted: self._on_refuted,
             AddressConflict: self._namesakes.met,
             ExchangeFinished: self._on_exchange,
@@ -93,9 +98,16 @@ class Membership:
         return self._namesakes.stronger
 
     def live(self) -> Iterator[Member]:
-        """Yield the other members that are alive or only suspected not to be."""
-        name = self._settings.name
-        return (member for member in self._gossip.members if member.live and member.name != name)
+        """Yield the other members that are alive or only suspected not to be.
+
+        Whoever came in a crowd and has not answered us yet is none of them.
+        """
+        name, waits = self._settings.name, self._gossip.members.proofs.waits
+        return (
+            member
+            for member in self._gossip.members
+            if member.live and member.name != name and not waits(member.name)
+        )
 
     def saved_members(self) -> tuple[SavedMember, ...]:
         """Return everybody as the next start should know them."""
@@ -182,6 +194,9 @@ class Membership:
         self._takeover.advance(now)
         self._waking.advance(now)
         self._namesakes.advance(now)
+        if self._crowded != self._gossip.members.proofs.crowded:
+            self._crowded = not self._crowded
+            self.changed = True
         if forgotten := self.failed.expire(now, forget_after):
             self.gone.forgot(member.name for member in forgotten)
             self.forgotten += forgotten
@@ -211,9 +226,23 @@ class Membership:
         self.gone.returned(member, now)
         self.failed.drop(member.name)
         self._waking.returned(member)
+        if self._gossip.members.proofs.waits(member.name):
+            return
         self._notices.inform(
             "member {member} joined at {address}", member=member.name, address=member.address
         )
+        self.changed = True
+
+    def _on_proven(self, event: MemberProven, _now: float) -> None:
+        member = event.member
+        self._notices.inform(
+            "member {member} answered, which joined in a crowd, at {address}",
+            member=member.name,
+            address=member.address,
+        )
+        self.changed = True
+
+    def _on_evicted(self, _event: MemberEvicted, _now: float) -> None:
         self.changed = True
 
     def _on_updated(self, event: MemberUpdated, _now: float) -> None:
@@ -225,6 +254,8 @@ class Membership:
         member = event.member
         if self.gone.covers(member.name, member.incarnation):
             return
+        if self._gossip.members.proofs.waits(member.name):
+            return  # nobody has ever relied on it
         self.failed.add(member, now)
         self.search.failed(member)
         self._notices.inform(

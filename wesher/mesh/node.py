@@ -21,6 +21,7 @@ from wesher.mesh import troubles
 from wesher.mesh.account import Account
 from wesher.mesh.changes import Changes
 from wesher.mesh.complaints import Complaints
+from wesher.mesh.crowding import Crowding
 from wesher.mesh.events import Departed, MeshEvent, Pinged, PlanChanged, Refused, Resolve
 from wesher.mesh.facts import LocalFacts
 from wesher.mesh.look import Look
@@ -67,6 +68,8 @@ class MeshNode:
                 settings.port,
                 settings.timing,
                 first_sequence=settings.first_sequence,
+                max_members=settings.max_members,
+                max_unproven=settings.max_unproven,
             ),
             self._wire,
             rng,
@@ -80,6 +83,9 @@ class MeshNode:
             settings.public_key,
             self._overlay.relied_on,
         )
+        self._overlay.relied_on |= {member.name for member in saved.members if member.meta}
+        self._gossip.members.proofs.vouched = self._overlay.relied_on
+        self._crowding = Crowding(self._notices)
         self._changes = Changes()
         self._renewals = Renewals()
         self._asked: set[int] = set()  # pings that our owner waits for
@@ -237,6 +243,7 @@ class MeshNode:
     def status(self) -> NodeStatus:
         """Return what we know of ourselves and of everybody else, at this moment."""
         settings, local = self._settings, self._gossip.local
+        waits = self._gossip.members.proofs.waits
         return NodeStatus(
             name=settings.name,
             address=Address(settings.ip, settings.port),
@@ -245,8 +252,13 @@ class MeshNode:
             health=self._gossip.health,
             complete=self._membership.complete,
             seeds=self._membership.search.seeds(),
+            waiting=sum(member.live and waits(member.name) for member in self._gossip.members),
             members=member_statuses(
-                (one for one in self._gossip.members if one.name != settings.name),
+                (
+                    one
+                    for one in self._gossip.members
+                    if one.name != settings.name and not waits(one.name)
+                ),
                 self._membership.failed,
                 self._membership.gone.contacts,
                 self._overlay.outcome,
@@ -324,10 +336,11 @@ class MeshNode:
         """Follow up on what the last input brought."""
         membership = self._membership
         for event in self._gossip.events():
-            self._changes.note(event, membership.failed)
+            self._changes.note(event, membership.failed, self._gossip.members.proofs.waits)
             membership.handle(event, now)
             self._complaints.handle(event, now)
             self._renewals.note(event, now)
+            self._crowding.handle(event, now)
             self._handle(event)
         if look := membership.advance(self._settings.forget_after, now):
             self._enter(look, now)

@@ -269,17 +269,28 @@ class Search:
                 self.reach(member.address, now)
 
     def _is_another(self, member: Member) -> bool:
-        return member.state is MemberState.ALIVE and member.name != self._settings.name
+        return (
+            member.state is MemberState.ALIVE
+            and member.name != self._settings.name
+            and not self._gossip.members.proofs.waits(member.name)
+        )
 
     def _any_live(self) -> Member:
-        name = self._settings.name
-        return next(one for one in self._gossip.members if one.live and one.name != name)
+        name, waits = self._settings.name, self._gossip.members.proofs.waits
+        live = [one for one in self._gossip.members if one.live and one.name != name]
+        return next((one for one in live if not waits(one.name)), live[0])
 
     def _lost(self, suspected_before: float = inf) -> Iterator[Member]:
-        """Yield the failed members, and those that are suspected for long."""
+        """Yield the failed members, and those that are suspected for long.
+
+        But none of a crowd who has never answered us: nobody was lost there.
+        """
         yield from self._failed
+        waits = self._gossip.members.proofs.waits
         for member in self._gossip.members:
-            if member.state is MemberState.SUSPECT and member.state_changed_at < suspected_before:
+            if member.state is not MemberState.SUSPECT or waits(member.name):
+                continue
+            if member.state_changed_at < suspected_before:
                 yield member
 
     def _missing(self, now: float) -> list[Contact]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from wesher.gossip import Address, Timing
+from wesher.gossip.members import MAX_UNPROVEN
 from wesher.mesh.address import OverlayNetwork
 from wesher.mesh.metadata import MetadataFormat
 from wesher.mesh.naming import HostsNaming
@@ -20,7 +21,7 @@ class NodeSettings:
     `ip` is the underlay address we advertise; `mapped` says to write it in the 16-byte form, as a
     Go node bound to 0.0.0.0 does. `forget_after` is in seconds, infinity for never.
     `interface_kept` says that our interface outlived the last agent: flows go on through it.
-    `first_sequence` is a random number of 32 bits, see GossipSettings.
+    `first_sequence` is a random number of 32 bits; see GossipSettings for it and the last two.
     """
 
     name: str
@@ -38,6 +39,8 @@ class NodeSettings:
     hosts: HostsNaming = _NAMING
     first_sequence: int = 0
     interface_kept: bool = False
+    max_members: int = 16384
+    max_unproven: int = MAX_UNPROVEN
 
 
 @dataclass(frozen=True, slots=True)

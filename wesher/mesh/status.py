@@ -62,6 +62,7 @@ class NodeStatus:
     """A node and its view; `overlay_addr` is None until one is chosen.
 
     `complete` tells that others have told us all they know, or that there is nobody to ask.
+    `waiting` is the number of those who came in a crowd and have not answered us: no `members` yet.
     """
 
     name: str
@@ -71,6 +72,7 @@ class NodeStatus:
     health: int
     complete: bool
     seeds: tuple[SeedStatus, ...]
+    waiting: int
     members: tuple[MemberStatus, ...]
 
 

@@ -124,6 +124,23 @@ IMPERSONATED = Trouble(
     "we contradict it; unless this host was cloned, somebody with the cluster key wants our "
     "traffic: find it",
 )
+CROWD = Trouble(
+    "crowd",
+    "{count} members were asked three times whether they are there, and never answered",
+    "none of them is made a peer; if they are no hosts of yours, somebody with the cluster key "
+    "made them up: find it, and give the mesh another key",
+)
+TABLE_FULL = Trouble(
+    "table-full",
+    "the table of members is full: {count} are known, {unproven} of which never answered us",
+    "these give way to newcomers, and where none is left newcomers are turned away; if they are "
+    "no hosts of yours, somebody with the cluster key made them up: find it",
+)
+TURNED_AWAY = Trouble(
+    "turned-away",
+    "{address} turns us away: its table of members is full",
+    "see `wesher doctor` there; trying again until it has a place for us",
+)
 SLEPT = Trouble(
     "slept",
     "this host did not run for {seconds} s",

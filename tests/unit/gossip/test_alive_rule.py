@@ -10,7 +10,6 @@ from tests.unit.gossip.bench import (
     Bench,
     alive,
     local_alive,
-    others,
     record,
 )
 from wesher.gossip import (
@@ -359,19 +358,6 @@ def test_port_zero_is_our_own_port():
     bench.hears(alive(port=0))
 
     assert bench.member().port == 7946
-
-
-def test_a_full_table_takes_nobody_new_but_still_hears_those_it_holds():
-    bench = Bench(*others(2), max_members=3)
-
-    bench.hears(alive())
-    bench.hears(alive("m1", 2, ip="10.0.1.2", meta=b"new"))
-
-    assert bench.state() == "unknown"
-    assert bench.events() == [
-        PacketDropped(STRANGER, DropReason.LIMIT, "too many members"),
-        MemberUpdated(bench.member("m1")),
-    ]
 
 
 def test_the_owner_may_refuse_a_member():

@@ -25,7 +25,7 @@ from wesher.gossip import (
     Refuted,
     Suspect,
 )
-from wesher.gossip.core import CORRECTIONS_PER_SECOND
+from wesher.gossip.intake import CORRECTIONS_PER_SECOND
 
 
 @pytest.mark.case(31)

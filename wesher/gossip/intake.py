@@ -1,0 +1,160 @@
+"""What others say about members: checked, and then handed to the rules.
+
+See spec/memberlist.md, 4.4, 4.5 and 10.2.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from wesher.gossip.addresses import Address, unpack_ip
+from wesher.gossip.events import (
+    ClaimRefused,
+    DropReason,
+    MemberEvicted,
+    TableFull,
+    UserDataReceived,
+)
+from wesher.gossip.messages import Alive, Dead, PushPull, Record, RecordState, Suspect
+from wesher.gossip.proofs import MAX_AT_ONE_ADDRESS
+from wesher.gossip.rates import TokenBucket
+from wesher.gossip.refusal import flaw_of_alive, flaw_of_claim, leaps
+from wesher.gossip.rules import Rules
+from wesher.gossip.shared import Shared
+from wesher.gossip.trials import Trials
+
+CORRECTIONS_PER_SECOND = 20
+
+
+class Intake:
+    """Takes claims by packet and by table, and sees to it that there is room for newcomers."""
+
+    def __init__(self, shared: Shared, rules: Rules, trials: Trials) -> None:
+        self._shared = shared
+        self._members = shared.members
+        self._outbox = shared.outbox
+        self._name = shared.settings.name
+        self._rules = rules
+        self._trials = trials
+        self._corrections = TokenBucket(CORRECTIONS_PER_SECOND)
+        self.accept: Callable[[Alive], bool] | None = None
+        """Our owner's word on each alive message about others, before it has any effect."""
+
+    def on_suspect(self, message: Suspect, source: Address, now: float) -> None:
+        """Take an accusation by packet."""
+        self._correct(message, source, now)
+        self._suspect(message, source, now)
+
+    def on_dead(self, message: Dead, source: Address, now: float) -> None:
+        """Take the news of a death or a departure by packet."""
+        self._correct(message, source, now)
+        self._dead(message, source, now)
+
+    def _correct(self, message: Suspect | Dead, source: Address, now: float) -> None:
+        """Tell who has missed some news: nobody else would before a push/pull does."""
+        correction = self._rules.correction_of(message)
+        if correction and self._corrections.allow(now):
+            self._outbox.send(correction, source)
+
+    def _suspect(self, message: Suspect, source: Address, now: float) -> None:
+        if flaw := flaw_of_claim(message):
+            self._outbox.drop(source, DropReason.REFUSED, flaw)
+            return
+        if message.node in self._members and self._leaps(message, source):
+            return
+        self._rules.suspect(message, now)
+
+    def _dead(self, message: Dead, source: Address, now: float) -> None:
+        if flaw := flaw_of_claim(message):
+            self._outbox.drop(source, DropReason.REFUSED, flaw)
+            return
+        if message.node in self._members and self._leaps(message, source):
+            return
+        # Only a leave of v0.1.4 names no accuser.
+        self._rules.dead(replace(message, accuser=message.accuser or message.node), now)
+
+    def on_alive(self, message: Alive, source: Address, now: float) -> None:
+        """Take what a member says of itself, passed on by packet."""
+        self._alive(message, source, now, news=True)
+
+    def _alive(self, message: Alive, source: Address, now: float, *, news: bool) -> None:
+        name = message.node
+        ours = name == self._name
+        if ours and (self._rules.leaving or self._members.local is None):
+            return
+        if self._rules.is_old(name, message.incarnation, message.addr, message.port):
+            return
+        if not message.port:
+            message = replace(message, port=self._shared.settings.port)
+        if flaw := flaw_of_alive(message, self._shared.versions, local=ours):
+            self._outbox.drop(source, DropReason.REFUSED, flaw)
+            return
+        if self._leaps(message, source):
+            return
+        if self.accept and not ours and not self.accept(message):
+            self._outbox.drop(source, DropReason.REFUSED, "not accepted")
+            return
+        known = name in self._members
+        if not known and not self._make_room():
+            self._outbox.drop(source, DropReason.LIMIT, "too many members")
+            return
+        self._rules.alive(message, now)
+        if not known:
+            self._trials.joined(name, news=news)
+
+    def _make_room(self) -> bool:
+        """See to it that one more member has a place: who never answered gives way."""
+        if len(self._members) < self._shared.settings.max_members:
+            return True
+        unproven = self._members.proofs.unproven
+        self._outbox.mention(TableFull(len(self._members), len(unproven)))
+        member = self._members.to_evict()
+        if member is None:
+            return False
+        self._rules.evict(member.name)
+        self._outbox.emit(MemberEvicted(member))
+        return True
+
+    def _leaps(self, message: Alive | Suspect | Dead, source: Address) -> bool:
+        """Tell whether a claim is too far above what we hold, and if so tell our owner."""
+        member = self._members.get(message.node)
+        held = member.incarnation if member else None
+        if not leaps(message.incarnation, held):
+            return False
+        self._outbox.drop(source, DropReason.REFUSED, "incarnation out of reach")
+        self._outbox.mention(ClaimRefused(message.node, message.incarnation, held, source))
+        return True
+
+    def take_table(self, message: PushPull, source: Address, now: float) -> bool:
+        """Take over somebody's table; False if who sent it was turned away."""
+        for record in message.records:
+            self._take_record(record, source, now)
+        theirs = [one.name for one in message.records if _is_at(one, source)][:MAX_AT_ONE_ADDRESS]
+        for name in theirs:
+            self._trials.hurry(name, now)
+        if message.user_state:
+            self._outbox.emit(UserDataReceived(source, message.user_state))
+        full = len(self._members) >= self._shared.settings.max_members
+        return not (full and theirs and all(name not in self._members for name in theirs))
+
+    def _take_record(self, record: Record, source: Address, now: float) -> None:
+        """Take over what somebody thinks of a member; that it is dead is only an opinion."""
+        name, incarnation = record.name, record.incarnation
+        match record.state:
+            case RecordState.ALIVE:
+                if self._rules.is_old(name, incarnation, record.addr, record.port):
+                    return
+                alive = Alive(
+                    incarnation, name, record.addr, record.port, record.meta, record.versions
+                )
+                self._alive(alive, source, now, news=False)
+            case RecordState.SUSPECT | RecordState.DEAD:
+                self._suspect(Suspect(incarnation, name, self._name), source, now)
+            case RecordState.LEFT:
+                self._dead(Dead(incarnation, name, name), source, now)
+
+
+def _is_at(record: Record, source: Address) -> bool:
+    """Tell whether somebody says to be alive where a stream of theirs comes from, or goes to."""
+    if record.state != RecordState.ALIVE or len(record.addr) not in (4, 16):
+        return False
+    return unpack_ip(record.addr) == source.ip
