@@ -1,0 +1,59 @@
+"""A host that announces the wrong address is told of by both sides, with what to give it."""
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+from wesher.gossip import Address, Member, MemberState, SeenElsewhere, TcpOnly, pack_ip
+from wesher.mesh.complaints import Complaints
+from wesher.mesh.facts import LocalFacts
+from wesher.mesh.notices import Notices
+
+HERE, CABLE = Address("192.0.2.1", 7946), "198.51.100.7"
+WEB = Member(
+    "web", pack_ip("192.0.2.9"), 7946, b"", bytes(6), 1, MemberState.ALIVE, state_changed_at=0.0
+)
+
+
+def told(*events, live=(), **facts):
+    notices = Notices()
+    complaints = Complaints(notices, set(), "", set())
+    complaints.member_ips = frozenset(one.address.ip for one in live)
+    complaints.compare(live, LocalFacts(**facts), HERE, 1.0)
+    for event in events:
+        complaints.handle(event, 1.0)
+    return [notice.text.format(**notice.data) for notice in notices.drain()]
+
+
+def test_a_suspect_that_talks_from_another_address_is_to_announce_that():
+    assert told(SeenElsewhere(WEB, CABLE)) == [
+        f"member web announces 192.0.2.9, where it does not answer, but talks from {CABLE}: "
+        f"give it --advertise-addr {CABLE}, or --bind-iface with the interface of that address"
+    ]
+
+
+def test_a_host_that_talks_from_another_address_blames_no_firewall():
+    assert told(TcpOnly(WEB), talks_from=ip_address(CABLE)) == [
+        f"this host announces 192.0.2.1, where no answer arrives, but talks from {CABLE}: "
+        f"give it --advertise-addr {CABLE}, or --bind-iface with the interface of that address"
+    ]
+
+
+def test_a_host_that_talks_from_where_it_says_asks_for_the_firewall():
+    (warning,) = told(TcpOnly(WEB))
+
+    assert warning.startswith("member web answers at 192.0.2.9:7946 by TCP but not by UDP")
+
+
+def test_a_member_that_announces_an_address_of_ours_is_told_of():
+    own = frozenset({ip_address("192.0.2.1"), ip_address("192.0.2.9")})
+
+    assert told(live=[WEB], own_addresses=own) == [
+        "member web announces 192.0.2.9, an address of this host: "
+        "give it --advertise-addr or --bind-iface, so that it announces one of its own"
+    ]
+
+
+def test_another_port_of_ours_is_another_agent_of_this_host():
+    other = replace(WEB, port=7947)
+
+    assert told(live=[other], own_addresses=frozenset({ip_address("192.0.2.9")})) == []
