@@ -346,25 +346,43 @@ os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
+# Runs wesher.py, and writes into a file by how many seconds each 10 ms of its loop were late.
+TIMED = """
+import asyncio, sys, time
+from wesher.agent import Agent
+from wesher.cli import main
+late, run = open(sys.argv.pop(1), "w", buffering=1), Agent.run
+async def look():
+    while True:
+        began = time.monotonic()
+        await asyncio.sleep(0.01)
+        print(time.monotonic() - began - 0.01, file=late)
+async def timed(self):
+    looking = asyncio.create_task(look())
+    return await run(self)
+Agent.run = timed
+sys.exit(main())
+"""
+
+
 def test_output_and_events_that_nobody_reads_hold_nothing_up(agent_of: Callable[..., Agent]):
     one, other = agent_of("alpha"), agent_of("beta")
-    key = f"--cluster-key={new_key()}"
-    wrapper = (sys.executable, "-c", CLOGGED)
-    one.start(key, "--log-level=debug", wrapper=wrapper)
+    key, late = f"--cluster-key={new_key()}", one.host.directory / "late"
+    flags = [*one.flags, key, "--log-level=debug"]
+    python = [sys.executable, "-c"]
+    one.launch([*python, CLOGGED, *python, TIMED, str(late), *flags])
     wait_for(one.is_up, "the agent")
     deaf = [unread_monitor(one) for _ in range(3)]
+    before = len(late.read_text().splitlines())
     other.start(key, f"--join={one.host.address}")
     wait_until_met(one, other)
-
-    seconds = []
-    for _ in range(100):
-        began = time.monotonic()
+    for _ in range(20):
         assert ask(one.host.run, one.interface, "status")["node"]["name"] == one.name
-        seconds.append(time.monotonic() - began)
-        time.sleep(0.02)
+        time.sleep(0.1)
 
-    median, slowest = sorted(seconds)[len(seconds) // 2], max(seconds)
-    print(f"answers took {median * 1000:.1f} ms, the slowest {slowest * 1000:.1f} ms")
+    seconds = [float(line) for line in late.read_text().splitlines()[before:]]
+    print(f"of {len(seconds)} looks the latest came {max(seconds) * 1000:.1f} ms late")
+    assert max(seconds) < 2  # a machine with other work to do; a write that waits never ends
     assert one.stop() == 0
     assert NAME not in one.host.tools.host["links"]
     for client in deaf:
