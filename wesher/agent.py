@@ -167,6 +167,7 @@ class Agent:
             config, self._key, self._node, self._transport, device, self._reconciler, started_at
         )
         self._node.start(asyncio.get_running_loop().time())
+        self._tell_address(underlay.network)
         await self._transport.open(self._sockets)
         self._spawn(self._announce(self._reconciler))
         self._spawn(self._watch_address(self._reconciler))
@@ -260,6 +261,17 @@ class Agent:
 
     def _contacts(self) -> list[IPAddress]:
         return list(parsed(self._node.contacts()))[:ASKED] if self._node else []
+
+    def _tell_address(self, network: Network) -> None:
+        """Say what others are told, and when an option makes it differ from what they will see."""
+        logger.info("others are told to reach us at {address}", address=self._address.current)
+        if source := self._address.talks_from(network, self._contacts()):
+            logger.info(
+                "but the route to {peers} leaves from {source}: if they do not reach us, "
+                "give --advertise-addr {source}",
+                peers="the seed" if self._config.join else "the members",
+                source=source,
+            )
 
     async def _watch_address(self, reconciler: Reconciler) -> None:
         """Have this host looked at as soon as something says that its address changed."""

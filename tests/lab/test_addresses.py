@@ -128,6 +128,20 @@ def events_of(output):
     return [json.loads(line)["event"] for line in output.read_text().splitlines()]
 
 
+def test_a_start_tells_its_address_and_what_the_route_to_the_seed_says(mesh_of):
+    mesh = mesh_of(2)
+    seed, other = mesh.daemons
+    add_wifi(other.host, 4)
+    mesh.start_one(seed, "--log-level", "info")
+
+    mesh.start_one(other, "--log-level", "info", "--advertise-addr", "192.168.5.2")
+
+    wait_for(lambda: "the route to the seed leaves from 192.168.77.2" in other.log(), 20, "the log")
+    assert "others are told to reach us at 192.168.5.2" in other.log()
+    wait_for(lambda: "others are told to reach us at 192.168.77.1" in seed.log(), 20, "the seed's")
+    assert "leaves from" not in seed.log()
+
+
 @pytest.mark.parametrize("bound", [[], ["--bind-iface", "eth0"]])
 def test_a_host_whose_address_changes_is_never_missed(bound, mesh_of, record_seconds):
     mesh = mesh_of(3)

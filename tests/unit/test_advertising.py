@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from wesher import advertising
 from wesher.advertising import STRANDED_AFTER, OwnAddress
 from wesher.system.network import Link, LinkAddress, Network
 
@@ -57,3 +58,26 @@ def test_an_address_that_is_only_being_replaced_is_no_reason_to_warn():
 def test_others_are_not_told_so(address: OwnAddress, left: Network):
     for now in (100.0, 200.0, 300.0):
         assert address.stranded(left, now) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "route", "told"),
+    [
+        (own(advertise="192.0.2.10"), "198.51.100.7", "198.51.100.7"),
+        (own(bind="192.0.2.10"), "198.51.100.7", "198.51.100.7"),
+        (own(advertise="192.0.2.10"), "192.0.2.10", None),
+        (own(), "198.51.100.7", None),
+        (own("203.0.113.9/24", advertise="203.0.113.9"), "192.0.2.10", None),
+        (own(advertise="192.0.2.10"), "127.0.0.1", None),
+    ],
+)
+def test_an_option_may_differ_from_the_route_to_the_seed(
+    address: OwnAddress, route: str, told: str | None, monkeypatch: pytest.MonkeyPatch
+):
+    """What follows the route by itself, or is of no interface here (NAT), does not differ."""
+    monkeypatch.setattr(advertising, "sources_towards", lambda _: [ip_address(route)])
+    two = network(V4, "198.51.100.7/24")
+
+    found = address.talks_from(two, [ip_address("198.51.100.1")])
+
+    assert found == (ip_address(told) if told else None)
