@@ -18,6 +18,7 @@ from wesher.gossip import (
     pack_ip,
 )
 from wesher.gossip.messages import Dead, Record
+from wesher.gossip.precedence import Action, Age, Claim
 from wesher.gossip.rules import Rules
 from wesher.mesh.address import overlay_address
 from wesher.mesh.events import Departed, PlanChanged
@@ -209,7 +210,12 @@ class _OldRules(Rules):
     def leave(self, now: float) -> None:
         self.leaving = True
         if local := self._members.local:
-            self.dead(Dead(local.incarnation, local.name, ""), now)
+            self._end(local, Dead(local.incarnation, local.name, ""), MemberState.DEAD, now)
+
+    def _action(self, member: Member, claim: Claim, age: Age) -> Action:
+        if member.name == self._settings.name and member.state is MemberState.DEAD:
+            return Action.IGNORE  # it has left
+        return super()._action(member, claim, age)
 
     def _change(self, member: Member, state: MemberState, incarnation: int, now: float) -> Member:
         state = MemberState.DEAD if state is MemberState.LEFT else state

@@ -70,6 +70,7 @@ class Membership:
             notices,
             reach=self.search.reach,
             everybody=lambda: in_need(self.live(), settings.port),
+            live=lambda: [member.address for member in self.live()],
         )
         self.complete = False
         """Whether others have told us all they know, or there is nobody to ask."""
@@ -284,6 +285,7 @@ class Membership:
             self._told_gone(self.gone.read(event.records, now))
         self._takeover.finished(event, now)
         self._waking.finished(event, now)
+        self._namesakes.finished(event, now)
         if self.search.finished(event, now) and not self.complete:
             self.complete = self.changed = True
 

@@ -1,25 +1,43 @@
 """One name at two addresses: a member that moved, or two hosts, of which we may be one.
 
 Who is there is found out by asking at the address that should be abandoned.
+
+Who has a name and is there keeps it. A host that has just come, and finds another of its name,
+gives way, but it may have come first: a member of the original asks nobody before it takes a name.
+So it asks a few others whom they hold: everybody holds the one he heard of first. If they hold us,
+or there is nobody to ask and we have been here for long enough, we stay and warn.
 """
 
 from collections.abc import Callable
 
-from wesher.gossip import Address, AddressConflict, Alive, Gossip, Member, short_form, unpack_ip
+from wesher.gossip import (
+    Address,
+    AddressConflict,
+    Alive,
+    ExchangeFinished,
+    Gossip,
+    Member,
+    RecordState,
+    short_form,
+    unpack_ip,
+)
 from wesher.mesh import troubles
 from wesher.mesh.inquiries import Inquiries
 from wesher.mesh.notices import Notices
+from wesher.mesh.seniority import TOGETHER
 from wesher.mesh.takeover import OldSelf, Takeover
 
 NEWCOMER = 30.0  # seconds after entering, in which we give way to others of our name
 STAND_OFF = 10.0  # seconds that a greater newcomer of our name is given to go away
+WITNESSES = 3  # members that are asked whom they hold under our name
+_LIVE = (RecordState.ALIVE, RecordState.SUSPECT)
 
 
 class Namesakes:
     """Judges the conflicts that gossip reports.
 
     `reach` makes us exchange tables with an address, `everybody` returns whom to tell when we take
-    our name over.
+    our name over, `live` where the other live members are.
     """
 
     def __init__(
@@ -31,6 +49,7 @@ class Namesakes:
         *,
         reach: Callable[[Address, float], None],
         everybody: Callable[[], list[Address]],
+        live: Callable[[], list[Address]],
     ) -> None:
         self._gossip = gossip
         self._inquiries = inquiries
@@ -38,6 +57,9 @@ class Namesakes:
         self._notices = notices
         self._reach = reach
         self._everybody = everybody
+        self._live = live
+        self._hearing: _Hearing | None = None
+        self._incumbent_of: set[Address] = set()  # whose claims were found to be later than ours
         self._entered_at = float("-inf")
         self._again: tuple[float, Alive] | None = None
         self.stronger: Address | None = None
@@ -62,7 +84,7 @@ class Namesakes:
         """Ask once more for one who should have gone away."""
         if self._again and now >= self._again[0]:
             claim, self._again = self._again[1], None
-            self._ask_ours(claim, now, last=True)
+            self._ask_ours(claim, now - STAND_OFF, now, last=True)
 
     # Others
 
@@ -110,24 +132,63 @@ class Namesakes:
     def _met_ours(self, claim: Alive, now: float) -> None:
         if self._takeover.concerns(claim.addr, claim.port):
             return
-        if now > self._entered_at + NEWCOMER:
+        if now > self._entered_at + NEWCOMER or _address(claim) in self._incumbent_of:
             self._warn_of_ours(claim, now)
-        elif self._again is None and self.stronger is None:
-            self._ask_ours(claim, now, last=False)
+        elif self._again is None and self.stronger is None and self._hearing is None:
+            self._ask_ours(claim, now, now, last=False)
 
-    def _ask_ours(self, claim: Alive, now: float, *, last: bool) -> None:
+    def _ask_ours(self, claim: Alive, met_at: float, now: float, *, last: bool) -> None:
         """Find out who has our name; of two newcomers the smaller address and port stays."""
 
         def then(answered: bool, now: float) -> None:
             if not answered:
                 self._take_over(claim, now)
             elif last or self._is_greater(claim):
-                self.stronger = _address(claim)
+                self._hear_witnesses(claim, met_at, now)
             else:
                 self._again = (now + STAND_OFF, claim)
                 self._reach(_address(claim), now)
 
         self._inquiries.ask(_address(claim), claim.node, now, then)
+
+    def _hear_witnesses(self, claim: Alive, met_at: float, now: float) -> None:
+        """Ask a few members whom they hold, before we give way."""
+        rival = _address(claim)
+        asked = [address for address in self._live() if address != rival][:WITNESSES]
+        exchanges = {
+            self._gossip.push_pull(address, now, join=False, look=True) for address in asked
+        }
+        self._hearing = _Hearing(claim, met_at, exchanges)
+        self._decide(self._hearing, now)
+
+    def finished(self, event: ExchangeFinished, now: float) -> None:
+        """Take what a witness says."""
+        hearing = self._hearing
+        if hearing is None or event.exchange not in hearing.waiting:
+            return
+        hearing.waiting.discard(event.exchange)
+        ours = self._gossip.settings
+        for record in event.records:
+            if record.name == ours.name and record.state in _LIVE:
+                held = (short_form(record.addr), record.port)
+                hearing.for_us += held == (short_form(ours.addr), ours.port)
+                hearing.against_us += held == (short_form(hearing.claim.addr), hearing.claim.port)
+        self._decide(hearing, now)
+
+    def _decide(self, hearing: "_Hearing", now: float) -> None:
+        """Stay or give way, once all witnesses have been heard; without any, by our own clock."""
+        if hearing.waiting:
+            return
+        self._hearing = None
+        if hearing.for_us == hearing.against_us:
+            stays = hearing.met_at - self._entered_at > TOGETHER
+        else:
+            stays = hearing.for_us > hearing.against_us
+        if stays:
+            self._incumbent_of.add(_address(hearing.claim))
+            self._warn_of_ours(hearing.claim, now)
+        else:
+            self.stronger = _address(hearing.claim)
 
     def _is_greater(self, claim: Alive) -> bool:
         """Tell whether our address is greater than the claimed one."""
@@ -154,6 +215,17 @@ class Namesakes:
             member=claim.node,
             claimed=_address(claim),
         )
+
+
+class _Hearing:
+    """Witnesses that are asked whom they hold, and what those have said that were heard."""
+
+    def __init__(self, claim: Alive, met_at: float, waiting: set[int]) -> None:
+        self.claim = claim
+        self.met_at = met_at
+        self.waiting = waiting
+        self.for_us = 0
+        self.against_us = 0
 
 
 def _address(claim: Alive) -> Address:

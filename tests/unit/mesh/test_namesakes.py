@@ -3,8 +3,18 @@
 import pytest
 
 from tests.unit.mesh.node_bench import HERE, Bench, joined, metadata, remote, seed
-from wesher.gossip import Ack, Address, Alive, Dead, RecordState, pack_ip, unpack_ip
+from wesher.gossip import (
+    Ack,
+    Address,
+    Alive,
+    Dead,
+    PushPull,
+    RecordState,
+    pack_ip,
+    unpack_ip,
+)
 from wesher.mesh.namesakes import NEWCOMER, STAND_OFF
+from wesher.mesh.seniority import TOGETHER
 from wesher.mesh.takeover import AT_A_TIME, TRIES, in_need
 
 A = "192.0.2.10"
@@ -268,14 +278,72 @@ def newcomer(ip=HERE, **settings):
 LATER, EARLIER = remote("local", 50), remote("local", 51, ip="192.0.2.0")
 
 
+def have_said(bench, *held):
+    """Let the members that are asked whom they hold under our name answer with these records."""
+    requests = [one for one in bench.take_streams() if isinstance(bench.message(one), PushPull)]
+    for request in requests:
+        bench.answer(request, *held)
+    return [request.to.ip for request in requests]
+
+
 def test_of_two_newcomers_the_greater_address_gives_way():
     bench = newcomer()
 
     bench.hear_alive(EARLIER)
     answer(bench, pinged(bench, "local"))
+    have_said(bench, WEB)
 
     assert "192.0.2.0:7946" in (refusal := bench.refusal())
     assert "--node-name" in refusal
+
+
+@pytest.mark.parametrize("rival", [EARLIER, go_peer("local", 51, ip="192.0.2.0")])
+def test_a_newcomer_that_was_first_stays_and_warns(rival):
+    bench = newcomer()
+
+    bench.hear_alive(rival)
+    answer(bench, pinged(bench, "local"))
+    asked = have_said(bench, WEB, remote("local", 1, ip=HERE))
+
+    assert asked == ["192.0.2.2"]
+    assert bench.refusal() is None
+    (told,) = bench.warnings()
+    assert "192.0.2.0" in told
+
+    bench.hear_alive(rival)
+    assert pinged(bench, "local") == []
+    assert bench.refusal() is None
+
+
+def test_a_newcomer_that_came_second_gives_way_however_the_addresses_sort():
+    bench = newcomer()
+    bench.hear_alive(LATER)
+    answer(bench, pinged(bench, "local"))
+
+    bench.keep_alive(WEB, until=bench.now + STAND_OFF - 1)
+    bench.pass_time(1.5)
+    answer(bench, pinged(bench, "local"))
+    have_said(bench, WEB, LATER)
+
+    assert "192.0.2.50:7946" in bench.refusal()
+
+
+@pytest.mark.parametrize(("waited", "stays"), [(TOGETHER - 1, False), (TOGETHER + 1, True)])
+@pytest.mark.parametrize("silent_witness", [True, False])
+def test_without_a_witness_our_own_clock_decides(waited, stays, silent_witness):
+    bench = newcomer()
+    bench.keep_alive(WEB, until=bench.now + waited)
+    bench.packets.clear()
+    bench.take_streams()
+
+    bench.hear_alive(EARLIER)
+    answer(bench, pinged(bench, "local"))
+    if silent_witness:
+        bench.fail(*bench.take_streams())
+    else:
+        have_said(bench, WEB)
+
+    assert (bench.refusal() is None) == stays
 
 
 def test_the_smaller_stays_and_lets_the_other_know():
@@ -312,6 +380,7 @@ def test_it_gives_way_to_one_that_stays_in_spite_of_its_greater_address():
     bench.keep_alive(WEB, until=bench.now + STAND_OFF - 1)
     bench.pass_time(1.5)
     answer(bench, pinged(bench, "local"))
+    have_said(bench, WEB)
 
     assert "192.0.2.50:7946" in bench.refusal()
 
