@@ -24,6 +24,7 @@ from wesher.gossip import (
 from wesher.mesh import troubles
 from wesher.mesh.inquiries import Inquiries
 from wesher.mesh.notices import Notices
+from wesher.mesh.planning import is_of_ours
 from wesher.mesh.seniority import TOGETHER
 from wesher.mesh.takeover import OldSelf, Takeover
 
@@ -143,11 +144,13 @@ class Namesakes:
         def then(answered: bool, now: float) -> None:
             if not answered:
                 self._take_over(claim, now)
-            elif last or self._is_greater(claim):
-                self._hear_witnesses(claim, met_at, now)
-            else:
+            elif not (last or self._is_greater(claim)):
                 self._again = (now + STAND_OFF, claim)
                 self._reach(_address(claim), now)
+            elif is_of_ours(claim.meta) and met_at <= self._entered_at + TOGETHER:
+                self.stronger = _address(claim)  # it had looked, as we had: nobody was first
+            else:
+                self._hear_witnesses(claim, met_at, now)
 
         self._inquiries.ask(_address(claim), claim.node, now, then)
 

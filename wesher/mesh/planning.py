@@ -226,6 +226,12 @@ def read_key(meta: bytes | None) -> str | None:
     return (found.public_key or None) if isinstance(found, Metadata) else None
 
 
+def is_of_ours(meta: bytes | None) -> bool:
+    """Tell whether metadata is that of a member of ours, not of the original."""
+    found = _decode(meta) if meta else None
+    return isinstance(found, Metadata) and found.has_ext
+
+
 @lru_cache(maxsize=DECODED)
 def _decode(meta: bytes) -> Metadata | Refusal:
     try:
