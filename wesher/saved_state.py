@@ -3,9 +3,9 @@
 import time
 
 from wesher.gossip import Address
-from wesher.mesh.settings import Former, Saved, SavedMember
+from wesher.mesh.settings import Former, Saved, SavedMember, Self
 from wesher.mesh.tombstones import Tombstone
-from wesher.system.state_file import SavedFormer, SavedNode, SavedTombstone, State
+from wesher.system.state_file import SavedFormer, SavedNode, SavedSelf, SavedTombstone, State
 
 
 def wall_clock_began(now: float) -> float:
@@ -35,7 +35,15 @@ def as_saved(state: State, port: int, began: float) -> Saved:
     former = None
     if state.former:
         former = Former(state.former.overlay_addr, state.former.left_at - began)
-    return Saved(state.overlay_addr, state.incarnation, members, tombstones, state.fixed, former)
+    return Saved(
+        state.overlay_addr,
+        state.incarnation,
+        members,
+        tombstones,
+        state.fixed,
+        former,
+        Self(one.name, one.addr, one.public_key) if (one := state.this_host) else None,
+    )
 
 
 def as_state(key: bytes, saved: Saved, began: float) -> State:
@@ -67,4 +75,5 @@ def as_state(key: bytes, saved: Saved, began: float) -> State:
         tombstones,
         fixed=saved.fixed,
         former=former,
+        this_host=SavedSelf(one.name, one.ip, one.public_key) if (one := saved.this_host) else None,
     )

@@ -251,8 +251,15 @@ class Gossip:
         self._settle(now)
 
     def bury(self, name: str, incarnation: int, now: float) -> None:
-        """Take for certain that a member has left; if that is us, we refute it."""
-        self._rules.dead(Dead(incarnation, name, name), now)
+        """Take for certain that a member has left; if that is us, we refute it.
+
+        Others are told also of one that we do not know.
+        """
+        message = Dead(incarnation, name, name)
+        if name in self.members:
+            self._rules.dead(message, now)
+        else:
+            self._shared.broadcast(name, message)
         self._settle(now)
 
     def sleep(self, seconds: float) -> None:

@@ -161,6 +161,13 @@ class Gone:
         self._spread([tombstone], now)
         return failed
 
+    def retire(self, name: str, incarnation: int, now: float) -> None:
+        """Have everybody hear that a name is nobody's any more; whoever has it may object."""
+        tombstone = Tombstone(name, incarnation, now)
+        self._failed.drop(name)
+        self._bury(tombstone)
+        self._spread([tombstone], now)
+
     def forgot(self, names: Iterable[str]) -> None:
         """Take note of members that nobody remembers any more."""
         for name in names:

@@ -24,6 +24,7 @@ from wesher.gossip import (
     UserDataReceived,
 )
 from wesher.gossip.refusal import SATURATED, leaps
+from wesher.mesh.earlier_name import EarlierName
 from wesher.mesh.gone import Gone
 from wesher.mesh.inquiries import Inquiries
 from wesher.mesh.look import Look
@@ -72,6 +73,7 @@ class Membership:
             everybody=lambda: in_need(self.live(), settings.port),
             live=lambda: [member.address for member in self.live()],
         )
+        self.earlier_name = EarlierName(saved, settings)
         self.complete = False
         """Whether others have told us all they know, or there is nobody to ask."""
         self.changed = False
@@ -156,8 +158,23 @@ class Membership:
         self.complete = not self.search.has_contacts
         self._namesakes.entered(now)
         self.search.enter(look, now)
+        if self.earlier_name.name:
+            self._retire(self.earlier_name, look, now)
         if look.asked_holder and look.earlier_self:
             self._take_over(look.earlier_self, look, now)
+
+    def _retire(self, earlier: EarlierName, look: Look, now: float) -> None:
+        """Announce that the name we had before is nobody's any more, unless it is somebody's."""
+        live = earlier.live(look.live)
+        if live is not None and not earlier.is_us(live):
+            return
+        self._notices.inform(
+            "this host was {earlier} before: announcing that {earlier} has left",
+            earlier=earlier.name,
+        )
+        self.gone.retire(earlier.name, earlier.incarnation, now)
+        if live is not None:
+            self._gossip.bury(earlier.name, live.incarnation, now)
 
     def move_to(self, addr: bytes, now: float) -> None:
         """Announce ourselves at another address, taking our name over from the one before."""

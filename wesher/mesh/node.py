@@ -31,10 +31,9 @@ from wesher.mesh.notices import Notices
 from wesher.mesh.objections import objections
 from wesher.mesh.overlay import Overlay
 from wesher.mesh.plan import Plan
-from wesher.mesh.planning import Announced
 from wesher.mesh.rejoin import Seed
 from wesher.mesh.renewals import Renewals
-from wesher.mesh.settings import NodeSettings, Saved
+from wesher.mesh.settings import NodeSettings, Saved, Self
 from wesher.mesh.status import NodeStatus, member_statuses
 
 LATE = 2.0  # probe intervals; a timer that is later was slept through
@@ -310,8 +309,15 @@ class MeshNode:
         members, gone = membership.saved_members(), tuple(membership.gone)
         # A spent counter would keep every later start from being heard.
         incarnation = local.incarnation if local.incarnation < SATURATED else 0
-        fixed = self._settings.overlay_addr is not None
-        return Saved(self._overlay.address, incarnation, members, gone, fixed, self._overlay.former)
+        return Saved(
+            self._overlay.address,
+            incarnation,
+            members,
+            gone,
+            fixed=self._settings.overlay_addr is not None,
+            former=self._overlay.former,
+            this_host=Self(self._settings.name, self._settings.ip, self._settings.public_key),
+        )
 
     # Following up
 
@@ -374,8 +380,9 @@ class MeshNode:
             self._refuse_name(look.asked_holder, look.holder_name)
             return
         membership = self._membership
-        live: list[Announced] = [*look.live, *membership.live()]
-        failed: list[Announced] = [*look.failed, *membership.failed]
+        earlier = membership.earlier_name
+        live = earlier.others([*look.live, *membership.live()])
+        failed = earlier.others([*look.failed, *membership.failed])
         if problem := self._overlay.choose(live, failed, self._facts, now):
             self._refuse(problem)
             return

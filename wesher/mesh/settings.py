@@ -67,11 +67,20 @@ class Former:
 
 
 @dataclass(frozen=True, slots=True)
+class Self:
+    """What a host is called, its underlay address, and its WireGuard key in base64."""
+
+    name: str
+    ip: str
+    public_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Saved:
     """What outlives the process, besides the cluster key; `incarnation` is the last one we had.
 
     `fixed` says that the overlay address is from `--overlay-addr`, `former` which one we had
-    before, if we had to leave it or were given another.
+    before, if we had to leave it or were given another, `this_host` what we were then.
     """
 
     overlay_addr: IPAddress | None = None
@@ -80,3 +89,4 @@ class Saved:
     tombstones: tuple[Tombstone, ...] = ()
     fixed: bool = False
     former: Former | None = None
+    this_host: Self | None = None

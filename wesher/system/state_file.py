@@ -69,6 +69,15 @@ class SavedFormer:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedSelf:
+    """What this host was called, its underlay address, and its WireGuard key in base64."""
+
+    name: str
+    addr: str
+    public_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Everything saved; no key means that nothing was saved yet.
 
@@ -83,6 +92,7 @@ class State:
     tombstones: tuple[SavedTombstone, ...] = ()
     fixed: bool = False
     former: SavedFormer | None = None
+    this_host: SavedSelf | None = None
     by_original: bool = field(default=False, compare=False)
 
 
@@ -216,6 +226,7 @@ def decode(content: bytes) -> State:
         tombstones=tuple(one for one in tombstones if one is not None),
         fixed=ours.get("fixed") is True,
         former=_decode_former(ours),
+        this_host=_decode_self(ours),
         by_original=_OURS.lower() not in fields,
     )
 
@@ -251,8 +262,10 @@ def _decode_node(value: object) -> SavedNode | None:
 
 
 def _encode_marks(state: State) -> dict[str, object]:
-    """Return what few hosts have to say of their overlay address."""
+    """Return what not every host has to say."""
     marks: dict[str, object] = {"Fixed": True} if state.fixed else {}
+    if one := state.this_host:
+        marks |= {"Name": one.name, "Addr": one.addr, "PubKey": one.public_key}
     if state.former:
         address, left_at = str(state.former.overlay_addr), state.former.left_at
         marks |= {"FormerAddr": address, "FormerLeftAt": left_at}
@@ -281,6 +294,12 @@ def _decode_tombstone(value: object) -> SavedTombstone | None:
     if not isinstance(name, str) or not name or incarnation is None or made_at is None:
         return None
     return SavedTombstone(name, incarnation, made_at)
+
+
+def _decode_self(ours: Mapping[str, Any]) -> SavedSelf | None:
+    found = [ours.get(field) for field in ("name", "addr", "pubkey")]
+    texts = [one for one in found if isinstance(one, str) and one]
+    return SavedSelf(*texts) if len(texts) == len(found) else None
 
 
 def _as_list(value: object) -> list[object]:
