@@ -14,7 +14,7 @@ from loguru import logger
 
 from wesher import log, signals
 from wesher.advertising import LOOK_INTERVAL, OwnAddress, parsed
-from wesher.config import Config
+from wesher.config import Config, renamed_to
 from wesher.control.answering import Control
 from wesher.control.reloading import Reread
 from wesher.control.status import Running
@@ -60,12 +60,13 @@ from wesher.system.suspension import Suspension
 from wesher.system.teardown import Leftover
 from wesher.system.threads import in_thread
 from wesher.system.transport import Sockets, Transport, bind, check_port_free
-from wesher.troubles import OTHER_FAMILY
+from wesher.troubles import OTHER_FAMILY, RENAMED
 from wesher.undo import opened, take_down
 from wesher.watch import Watch
 
 STOP_TIME = 1.8  # seconds that an orderly stop takes at most, of the two that are promised
 LEAVE_TIME = 1.1  # seconds of it for telling the others
+NAME_INTERVAL = 2.0  # seconds between two looks at the host's name; a look is one uname(2)
 NONCE_SIZE = 12  # bytes
 
 
@@ -171,6 +172,7 @@ class Agent:
         await self._transport.open(self._sockets)
         self._spawn(self._announce(self._reconciler))
         self._spawn(self._watch_address(self._reconciler))
+        self._spawn(self._watch_name())
         hosts = self._hosts if config.etc_hosts else None
         self._spawn(Watch(config.interface, hosts, routes, self._reconciler.wake).run())
         await self._reconciler.run()
@@ -282,6 +284,12 @@ class Agent:
                 reconciler.wake()
             seen = signs
             await asyncio.sleep(LOOK_INTERVAL)
+
+    async def _watch_name(self) -> None:
+        """Say once that this host was renamed while we run."""
+        while (name := renamed_to(self._config)) is None:
+            await asyncio.sleep(NAME_INTERVAL)
+        logger.warning(RENAMED.text, name=name, member=self._config.node_name)
 
     async def _announce(self, reconciler: Reconciler) -> None:
         """Say that the interface is up, and from then on how we live."""

@@ -274,6 +274,17 @@ def _seeds(settings: Settings) -> tuple[Seed, ...]:
         raise settings.refuse("join", str(error)) from error
 
 
+def renamed_to(config: Config) -> str | None:
+    """Return what this host is called by now, if its node is named after it and it is renamed."""
+    if config.sources["node_name"] != _DEFAULT:
+        return None
+    try:
+        name = _host_name()
+    except StartError:
+        return None  # a name that no node could have
+    return None if name == config.node_name else name
+
+
 def _host_name() -> str:
     try:
         return parse_node_name(os.uname().nodename)

@@ -59,6 +59,11 @@ OTHER_FAMILY = Trouble(
     "this host has no IPv{version} address any more, as the mesh uses, only {address}",
     "give it one again, or, once all members have addresses like that, restart wesher on each",
 )
+RENAMED = Trouble(
+    "renamed",
+    "this host is named {name} now, and the mesh knows it as {member}",
+    "restart wesher: it keeps its overlay address, and the old name is given up",
+)
 OVERLAY_ENCLOSED = Trouble(
     "overlay-enclosed",
     "the overlay network {overlay} lies inside {network}, which this host is connected to",

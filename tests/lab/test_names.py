@@ -1,7 +1,9 @@
 """Names in hosts files: those that are there already, and those that differ in case only."""
 
 import base64
+import json
 import os
+import signal
 import socket
 import time
 from ipaddress import ip_address
@@ -74,3 +76,37 @@ def test_a_name_in_other_letters_takes_nothing(mesh_of, record_seconds):
     for daemon in (one, other):
         assert daemon.hosts_lines()[name] == before
     assert f"{taken} is not in the hosts file" in one.host.run(*WESHER, "status")
+
+
+def test_a_renamed_host_says_so_and_stays_one_member_at_its_next_start(mesh_of, record_seconds):
+    mesh = mesh_of(3)
+    mesh.start()
+    mesh.settle()
+    one, renamed, other = mesh.daemons
+    address, earlier = renamed.overlay_address(), renamed.host.name
+
+    renamed.host.run("hostname", "renamed")
+    wait_for(
+        lambda: (
+            f"this host is named renamed now, and the mesh knows it as {earlier}" in renamed.log()
+        ),
+        30,
+        "the warning",
+    )
+    assert "`" not in renamed.log()
+    doctor = renamed.host.run(*renamed.command, "doctor", check=False)
+    assert "this host is named renamed now" in doctor
+
+    renamed.stop(signal.SIGUSR1)
+    started = time.monotonic()
+    mesh.start_one(renamed)
+    names = {"renamed": address, other.host.name: other.overlay_address()}
+    wait_for(lambda: one.hosts_lines() == names, 30, "the new name, and not the old one")
+    record_seconds("a renamed host is one member again", time.monotonic() - started, 5)
+
+    assert renamed.overlay_address() == address
+    assert ping(one, "renamed")
+    members = one.host.run(*one.command, "status", "--json")
+    left = [m["name"] for m in json.loads(members)["members"] if m["state"] != "alive"]
+    assert left in ([], [earlier])
+    assert earlier not in one.host.run(*one.command, "members")

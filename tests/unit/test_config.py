@@ -5,10 +5,11 @@ import subprocess
 import sys
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from wesher.config import load
+from wesher.config import load, renamed_to
 from wesher.errors import ConfigError, StartError
 from wesher.mesh.rejoin import Seed
 from wesher.options import OPTIONS
@@ -503,3 +504,29 @@ def test_the_configuration_cannot_be_changed():
 
     with pytest.raises(AttributeError):
         config.interface = "wg9"
+
+
+# A host that is renamed
+
+
+def renaming(monkeypatch, *names):
+    """Let the host have these names, one at each look."""
+    given = iter(names)
+    monkeypatch.setattr("wesher.config.os.uname", lambda: SimpleNamespace(nodename=next(given)))
+
+
+@pytest.mark.parametrize(
+    ("given", "by_now", "wanted"),
+    [
+        ({}, "old", None),
+        ({}, "new", "new"),
+        ({}, "OLD", "OLD"),
+        ({}, "not a name", None),
+        ({"node_name": "old"}, "new", None),
+    ],
+)
+def test_a_node_named_after_its_host_knows_when_that_is_renamed(monkeypatch, given, by_now, wanted):
+    renaming(monkeypatch, "old", by_now) if not given else renaming(monkeypatch, by_now)
+    config = load(given, {})
+
+    assert renamed_to(config) == wanted

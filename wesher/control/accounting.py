@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from wesher.config import Config
+from wesher.config import Config, renamed_to
 from wesher.control.status import Json, Running
 from wesher.counters import Reconciles, ToolCalls
 from wesher.gossip import DropReason
@@ -43,6 +43,7 @@ def as_account(running: Running, now: float) -> Json:
         "objections": [_objection(one) for one in account.objections],
         "reconciles": _reconciles(running.reconciler.counts),
         "pending": dict(running.reconciler.troubles),
+        "renamed_to": renamed_to(running.config),
         "tools": _tools(tool_calls),
     }
 

@@ -8,6 +8,7 @@ from wesher.doctor.findings import Finding, fault, ok, warning
 from wesher.doctor.words import lasting
 from wesher.errors import NotRootError
 from wesher.system.asking import STARTING, holder, is_stopped
+from wesher.troubles import RENAMED
 
 
 async def check_agent(case: Case) -> list[Finding]:
@@ -18,7 +19,7 @@ async def check_agent(case: Case) -> list[Finding]:
         return [_silent(case)]
     node = case.status["node"]
     up = f"{node['name']} runs as pid {node['pid']} for {lasting(node['uptime'])}"
-    return [*_pending(case), ok("agent", f"{up} and answers")]
+    return [*_pending(case), *_renamed(case), ok("agent", f"{up} and answers")]
 
 
 def _silent(case: Case) -> Finding:
@@ -30,6 +31,14 @@ def _silent(case: Case) -> Finding:
     if str(case.silence) == STARTING:
         return fault("agent", troubles.AGENT_STARTING, interface=case.interface)
     return fault("agent", troubles.AGENT_SILENT, reason=case.silence)
+
+
+def _renamed(case: Case) -> Iterator[Finding]:
+    """Yield that the host has another name by now."""
+    assert case.account
+    if name := case.account.get("renamed_to"):  # an older agent does not tell
+        member = case.settings.node_name
+        yield warning("agent", RENAMED, name=name, member=member)
 
 
 def _pending(case: Case) -> Iterator[Finding]:
