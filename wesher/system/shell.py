@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import threading
@@ -43,6 +44,8 @@ _PERMANENT = (
     "unrecognized",
 )
 _CHUNK = 65536  # bytes that are read at once from a tool that is followed
+# A dump of 10,000 peers is 3 MB, the routes of a host with 50,000 foreign ones are 10 MB as JSON.
+_MAX_OUTPUT = 64 * 1024 * 1024  # bytes
 _SHOWN = 16  # arguments of a call that appear in the log: it may name a thousand peers
 
 tool_calls = ToolCalls()
@@ -81,6 +84,7 @@ async def run(
     seconds, or when the caller is cancelled, the tool is killed with everything it started.
     `leaves_daemon` is for wireguard-go: what stays behind must not hold our open files, and it
     says on standard output why it failed. That of others may hold keys and is never in an error.
+    The kernel ends a tool that prints more than 64 MiB, and what it started that prints.
     Raises CommandError: MissingToolError when it is not installed, TransientCommandError when
     trying again may help.
     """
@@ -172,6 +176,8 @@ class _Process:
                 status = self._status_of(path, given, out, err)
                 took = time.monotonic() - started
                 _log_call(f"{' '.join(self._shown)}{self._told}", status, took)
+                if not self._leaves_daemon and max(_size(out), _size(err)) >= _MAX_OUTPUT:
+                    raise CommandError(self._shown, status, f"more than {_MAX_OUTPUT} bytes")
                 if status != 0:
                     explained = _text(err) + (_text(out) if self._leaves_daemon else "")
                     raise self._error(status, explained)
@@ -197,6 +203,8 @@ class _Process:
                 _env=_environment(),
                 _bg=True,
                 _bg_exc=False,
+                # What a daemon writes in all its life is its own affair.
+                _preexec_fn=None if self._leaves_daemon else _limit_output,
                 # Python's own never get across; looking for others costs a tenth of the call.
                 _close_fds=self._leaves_daemon,
                 _new_session=True,
@@ -233,6 +241,14 @@ class _Process:
         return TransientCommandError(self._shown, status, stderr)
 
 
+def _limit_output() -> None:
+    """In the tool: have the kernel end it when it prints too much, into our memory."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and children inherit that
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limit = _MAX_OUTPUT if most == resource.RLIM_INFINITY else min(_MAX_OUTPUT, most)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+
 def _environment() -> dict[str, str]:
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_CHILDREN)
@@ -246,6 +262,10 @@ def _memory(text: str = "") -> FileIO:
         file.write(text.encode())
         file.seek(0)
     return file
+
+
+def _size(file: FileIO) -> int:
+    return os.fstat(file.fileno()).st_size
 
 
 def _text(file: FileIO) -> str:

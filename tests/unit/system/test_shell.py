@@ -341,3 +341,16 @@ def test_a_missing_tool_cannot_be_followed():
 
     with pytest.raises(MissingToolError):
         asyncio.run(first())
+
+
+@pytest.mark.parametrize("stream", ["1", "2"])
+def test_a_tool_that_prints_without_end_is_ended(
+    write_tool: WriteTool, monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    monkeypatch.setattr(shell, "_MAX_OUTPUT", 1_000_000)
+    write_tool("endless", f"yes >&{stream}; yes >&{stream}")
+
+    with pytest.raises(CommandError, match="more than 1000000 bytes") as caught:
+        call("endless", timeout=60)
+
+    assert not isinstance(caught.value, TransientCommandError)
