@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, FAILED)
     except KeyboardInterrupt:
         return _complain("interrupted", FAILED)
+    except MemoryError:
+        return _complain("out of memory: raise the limit (ulimit -v, MemoryMax=)", FAILED)
     except Exception:
         traceback.print_exc()
         return _complain("this is a bug in wesher, please report it", FAILED)

@@ -217,3 +217,13 @@ def test_join_may_be_repeated():
 
 def test_options_that_were_not_given_are_absent():
     assert parsed("--init", "--interface=wg1") == {"init": "true", "interface": "wg1"}
+
+
+def test_a_shortage_of_memory_is_said_and_no_bug(monkeypatch, capsys):
+    def run(_arguments):
+        raise MemoryError
+
+    monkeypatch.setattr("wesher.cli._run", run)
+
+    assert main([]) == 1
+    assert "out of memory" in capsys.readouterr().err
