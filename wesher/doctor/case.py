@@ -13,6 +13,7 @@ from wesher.config import Config
 from wesher.errors import AgentError, CommandError, NoAgentError
 from wesher.mesh.plan import IPAddress, IPNetwork
 from wesher.mesh.rejoin import Seed, parse_seed
+from wesher.system import files
 from wesher.system.asking import ask
 from wesher.system.network import Network, read_network
 from wesher.system.state_file import State, decode
@@ -104,7 +105,7 @@ class Case:
     def saved(self) -> State:
         """The state file, read without touching it; an empty State when it tells nothing."""
         with suppress(OSError, ValueError):
-            return decode((self.settings.state_dir / f"{self.interface}.json").read_bytes())
+            return decode(files.read(self.settings.state_dir / f"{self.interface}.json"))
         return State()
 
     @property

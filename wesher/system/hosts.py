@@ -69,7 +69,7 @@ class HostsFile:
         except BlockingIOError:
             raise HostsFileError(f"another wesher keeps {self._lock} locked") from None
         except OSError as error:
-            raise HostsFileError(f"cannot update {self._path}: {error.strerror}") from error
+            raise HostsFileError(f"cannot update {self._path}: {files.reason(error)}") from error
         finally:
             self._left = _signature(self._path)
 
@@ -90,7 +90,7 @@ class HostsFile:
     def interfaces(self) -> frozenset[str]:
         """Return the names of all interfaces whose lines are in the file."""
         try:
-            content = self._path.read_bytes()
+            content = files.read(self._path)
         except OSError:
             return frozenset()
         found = (_OUR_BANNER.search(line.rstrip()) for line in _LINE.findall(content))
@@ -102,7 +102,7 @@ class HostsFile:
         Each with the number of the first such line, counted from 1.
         """
         try:
-            content = self._path.read_bytes()
+            content = files.read(self._path)
         except OSError:
             return {}
         found: dict[str, int] = {}
@@ -120,7 +120,7 @@ class HostsFile:
             _create(path)
         for _ in range(_ATTEMPTS):
             before = path.stat()
-            old = path.read_bytes()
+            old = files.read(path)
             new = render(old, self._interface, () if self._given_up else entries)
             if new == old:
                 return False

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from wesher.errors import StartError
+from wesher.system import files
 
 _POLL_INTERVAL = 0.02  # seconds
 _ENDING = ".lock"
@@ -23,16 +24,14 @@ class InterfaceLock:
     def __init__(self, run_dir: Path, interface: str) -> None:
         path = run_dir / f"{interface}{_ENDING}"
         try:
-            self._descriptor: int | None = open_locked(path)
+            self._descriptor: int | None = _hold(path)
         except BlockingIOError:
             raise StartError(
                 f"another wesher{_holder(path)} runs on interface {interface}: "
                 "stop it first, or choose another with --interface"
             ) from None
         except OSError as error:
-            raise StartError(f"cannot lock {path}: {error.strerror}; run as root?") from error
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+            raise StartError(f"cannot lock {path}: {files.reason(error)}") from error
 
     def release(self) -> None:
         """Let the next agent have the interface; harmless when done twice."""
@@ -64,10 +63,10 @@ def open_locked(path: Path, wait: float = 0.0) -> int:
     lock after `wait` seconds (the calling thread sleeps meanwhile), OSError for anything else.
     """
     deadline = time.monotonic() + wait
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    files.make_directory(path.parent, 0o755)
     while True:
         # 0600: whoever can open the file could hold the lock.
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        descriptor = files.open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         try:
             _flock(descriptor, deadline)
             if _names(path, descriptor):
@@ -76,6 +75,18 @@ def open_locked(path: Path, wait: float = 0.0) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _hold(path: Path) -> int:
+    """Return a descriptor that holds the lock on `path`, with our pid in the file."""
+    descriptor = open_locked(path)
+    try:
+        os.ftruncate(descriptor, 0)
+        files.write_all(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _flock(descriptor: int, deadline: float) -> None:

@@ -5,6 +5,7 @@ included, when any field it knows is not exactly right. What only we need is in 
 """
 
 import base64
+import hashlib
 import json
 import re
 import threading
@@ -27,6 +28,8 @@ _MAX_TIME = 2**40  # seconds since 1970
 _MAX_ASIDE = 10  # files of one kind set aside; the last is overwritten from then on
 
 _OURS = "Wesher"
+_CHECK_LENGTH = 8  # bytes; of 2^64 other keys one passes
+_CHECK_TEXT = re.compile(rb'"KeyCheck"\s*:\s*"([^"]*)"', re.IGNORECASE)
 _KEY_TEXT = re.compile(rb'"ClusterKey"\s*:\s*"([A-Za-z0-9+/]{43}=)"', re.IGNORECASE)
 
 
@@ -141,11 +144,11 @@ class StateFile:
             if state == self._saved and self.path.exists():
                 return False
             try:
-                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                files.make_directory(self.path.parent, 0o700)
                 temporary = self.path.with_name(self.path.name + ".tmp")
                 files.replace(self.path, encode(state), temporary, 0o600)
             except OSError as error:
-                raise StateFileError(f"cannot save {self.path}: {error.strerror}") from error
+                raise StateFileError(f"cannot save {self.path}: {files.reason(error)}") from error
             self._saved = state
             return True
 
@@ -196,6 +199,7 @@ def encode(state: State) -> bytes:
         "ClusterKey": base64.b64encode(state.cluster_key).decode(),
         "Nodes": [_encode_node(node) for node in state.nodes],
         _OURS: {
+            "KeyCheck": _fingerprint(state.cluster_key),
             "OverlayAddr": str(state.overlay_addr or ""),
             "Incarnation": state.incarnation,
             "Tombstones": [_encode_tombstone(one) for one in state.tombstones],
@@ -208,7 +212,8 @@ def encode(state: State) -> bytes:
 def decode(content: bytes) -> State:
     """Return the state in any form that was ever written; unusable members are left out.
 
-    Raises ValueError when it is not JSON or holds no proper key: then the file is damaged.
+    Raises ValueError when it is not JSON, or holds no proper key or another than was saved: then
+    the file is damaged. Files of the Go program have no fingerprint of the key to tell.
     """
     try:
         document = json.loads(content)
@@ -219,7 +224,7 @@ def decode(content: bytes) -> State:
     nodes = [_decode_node(node) for node in _as_list(fields.get("nodes"))]
     tombstones = [_decode_tombstone(one) for one in _as_list(ours.get("tombstones"))]
     return State(
-        cluster_key=_decode_key(fields.get("clusterkey")),
+        cluster_key=_decode_key(fields.get("clusterkey"), ours.get("keycheck")),
         nodes=tuple(node for node in nodes if node is not None),
         overlay_addr=_decode_address(ours.get("overlayaddr")),
         incarnation=_decode_integer(ours.get("incarnation"), 0, _MAX_INCARNATION) or 0,
@@ -324,16 +329,29 @@ def _decode_meta(value: object) -> bytes | None:
     return meta if meta is not None and len(meta) <= _MAX_META else None
 
 
-def _decode_key(value: object) -> bytes:
+def _decode_key(value: object, check: object) -> bytes:
     key = _decode_base64(value) if isinstance(value, str) else b""
     if len(key) != _KEY_LENGTH:
         raise ValueError("no cluster key of 32 bytes")
+    if isinstance(check, str) and check.lower() != _fingerprint(key):
+        raise ValueError("the cluster key is not the one that was saved")
     return key
 
 
+def _fingerprint(key: bytes) -> str:
+    """Return what tells a damaged key: a key that differs in one bit is proper, too."""
+    return hashlib.sha256(b"wesher cluster key" + key).hexdigest()[: 2 * _CHECK_LENGTH]
+
+
 def _find_key(content: bytes) -> bytes | None:
-    match = _KEY_TEXT.search(content)
-    return _decode_base64(match[1].decode()) if match else None
+    match, check = _KEY_TEXT.search(content), _CHECK_TEXT.search(content)
+    if match is None:
+        return None
+    try:
+        key = match[1].decode()
+        return _decode_key(key, check[1].decode("ascii", "replace") if check else None)
+    except ValueError:
+        return None
 
 
 def _decode_base64(text: str) -> bytes:
@@ -355,8 +373,8 @@ def _decode_integer(value: object, lowest: int, highest: int) -> int | None:
 def _read(path: Path) -> bytes | None:
     """Return the content of a state file, None when there is none."""
     try:
-        return path.read_bytes()
+        return files.read(path)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StartError(f"cannot read {path}: {error.strerror}; run as root?") from error
+        raise StartError(f"cannot read {path}: {files.reason(error)}") from error

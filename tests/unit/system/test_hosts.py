@@ -331,3 +331,12 @@ def test_an_update_under_way_adds_nothing_once_our_lines_were_removed(hosts, pat
     removal.join()
 
     assert path.read_bytes() == b"127.0.0.1 localhost\n"
+
+
+def test_a_fifo_in_the_place_of_the_file_is_reported_at_once(path, hosts):
+    path.unlink()
+    os.mkfifo(path)
+
+    with pytest.raises(HostsFileError, match="not a regular file"):
+        hosts.update([NORTH])
+    assert hosts.foreign_names() == {}

@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import os
 import subprocess
@@ -125,3 +126,44 @@ def test_a_run_directory_that_cannot_be_made_is_an_error_of_one_line(tmp_path):
 
     with pytest.raises(StartError, match="cannot lock"):
         InterfaceLock(tmp_path / "run", "wg0")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_lock_that_is_no_file_is_refused_at_once(tmp_path, make):
+    make(tmp_path / "wg0.lock")
+
+    with pytest.raises(StartError, match=r"cannot lock .*(not a regular file|Is a directory)"):
+        InterfaceLock(tmp_path, "wg0")
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "No space left on device; make room there"),
+        (errno.EDQUOT, "Disk quota exceeded; make room there"),
+        (errno.EFBIG, "File too large; raise the limit on file sizes"),
+    ],
+)
+def test_a_run_directory_that_takes_no_pid_is_an_error_of_one_line(
+    tmp_path, monkeypatch, number, advice
+):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    with pytest.raises(StartError, match=f"cannot lock .*{advice}"):
+        InterfaceLock(tmp_path, "wg0")
+    monkeypatch.undo()
+
+    InterfaceLock(tmp_path, "wg0").release()
+
+
+def test_parents_of_the_run_directory_are_not_for_everybody_to_write(tmp_path):
+    before = os.umask(0)
+    try:
+        InterfaceLock(tmp_path / "a" / "run", "wg0").release()
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "a").stat().st_mode & 0o7777 == 0o755
+    assert (tmp_path / "a" / "run").stat().st_mode & 0o7777 == 0o755

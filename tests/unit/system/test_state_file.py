@@ -1,4 +1,5 @@
 import base64
+import contextlib
 import errno
 import json
 import os
@@ -443,3 +444,58 @@ def test_an_unreadable_file_stops_the_start(file):
 
 def test_a_printed_state_does_not_show_the_key():
     assert repr(KEY) not in repr(STATE)
+
+
+def flips(content):
+    for at in range(len(content)):
+        for bit in range(8):
+            yield content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :]
+
+
+def test_no_flipped_bit_starts_with_another_key(file):
+    content = encode(State(KEY, overlay_addr=ip_address("10.1.2.3")))
+    keys = set()
+    for damaged in flips(content):
+        put(file, damaged)
+        with contextlib.suppress(StartError):
+            keys.add(file.load().cluster_key)
+        for aside in file.path.parent.glob("*.corrupt*"):
+            aside.unlink()
+
+    assert keys == {KEY}
+
+
+def test_a_flipped_bit_in_the_key_of_damaged_json_does_not_give_another_key(file):
+    put(file, encode(STATE).replace(KEY_TEXT.encode(), b"B" + KEY_TEXT[1:].encode())[:-1])
+
+    with pytest.raises(StartError, match="its cluster key is lost"):
+        file.load()
+
+
+def test_a_key_without_fingerprint_is_that_of_the_go_program(file):
+    document = json.loads(encode(STATE))
+    del document["Wesher"]["KeyCheck"]
+    put(file, json.dumps(document).encode())
+
+    assert file.load() == STATE
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_refused_at_once(file, make):
+    file.path.parent.mkdir()
+    make(file.path)
+
+    with pytest.raises(StartError, match=r"cannot read .*(not a regular file|Is a directory)"):
+        file.load()
+
+
+def test_parents_of_the_state_directory_are_not_for_everybody_to_write(tmp_path):
+    before = os.umask(0)
+    try:
+        StateFile(tmp_path / "a" / "b" / "state", "wg0").save(STATE)
+    finally:
+        os.umask(before)
+
+    modes = [path.stat().st_mode & 0o7777 for path in sorted((tmp_path / "a").rglob("*/"))]
+    assert (tmp_path / "a").stat().st_mode & 0o7777 == 0o755
+    assert modes[:2] == [0o755, 0o700]
