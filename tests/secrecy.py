@@ -123,6 +123,9 @@ def _listed(value: Any) -> list[str]:
 
 
 def _read(file: Path) -> bytes:
+    """Return the content of a file; a FIFO or a link to a device may never end."""
+    if file.is_symlink() or not file.is_file():
+        return b""
     try:
         return file.read_bytes()
     except OSError:
