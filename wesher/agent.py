@@ -45,7 +45,7 @@ from wesher.startup import (
     drop_hosts_lines,
     find_underlay,
     load_state,
-    state_with_new_key,
+    settle_state,
 )
 from wesher.system.advertised import ASKED
 from wesher.system.device import Device
@@ -145,8 +145,7 @@ class Agent:
             check_port_free(config.wireguard_port)
         if not config.etc_hosts:
             await in_thread(drop_hosts_lines, self._hosts)
-        if state.cluster_key is None:
-            state = state_with_new_key(self._state_file)
+        state = settle_state(config, state, self._state_file)
         assert state.cluster_key
         self._key = state.cluster_key
         self._node = self._make_node(state, underlay, device)

@@ -47,37 +47,51 @@ class Underlay:
 
 
 def load_state(config: Config, file: StateFile) -> State:
-    """Return the earlier state with the cluster key to use, or without one if it is to be made.
+    """Return the earlier state, or an empty one when the cluster key is another or yet to be made.
 
-    Blocks on the disk. Raises ConfigError or StartError when there is no usable key.
+    Blocks on the disk. Raises ConfigError or StartError when there is no usable key. Nothing is
+    replaced: a start that is refused later leaves the earlier state in its place.
     """
-    if config.init and config.join and not config.cluster_key:
-        raise ConfigError(_KEYLESS_JOIN)  # before the earlier state is set aside
-    earlier = _earlier(config, file)
-    if config.cluster_key:
-        return _with_given_key(config.cluster_key, earlier, file)
-    if config.join and not earlier.cluster_key:
+    given = config.cluster_key
+    if config.init:
+        if config.join and not given:
+            raise ConfigError(_KEYLESS_JOIN)
+        return State()
+    earlier = file.load(key_needed=given is None)
+    if config.join and not given and not earlier.cluster_key:
         raise ConfigError(_KEYLESS_JOIN)
+    if given and earlier.cluster_key and earlier.cluster_key != given:
+        logger.warning(
+            "the given cluster key is not the saved one:"
+            " this start knows nothing of the old cluster's members"
+        )
+        return State()
     return earlier
 
 
-def _earlier(config: Config, file: StateFile) -> State:
-    if not config.init:
-        return file.load(key_needed=config.cluster_key is None)
-    if old := file.set_aside():
+def settle_state(config: Config, state: State, file: StateFile) -> State:
+    """Save what `load_state` returned with its key; once nothing else can fail the start.
+
+    Blocks on the disk. Raises StartError, with the earlier state in its place.
+    """
+    if state.cluster_key:
+        return state
+    old = file.set_aside() if config.init else None
+    try:
+        settled = _with_key(config.cluster_key, state, file)
+    except StartError:
+        if old:
+            file.put_back(old)
+        raise
+    if old:
         logger.warning("set the earlier state aside as {path}", path=old)
-    return State()
+    return settled
 
 
-def _with_given_key(key: bytes, earlier: State, file: StateFile) -> State:
-    if earlier.cluster_key == key:
-        return earlier
-    if earlier.cluster_key:
-        logger.warning(
-            "the given cluster key is not the saved one: the members of the old cluster are dropped"
-        )
-        earlier = State()
-    state = replace(earlier, cluster_key=key)
+def _with_key(given: bytes | None, state: State, file: StateFile) -> State:
+    if given is None:
+        return _with_new_key(file)
+    state = replace(state, cluster_key=given)
     try:
         file.save(state)
     except StateFileError as error:
@@ -85,11 +99,8 @@ def _with_given_key(key: bytes, earlier: State, file: StateFile) -> State:
     return state
 
 
-def state_with_new_key(file: StateFile) -> State:
-    """Make a cluster key, save it, and only then say so; once nothing else can fail the start.
-
-    Raises StartError when it cannot be saved.
-    """
+def _with_new_key(file: StateFile) -> State:
+    """Make a cluster key, save it, and only then say so."""
     state = State(cluster_key=os.urandom(KEY_SIZE))
     try:
         file.save(state)

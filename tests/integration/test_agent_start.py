@@ -326,5 +326,20 @@ def test_init_sets_the_state_aside_and_makes_a_new_key(agent: Agent):
     agent.says("set the earlier state aside")
 
 
+def test_a_start_with_init_that_is_refused_leaves_the_state(agent: Agent):
+    agent.start()
+    wait_for(agent.is_up, "the agent")
+    agent.stop()
+    first = saved_key(agent)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((agent.host.address, 7946))
+        agent.start("--init")
+        complaint(agent, 1)
+
+    assert saved_key(agent) == first
+    assert not list(agent.host.state.glob("*.old"))
+
+
 def saved_key(agent: Agent) -> str:
     return str(json.loads((agent.host.state / f"{NAME}.json").read_text())["ClusterKey"])

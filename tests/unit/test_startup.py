@@ -11,7 +11,7 @@ from loguru import logger
 from wesher import startup
 from wesher.config import load
 from wesher.errors import ConfigError, StartError
-from wesher.startup import find_underlay, load_state, state_with_new_key
+from wesher.startup import find_underlay, load_state, settle_state
 from wesher.system.state_file import SavedNode, State, StateFile
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
@@ -20,8 +20,7 @@ NODES = (SavedNode("web", "192.0.2.2"),)
 
 def keyed_state(settings, file):
     """Return the state that an agent starts with."""
-    state = load_state(settings, file)
-    return state if state.cluster_key else state_with_new_key(file)
+    return settle_state(settings, load_state(settings, file), file)
 
 
 def text(key):
@@ -122,7 +121,7 @@ def test_a_given_key_that_differs_wins_and_drops_the_old_cluster(file, logged):
     assert state == StateFile(file.path.parent, "wgoverlay").load() == State(KEY)
     (line,) = logged
     assert line.startswith("WARNING")
-    assert "dropped" in line
+    assert "the given cluster key is not the saved one" in line
     assert text(KEY) not in line
 
 
@@ -180,6 +179,32 @@ def test_a_new_beginning_that_is_refused_leaves_the_earlier_state_in_place(file)
         keyed_state(config(init="true", join="192.0.2.2"), file)
 
     assert StateFile(file.path.parent, "wgoverlay").load() == State(OTHER, NODES)
+
+
+@pytest.mark.parametrize("flags", [{"init": "true"}, {"init": "true", "key": KEY}, {"key": KEY}])
+def test_nothing_is_replaced_before_the_state_is_settled(file, logged, flags):
+    """Taken ports and missing rights may refuse the start in between."""
+    saved = State(OTHER, NODES)
+    file.save(saved)
+
+    load_state(config(**flags), file)
+
+    assert StateFile(file.path.parent, "wgoverlay").load() == saved
+    assert list(file.path.parent.iterdir()) == [file.path]
+    assert not any("aside" in line for line in logged)
+
+
+def test_a_new_key_that_cannot_be_saved_puts_the_earlier_state_back(file, logged):
+    saved = State(OTHER, NODES)
+    file.save(saved)
+    file.path.with_name(file.path.name + ".tmp").mkdir()
+
+    with pytest.raises(StartError, match="of no use unsaved"):
+        keyed_state(config(init="true"), file)
+
+    assert StateFile(file.path.parent, "wgoverlay").load() == saved
+    assert not list(file.path.parent.glob("*.old"))
+    assert logged == []
 
 
 def test_a_damaged_state_without_a_key_is_fatal_unless_one_is_given(file):

@@ -156,6 +156,13 @@ class StateFile:
         """Rename an earlier state file to `.old` and return its new name; None without one."""
         return self._set_aside("old") if self.path.exists() else None
 
+    def put_back(self, aside: Path) -> None:
+        """Undo `set_aside`; StartError names where the file is when that cannot be done."""
+        try:
+            aside.replace(self.path)
+        except OSError as error:
+            raise StartError(f"cannot rename {aside} back: {error.strerror}") from error
+
     def _recover(self, content: bytes, where: Path, key_needed: bool) -> State:
         """Return a State with the key found in the damaged `content`, which is kept at `where`."""
         if key := _find_key(content):
