@@ -1,6 +1,8 @@
 """What keeps an agent from starting: one line that says what to do, and the exit code."""
 
 import json
+import os
+import re
 import socket
 import sys
 import time
@@ -71,8 +73,11 @@ def test_a_port_that_somebody_has_is_named(agent: Agent, kind: socket.SocketKind
 
         reason = complaint(agent, 1)
 
-    where = f"{agent.host.address}:7946"
-    assert reason == f"{where} is taken: stop what listens there, or choose another --cluster-port"
+    assert re.fullmatch(
+        rf"{agent.host.address}:7946 is taken by \S+ \(pid {os.getpid()}\): "
+        "stop what listens there, or choose another --cluster-port",
+        reason,
+    )
     assert agent.host.is_clean()
 
 

@@ -7,7 +7,6 @@ from wesher.advertising import find_address
 from wesher.doctor import troubles
 from wesher.doctor.case import Case
 from wesher.doctor.findings import Finding, fault, ok, unknown, warning
-from wesher.doctor.sockets import port_owner
 from wesher.mesh.plan import IPAddress
 from wesher.system.advertised import lasting_addresses, other_family
 from wesher.system.facts import (
@@ -18,6 +17,7 @@ from wesher.system.facts import (
     host_facts,
 )
 from wesher.system.network import Network, Scope, routed_inside
+from wesher.system.sockets import port_owner
 from wesher.troubles import (
     NO_ADDRESS,
     OTHER_FAMILY,

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Protocol
 
 from wesher.counters import Traffic
@@ -16,6 +16,7 @@ from wesher.errors import ProtocolError, StartError
 from wesher.gossip import MAX_INBOUND_EXCHANGES, Address, Packet, StreamRequest
 from wesher.mesh.plan import IPAddress
 from wesher.system.frames import Frames
+from wesher.system.sockets import port_process
 
 CROWDED = 64  # streams; from here on one source may hold only a few, so as to lock nobody out
 MAX_STREAMS_PER_SOURCE = 8  # when crowded
@@ -59,7 +60,7 @@ def bind(ip: IPAddress, port: int) -> Sockets:
         tcp.listen(BACKLOG)
     except OSError as error:
         sockets.close()
-        raise StartError(_bind_problem(error, str(ip), port)) from error
+        raise StartError(_bind_problem(error, ip, port)) from error
     _widen(udp)
     return sockets
 
@@ -73,8 +74,9 @@ def check_port_free(port: int) -> None:
             probe.bind(("0.0.0.0", port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
+                by = _by(port_process("udp", port, IPv4Address(0)))
                 raise StartError(
-                    f"UDP port {port} is taken: stop what uses it, "
+                    f"UDP port {port} is taken{by}: stop what uses it, "
                     "or choose another --wireguard-port"
                 ) from error
 
@@ -337,15 +339,20 @@ def _widen(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
 
 
-def _bind_problem(error: OSError, ip: str, port: int) -> str:
-    where = Address(ip, port)
+def _bind_problem(error: OSError, ip: IPAddress, port: int) -> str:
+    where = Address(str(ip), port)
     if error.errno == errno.EADDRINUSE:
-        return f"{where} is taken: stop what listens there, or choose another --cluster-port"
+        by = _by(port_process("udp", port, ip) or port_process("tcp", port, ip))
+        return f"{where} is taken{by}: stop what listens there, or choose another --cluster-port"
     if error.errno == errno.EACCES:
         return f"not allowed to listen on {where}: choose a --cluster-port above 1023"
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{ip} is no address of this host: choose another --bind-addr"
     return f"cannot listen on {where}: {error.strerror or error}"
+
+
+def _by(process: str | None) -> str:
+    return f" by {process}" if process else ""
 
 
 def _stream_problem(error: Exception, timeout: float) -> str:

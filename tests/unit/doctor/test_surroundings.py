@@ -19,12 +19,12 @@ from tests.unit.doctor.cases import (
     status,
     verdicts,
 )
-from wesher.doctor import sockets
 from wesher.doctor.equipment import judge_rights
-from wesher.doctor.sockets import port_owner
 from wesher.doctor.surroundings import check_clock, check_hosts_file, judge_hosts_file
 from wesher.doctor.underlay import check_advertised, check_overlay, check_ports
+from wesher.system import sockets
 from wesher.system.network import Link, LinkAddress, Network
+from wesher.system.sockets import port_owner
 from wesher.system.wireguard import WireGuardState
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import errno
+import os
+import re
 import socket
 from ipaddress import ip_address
 
@@ -21,8 +23,9 @@ from tests.unit.system.transports import (
 )
 from wesher.errors import StartError
 from wesher.gossip import Address, Packet
+from wesher.system import sockets
 from wesher.system import transport as module
-from wesher.system.transport import bind
+from wesher.system.transport import bind, check_port_free
 
 # Packets
 
@@ -202,10 +205,34 @@ def test_a_port_that_is_taken_is_told_and_the_other_half_given_back(kind):
             other.listen()
         port = other.getsockname()[1]
 
-        with pytest.raises(StartError, match=rf"127\.0\.0\.200:{port} is taken: .*--cluster-port"):
+        with pytest.raises(StartError, match=_taken(f"127.0.0.200:{port}", "cluster")):
             bind(ip_address(ip), port)
 
     bind(ip_address(ip), port).close()
+
+
+def test_a_taken_port_of_wireguard_is_told_with_who_has_it():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("0.0.0.0", 0))
+        port = other.getsockname()[1]
+
+        with pytest.raises(StartError, match=_taken(f"UDP port {port}", "wireguard")):
+            check_port_free(port)
+
+    check_port_free(port)
+
+
+def test_who_has_a_port_is_left_out_where_nobody_is_to_be_seen(monkeypatch):
+    """As by the unit, which may not look into the processes of others."""
+    monkeypatch.setattr(sockets, "_holder", lambda _: None)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        with pytest.raises(StartError, match=r"is taken: "):
+            check_port_free(other.getsockname()[1])
+
+
+def _taken(what, option):
+    return rf"^{re.escape(what)} is taken by \S+ \(pid {os.getpid()}\): .*--{option}-port$"
 
 
 def test_an_address_of_no_interface_is_told():

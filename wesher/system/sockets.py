@@ -14,16 +14,29 @@ _LISTENING = "0A"  # TCP_LISTEN
 
 
 def port_owner(protocol: str, port: int, address: IPAddress) -> str | None:
-    """Return who has the `tcp` or `udp` port at an address that overlaps ours; None for nobody."""
-    inodes = [
+    """Return who has the `tcp` or `udp` port at an address that overlaps ours; None for nobody.
+
+    Of somebody else's processes only root with all its capabilities sees the sockets.
+    """
+    inodes = _inodes(protocol, port, address)
+    if not inodes:
+        return None
+    return _holder(inodes) or "the kernel, perhaps another WireGuard interface"
+
+
+def port_process(protocol: str, port: int, address: IPAddress) -> str | None:
+    """Return name and pid of a process that has such a port; None when none is to be seen."""
+    inodes = _inodes(protocol, port, address)
+    return _holder(inodes) if inodes else None
+
+
+def _inodes(protocol: str, port: int, address: IPAddress) -> set[str]:
+    return {
         inode
         for family in ("", "6")
         for ip, number, inode in _sockets(f"{protocol}{family}")
         if number == port and _overlap(ip, address)
-    ]
-    if not inodes:
-        return None
-    return _holder(set(inodes)) or "the kernel, perhaps another WireGuard interface"
+    }
 
 
 def _sockets(table: str) -> Iterator[tuple[IPAddress, int, str]]:
