@@ -41,6 +41,9 @@ def settings(unit: Path) -> dict[str, str]:
         ("After", "network-online.target nss-lookup.target"),
         ("CapabilityBoundingSet", "CAP_NET_ADMIN"),
         ("DeviceAllow", "/dev/net/tun rw"),
+        ("LimitCORE", "0"),
+        ("MemoryMax", "1G"),
+        ("TasksMax", "512"),
     ],
 )
 def test_a_unit_says_what_operators_rely_on(unit: Path, name: str, value: str):
