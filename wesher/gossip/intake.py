@@ -105,14 +105,16 @@ class Intake:
         """See to it that one more member has a place: who never answered gives way."""
         if len(self._members) < self._shared.settings.max_members:
             return True
-        unproven = self._members.proofs.unproven
-        self._outbox.mention(TableFull(len(self._members), len(unproven)))
+        self._outbox.mention(self._fullness())
         member = self._members.to_evict()
         if member is None:
             return False
         self._rules.evict(member.name)
         self._outbox.emit(MemberEvicted(member))
         return True
+
+    def _fullness(self) -> TableFull:
+        return TableFull(len(self._members), len(self._members.proofs.unproven))
 
     def _leaps(self, message: Alive | Suspect | Dead, source: Address) -> bool:
         """Tell whether a claim is too far above what we hold, and if so tell our owner."""
@@ -134,6 +136,8 @@ class Intake:
         if message.user_state:
             self._outbox.emit(UserDataReceived(source, message.user_state))
         full = len(self._members) >= self._shared.settings.max_members
+        if full:  # once a table, and surely: what is only mentioned is lost in so much news
+            self._outbox.emit(self._fullness())
         return not (full and theirs and all(name not in self._members for name in theirs))
 
     def _take_record(self, record: Record, source: Address, now: float) -> None:

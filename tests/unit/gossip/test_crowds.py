@@ -2,7 +2,17 @@
 
 import pytest
 
-from tests.unit.gossip.bench import LOCAL, PORT, STRANGER, VERSIONS, Bench, address, alive, others
+from tests.unit.gossip.bench import (
+    LOCAL,
+    PORT,
+    STRANGER,
+    VERSIONS,
+    Bench,
+    address,
+    alive,
+    others,
+    record,
+)
 from wesher.gossip import (
     Ack,
     Dead,
@@ -290,3 +300,12 @@ def test_a_crowd_of_honest_members_is_none_for_long():
 
     assert not bench.gossip.members.proofs.crowded
     assert not any(waits(bench, f"c{index}") for index in range(200))
+
+
+def test_one_table_that_fills_ours_is_told_in_spite_of_all_its_news():
+    bench = Bench(max_members=2000)
+
+    bench.exchanges(*(record(f"ghost{number}") for number in range(3000)))
+
+    told = [event for event in bench.events() if isinstance(event, TableFull)]
+    assert told[-1].members == 2000
