@@ -23,7 +23,7 @@ def measure(options: Options) -> Result:
         with Crowd(seed, base64.b64decode(key), _MEMBERS):
             daemon.start("--cluster-key", key, "--join", seed.address)
             wait_for(lambda: len(daemon.peers()) == _MEMBERS, _PATIENCE, "a thousand peers")
-            wait_for(lambda: len(daemon.hosts_lines()) == _MEMBERS, _PATIENCE, "hosts lines")
+            wait_for(lambda: len(daemon.hosts_lines()) == _MEMBERS, _PATIENCE, "/etc/hosts entries")
             text = [_run(daemon, "status") for _ in range(options.runs)]
             document = [_run(daemon, "status", "--json") for _ in range(options.runs)]
             small = [_run(daemon, "key", "show", "--force") for _ in range(options.runs)]

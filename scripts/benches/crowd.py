@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 
 from tests.lab.looking import CLUSTER_PORT, wire_of
 from tests.lab.netns import Host
-from wesher.errors import ProtocolError
+from wesher.base.errors import ProtocolError
 from wesher.gossip import (
     Ack,
     Alive,
@@ -22,7 +22,7 @@ from wesher.gossip import (
     RecordState,
 )
 from wesher.gossip.codec import encode
-from wesher.mesh.metadata import Metadata, encode_metadata
+from wesher.mesh.base.metadata import Metadata, encode_metadata
 
 _VERSIONS = bytes([1, 5, 5, 0, 0, 0])
 _FIRST_OVERLAY = int(IPv4Address("10.128.0.1"))

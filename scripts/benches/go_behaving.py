@@ -4,8 +4,8 @@ import sys
 from dataclasses import replace
 
 from wesher.__main__ import start
-from wesher.mesh import overlay
-from wesher.mesh.metadata import Metadata, encode_metadata
+from wesher.mesh.base.metadata import Metadata, encode_metadata
+from wesher.mesh.planning import overlay
 from wesher.system import device
 
 

@@ -14,13 +14,13 @@ _PEERS = 10
 _PROGRAM = """
 import asyncio, base64, json, os, resource, sys, time
 from ipaddress import ip_address, ip_network
-from wesher.mesh.plan import Endpoint, InterfaceSettings, Peer, Plan
+from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
 from wesher.system.device import Device
-from wesher.system.facts import host_facts
+from wesher.system.host_facts import host_facts
 from wesher.system.known_routes import KnownRoutes
 from wesher.system.network import Scope
 from wesher.system.wireguard_keys import public_key_of
-from wesher.watch import HEARS_AFTER, Watch
+from wesher.agent.watch import HEARS_AFTER, Watch
 
 known, peers, reconciles = sys.argv[1] == "known", int(sys.argv[2]), int(sys.argv[3])
 

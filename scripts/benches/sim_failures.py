@@ -157,11 +157,11 @@ def _row(
     )
 
 
-_Look = tuple[Failures, float]
+_Seen = tuple[Failures, float]
 """What came of an overload, and of how many hours."""
 
 
-def _of(case: FailureCase, mechanisms: str, measured: Mapping[FailureCase, Failures]) -> _Look:
+def _of(case: FailureCase, mechanisms: str, measured: Mapping[FailureCase, Failures]) -> _Seen:
     """Return what came of the same overload with these mechanisms on."""
     return next(
         (failures, key.hours)
@@ -170,7 +170,7 @@ def _of(case: FailureCase, mechanisms: str, measured: Mapping[FailureCase, Failu
     )
 
 
-def _compared(case: FailureCase, failures: Failures, best: _Look, plain: _Look) -> tuple[str, str]:
+def _compared(case: FailureCase, failures: Failures, best: _Seen, plain: _Seen) -> tuple[str, str]:
     """Compare all on with Lifeguard's promise, and what lacks a mechanism with all on."""
     if case.mechanisms == "all on":
         if not plain[0].declared:
@@ -185,7 +185,7 @@ def _compared(case: FailureCase, failures: Failures, best: _Look, plain: _Look) 
     return more, verdict(failures.declared, best[0].declared, _LACKING[case.mechanisms])
 
 
-def _times(failures: Failures, best: _Look) -> str:
+def _times(failures: Failures, best: _Seen) -> str:
     """Say how many times more were declared dead; over so many, if there were none before."""
     least, hours = best
     if least.declared:

@@ -25,7 +25,7 @@ class JoinCase:
 
 
 @dataclass(frozen=True)
-class Spread:
+class Dissemination:
     """Seconds from the first member's acceptance until so many know."""
 
     half: float
@@ -55,17 +55,17 @@ def cases(quick: bool) -> list[JoinCase]:
     ]
 
 
-def measure(case: JoinCase) -> Spread:
+def measure(case: JoinCase) -> Dissemination:
     """Return the medians of some runs."""
-    spreads = [_spread(case, seed) for seed in range(1, case.runs + 1)]
-    return Spread(
+    spreads = [_dissemination(case, seed) for seed in range(1, case.runs + 1)]
+    return Dissemination(
         median(spread.half for spread in spreads),
         median(spread.most for spread in spreads),
         median(spread.all for spread in spreads),
     )
 
 
-def _spread(case: JoinCase, seed: int) -> Spread:
+def _dissemination(case: JoinCase, seed: int) -> Dissemination:
     world = converged(case.members, seed, eager=case.eager, loss=case.loss)
     world.run(1)
     host = sorted(world.nodes)[case.members // 2]
@@ -73,14 +73,14 @@ def _spread(case: JoinCase, seed: int) -> Spread:
     world.join(_NEWCOMER, host)
     times = world.times(MemberJoined, _NEWCOMER)
     world.run_until(lambda: len(times) == case.members, limit=_PATIENCE)
-    return Spread(*(_after(times, share) for share in (0.5, 0.99, 1)))
+    return Dissemination(*(_after(times, share) for share in (0.5, 0.99, 1)))
 
 
 def _after(times: list[float], share: float) -> float:
     return times[math.ceil(len(times) * share) - 1] - times[0]
 
 
-def tables(measured: Mapping[JoinCase, Spread]) -> list[Table]:
+def tables(measured: Mapping[JoinCase, Dissemination]) -> list[Table]:
     """Return the table, ordered by members and loss."""
     return [
         Table(
@@ -91,13 +91,13 @@ def tables(measured: Mapping[JoinCase, Spread]) -> list[Table]:
     ]
 
 
-def _row(case: JoinCase, spread: Spread) -> tuple[object, ...]:
+def _row(case: JoinCase, spread: Dissemination) -> tuple[object, ...]:
     on = "on" if case.eager else "off"
     times = (spread.half, spread.most, spread.all)
     return (case.members, percent(case.loss), on, *times, *_compared(case, spread))
 
 
-def _compared(case: JoinCase, spread: Spread) -> tuple[str, str]:
+def _compared(case: JoinCase, spread: Dissemination) -> tuple[str, str]:
     """Compare with Serf; at 10 % loss, of which it says nothing, with what it does without."""
     if case.loss == 0.25:
         serf = serf_all_despite_loss(case.members)

@@ -89,9 +89,9 @@ def measure(case: LoadCase | EventCase) -> Load | EventCosts:
 def _idle(case: LoadCase) -> Load:
     world = converged(case.members, 1, loss=case.loss, push_pull=False, pings=case.pings)
     world.run(QUIET)
-    before = world.counts["stream bytes"]
+    before = world.stats["stream bytes"]
     gossip = world.traffic_of(case.seconds)
-    streams = world.counts["stream bytes"] - before
+    streams = world.stats["stream bytes"] - before
     share = 1 / case.members / case.seconds
     exchanged = _bytes_exchanged(case.members) / push_pull_interval(case.members)
     return Load(gossip * share, streams * share, exchanged)
@@ -102,7 +102,7 @@ def _bytes_exchanged(members: int) -> int:
     world = converged(members, 1, push_pull=False)
     world.join(*sorted(world.nodes)[:2])
     world.run(1)
-    return world.counts["stream bytes"]
+    return world.stats["stream bytes"]
 
 
 def _events(case: EventCase) -> EventCosts:

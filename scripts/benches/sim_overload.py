@@ -109,7 +109,7 @@ class OverloadedWorld(World):
 
 def _keep_accusations_from_pings(node: Node) -> None:
     """Let probes say nothing to a suspect but that they want an ack."""
-    probes, outbox = node.gossip._probes, node.gossip._shared.outbox
+    probes, outbox = node.gossip._probes, node.gossip._context.outbox
 
     def send_ping(member: Member, sequence: int) -> None:
         outbox.send_parts([encode(probes._pings.ping(sequence, member.name))], member)

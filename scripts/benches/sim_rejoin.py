@@ -8,7 +8,7 @@ from scripts.benches.sim_world import LATENCY
 from tests.sim.hosts import PORT, Node
 from tests.sim.mesh_world import MeshWorld
 from wesher.gossip import Address, StreamRequest
-from wesher.mesh.settings import SavedMember
+from wesher.mesh.base.settings import SavedMember
 
 _SIZES = (10, 100, 1000)
 
@@ -22,7 +22,7 @@ class RejoinCase:
 
 
 @dataclass(frozen=True)
-class Rejoin:
+class JoinRetry:
     """What each member that is left does in a minute."""
 
     tries: float
@@ -47,7 +47,7 @@ def cases(quick: bool) -> list[RejoinCase]:
     return [RejoinCase(members, seconds) for members in (QUICK_SIZES if quick else _SIZES)]
 
 
-def measure(case: RejoinCase) -> Rejoin:
+def measure(case: RejoinCase) -> JoinRetry:
     """Let half of a cluster be settled, and know the other half to have failed."""
     left = case.members // 2
     world = _WatchedWorld.converged(left, 1, latency=(LATENCY, LATENCY))
@@ -58,10 +58,10 @@ def measure(case: RejoinCase) -> Rejoin:
     for node in world.nodes.values():
         node.engine._membership.failed.restore(gone, world.now)
     world.run(case.seconds)
-    return Rejoin(world.tries * 60 / left / case.seconds)
+    return JoinRetry(world.tries * 60 / left / case.seconds)
 
 
-def tables(measured: Mapping[RejoinCase, Rejoin]) -> list[Table]:
+def tables(measured: Mapping[RejoinCase, JoinRetry]) -> list[Table]:
     """Return one table."""
     smallest = min(measured, key=lambda case: case.members)
     return [
@@ -73,7 +73,7 @@ def tables(measured: Mapping[RejoinCase, Rejoin]) -> list[Table]:
     ]
 
 
-def _row(case: RejoinCase, rejoin: Rejoin, smallest: Rejoin) -> tuple[object, ...]:
+def _row(case: RejoinCase, rejoin: JoinRetry, smallest: JoinRetry) -> tuple[object, ...]:
     worth = verdict(rejoin.tries, smallest.tries, "of chance: tries are drawn")
     return (case.members, rejoin.tries, worth)
 

@@ -48,7 +48,7 @@ def measure(case: ScenarioCase) -> Scenario:
             case _:
                 world.crash(hosts.pop())
     world.run(case.seconds)
-    return Scenario(process_time() - start, world.counts["packets"])
+    return Scenario(process_time() - start, world.stats["packets"])
 
 
 def tables(measured: Mapping[ScenarioCase, Scenario]) -> list[Table]:

@@ -8,7 +8,7 @@ from tests.sim.hosts import Node
 from tests.sim.world import World
 from wesher.gossip import WAN, Event, GossipSettings, MemberFailed, MemberJoined, MemberLeft
 from wesher.gossip.timing import push_pull_scale
-from wesher.mesh.metadata import Metadata, encode_metadata
+from wesher.mesh.base.metadata import Metadata, encode_metadata
 
 LATENCY = 0.05  # seconds one way
 NEVER = 1e9  # seconds
@@ -63,7 +63,7 @@ class MeasuredWorld(World):
 
     def traffic(self) -> Traffic:
         """Return what was sent in packets so far."""
-        return Traffic(self.counts["packets"], self.counts["bytes"])
+        return Traffic(self.stats["packets"], self.stats["bytes"])
 
     def traffic_of(self, seconds: float) -> Traffic:
         """Let time pass; return what was sent in packets meanwhile."""

@@ -13,7 +13,7 @@ from tests.lab.netns import Lab, LabError
 _ROOT = Path(__file__).resolve().parents[2]
 _CLUSTER_PORT = 7946
 _TIME = "import time; at = time.perf_counter(); {}; print((time.perf_counter() - at) * 1000)"
-_ALL = _TIME.format("import wesher.agent, wesher.cli.agent")
+_ALL = _TIME.format("import wesher.agent.agent, wesher.cli.agent")
 _FLOOR = _TIME.format("import asyncio, sh, cryptography, tomli, loguru, tenacity, msgpack")
 
 

@@ -15,11 +15,11 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from wesher.gossip import WAN, Keyring, Wire
-from wesher.mesh.events import PlanChanged, Refused
-from wesher.mesh.facts import LocalFacts
+from wesher.mesh.base.events import PlanChanged, Refused
+from wesher.mesh.base.local_facts import LocalFacts
+from wesher.mesh.base.seeds import Seed
+from wesher.mesh.base.settings import NodeSettings, Saved
 from wesher.mesh.node import MeshNode
-from wesher.mesh.rejoin import Seed
-from wesher.mesh.settings import NodeSettings, Saved
 from wesher.system.transport import Transport, bind
 
 PORT = 17946

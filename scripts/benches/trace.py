@@ -16,11 +16,11 @@ from types import FrameType
 from scripts.benches.measuring import Options, Result
 from wesher.gossip import WAN, Address, Alive, Keyring, Wire, pack_ip
 from wesher.gossip.codec import encode
-from wesher.mesh.events import PlanChanged
-from wesher.mesh.facts import LocalFacts
-from wesher.mesh.metadata import Metadata, encode_metadata
+from wesher.mesh.base.events import PlanChanged
+from wesher.mesh.base.local_facts import LocalFacts
+from wesher.mesh.base.metadata import Metadata, encode_metadata
+from wesher.mesh.base.settings import NodeSettings, Saved
 from wesher.mesh.node import MeshNode
-from wesher.mesh.settings import NodeSettings, Saved
 
 _OURS = str(Path(__file__).parents[2] / "wesher")
 _PORT = 7946

@@ -4,8 +4,8 @@ import argparse
 
 import shtab
 
-from wesher import options
 from wesher.cli import AGENT, COMMANDS
+from wesher.config import options
 
 _FILES = {"config", "cluster_key_file", "hosts_file", "output"}
 _DIRECTORIES = {"state_dir", "run_dir"}

@@ -1,18 +1,59 @@
-"""The tables and diagrams of docs/architecture.md that are made from the state machines."""
+"""The tables and diagrams of docs/architecture.md that are made from the program itself."""
 
+import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
+
+import tomli
 
 from scripts.generating.texts import with_section
 from wesher.gossip.members import MemberState
 from wesher.gossip.precedence import ABOUT_OTHERS, ABOUT_OURSELVES, BECOMES, Action, Age, Claim
+
+_ROOT = Path(__file__).parents[2]
+_PACKAGE = _ROOT / "wesher"
 
 Moves = dict[tuple[MemberState, MemberState], list[str]]
 
 
 def with_diagrams(architecture: str) -> str:
     """Return docs/architecture.md with what is between its marks made anew."""
-    return with_section(architecture, "precedence", f"{_table()}\n{_diagram()}")
+    page = with_section(architecture, "storeys", _storeys("wesher"))
+    page = with_section(page, "wings", _storeys("wesher.mesh"))
+    return with_section(page, "precedence", f"{_table()}\n{_diagram()}")
+
+
+def _storeys(container: str) -> str:
+    """Return what the contract of this package says, and each part of it of itself."""
+    head = "| storey | what it is |\n|---|---|\n"
+    rows = (_storey(container, layer.split(" | ")) for layer in _layers(container))
+    return head + "".join(rows)
+
+
+def _layers(container: str) -> list[str]:
+    contracts = tomli.loads((_ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    return next(
+        list(one["layers"])
+        for one in contracts["contracts"]
+        if one.get("containers") == [container]
+    )
+
+
+def _storey(container: str, units: list[str]) -> str:
+    names = ", ".join(f"`{_path(container, unit).relative_to(_PACKAGE)}`" for unit in units)
+    says = " ".join(_summary(_path(container, unit)) for unit in units)
+    return f"| {names} | {says} |\n"
+
+
+def _path(container: str, unit: str) -> Path:
+    path = _ROOT.joinpath(*container.split("."), unit)
+    return path if path.is_dir() else path.with_suffix(".py")
+
+
+def _summary(path: Path) -> str:
+    file = path / "__init__.py" if path.is_dir() else path
+    return (ast.get_docstring(ast.parse(file.read_text())) or "").partition("\n\n")[0]
 
 
 def _table() -> str:

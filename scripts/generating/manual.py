@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from scripts.generating.texts import usage
 from wesher import __version__
 from wesher.cli import AGENT, COMMANDS, Command
-from wesher.options import CONFIG_FILE, DEFAULT_FILE, Operand, Option
+from wesher.config.options import CONFIG_FILE, DEFAULT_FILE, Operand, Option
 
 _STOPPING = {
     "SIGTERM, SIGINT": (
-        "Leave the cluster and take interface, routes and hosts lines down. "
+        "Leave the cluster and take interface, routes and /etc/hosts entries down. "
         "So does SIGHUP, when wesher runs on a terminal."
     ),
     "SIGUSR1": (

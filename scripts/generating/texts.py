@@ -3,7 +3,7 @@
 import textwrap
 
 from wesher.cli import AGENT, COMMANDS, Command
-from wesher.options import CONFIG_FILE, Option
+from wesher.config.options import CONFIG_FILE, Option
 
 _HEAD = """\
 # Configuration of wesher, see wesher.toml(5). Nothing has to be set: each line that is commented

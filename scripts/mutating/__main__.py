@@ -20,12 +20,12 @@ FILES = (
     "members",
     "core",
     "intake",
-    "rules",
+    "transitions",
     "suspicion",
     "probe",
     "pings",
     "broadcasts",
-    "spread",
+    "dissemination",
     "push_pull",
 )
 # Each is given what those before it left. The simulations get every mutant: they must be quick.

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.tools import Tools
-from wesher.errors import WesherError
-from wesher.system.asking import ask
+from wesher.base.errors import WesherError
+from wesher.system.control_client import ask
 
 WESHER = (sys.executable, str(Path(__file__).resolve().parents[2] / "wesher.py"))
 NAME = "wgoverlay"
@@ -65,7 +65,7 @@ class Host:
         return interface in self.tools.host["links"]
 
     def is_clean(self, interface: str = NAME) -> bool:
-        """Tell whether nothing of an agent is left: no interface, route or hosts line."""
+        """Tell whether nothing of an agent is left: no interface, route or /etc/hosts entry."""
         return not (
             self.has_interface(interface) or self.routes(interface) or self.hosts_lines(interface)
         )
@@ -252,7 +252,7 @@ class Agent:
         return count
 
     def knows(self, *others: "Agent") -> bool:
-        """Tell whether exactly these others have a hosts line here; the state is saved later."""
+        """Tell whether exactly these others have a hosts entry here; the state is saved later."""
         lines = self.host.hosts_lines(self.interface)
         return self.lives() and set(lines) == {other.name for other in others}
 

@@ -4,7 +4,7 @@ import json
 
 from tests.integration.agents import new_key, wait_for, wait_until_met
 from tests.integration.asking import typed
-from wesher.system.asking import ask
+from wesher.system.control_client import ask
 
 
 def account_of(agent):

@@ -12,7 +12,7 @@ import pytest
 from tests.integration.agents import Agent, new_key, wait_for
 from wesher.gossip import Alive, Dead, Keyring, Wire, pack_ip
 from wesher.gossip.codec import encode
-from wesher.mesh.metadata import Metadata, encode_metadata
+from wesher.mesh.base.metadata import Metadata, encode_metadata
 
 MEMBERS = 200
 GROWTH = 5_000_000  # bytes

@@ -20,7 +20,7 @@ from tests.integration.agents import (
     wait_until_met,
     wait_until_saved,
 )
-from wesher.system.asking import ask, short_name, socket_path
+from wesher.system.control_client import ask, short_name, socket_path
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 
@@ -349,7 +349,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 # Runs wesher.py, and writes into a file by how many seconds each 10 ms of its loop were late.
 TIMED = """
 import asyncio, sys, time
-from wesher.agent import Agent
+from wesher.agent.agent import Agent
 from wesher.cli import main
 late, run = open(sys.argv.pop(1), "w", buffering=1), Agent.run
 async def look():

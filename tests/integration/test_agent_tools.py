@@ -65,7 +65,7 @@ def test_a_wg_that_vanishes_is_reported_once_and_used_when_it_is_back(
 
     other.start(key, f"--join={one.host.address}")
     wait_for(lambda: "wg not found" in one.errors, "the complaint")
-    wait_for(lambda: one.knows(other), "the hosts line, which needs no wg")
+    wait_for(lambda: one.knows(other), "the /etc/hosts entry, which needs no wg")
     os.rename(f"{programs}/away", f"{programs}/wg")
 
     wait_for(lambda: has_peer(one, other), "the peer")
@@ -102,7 +102,7 @@ def test_a_hosts_file_that_is_missing_is_made(pair: Pair):
     other.start(*joining)
     wait_for(lambda: has_peer(one, other) and has_peer(other, one), "the peers")
     wait_for(other.host.hosts_file.exists, "the hosts file")
-    wait_for(lambda: other.host.hosts_file.read_text() != "", "the hosts line")
+    wait_for(lambda: other.host.hosts_file.read_text() != "", "the /etc/hosts entry")
 
     assert other.complaints == ""
     assert other.stop() == 0
@@ -129,7 +129,7 @@ def test_another_writer_of_the_hosts_file_is_waited_for(pair: Pair):
     wait_for(lambda: "another wesher keeps" in one.errors, "the warning")
     os.close(lock)
 
-    wait_for(lambda: one.knows(other), "the hosts line")
+    wait_for(lambda: one.knows(other), "the /etc/hosts entry")
     assert one.errors.count("another wesher keeps") == 1
 
 

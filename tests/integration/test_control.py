@@ -12,8 +12,8 @@ import pytest
 from tests.integration.agents import Agent, new_key, wait_for
 from tests.integration.asking import argv_of, asked, pair, told, typed
 from tests.unit.cli.test_command_line import HEAVY
-from wesher.errors import AgentError
-from wesher.system.asking import ask
+from wesher.base.errors import AgentError
+from wesher.system.control_client import ask
 
 FAILED = 1
 
@@ -226,7 +226,7 @@ def test_a_failed_member_is_forgotten(agent_of: Callable[..., Agent]):
     output = told(alpha, "forget", "beta")
 
     assert output == "beta is forgotten\n"
-    wait_for(alpha.knows, "beta's peer and hosts line are gone")
+    wait_for(alpha.knows, "beta's peer and /etc/hosts entry are gone")
     assert state_of(alpha, "beta") != "failed"
 
 

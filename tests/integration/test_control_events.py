@@ -15,8 +15,8 @@ from tests.integration.agents import Agent, new_key, wait_for, wait_until_met
 from tests.integration.asking import argv_of, asked, pair, told, typed
 from wesher.gossip import Alive, Dead, Message, pack_ip
 from wesher.gossip.codec import encode
-from wesher.mesh.metadata import Metadata, encode_metadata
-from wesher.system.contacting import wire_of
+from wesher.mesh.base.metadata import Metadata, encode_metadata
+from wesher.system.gossip_client import wire_of
 
 Follow = Callable[[Agent], "Follower"]
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.integration.agents import NAME, Agent, Host, wait_for
 from tests.integration.asking import asked, told, typed
-from wesher.system.asking import short_name
-from wesher.system.control import BACKLOG, MAX_CLIENTS, MAX_REQUEST, PATIENCE
+from wesher.system.control_client import short_name
+from wesher.system.control_server import BACKLOG, MAX_CLIENTS, MAX_REQUEST, PATIENCE
 
 FAILED, WRONG, NO_AGENT = 1, 2, 3
 

@@ -11,11 +11,11 @@ import pytest
 from loguru import logger
 
 from tests.unit.mesh.builders import key
-from wesher import reconcile
-from wesher.mesh.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
-from wesher.reconcile import Reconciler
+from wesher.mesh.base.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
+from wesher.system import reconciler as reconcile
 from wesher.system.device import Device
 from wesher.system.hosts import HostsFile
+from wesher.system.reconciler import Reconciler
 from wesher.system.state_file import State, StateFile
 
 SETTINGS = InterfaceSettings(ip_address("10.1.2.3"), 51820)
@@ -293,9 +293,9 @@ def test_reconciles_failures_and_repairs_are_counted(node, brisk):
 
             assert node.reconciler.counts.count >= 3
             assert node.reconciler.counts.seconds > 0
-            assert "cannot update" in node.reconciler.troubles["hosts file"]
+            assert "cannot update" in node.reconciler.problems["hosts file"]
             put_back(node.hosts_path, "127.0.0.1 localhost\n")
-            await until(lambda: not node.reconciler.troubles)
+            await until(lambda: not node.reconciler.problems)
 
     run(scenario())
 
@@ -406,7 +406,7 @@ def test_the_pauses_between_tries_start_anew(node):
                 await until(lambda before=before: len(node.asked_at) >= before + 4)
                 pauses.append(node.asked_at[before + 1] - node.asked_at[before])
                 put_back(node.hosts_path, "")
-                await until(lambda: not node.reconciler.troubles)
+                await until(lambda: not node.reconciler.problems)
 
             assert min(pauses[1:]) < 0.4
 

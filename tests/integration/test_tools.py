@@ -9,8 +9,8 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from tests.tools import Tools
-from wesher.errors import CommandError, MissingToolError, StartError
-from wesher.mesh.plan import Endpoint, InterfaceSettings, Peer, Plan
+from wesher.base.errors import CommandError, MissingToolError, StartError
+from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
 from wesher.system.device import Applied, Device
 from wesher.system.network import read_network
 from wesher.system.teardown import Leftover, clean_up

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.interop.golang import PATIENCE, PORT, wait_for
-from wesher.errors import ProtocolError
+from wesher.base.errors import ProtocolError
 from wesher.gossip import (
     LOCAL,
     Address,

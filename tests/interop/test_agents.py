@@ -10,7 +10,7 @@ from tests.integration.agents import Agent, new_key
 from tests.interop.golang import FORGETFUL_GO, GoMember, wait_for
 from tests.interop.ours import look
 from wesher.gossip import RecordState
-from wesher.mesh.address import overlay_address
+from wesher.mesh.base.address import overlay_address
 
 GoOf = Callable[..., GoMember]
 AgentOf = Callable[[str], Agent]
@@ -53,7 +53,7 @@ def test_an_agent_and_a_go_member_mesh(
         start(agent, key, go.ip, flags=(f"--metadata-format={format}",))
 
     wait_for(lambda: has_peer(agent, go), "its peer")
-    wait_for(lambda: agent.host.hosts_lines() == {"gopher": "10.9.8.7"}, "its hosts line")
+    wait_for(lambda: agent.host.hosts_lines() == {"gopher": "10.9.8.7"}, "its /etc/hosts entry")
     assert agent.host.routes() == ["10.9.8.7"]
     wait_for(lambda: "alpha" in go.members, "the agent at Go")
     published = go.members["alpha"]
@@ -266,7 +266,7 @@ def test_three_of_each_mesh(go_of: GoOf, agent_of: AgentOf, key: str, timing: st
             wait_for(lambda a=agent, g=go: has_peer(a, g), f"{go.name} at {agent.name}")
         wait_for(lambda a=agent: len(a.host.peers()) == 5, f"all peers at {agent.name}")
         names = everybody - {agent.name}
-        wait_for(lambda a=agent, n=names: set(a.host.hosts_lines()) == n, "all hosts lines")
+        wait_for(lambda a=agent, n=names: set(a.host.hosts_lines()) == n, "all /etc/hosts entries")
 
     def agree() -> bool:
         ips = [*(go.ip for go in gos), *(agent.host.address for agent in agents)]

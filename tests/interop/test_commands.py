@@ -15,7 +15,7 @@ from tests.interop.golang import GoMember
 from tests.interop.quoting import Page
 from tests.lab.daemons import WESHER, Daemon, Mesh
 from tests.lab.netns import Lab, Process, wait_for
-from wesher.mesh.metadata import Metadata, encode_metadata
+from wesher.mesh.base.metadata import Metadata, encode_metadata
 
 PACE = ("--timing", "lan")
 PATIENCE = 60.0  # seconds

@@ -9,7 +9,7 @@ from tests.integration.agents import new_key
 from tests.interop.golang import GoMember, wait_for
 from tests.interop.ours import OurMember, look
 from wesher.gossip import MemberUpdated
-from wesher.mesh.metadata import Metadata, MetadataFormat, decode_metadata, encode_metadata
+from wesher.mesh.base.metadata import Metadata, MetadataFormat, decode_metadata, encode_metadata
 
 GoOf = Callable[..., GoMember]
 OursOf = Callable[..., OurMember]

@@ -18,8 +18,8 @@ from tests.integration.agents import new_key
 from tests.interop.golang import GoMember
 from tests.lab.daemons import Daemon, Mesh, ping
 from tests.lab.netns import Host, Lab, Process, wait_for
-from wesher.mesh.address import overlay_address
-from wesher.mesh.metadata import Metadata, encode_metadata
+from wesher.mesh.base.address import overlay_address
+from wesher.mesh.base.metadata import Metadata, encode_metadata
 
 PATIENCE = 60.0  # seconds
 HOSTS = 4
@@ -108,7 +108,9 @@ def test_go_members_are_replaced_one_by_one(mesh: Mesh, go_of: GoOf, style: str,
     mesh.wait_until_complete(PATIENCE)
     for one, daemon in zip(old, mesh.daemons, strict=True):
         others = {other.host.name: other.overlay for other in old if other is not one}
-        wait_for(lambda d=daemon, o=others: d.hosts_lines() == o, PATIENCE, "all hosts lines")
+        wait_for(
+            lambda d=daemon, o=others: d.hosts_lines() == o, PATIENCE, "all /etc/hosts entries"
+        )
         wait_for(lambda o=one: ping(mesh.daemons[-1], o.overlay, 1), PATIENCE, "traffic everywhere")
     assert flow
     assert flow.stop() == 0

@@ -158,7 +158,7 @@ class Mesh:
             wait_for(
                 lambda daemon=daemon: len(daemon.hosts_lines()) == len(self.daemons) - 1,
                 timeout,
-                f"hosts lines on {daemon.host.name}",
+                f"/etc/hosts entries on {daemon.host.name}",
             )
 
     def look(self, daemon: Daemon) -> dict[str, Record]:

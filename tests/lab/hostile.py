@@ -25,7 +25,7 @@ from wesher.gossip import (
 )
 from wesher.gossip.codec import Compressed, MessageType, encode, encode_compressed
 from wesher.gossip.compound import join_parts
-from wesher.mesh import gob
+from wesher.mesh.base import gob
 
 _VERSIONS = bytes([1, 5, 2, 0, 0, 0])
 _LONGEST = 60_000  # bytes; what a datagram carries
@@ -47,7 +47,7 @@ class Attacker:
         self._bomb = _bomb(MAX_BOMB)
 
     def packets(self, count: int) -> Iterator[bytes]:
-        """Half of them are damaged before they are sealed with the right key, half otherwise."""
+        """Half of them are damaged before they are encrypted with the right key, half otherwise."""
         for number in range(count):
             if number % 2:
                 yield self._rng.choice(self._outside_packets)()

@@ -11,7 +11,7 @@ from tests.lab.looking import CLUSTER_PORT, wire_of
 from tests.lab.netns import Host
 from wesher.gossip import PushPull, Record, RecordState
 from wesher.gossip.codec import encode
-from wesher.mesh.metadata import Metadata, encode_metadata
+from wesher.mesh.base.metadata import Metadata, encode_metadata
 
 _VERSIONS = bytes([1, 5, 5, 0, 0, 0])
 _FIRST_UNDERLAY = int(IPv4Address("198.18.0.1"))  # RFC 2544: nobody has it

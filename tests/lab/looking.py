@@ -4,7 +4,7 @@ import os
 import socket
 
 from tests.lab.netns import Host, LabError
-from wesher.errors import ProtocolError
+from wesher.base.errors import ProtocolError
 from wesher.gossip import Keyring, PushPull, Record, RecordState, Wire
 from wesher.gossip.codec import encode
 

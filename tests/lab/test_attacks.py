@@ -14,8 +14,8 @@ from tests.lab.looking import CLUSTER_PORT
 from tests.lab.netns import Host, wait_for
 from wesher.gossip import Alive, Dead, Keyring, Message, Suspect, Wire, pack_ip
 from wesher.gossip.codec import encode
-from wesher.mesh.metadata import Metadata, decode_metadata, encode_metadata
-from wesher.mesh.seniority import TOGETHER
+from wesher.mesh.base.metadata import Metadata, decode_metadata, encode_metadata
+from wesher.mesh.base.seniority import TOGETHER
 from wesher.system.wireguard_keys import generate_private_key, public_key_of
 
 VERSIONS = bytes([1, 5, 2, 0, 0, 0])

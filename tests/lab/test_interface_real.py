@@ -11,9 +11,10 @@ import pytest
 _PRELUDE = """
 import asyncio, base64, json, os, subprocess
 from ipaddress import ip_address, ip_network
-from wesher.errors import WesherError
-from wesher.mesh.plan import Endpoint, InterfaceSettings, Peer, Plan
-from wesher.system import facts, interface
+from wesher.base.errors import WesherError
+from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
+from wesher.system import interface
+from wesher.system import host_facts as facts
 from wesher.system.device import Device
 from wesher.system.network import read_network
 from wesher.system.teardown import clean_up

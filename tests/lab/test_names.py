@@ -13,8 +13,8 @@ from tests.lab.looking import CLUSTER_PORT
 from tests.lab.netns import wait_for
 from wesher.gossip import Alive, Keyring, pack_ip
 from wesher.gossip.codec import encode
-from wesher.mesh.metadata import Metadata, encode_metadata
-from wesher.mesh.seniority import TOGETHER
+from wesher.mesh.base.metadata import Metadata, encode_metadata
+from wesher.mesh.base.seniority import TOGETHER
 
 
 def test_hosts_in_each_others_hosts_files_form_a_mesh(mesh_of, record_seconds):
@@ -38,7 +38,7 @@ def test_hosts_in_each_others_hosts_files_form_a_mesh(mesh_of, record_seconds):
         others = [one for one in mesh.daemons if one is not daemon]
         wait_for(lambda d=daemon: d.log().count("on line") == 2, 30, "warnings of both")
         assert all(str(one.overlay_address()) in daemon.log() for one in others)
-        assert "is no peer" not in daemon.log()
+        assert "is not a peer" not in daemon.log()
         assert daemon.hosts_lines() == {}
     assert suffixed.log() == ""
 
@@ -52,7 +52,7 @@ def test_a_name_in_other_letters_takes_nothing(mesh_of, record_seconds):
     mesh.wait_until_complete(60, members)
     name, taken = victim.host.name, victim.host.name.upper()
     for daemon in (one, other):
-        wait_for(lambda d=daemon: name in d.hosts_lines(), 30, "the victim's hosts line")
+        wait_for(lambda d=daemon: name in d.hosts_lines(), 30, "the victim's /etc/hosts entry")
     before = one.hosts_lines()[name]
 
     mesh.start_one(attacker, "--node-name", taken)

@@ -49,7 +49,7 @@ def test_a_fault_is_noticed_at_once(mesh_of, record_seconds, fault):
     mesh.start()
     mesh.settle()
     victim = mesh.daemons[1]
-    wait_for(lambda: len(victim.hosts_lines()) == 1, 30, "the hosts line")
+    wait_for(lambda: len(victim.hosts_lines()) == 1, 30, "the /etc/hosts entry")
     took = []
     for _ in range(5):
         broken = time.monotonic()

@@ -78,7 +78,7 @@ def test_of_two_newcomers_of_one_name_one_stays(mesh_of, record_seconds):
     assert loser.exit_status() == 1
     assert f"another live member, at {winner.host.address}:7946" in loser.log()
     wait_for(lambda: endpoints(seed) == {f"{winner.host.address}:51820"}, 60, "the other")
-    wait_for(lambda: "twin" in seed.hosts_lines(), 60, "its hosts line")
+    wait_for(lambda: "twin" in seed.hosts_lines(), 60, "its /etc/hosts entry")
     assert winner.lives()
     assert ping(seed, "twin")
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.sim.mesh_world import MeshParticipant, MeshWorld
-from wesher.mesh.address import candidates, overlay_address
-from wesher.mesh.metadata import Metadata
-from wesher.mesh.planning import read_metadata
+from wesher.mesh.base.address import candidates, overlay_address
+from wesher.mesh.base.metadata import Metadata, read_metadata
 
 SETTLING = 20.0  # seconds after the last fault until nothing is shared any more
 SEEN = 1.0  # seconds for which a node must have known two claims before it has to act on them
@@ -104,7 +103,7 @@ class Joins:
         winners: dict[tuple[str, str], set[str]] = {}
         for node in self._ours():
             routes = node.routes()
-            for address, one, other in self._shared(node):
+            for address, one, other in self._context(node):
                 winner = routes.get(f"{address}/32")
                 rivals = {self._key_of(name): name for name in (one, other)}
                 if winner in rivals and node.name not in (one, other):
@@ -113,7 +112,7 @@ class Joins:
             if len(found) > 1:
                 self.world.violate(f"{pair} both have one address, and others disagree on it")
 
-    def _shared(self, node: MeshParticipant) -> Iterator[tuple[str, str, str]]:
+    def _context(self, node: MeshParticipant) -> Iterator[tuple[str, str, str]]:
         """Yield what two members claim, as far as the node has known it for long enough."""
         claims: dict[str, str] = {}
         for member in node.gossip.members:

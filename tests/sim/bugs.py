@@ -13,23 +13,23 @@ from wesher.gossip.core import Gossip
 from wesher.gossip.members import MemberState
 from wesher.gossip.messages import Alive, Record, RecordState, Suspect
 from wesher.gossip.outbox import Outbox
-from wesher.gossip.rules import Rules
-from wesher.mesh.rejoin import Contact
-from wesher.mesh.search import Search
+from wesher.gossip.transitions import Transitions
+from wesher.mesh.base.seeds import Contact
+from wesher.mesh.discovery.discovery import Discovery
 
 # What replaces a method gets what it replaces, and its arguments.
 Wrapper = Callable[..., Any]
 
 
-def _weak_refutation(refute: Wrapper, rules: Rules, *_: Any) -> None:
+def _weak_refutation(refute: Wrapper, rules: Transitions, *_: Any) -> None:
     """Answer an accusation with the incarnation that was accused."""
     local = rules.announced()
     alive = Alive(local.incarnation, local.name, local.addr, local.port, local.meta, local.versions)
-    rules._shared.broadcast(local.name, alive, at_once=True)
+    rules._context.broadcast(local.name, alive, at_once=True)
 
 
 def _rising_from_the_dead(
-    is_old: Wrapper, rules: Rules, name: str, incarnation: int, *address: Any
+    is_old: Wrapper, rules: Transitions, name: str, incarnation: int, *address: Any
 ) -> bool:
     """Believe that a dead member is alive at the incarnation that died."""
     known = rules._members.get(name)
@@ -45,12 +45,12 @@ def _resurrection(take: Wrapper, gossip: Gossip, record: Record, *rest: Any) -> 
     take(gossip, record, *rest)
 
 
-def _presumption(suspect: Wrapper, rules: Rules, message: Suspect, now: float) -> None:
+def _presumption(suspect: Wrapper, rules: Transitions, message: Suspect, now: float) -> None:
     """Raise the incarnation of whoever is suspected."""
     suspect(rules, replace(message, incarnation=message.incarnation + 1), now)
 
 
-def _forgetfulness(missing: Wrapper, search: Search, *_: Any) -> list[Contact]:
+def _forgetfulness(missing: Wrapper, discovery: Discovery, *_: Any) -> list[Contact]:
     """Miss nobody, and so look for nobody."""
     return []
 
@@ -61,11 +61,11 @@ def _fat_packets(budget: Wrapper, outbox: Outbox) -> int:
 
 
 BUGS: dict[str, tuple[type, str, Wrapper]] = {
-    "weak-refutation": (Rules, "_refute", _weak_refutation),
-    "risen-dead": (Rules, "is_old", _rising_from_the_dead),
+    "weak-refutation": (Transitions, "_refute", _weak_refutation),
+    "risen-dead": (Transitions, "is_old", _rising_from_the_dead),
     "left-resurrected": (Gossip, "_take_record", _resurrection),
-    "foreign-incarnation": (Rules, "suspect", _presumption),
-    "no-reunion": (Search, "_missing", _forgetfulness),
+    "foreign-incarnation": (Transitions, "suspect", _presumption),
+    "no-reunion": (Discovery, "_missing", _forgetfulness),
     "fat-packets": (Outbox, "budget", _fat_packets),
 }
 

@@ -17,7 +17,7 @@ class Carrier:
 
     def __init__(self, seed: int, link: Link, *, trace: bool) -> None:
         self.seed = seed
-        self.counts: Counter[str] = Counter()
+        self.stats: Counter[str] = Counter()
         self._rng = Random(seed)
         self._agenda = Agenda()
         self._network = Network(self._rng, link)
@@ -48,7 +48,7 @@ class Carrier:
             self.violate(f"{source.host} sends a bad packet to {to}: {problem}")
         delays = self._network.packet(source.host, self._host_at(to), len(data))
         self._trace.detail(f"{source.host} > {to.ip} {data[-16:].hex()} {len(data)} {delays}")
-        self.counts["lost"] += not delays
+        self.stats["lost"] += not delays
         for delay in delays:
             self._agenda.later(delay, self._deliver, source.address, data, to)
 
@@ -58,16 +58,16 @@ class Carrier:
         return target.host if target else address.ip
 
     def _count_packet(self, source: Node, data: bytes) -> None:
-        counts, size = self.counts, len(data)
-        counts["packets"] += 1
-        counts["bytes"] += size
+        stats, size = self.stats, len(data)
+        stats["packets"] += 1
+        stats["bytes"] += size
         source.packets_sent += 1
         source.bytes_sent += size
 
     def _deliver(self, source: Address, data: bytes, to: Address) -> None:
         target = self._by_address.get(to)
         if target is None or not target.take(target.engine.receive_packet, data, source):
-            self.counts["lost"] += 1
+            self.stats["lost"] += 1
 
     def _open_stream(self, source: Node, request: StreamRequest) -> None:
         """Carry a stream there and back; TCP repeats what gets lost, so that takes time."""
@@ -81,8 +81,8 @@ class Carrier:
             self._agenda.later(delay, self._connected, source, request, fault)
 
     def _count_stream(self, source: Node, data: bytes) -> None:
-        self.counts["streams"] += 1
-        self.counts["stream bytes"] += len(data)
+        self.stats["streams"] += 1
+        self.stats["stream bytes"] += len(data)
         source.stream_bytes_sent += len(data)
 
     def _connected(self, source: Node, request: StreamRequest, fault: str | None) -> None:
@@ -115,7 +115,7 @@ class Carrier:
         if reply is None:
             self._fail_stream(source, request, "closed without a reply")
             return
-        self.counts["stream bytes"] += len(reply)
+        self.stats["stream bytes"] += len(reply)
         target.stream_bytes_sent += len(reply)
         delay = self._network.carry(target.host, source.host)
         self._trace.detail(f"{target.host} replies to {source.host} {reply[-16:].hex()} {delay}")

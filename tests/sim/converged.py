@@ -34,7 +34,7 @@ def let_rest(nodes: Sequence[MeshNode], now: float) -> None:
     """
     judged = {}
     for node in nodes:
-        node._membership.search._rejoin.answered()
+        node._coordinator.search._join_retry.answered()
         planner = node._overlay._planner
         if len(judged) == len(nodes):
             name = node._settings.name
@@ -55,7 +55,7 @@ def _fill(gossip: Gossip, table: dict[str, Member], order: list[str]) -> None:
 
 def say_nothing(gossip: Gossip) -> None:
     """Forget the announcement, which everybody has heard."""
-    broadcasts = gossip._shared.broadcasts
+    broadcasts = gossip._context.broadcasts
     while len(broadcasts):
         broadcasts.take(space=1 << 20, limit=1)
     while broadcasts.eager_waiting:

@@ -19,15 +19,15 @@ from wesher.gossip import (
 )
 from wesher.gossip.messages import Dead, Record
 from wesher.gossip.precedence import Action, Age, Claim
-from wesher.gossip.rules import Rules
-from wesher.mesh.address import overlay_address
-from wesher.mesh.events import Departed, PlanChanged
-from wesher.mesh.facts import LocalFacts
-from wesher.mesh.metadata import Metadata, encode_metadata
-from wesher.mesh.plan import Plan
-from wesher.mesh.planning import Planner
-from wesher.mesh.settings import NodeSettings, Saved, SavedMember
-from wesher.mesh.trust import LocalMember
+from wesher.gossip.transitions import Transitions
+from wesher.mesh.base.address import overlay_address
+from wesher.mesh.base.events import Departed, PlanChanged
+from wesher.mesh.base.local_facts import LocalFacts
+from wesher.mesh.base.metadata import Metadata, encode_metadata
+from wesher.mesh.base.plan import Plan
+from wesher.mesh.base.settings import NodeSettings, Saved, SavedMember
+from wesher.mesh.planning.planner import Planner
+from wesher.mesh.planning.validation import LocalMember
 
 FORMATS = {"v0.1.4": "v0.2", "current": "current"}
 """Which metadata the wesher writes that has this version of memberlist."""
@@ -141,8 +141,8 @@ class GoNode:
 
     def next_timer(self) -> float | None:
         """Return when `handle_timer` wants to be called."""
-        deadlines = (self._gossip.next_timer(), self._join_at)
-        return min((at for at in deadlines if at is not None), default=None)
+        timers = (self._gossip.next_timer(), self._join_at)
+        return min((at for at in timers if at is not None), default=None)
 
     @property
     def members(self) -> Members:
@@ -188,7 +188,7 @@ class GoNode:
             self._events.append(PlanChanged())
 
     def _has_told(self, now: float) -> bool:
-        waiting = len(self._gossip._shared.broadcasts)
+        waiting = len(self._gossip._context.broadcasts)
         return not waiting or now >= self._left_at + LEAVE_TIMEOUT or not self._live()
 
     def _join(self, now: float) -> None:
@@ -204,7 +204,7 @@ class GoNode:
             self._waiting.add(self._gossip.push_pull(address, now, join=True))
 
 
-class _OldRules(Rules):
+class _OldRules(Transitions):
     """The rules of v0.1.4, which has no state for members that have left."""
 
     def leave(self, now: float) -> None:
@@ -224,12 +224,12 @@ class _OldRules(Rules):
 
 def _take_accusers_as_they_are(gossip: Gossip) -> None:
     """Let nobody's accusation be one like any other, where ours see a departure of v0.1.4."""
-    gossip._handlers[Dead] = lambda message, source, now: gossip._rules.dead(message, now)
+    gossip._handlers[Dead] = lambda message, source, now: gossip._transitions.dead(message, now)
 
 
 def _know_no_departures(gossip: Gossip) -> None:
     """Make `gossip` one of v0.1.4; its other parts have the same rules, of the same object."""
-    gossip._rules.__class__ = _OldRules
+    gossip._transitions.__class__ = _OldRules
     take = gossip._intake._take_record
 
     def take_known(record: Record, source: Address, now: float) -> None:

@@ -16,8 +16,8 @@ from wesher.gossip import (
     MemberSuspected,
     MemberUpdated,
 )
-from wesher.gossip.refusal import MAX_INCARNATION
-from wesher.mesh.plan import Plan
+from wesher.gossip.validation import MAX_INCARNATION
+from wesher.mesh.base.plan import Plan
 
 Report = Callable[[str], None]
 
@@ -42,7 +42,7 @@ class Watch:
 
     def __init__(self, name: str, gossip: Gossip, rules: Rulebook, *, events: bool = True) -> None:
         self._name = name
-        self._rules = rules
+        self._transitions = rules
         self._may_reclaim = gossip.settings.reclaim_after > 0
         self._get = gossip.members.get
         self._put = gossip.members.put
@@ -62,25 +62,25 @@ class Watch:
             self._overdue = None
             return
         if self._untold[0] is self._overdue:
-            self._rules.broken(f"{self._name} does not tell of {_told(self._overdue)}")
+            self._transitions.broken(f"{self._name} does not tell of {_told(self._overdue)}")
         self._overdue = self._untold[0]
 
     def _on_put(self, member: Member) -> None:
         old = self._get(member.name)
         self._put(member)
         if member.name == self._name:
-            highest = self._rules.highest
+            highest = self._transitions.highest
             highest[member.name] = max(highest.get(member.name, 0), member.incarnation)
         self._check(old, member)
         self._expect(old, member)
         if member.state is not MemberState.DEAD or member.incarnation:
-            self._rules.changed(f"{self._name} has {_text(member)}")
+            self._transitions.changed(f"{self._name} has {_text(member)}")
 
     def _check(self, old: Member | None, new: Member) -> None:
-        if new.incarnation > self._rules.highest.get(new.name, 0):
-            self._rules.broken(f"{self._name} raised the incarnation of {_text(new)}")
+        if new.incarnation > self._transitions.highest.get(new.name, 0):
+            self._transitions.broken(f"{self._name} raised the incarnation of {_text(new)}")
         if old is not None and not self._may_follow(old, new):
-            self._rules.broken(f"{self._name} went back from {_text(old)} to {_text(new)}")
+            self._transitions.broken(f"{self._name} went back from {_text(old)} to {_text(new)}")
 
     def _may_follow(self, old: Member, new: Member) -> bool:
         """Tell whether a record outranks what was held, or its member begins anew elsewhere."""
@@ -106,7 +106,7 @@ class Watch:
 
     def _check_event(self, event: Event) -> None:
         if not self._untold or self._untold.popleft() != event:
-            self._rules.broken(f"{self._name} tells, without a change, of {_told(event)}")
+            self._transitions.broken(f"{self._name} tells, without a change, of {_told(event)}")
 
 
 def check_plan(plan: Plan, public_key: str) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from wesher.gossip import Wire
-from wesher.gossip.unfolding import Opened
+from wesher.gossip.packet import Opened
 from wesher.gossip.wire import MAX_PACKET
 
 CHECKSUM = 5  # bytes, which no budget accounts for (spec/memberlist.md, 2.3)

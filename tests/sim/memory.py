@@ -13,7 +13,8 @@ from pathlib import Path
 
 from tests.sim.mesh_world import MeshWorld
 from wesher.gossip import codec
-from wesher.mesh import planning, trust
+from wesher.mesh.planning import planner as planning
+from wesher.mesh.planning import validation as trust
 
 ROOT = Path(__file__).parents[2]
 LASTING = 10.0  # seconds that the neighbour stays, and that it is away

@@ -13,12 +13,12 @@ from tests.sim.invariants import check_plan
 from tests.sim.world import World
 from tests.unit.mesh.builders import key
 from wesher.gossip import Event
-from wesher.mesh.events import Departed, Notice, PlanChanged, Refused, Resolve, Severity
-from wesher.mesh.facts import LocalFacts
+from wesher.mesh.base.events import Departed, Notice, PlanChanged, Refused, Resolve, Severity
+from wesher.mesh.base.local_facts import LocalFacts
+from wesher.mesh.base.plan import IPNetwork, Plan
+from wesher.mesh.base.seeds import Seed
+from wesher.mesh.base.settings import NodeSettings, Saved
 from wesher.mesh.node import MeshNode
-from wesher.mesh.plan import IPNetwork, Plan
-from wesher.mesh.rejoin import Seed
-from wesher.mesh.settings import NodeSettings, Saved
 
 
 class MeshParticipant(Node):
@@ -96,8 +96,8 @@ class MeshParticipant(Node):
         return peers | {f"{plan.interface.address}/32": self.settings.public_key}
 
     def warnings(self) -> list[str]:
-        notices = [event for _, event in self.events if isinstance(event, Notice)]
-        return [n.text.format(**n.data) for n in notices if n.severity is Severity.WARNING]
+        operator_log = [event for _, event in self.events if isinstance(event, Notice)]
+        return [n.text.format(**n.data) for n in operator_log if n.severity is Severity.WARNING]
 
     def refusal(self) -> str | None:
         return next((e.reason for _, e in self.events if isinstance(e, Refused)), None)

@@ -19,14 +19,14 @@ HISTORY = 30  # lines
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PlanResult:
     """What one scenario came to."""
 
     scenario: Scenario
     seconds: float = 0.0
     """Of virtual time."""
     members: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
+    stats: Counter[str] = field(default_factory=Counter)
     settled_in: float | None = None
     """Seconds from the end of the last fault until everyone agreed."""
     digest: str = ""
@@ -34,7 +34,7 @@ class Outcome:
     history: tuple[str, ...] = ()
 
 
-def play(scenario: Scenario, *, broken: str | None = None) -> Outcome:
+def play(scenario: Scenario, *, broken: str | None = None) -> PlanResult:
     """Play a scenario with whole nodes, perhaps with a bug planted in them."""
     with planted(broken):
         return Stage(scenario).outcome()
@@ -46,7 +46,7 @@ def play_seed(
     members: int | None = None,
     kinds: tuple[str, ...] = (),
     broken: str | None = None,
-) -> Outcome:
+) -> PlanResult:
     """Play the random scenario of a seed."""
     return play(scenario(seed, members=members, kinds=kinds), broken=broken)
 
@@ -66,7 +66,7 @@ class Stage:
         self.world.names = {host: [address_of(host)] for host in scenario.founders}
         self._settled_in: float | None = None
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> PlanResult:
         """Play, and tell what came of it; whatever is raised on the way is a violation."""
         violation = ""
         try:
@@ -76,11 +76,11 @@ class Stage:
         except Exception:  # a node that raises has failed as much as one that disagrees
             violation = traceback.format_exc(limit=-5).strip()
         world = self.world
-        return Outcome(
+        return PlanResult(
             self.scenario,
             world.now,
             len(world.nodes),
-            Counter(world.counts),
+            Counter(world.stats),
             self._settled_in,
             world.digest(),
             violation,

@@ -18,7 +18,7 @@ from typing import Protocol
 from tests.sim.addresses import Joins, crowds
 from tests.sim.many import played, positive
 from tests.sim.mesh_world import MeshWorld
-from tests.sim.reunions import Reunion, partitions
+from tests.sim.reunions import Reconnect, partitions
 from tests.sim.trace import Violation
 
 HISTORY = 30  # lines
@@ -63,7 +63,7 @@ def keep_reunion(seed: int, *, members: int | None = None) -> Kept:
     """Cut the mesh of a seed, perhaps made of so many members, and let it heal."""
     world = partitions(seed)
     world = replace(world, members=members or world.members)
-    return _kept(Reunion(world), Kept(seed, world.members, str(world)), seconds=Reunion.run)
+    return _kept(Reconnect(world), Kept(seed, world.members, str(world)), seconds=Reconnect.run)
 
 
 def keep_addresses(seed: int, *, members: int | None = None) -> Kept:

@@ -27,7 +27,7 @@ class Partition:
     """Whether a member leaves on each side meanwhile."""
 
 
-class Reunion:
+class Reconnect:
     """One mesh that is cut and heals; `run` returns the seconds that it took, or raises."""
 
     def __init__(self, partition: Partition) -> None:

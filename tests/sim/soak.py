@@ -15,7 +15,7 @@ from itertools import count, islice, takewhile
 
 from tests.sim.bugs import BUGS
 from tests.sim.many import played, positive
-from tests.sim.playing import Outcome, play, play_seed
+from tests.sim.playing import PlanResult, play, play_seed
 from tests.sim.scenarios import KINDS, thundering_join
 
 THUNDER = 500  # members
@@ -43,20 +43,20 @@ class Totals:
         self.members = 0
         self.violations = 0
         self.slowest = 0.0
-        self.counts: Counter[str] = Counter()
+        self.stats: Counter[str] = Counter()
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: PlanResult) -> None:
         """Count one more."""
         self.seeds += 1
         self.seconds += outcome.seconds
         self.members += outcome.members
         self.violations += bool(outcome.violation)
         self.slowest = max(self.slowest, outcome.settled_in or 0.0)
-        self.counts += outcome.counts
+        self.stats += outcome.stats
 
     def line(self) -> str:
         """Return all of it as one line."""
-        count = self.counts
+        count = self.stats
         return (
             f"{self.seeds:,} seeds, {self.seconds / 3600:,.1f} virtual hours, "
             f"{self.members:,} members: {count['crashes']:,} crashes, "
@@ -81,12 +81,12 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _player(options: argparse.Namespace) -> partial[Outcome]:
+def _player(options: argparse.Namespace) -> partial[PlanResult]:
     kinds = tuple(options.kind or ())
     return partial(play_seed, members=options.members, kinds=kinds, broken=options.broken)
 
 
-def _outcomes(options: argparse.Namespace) -> Iterator[Outcome]:
+def _outcomes(options: argparse.Namespace) -> Iterator[PlanResult]:
     """Play all seeds on several processes; the outcomes come in order."""
     if options.thunder:
         yield play(thundering_join(options.first, THUNDER), broken=options.broken)
@@ -109,7 +109,7 @@ def _replay(options: argparse.Namespace) -> int:
     return 1 if outcome.violation else 0
 
 
-def _command(options: argparse.Namespace, outcome: Outcome) -> str:
+def _command(options: argparse.Namespace, outcome: PlanResult) -> str:
     words = ["scripts/soak", "--seed", str(outcome.scenario.seed)]
     if options.members:
         words += ["--members", str(options.members)]
@@ -120,7 +120,7 @@ def _command(options: argparse.Namespace, outcome: Outcome) -> str:
     return " ".join(words)
 
 
-def _told(outcome: Outcome, command: str) -> Iterator[str]:
+def _told(outcome: PlanResult, command: str) -> Iterator[str]:
     script = outcome.scenario
     if not outcome.violation:
         yield f"seed {script.seed}: all agree {outcome.settled_in:.0f} s after the last fault"

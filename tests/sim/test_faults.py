@@ -66,7 +66,7 @@ def test_a_crashed_host_is_silent_and_refuses_streams_at_once():
     assert round_trips(world, ONE) == [None]
     assert error == "refused"
     assert seconds < 0.1
-    assert world.counts["crashes"] == 1
+    assert world.stats["crashes"] == 1
 
 
 def test_a_paused_process_answers_when_it_goes_on():
@@ -106,7 +106,7 @@ def test_no_more_packets_wait_for_a_paused_process_than_its_socket_holds():
         world._deliver(one.address, packet, two.address)
     world.resume(TWO)
 
-    assert world.counts["lost"] == 50
+    assert world.stats["lost"] == 50
     assert 0 < two.packets_sent <= RECEIVE_QUEUE
 
 
@@ -165,7 +165,7 @@ def test_a_partition_lets_nothing_pass_until_it_heals():
     world.run(8)
 
     assert round_trips(world, ONE) == [None, pytest.approx(2 * LATENCY)]
-    assert world.counts["partitions"] == 1
+    assert world.stats["partitions"] == 1
 
 
 def test_a_cut_lets_packets_pass_the_other_way():
@@ -231,7 +231,7 @@ def test_one_that_has_left_ends_by_itself():
     world.run(2)
 
     assert not world.nodes[TWO].up
-    assert world.counts["leaves"] == 1
+    assert world.stats["leaves"] == 1
 
 
 # Hosts with state
@@ -253,13 +253,13 @@ def test_a_restarted_host_has_its_state_and_its_key_or_neither(keep_state):
     world.run(world.now + 1)
 
     after = world.restart("two", keep_state=keep_state)
-    known = {member.name for member in after.engine._membership._saved.members}
+    known = {member.name for member in after.engine._coordinator._saved.members}
     world.run_until(world.meshed, limit=30)
 
     assert (known == {"one"}) is keep_state
     assert (after.settings.public_key == before.settings.public_key) is keep_state
     assert (after.ip, after.seeds) == (before.ip, before.seeds)
-    assert (world.counts["crashes"], world.counts["restarts"]) == (1, 1)
+    assert (world.stats["crashes"], world.stats["restarts"]) == (1, 1)
 
 
 def test_one_that_left_starts_with_a_fresh_key():

@@ -4,7 +4,7 @@ import pytest
 
 from tests.sim.mesh_world import MeshWorld
 from wesher.gossip import MemberState
-from wesher.mesh.metadata import decode_metadata
+from wesher.mesh.base.metadata import decode_metadata
 
 VERSIONS = ["v0.1.4", "current"]
 

@@ -13,7 +13,7 @@ from tests.sim.world import World
 from wesher.gossip import Keyring, MemberJoined, MemberState, Wire
 from wesher.gossip.codec import encode
 from wesher.gossip.messages import Nack
-from wesher.mesh.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
+from wesher.mesh.base.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
 
 ONE, TWO = "node00000", "node00001"
 
@@ -79,7 +79,7 @@ def test_a_left_record_may_go_back_when_its_member_is_elsewhere_now(world):
 
 def test_no_event_without_a_change(world):
     node = world.nodes[ONE]
-    node.gossip._shared.outbox.emit(MemberJoined(held(world)))
+    node.gossip._context.outbox.emit(MemberJoined(held(world)))
 
     with pytest.raises(Violation, match="without a change"):
         world._follow_up(node)

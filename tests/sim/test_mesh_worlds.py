@@ -3,7 +3,7 @@
 import pytest
 
 from tests.sim.mesh_world import MeshWorld
-from wesher.mesh.address import overlay_address
+from wesher.mesh.base.address import overlay_address
 
 
 def hosts(number):

@@ -111,5 +111,5 @@ def test_members_that_are_introduced_agree_and_have_said_nothing(kind):
     world.run(2)
     world.check_settled()
 
-    assert world.counts["bytes"] <= 100 * 50 * 2  # nothing but some pings
-    assert world.counts["leaves"] == world.counts["lost"] == 0
+    assert world.stats["bytes"] <= 100 * 50 * 2  # nothing but some pings
+    assert world.stats["leaves"] == world.stats["lost"] == 0

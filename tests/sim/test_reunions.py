@@ -4,7 +4,7 @@ from statistics import median
 
 import pytest
 
-from tests.sim.reunions import Partition, Reunion, partitions
+from tests.sim.reunions import Partition, Reconnect, partitions
 
 SEEDS = range(200, 300)  # of the thousand that `scripts/soak partitions --seeds 1000` plays
 AT_ONCE = 10
@@ -12,7 +12,7 @@ AT_ONCE = 10
 
 @pytest.mark.parametrize("first", SEEDS[::AT_ONCE])
 def test_meshes_reunite_whatever_happens_to_them(first):
-    took = [Reunion(partitions(seed)).run() for seed in range(first, first + AT_ONCE)]
+    took = [Reconnect(partitions(seed)).run() for seed in range(first, first + AT_ONCE)]
 
     assert median(took) <= 10
 
@@ -20,9 +20,9 @@ def test_meshes_reunite_whatever_happens_to_them(first):
 @pytest.mark.parametrize("go", [False, True])
 @pytest.mark.parametrize("one_way", [False, True])
 def test_a_larger_mesh_reunites(go, one_way):
-    Reunion(Partition(1, 20, 130.0, sides=3, one_way=one_way, go=go)).run()
+    Reconnect(Partition(1, 20, 130.0, sides=3, one_way=one_way, go=go)).run()
 
 
 @pytest.mark.parametrize("seconds", [20, 75, 130, 240, 3600, 82800])
 def test_a_mesh_reunites_after_any_time(seconds):
-    Reunion(Partition(2, 6, float(seconds))).run()
+    Reconnect(Partition(2, 6, float(seconds))).run()

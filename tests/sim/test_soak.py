@@ -74,9 +74,9 @@ def test_a_bug_stays_planted_for_one_scenario_only():
 def test_what_a_scenario_came_to_is_counted():
     outcome = play_seed(0, members=5, kinds=("partition", "departures"))
 
-    assert outcome.counts["partitions"] == 1
-    assert outcome.counts["leaves"] >= 1
-    assert outcome.counts["packets"] > outcome.counts["lost"] > 0
+    assert outcome.stats["partitions"] == 1
+    assert outcome.stats["leaves"] >= 1
+    assert outcome.stats["packets"] > outcome.stats["lost"] > 0
     assert outcome.seconds >= scenario(0, members=5, kinds=("partition", "departures")).seconds
 
 

@@ -56,7 +56,7 @@ class World(Carrier):
         self.nodes: dict[str, Node] = {}
         self._timing = timing
         self._compress = compress
-        self._rules = Rulebook(self.violate, self._trace.note)
+        self._transitions = Rulebook(self.violate, self._trace.note)
         self._started = count(1)
         for name in names:
             self.add(name)
@@ -227,7 +227,7 @@ class World(Carrier):
     # How it happens
 
     def _happens(self, kind: str, what: str) -> None:
-        self.counts[kind] += 1
+        self.stats[kind] += 1
         self._trace.note(f"{kind}: {what}")
 
     def _wire(self, number: int) -> Wire:
@@ -244,7 +244,7 @@ class World(Carrier):
         if earlier := self.nodes.get(node.host):
             self._end(earlier)
         self._happens("starts", f"{node.host} at {node.ip}")
-        node.watch = Watch(node.name, node.gossip, self._rules, events=watch_events)
+        node.watch = Watch(node.name, node.gossip, self._transitions, events=watch_events)
         self.nodes[node.host] = self._by_address[node.address] = node
 
     def _end(self, node: Node) -> None:

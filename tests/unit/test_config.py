@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from wesher.config import load, renamed_to
-from wesher.errors import ConfigError, StartError
-from wesher.mesh.rejoin import Seed
-from wesher.options import OPTIONS
+from wesher.base.errors import ConfigError, StartError
+from wesher.config.config import load, renamed_to
+from wesher.config.options import OPTIONS
+from wesher.mesh.base.seeds import Seed
 
 KEY = bytes(range(32))
 KEY_TEXT = base64.b64encode(KEY).decode()
@@ -35,7 +35,7 @@ def toml(tmp_path):
 def default_file(tmp_path, monkeypatch):
     """Where the default configuration file would be: not this machine's own."""
     path = tmp_path / "default.toml"
-    monkeypatch.setattr("wesher.config.DEFAULT_FILE", str(path))
+    monkeypatch.setattr("wesher.config.config.DEFAULT_FILE", str(path))
     return path
 
 
@@ -335,9 +335,8 @@ def test_a_key_file_holds_the_key(tmp_path):
 
 
 def key_from_standard_input(given):
-    script = (
-        "from wesher.config import load; print(load({'cluster_key_file': '-'}, {}).cluster_key)"
-    )
+    script = "from wesher.config.config import load; "
+    script += "print(load({'cluster_key_file': '-'}, {}).cluster_key)"
     argv = [sys.executable, "-c", script]
     return subprocess.run(argv, capture_output=True, text=True, check=False, **given)
 
@@ -512,7 +511,9 @@ def test_the_configuration_cannot_be_changed():
 def renaming(monkeypatch, *names):
     """Let the host have these names, one at each look."""
     given = iter(names)
-    monkeypatch.setattr("wesher.config.os.uname", lambda: SimpleNamespace(nodename=next(given)))
+    monkeypatch.setattr(
+        "wesher.config.config.os.uname", lambda: SimpleNamespace(nodename=next(given))
+    )
 
 
 @pytest.mark.parametrize(

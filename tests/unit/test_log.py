@@ -4,7 +4,7 @@ import sys
 import pytest
 from loguru import logger
 
-from wesher import log
+from wesher.system import log
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +105,7 @@ def test_setting_up_twice_does_not_double_the_lines(journal, capsys):
 
 def test_telling_nobody_is_no_failure():
     script = (
-        "import os, sys, time; from wesher.log import tell;"
+        "import os, sys, time; from wesher.system.log import tell;"
         "tell('one'); time.sleep(0.2); tell('two'); tell('three'); print('end', file=sys.stderr)"
     )
     process = subprocess.Popen(

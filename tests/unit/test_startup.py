@@ -8,10 +8,10 @@ from ipaddress import ip_address
 import pytest
 from loguru import logger
 
-from wesher import startup
-from wesher.config import load
-from wesher.errors import ConfigError, StartError
-from wesher.startup import find_underlay, load_state, settle_state
+from wesher.agent import startup
+from wesher.agent.startup import find_underlay, load_state, settle_state
+from wesher.base.errors import ConfigError, StartError
+from wesher.config.config import load
 from wesher.system.state_file import SavedNode, State, StateFile
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
@@ -29,7 +29,7 @@ def text(key):
 
 @pytest.fixture(autouse=True)
 def no_configuration(tmp_path, monkeypatch):
-    monkeypatch.setattr("wesher.config.DEFAULT_FILE", str(tmp_path / "default.toml"))
+    monkeypatch.setattr("wesher.config.config.DEFAULT_FILE", str(tmp_path / "default.toml"))
 
 
 @pytest.fixture

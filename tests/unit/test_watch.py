@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from wesher import watch
+from wesher.agent import watch
+from wesher.agent.watch import Watch, lines_of_others, lines_of_ours, relevant_lines
 from wesher.system.hosts import HostsFile
 from wesher.system.known_routes import KnownRoutes
-from wesher.watch import Watch, lines_of_others, lines_of_ours, relevant_lines
 
 
 # As iproute2 6.1 printed them, shortened.

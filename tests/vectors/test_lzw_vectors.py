@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wesher.errors import LimitError
+from wesher.base.errors import LimitError
 from wesher.gossip import lzw
 
 VECTORS = json.loads((Path(__file__).parent / "lzw.json").read_text())

@@ -10,9 +10,10 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
-from wesher import options, signals
+from wesher.agent import signals
+from wesher.base.errors import ConfigError, NoAgentError, StartError, WesherError
 from wesher.cli.commands import AGENT, COMMANDS, Command
-from wesher.errors import ConfigError, NoAgentError, StartError, WesherError
+from wesher.config import options
 
 __all__ = ["AGENT", "COMMANDS", "Command", "main"]
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from loguru import logger
 
-import wesher.agent
-from wesher import config, log
+import wesher.agent.agent
+from wesher.config import config
+from wesher.system import log
 
 
 def run(given: Mapping[str, str]) -> int:
@@ -15,4 +16,6 @@ def run(given: Mapping[str, str]) -> int:
     log.set_up(settings.log_level)
     for name in config.unknown_variables(os.environ):
         logger.warning("{name} is no variable of wesher's: see `wesher --help`", name=name)
-    return wesher.agent.run(settings, lambda: config.load(given, dict(os.environ), read_key=False))
+    return wesher.agent.agent.run(
+        settings, lambda: config.load(given, dict(os.environ), read_key=False)
+    )

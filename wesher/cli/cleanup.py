@@ -6,14 +6,14 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from wesher import log
-from wesher.config import resolve
-from wesher.errors import StartError, WesherError
-from wesher.options import CLEANUP_NAMES, pick
+from wesher.base.errors import StartError, WesherError
+from wesher.config.config import resolve
+from wesher.config.option_types import parse_interface
+from wesher.config.options import CLEANUP_NAMES, pick
+from wesher.system import log
 from wesher.system.hosts import HostsFile, HostsFileError
 from wesher.system.lock import InterfaceLock, once_locked
 from wesher.system.teardown import clean_up
-from wesher.values import parse_interface
 
 
 def run(given: Mapping[str, str]) -> int:

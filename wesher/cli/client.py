@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wesher.config import resolve
-from wesher.errors import ConfigError, NoAgentError, StartError
-from wesher.options import CLIENT_NAMES, pick
-from wesher.printable import printable
-from wesher.system import asking
+from wesher.base.errors import ConfigError, NoAgentError, StartError
+from wesher.base.escaping import printable
+from wesher.config.config import resolve
+from wesher.config.options import CLIENT_NAMES, pick
+from wesher.system import control_client as asking
 
 
 @dataclass(frozen=True, slots=True)

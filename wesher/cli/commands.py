@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from wesher.options import (
+from wesher.config.options import (
     ALL,
     CLEANUP_NAMES,
     CLIENT_NAMES,
@@ -98,7 +98,7 @@ COMMANDS = {
     ),
     "cleanup": Command(
         "cleanup",
-        "Remove the interface, routes and hosts lines that a crashed agent left behind.",
+        "Remove the interface, routes and /etc/hosts entries that a crashed agent left behind.",
         (*pick(CLEANUP_NAMES), ALL),
     ),
 }

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from wesher import config, log
+from wesher.base.errors import AgentError, NoAgentError
 from wesher.cli.client import choose_agent, show, show_json
-from wesher.config import Config
-from wesher.doctor.examination import examine
+from wesher.config import config
+from wesher.config.config import Config
 from wesher.doctor.findings import Finding, Verdict, is_healthy
-from wesher.doctor.words import counted
-from wesher.errors import AgentError, NoAgentError
+from wesher.doctor.formatting import counted
+from wesher.doctor.runner import examine
+from wesher.system import log
 
 
 def run(given: Mapping[str, str]) -> int:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from wesher.base.errors import AgentError, ConfigError
 from wesher.cli.client import choose_agent, show, show_json
-from wesher.errors import AgentError, ConfigError
-from wesher.options import FORMAT, JSON, PRIVATE_KEY
+from wesher.config.options import FORMAT, JSON, PRIVATE_KEY
 
 
 def run(given: Mapping[str, str]) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wesher.cli.client import choose_agent, show, show_json
-from wesher.cli.text import NOTHING, duration, facts, milliseconds, size
+from wesher.cli.formatting import NOTHING, duration, facts, milliseconds, size
 
 _IMPLEMENTATIONS = {"wesher": "wesher", "go": "the original wesher, in Go", None: NOTHING}
 

@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Mapping
 
+from wesher.base.errors import StartError
 from wesher.cli.client import choose_agent, show, show_json
-from wesher.errors import StartError
 
 
 def run(given: Mapping[str, str]) -> int:

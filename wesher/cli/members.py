@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from wesher.base.errors import ConfigError
 from wesher.cli.client import choose_agent, show, show_json
-from wesher.cli.text import NOTHING
-from wesher.errors import ConfigError
-from wesher.mesh.names import name_problem
-from wesher.options import STATE
+from wesher.cli.formatting import NOTHING
+from wesher.config.options import STATE
+from wesher.mesh.base.hostnames import name_problem
 
 
 def run(given: Mapping[str, str]) -> int:
@@ -32,7 +32,7 @@ def run(given: Mapping[str, str]) -> int:
 def usable(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield this host and the others, in the order of their names, as far as scripts can use them.
 
-    Left out are members that are no peers and have not left, and names that are no host names.
+    Left out are members that are not peers and have not left, and names that are no host names.
     """
     this = status["node"] | {"state": "alive"}
     ours = [this] if this["overlay_address"] else []

@@ -6,8 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from wesher.base.errors import StartError
 from wesher.cli.client import as_json, choose_agent, show
-from wesher.errors import StartError
 
 _PACKAGE = "prometheus_client"
 _READABLE = 0o644  # for node_exporter, which is not root
@@ -31,7 +31,7 @@ def run(given: Mapping[str, str]) -> int:
 def _load_exposition() -> Callable[..., str]:
     """Import what renders metrics; StartError when the library it needs is missing."""
     try:
-        render: Callable[..., str] = import_module("wesher.cli.exposition").render
+        render: Callable[..., str] = import_module("wesher.cli.prometheus").render
     except ModuleNotFoundError as error:
         if error.name != _PACKAGE:
             raise

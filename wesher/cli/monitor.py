@@ -10,9 +10,9 @@ from contextlib import closing
 from threading import Thread
 from typing import Any
 
+from wesher.base.errors import AgentError
 from wesher.cli.client import as_json, choose_agent, show
-from wesher.cli.text import NOTHING
-from wesher.errors import AgentError
+from wesher.cli.formatting import NOTHING
 
 
 def run(given: Mapping[str, str]) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wesher.cli.client import choose_agent, show, show_json
-from wesher.cli.text import facts, milliseconds
+from wesher.cli.formatting import facts, milliseconds
 
 PATIENCE = 30.0  # seconds: every way is tried more than once before it counts as broken
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from wesher.cli.client import choose_agent, show, show_json
-from wesher.cli.text import NOTHING, duration, facts, milliseconds, size, table
+from wesher.cli.formatting import NOTHING, duration, facts, milliseconds, size, table
 
 HEADS = (
     "NAME",

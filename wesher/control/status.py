@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from wesher import __version__
-from wesher.config import Config
-from wesher.mesh.metadata import Metadata
+from wesher.config.config import Config
+from wesher.mesh.base.metadata import Metadata
+from wesher.mesh.base.seeds import SeedStatus
 from wesher.mesh.node import MeshNode
-from wesher.mesh.status import MemberStatus, NodeStatus, SeedStatus, Standing
-from wesher.reconcile import Reconciler
+from wesher.mesh.reporting import MemberStatus, NodeStatus, Standing
 from wesher.system.device import Device
+from wesher.system.reconciler import Reconciler
 from wesher.system.transport import Transport
 from wesher.system.wireguard import PeerState
 
@@ -55,16 +56,16 @@ def fingerprint(key: bytes) -> str:
 def as_status(running: Running, moment: Moment) -> Json:
     """Return everything that `wesher status` shows."""
     status = running.node.status()
-    troubles = [f"{what}: {told}" for what, told in sorted(running.reconciler.troubles.items())]
+    problems = [f"{what}: {told}" for what, told in sorted(running.reconciler.problems.items())]
     if status.waiting:
-        troubles.append(
+        problems.append(
             f"members: {status.waiting} more came in a crowd and have not answered us; "
             "none is a peer before it does"
         )
     return {
         "node": _node(running, status, moment),
         "seeds": [_seed(seed, moment) for seed in status.seeds],
-        "troubles": troubles,
+        "troubles": problems,
         "members": [as_member(member, moment) for member in status.members],
     }
 

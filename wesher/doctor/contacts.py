@@ -7,16 +7,16 @@ from contextlib import suppress
 from importlib import import_module
 from ipaddress import ip_address
 
-from wesher.contacts import Contact, Heard
-from wesher.doctor.case import Case
-from wesher.errors import AgentError, NoAgentError
-from wesher.mesh.plan import Endpoint
-from wesher.system.asking import ask
+from wesher.base.errors import AgentError, NoAgentError
+from wesher.base.reachability import Contact, Heard
+from wesher.doctor.context import Case
+from wesher.mesh.base.plan import Endpoint
+from wesher.system.control_client import ask
 
 AGENT_PATIENCE = 8.0  # seconds: it waits for some itself
 PATIENCE = 2.5  # seconds for a name to be resolved
 AT_ONCE = 64  # addresses in one request
-_UNAIDED = "wesher.doctor.unaided"  # loads gossip and cryptography, which most runs need not
+_UNAIDED = "wesher.doctor.standalone"  # loads gossip and cryptography, which most runs need not
 
 Whom = tuple[Endpoint, str]
 """An address, and the name of the member that should be there: "" for whoever is."""

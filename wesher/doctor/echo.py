@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from wesher.mesh.plan import IPAddress
+from wesher.mesh.base.plan import IPAddress
 
 _HEAD = struct.Struct(">BBHHH")  # type, code, checksum, identifier, sequence number
 _IPV4_HEADER, _IPV6_HEADER = 20, 40  # bytes

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from wesher.troubles import Trouble
+from wesher.base.problems import Problem
 
 
 class Verdict(Enum):
@@ -41,12 +41,12 @@ def unknown(check: str, text: str, remedy: str | None = None) -> Finding:
     return Finding(check, Verdict.UNKNOWN, text, remedy)
 
 
-def fault(check: str, trouble: Trouble, **data: object) -> Finding:
+def fault(check: str, trouble: Problem, **data: object) -> Finding:
     """Return something that must be put right."""
     return _found(check, Verdict.FAULT, trouble, data)
 
 
-def warning(check: str, trouble: Trouble, **data: object) -> Finding:
+def warning(check: str, trouble: Problem, **data: object) -> Finding:
     """Return something that may matter, or will."""
     return _found(check, Verdict.WARNING, trouble, data)
 
@@ -56,7 +56,7 @@ def is_healthy(findings: Iterable[Finding]) -> bool:
     return all(finding.verdict is not Verdict.FAULT for finding in findings)
 
 
-def _found(check: str, verdict: Verdict, trouble: Trouble, data: dict[str, object]) -> Finding:
+def _found(check: str, verdict: Verdict, trouble: Problem, data: dict[str, object]) -> Finding:
     about = data.get("member") or data.get("what")
     return Finding(
         check,

@@ -2,7 +2,6 @@
 
 from wesher.gossip.addresses import Address, pack_ip, short_form, unpack_ip
 from wesher.gossip.core import Gossip
-from wesher.gossip.counts import Counts
 from wesher.gossip.events import (
     AddressConflict,
     ClaimRefused,
@@ -47,6 +46,7 @@ from wesher.gossip.messages import (
 from wesher.gossip.outbox import Packet, StreamRequest
 from wesher.gossip.push_pull import MAX_INBOUND_EXCHANGES
 from wesher.gossip.settings import GossipSettings
+from wesher.gossip.stats import Stats
 from wesher.gossip.timing import LAN, LOCAL, PRESETS, WAN, Timing
 from wesher.gossip.wire import Wire
 
@@ -61,7 +61,6 @@ __all__ = [
     "AddressConflict",
     "Alive",
     "ClaimRefused",
-    "Counts",
     "Dead",
     "DropReason",
     "ErrorReply",
@@ -95,6 +94,7 @@ __all__ = [
     "RecordState",
     "Refuted",
     "SeenElsewhere",
+    "Stats",
     "StreamRequest",
     "Suspect",
     "TableFull",

@@ -4,7 +4,7 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from wesher.errors import LimitError, ProtocolError
+from wesher.base.errors import LimitError, ProtocolError
 from wesher.gossip.messages import (
     Ack,
     Alive,
@@ -19,7 +19,7 @@ from wesher.gossip.messages import (
     Suspect,
     UserMessage,
 )
-from wesher.gossip.structs import (
+from wesher.gossip.msgpack_structs import (
     BOOL,
     BYTES,
     INT,

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Sequence
 
-from wesher.errors import ProtocolError
+from wesher.base.errors import ProtocolError
 from wesher.gossip.codec import MessageType
 
 MAX_PARTS = 127  # members before v0.2.4 crash on more

@@ -5,10 +5,11 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from wesher.errors import ProtocolError
+from wesher.base.errors import ProtocolError
 from wesher.gossip.addresses import Address
 from wesher.gossip.codec import decode_stream, encode
-from wesher.gossip.counts import Counts
+from wesher.gossip.context import Context
+from wesher.gossip.dissemination import Dissemination
 from wesher.gossip.events import (
     DropReason,
     Event,
@@ -33,17 +34,16 @@ from wesher.gossip.messages import (
     UserMessage,
 )
 from wesher.gossip.outbox import Answer, Packet, StreamRequest
+from wesher.gossip.packet import LabelError, drop_of
 from wesher.gossip.pings import Pings
 from wesher.gossip.probe import Probes
 from wesher.gossip.push_pull import TABLE_FULL, Exchanges, Merged
-from wesher.gossip.rates import TokenBucket
-from wesher.gossip.refusal import flaw_of_ping
-from wesher.gossip.rules import Rules
+from wesher.gossip.rate_limit import TokenBucket
 from wesher.gossip.settings import GossipSettings
-from wesher.gossip.shared import Shared
-from wesher.gossip.spread import Spread
+from wesher.gossip.stats import Stats
+from wesher.gossip.transitions import Transitions
 from wesher.gossip.trials import Trials
-from wesher.gossip.unfolding import LabelError, problem_of
+from wesher.gossip.validation import validate_ping
 from wesher.gossip.wire import Wire
 
 ERROR_REPLIES_PER_SECOND = 10
@@ -60,20 +60,20 @@ class Gossip:
     """
 
     def __init__(self, settings: GossipSettings, wire: Wire, rng: Random) -> None:
-        shared = Shared(settings, wire, rng)
+        context = Context(settings, wire, rng)
         self.settings = settings
-        self.members = shared.members
+        self.members = context.members
         self._wire = wire
-        self._shared = shared
-        self._outbox = shared.outbox
-        self._rules = Rules(shared)
-        self._pings = Pings(shared)
-        self._probes = Probes(shared, self._pings, self._rules.suspect)
+        self._context = context
+        self._outbox = context.outbox
+        self._transitions = Transitions(context)
+        self._pings = Pings(context)
+        self._probes = Probes(context, self._pings, self._transitions.suspect)
         self.answered_at = self._probes.answered_at
-        self._trials = Trials(shared, self._pings, self._rules.suspect)
-        self._intake = Intake(shared, self._rules, self._trials)
-        self._spread = Spread(shared)
-        self._exchanges = Exchanges(shared, self._intake.take_table)
+        self._trials = Trials(context, self._pings, self._transitions.suspect)
+        self._intake = Intake(context, self._transitions, self._trials)
+        self._dissemination = Dissemination(context)
+        self._exchanges = Exchanges(context, self._intake.take_table)
         self._error_replies = TokenBucket(ERROR_REPLIES_PER_SECOND)
         self._left = False
         self._handlers: dict[type[Message], Callable[[Any, Address, float], None]] = {
@@ -102,12 +102,12 @@ class Gossip:
     @property
     def health(self) -> int:
         """Our health score: 0 is healthy, the timing's `awareness_max` less one is worst."""
-        return self._shared.awareness.score
+        return self._context.awareness.score
 
     @property
-    def counts(self) -> Counts:
+    def stats(self) -> Stats:
         """What we have said, heard and thought so far."""
-        return self._outbox.counts
+        return self._outbox.stats
 
     def round_trip(self, name: str) -> float | None:
         """Return the seconds a member took to answer our last probe, None if never directly."""
@@ -115,7 +115,7 @@ class Gossip:
 
     def suspected_until(self, name: str) -> float | None:
         """Return when a suspect will be given up, unless it is heard of; None for others."""
-        return self._rules.suspected_until(name)
+        return self._transitions.suspected_until(name)
 
     @property
     def accept(self) -> Callable[[Alive], bool] | None:
@@ -144,7 +144,7 @@ class Gossip:
             self._outbox.drop(source, reason, detail)
         with self._outbox.answering_a_packet():
             for message in opened.messages:
-                self._outbox.counts.hear(message)
+                self._outbox.stats.count_received(message)
                 self._handlers[type(message)](message, source, now)
         self._settle(now)
 
@@ -171,7 +171,7 @@ class Gossip:
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
-        self._shared.deadlines.run(now)
+        self._context.timers.run(now)
         self._settle(now)
 
     # Inputs from our owner
@@ -185,11 +185,11 @@ class Gossip:
         settings. After `leave` nothing happens. Raises ValueError for more than 512 bytes of
         metadata.
         """
-        self._rules.announce(meta, addr or self.settings.addr, incarnation, now)
-        if self._rules.leaving:
+        self._transitions.announce(meta, addr or self.settings.addr, incarnation, now)
+        if self._transitions.leaving:
             return
         self._probes.start(now)
-        self._spread.start(now)
+        self._dissemination.start(now)
         self._exchanges.start(now)
         self._settle(now)
 
@@ -198,28 +198,28 @@ class Gossip:
 
         Raises ValueError for more than 512 bytes.
         """
-        self._rules.update_meta(meta, now)
+        self._transitions.update_meta(meta, now)
         self._settle(now)
 
     def move_to(self, addr: bytes, now: float) -> None:
         """Be at another address from now on."""
         self.settings = replace(self.settings, addr=addr)
-        self._rules.move_to(addr, now)
+        self._transitions.move_to(addr, now)
         self._settle(now)
 
     def leave(self, now: float) -> None:
         """Announce our departure, once; LeaveFinished says when to stop, a second later at most."""
-        if self._rules.leaving:
+        if self._transitions.leaving:
             return
-        self._rules.leave(now)
+        self._transitions.leave(now)
         known, telling = self.members.live_remotes > 0, self._exchanges.telling
         if self.local is None or not (known or telling):
             self._finish_leave(now)
             return
-        self._spread.widen()
+        self._dissemination.widen_fanout()
         if known:  # else we wait for the answer that names them, as long as the timeout allows
-            self._spread.call_after(LEAVE_ROUNDS, self._finish_leave)
-        self._shared.deadlines.at(now + LEAVE_TIMEOUT, self._finish_leave)
+            self._dissemination.after_rounds(LEAVE_ROUNDS, self._finish_leave)
+        self._context.timers.at(now + LEAVE_TIMEOUT, self._finish_leave)
         self._settle(now)
 
     def push_pull(
@@ -237,45 +237,45 @@ class Gossip:
         """
         return self._exchanges.open(to, now, join=join, look=look, first=first)
 
-    def tell(self, subject: str, payload: bytes, now: float) -> None:
+    def broadcast(self, subject: str, payload: bytes, now: float) -> None:
         """Gossip bytes of our owner as news; they replace what waits about the same subject."""
-        self._shared.broadcast(subject, UserMessage(payload))
+        self._context.broadcast(subject, UserMessage(payload))
         self._settle(now)
 
-    def admit(self, claim: Alive, now: float, *, moved: bool = False) -> None:
+    def apply_alive(self, claim: Alive, now: float, *, moved: bool = False) -> None:
         """Take a claim that our owner had not accepted, or held back, as far as it is news.
 
         `moved` says that nobody is at the member's old address any more.
         """
-        self._rules.alive(claim, now, moved=moved)
+        self._transitions.alive(claim, now, moved=moved)
         self._settle(now)
 
-    def bury(self, name: str, incarnation: int, now: float) -> None:
+    def apply_left(self, name: str, incarnation: int, now: float) -> None:
         """Take for certain that a member has left; if that is us, we refute it.
 
         Others are told also of one that we do not know.
         """
         message = Dead(incarnation, name, name)
         if name in self.members:
-            self._rules.dead(message, now)
+            self._transitions.dead(message, now)
         else:
-            self._shared.broadcast(name, message)
+            self._context.broadcast(name, message)
         self._settle(now)
 
-    def sleep(self, seconds: float) -> None:
+    def resume(self, seconds: float) -> None:
         """Take note that we did not run for so long: all deadlines move, old news is dropped.
 
         A clock that stood still meanwhile leaves the deadlines where they are, with 0 seconds.
         """
-        self._shared.deadlines.delay(seconds)
-        self._rules.delay(seconds)
+        self._context.timers.delay(seconds)
+        self._transitions.delay(seconds)
         self._pings.delay(seconds)
         self._probes.delay(seconds)
-        self._shared.broadcasts.drop_others()
+        self._context.broadcasts.drop_others()
 
-    def withhold(self, names: Container[str]) -> None:
+    def hide(self, names: Container[str]) -> None:
         """Tell nobody that these members are alive, in tables, until this is called again."""
-        self._exchanges.withheld = names
+        self._exchanges.hidden = names
 
     def merge(self, event: ExchangeFinished, now: float) -> bool:
         """Take over what a look has brought; False if it does not go with what we hold."""
@@ -308,12 +308,12 @@ class Gossip:
 
     def next_timer(self) -> float | None:
         """Return when `handle_timer` wants to be called, None for never."""
-        return self._shared.deadlines.next()
+        return self._context.timers.next()
 
     # Packets
 
     def _on_ping(self, message: Ping, source: Address, now: float) -> None:
-        if flaw := flaw_of_ping(message):
+        if flaw := validate_ping(message):
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
         if message.node in ("", self.settings.name):
@@ -321,7 +321,7 @@ class Gossip:
             self._trials.hurry_if_at(message.source_node, source, now)
 
     def _on_indirect_ping(self, message: IndirectPing, source: Address, now: float) -> None:
-        if flaw := flaw_of_ping(message):
+        if flaw := validate_ping(message):
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
         if self.local is not None:
@@ -340,7 +340,7 @@ class Gossip:
 
     def _refuse_stream(self, source: Address, error: ProtocolError, now: float) -> bytes | None:
         """Tell who sent something unreadable, but not as often as we are sent it."""
-        self._outbox.drop(source, *problem_of(error), stream=True)
+        self._outbox.drop(source, *drop_of(error), stream=True)
         if isinstance(error, LabelError) or not self._error_replies.allow(now):
             return None
         return self._reply(ErrorReply(str(error)))
@@ -349,9 +349,9 @@ class Gossip:
         try:
             message = decode_stream(plain)
         except ProtocolError as error:
-            self._outbox.drop(source, *problem_of(error), stream=True)
+            self._outbox.drop(source, *drop_of(error), stream=True)
             return None
-        self._outbox.counts.hear(message)
+        self._outbox.stats.count_received(message)
         handler = self._requests.get(type(message))
         if handler is None:
             self._outbox.drop(source, DropReason.MALFORMED, "not a request", stream=True)
@@ -376,7 +376,7 @@ class Gossip:
 
     def _reply(self, message: Message) -> bytes:
         encoded = encode(message)
-        self._outbox.counts.say(encoded)
+        self._outbox.stats.count_sent(encoded)
         return self._wire.seal_frame(encoded, reply=True)
 
     # What follows
@@ -388,10 +388,10 @@ class Gossip:
 
     def _settle(self, now: float) -> None:
         """End an input: what is new is gossiped at once, and much news makes us ask for more."""
-        learnt, self._rules.learnt = self._rules.learnt, 0
+        joined_count, self._transitions.joined_count = self._transitions.joined_count, 0
         if self.local is None:
             return
-        if learnt >= 2 and learnt * 10 > len(self.members):
+        if joined_count >= 2 and joined_count * 10 > len(self.members):
             self._exchanges.ask_after_much_news(now)
         self._trials.go_on(now)
-        self._spread.go_on(now)
+        self._dissemination.flush(now)

@@ -168,7 +168,7 @@ class PingFinished:
 class DropReason(Enum):
     """Why something that arrived was thrown away."""
 
-    UNDECRYPTABLE = "sealed with another key, or not at all"
+    UNDECRYPTABLE = "encrypted with another key, or not at all"
     LABEL = "wrong cluster label"
     CHECKSUM = "checksum mismatch"
     MALFORMED = "malformed"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from wesher.gossip.addresses import Address, unpack_ip
+from wesher.gossip.context import Context
 from wesher.gossip.events import (
     ClaimRefused,
     DropReason,
@@ -16,11 +17,10 @@ from wesher.gossip.events import (
 )
 from wesher.gossip.messages import Alive, Dead, PushPull, Record, RecordState, Suspect
 from wesher.gossip.proofs import MAX_AT_ONE_ADDRESS
-from wesher.gossip.rates import TokenBucket
-from wesher.gossip.refusal import flaw_of_alive, flaw_of_claim, leaps
-from wesher.gossip.rules import Rules
-from wesher.gossip.shared import Shared
+from wesher.gossip.rate_limit import TokenBucket
+from wesher.gossip.transitions import Transitions
 from wesher.gossip.trials import Trials
+from wesher.gossip.validation import leaps, validate_alive, validate_claim
 
 CORRECTIONS_PER_SECOND = 20
 
@@ -28,12 +28,12 @@ CORRECTIONS_PER_SECOND = 20
 class Intake:
     """Takes claims by packet and by table, and sees to it that there is room for newcomers."""
 
-    def __init__(self, shared: Shared, rules: Rules, trials: Trials) -> None:
-        self._shared = shared
-        self._members = shared.members
-        self._outbox = shared.outbox
-        self._name = shared.settings.name
-        self._rules = rules
+    def __init__(self, context: Context, rules: Transitions, trials: Trials) -> None:
+        self._context = context
+        self._members = context.members
+        self._outbox = context.outbox
+        self._name = context.settings.name
+        self._transitions = rules
         self._trials = trials
         self._corrections = TokenBucket(CORRECTIONS_PER_SECOND)
         self.accept: Callable[[Alive], bool] | None = None
@@ -51,26 +51,26 @@ class Intake:
 
     def _correct(self, message: Suspect | Dead, source: Address, now: float) -> None:
         """Tell who has missed some news: nobody else would before a push/pull does."""
-        correction = self._rules.correction_of(message)
+        correction = self._transitions.correction_of(message)
         if correction and self._corrections.allow(now):
             self._outbox.send(correction, source)
 
     def _suspect(self, message: Suspect, source: Address, now: float) -> None:
-        if flaw := flaw_of_claim(message):
+        if flaw := validate_claim(message):
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
         if message.node in self._members and self._leaps(message, source):
             return
-        self._rules.suspect(message, now)
+        self._transitions.suspect(message, now)
 
     def _dead(self, message: Dead, source: Address, now: float) -> None:
-        if flaw := flaw_of_claim(message):
+        if flaw := validate_claim(message):
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
         if message.node in self._members and self._leaps(message, source):
             return
         # Only a leave of v0.1.4 names no accuser.
-        self._rules.dead(replace(message, accuser=message.accuser or message.node), now)
+        self._transitions.dead(replace(message, accuser=message.accuser or message.node), now)
 
     def on_alive(self, message: Alive, source: Address, now: float) -> None:
         """Take what a member says of itself, passed on by packet."""
@@ -79,13 +79,13 @@ class Intake:
     def _alive(self, message: Alive, source: Address, now: float, *, news: bool) -> None:
         name = message.node
         ours = name == self._name
-        if ours and (self._rules.leaving or self._members.local is None):
+        if ours and (self._transitions.leaving or self._members.local is None):
             return
-        if self._rules.is_old(name, message.incarnation, message.addr, message.port):
+        if self._transitions.is_old(name, message.incarnation, message.addr, message.port):
             return
         if not message.port:
-            message = replace(message, port=self._shared.settings.port)
-        if flaw := flaw_of_alive(message, self._shared.versions, local=ours):
+            message = replace(message, port=self._context.settings.port)
+        if flaw := validate_alive(message, self._context.versions, local=ours):
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
         if self._leaps(message, source):
@@ -97,19 +97,19 @@ class Intake:
         if not known and not self._make_room():
             self._outbox.drop(source, DropReason.LIMIT, "too many members")
             return
-        self._rules.alive(message, now)
+        self._transitions.alive(message, now)
         if not known:
             self._trials.joined(name, news=news)
 
     def _make_room(self) -> bool:
         """See to it that one more member has a place: who never answered gives way."""
-        if len(self._members) < self._shared.settings.max_members:
+        if len(self._members) < self._context.settings.max_members:
             return True
-        self._outbox.mention(self._fullness())
+        self._outbox.emit_bounded(self._fullness())
         member = self._members.to_evict()
         if member is None:
             return False
-        self._rules.evict(member.name)
+        self._transitions.evict(member.name)
         self._outbox.emit(MemberEvicted(member))
         return True
 
@@ -123,7 +123,7 @@ class Intake:
         if not leaps(message.incarnation, held):
             return False
         self._outbox.drop(source, DropReason.REFUSED, "incarnation out of reach")
-        self._outbox.mention(ClaimRefused(message.node, message.incarnation, held, source))
+        self._outbox.emit_bounded(ClaimRefused(message.node, message.incarnation, held, source))
         return True
 
     def take_table(self, message: PushPull, source: Address, now: float) -> bool:
@@ -135,7 +135,7 @@ class Intake:
             self._trials.hurry(name, now)
         if message.user_state:
             self._outbox.emit(UserDataReceived(source, message.user_state))
-        full = len(self._members) >= self._shared.settings.max_members
+        full = len(self._members) >= self._context.settings.max_members
         if full:  # once a table, and surely: what is only mentioned is lost in so much news
             self._outbox.emit(self._fullness())
         return not (full and theirs and all(name not in self._members for name in theirs))
@@ -145,7 +145,7 @@ class Intake:
         name, incarnation = record.name, record.incarnation
         match record.state:
             case RecordState.ALIVE:
-                if self._rules.is_old(name, incarnation, record.addr, record.port):
+                if self._transitions.is_old(name, incarnation, record.addr, record.port):
                     return
                 alive = Alive(
                     incarnation, name, record.addr, record.port, record.meta, record.versions

@@ -3,7 +3,7 @@
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from wesher.errors import ProtocolError, UndecryptableError
+from wesher.base.errors import ProtocolError, UndecryptableError
 
 NONCE_SIZE = 12
 _TAG_SIZE = 16
@@ -61,7 +61,7 @@ class Keyring:
         return bytes([version]) + nonce + cipher.encrypt(nonce, plain, additional)
 
     def open(self, sealed: bytes, additional: bytes) -> bytes:
-        """Return what a member sealed with any of our keys.
+        """Return what a member encrypted with any of our keys.
 
         Raises UndecryptableError when no key fits, ProtocolError when `sealed` has another form.
         """
@@ -75,7 +75,7 @@ class Keyring:
             except InvalidTag:
                 continue
             return _unpad(plain) if version == 0 else plain
-        raise UndecryptableError("sealed with another key")
+        raise UndecryptableError("encrypted with another key")
 
 
 def _pad(plain: bytes) -> bytes:

@@ -6,7 +6,7 @@ The decoder keeps its table as byte strings. Each entry is one byte longer than 
 put out, so the table never takes more memory than the output, which is bounded, and 8 MB at most.
 """
 
-from wesher.errors import LimitError, ProtocolError
+from wesher.base.errors import LimitError, ProtocolError
 
 _CLEAR = 256
 _END = 257

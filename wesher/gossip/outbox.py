@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from wesher.errors import ProtocolError, UndecryptableError
+from wesher.base.errors import ProtocolError, UndecryptableError
 from wesher.gossip.addresses import Address
 from wesher.gossip.broadcasts import Broadcasts
 from wesher.gossip.codec import encode
-from wesher.gossip.counts import Counts
-from wesher.gossip.deadlines import Deadlines
 from wesher.gossip.events import DropReason, Event, PacketDropped
 from wesher.gossip.members import Member, Members
 from wesher.gossip.messages import ErrorReply, Message
+from wesher.gossip.stats import Stats
+from wesher.gossip.timers import Timers
 from wesher.gossip.timing import transmit_limit
 from wesher.gossip.wire import Wire
 
@@ -64,15 +64,15 @@ class Outbox:
         wire: Wire,
         members: Members,
         broadcasts: Broadcasts,
-        deadlines: Deadlines,
+        timers: Timers,
         retransmit_mult: int,
     ) -> None:
         self._wire = wire
         self._members = members
         self._broadcasts = broadcasts
-        self._deadlines = deadlines
+        self._timers = timers
         self._retransmit_mult = retransmit_mult
-        self.counts = Counts()
+        self.stats = Stats()
         self._packets: deque[Packet] = deque()
         self._streams: deque[StreamRequest] = deque()
         self._events: deque[Event] = deque()
@@ -91,7 +91,7 @@ class Outbox:
         parts = [encode(message)]
         if not self._news_sent:
             self._news_sent = self._answering
-            parts += self.take_news(self.budget - len(parts[0]))
+            parts += self.take_broadcasts(self.budget - len(parts[0]))
         # memberlist looks for a member named like the IP; there is one if all are named so.
         self._put(parts, to, self._members.get(to.ip))
 
@@ -109,14 +109,14 @@ class Outbox:
         """Send encoded messages, and nothing else, to a known member."""
         self._put(parts, member.address, member)
 
-    def take_news(self, space: int) -> list[bytes]:
+    def take_broadcasts(self, space: int) -> list[bytes]:
         """Return broadcasts to send in `space` bytes, counted as transmitted."""
         limit = transmit_limit(self._retransmit_mult, len(self._members))
         return self._broadcasts.take(space, limit)
 
     def _put(self, parts: Sequence[bytes], to: Address, member: Member | None) -> None:
         for part in parts:
-            self.counts.say(part)
+            self.stats.count_sent(part)
         checksum = member is not None and member.newest_protocol >= CHECKSUM_SINCE
         self._packets.append(Packet(self._wire.seal_packet(parts, checksum=checksum), to))
 
@@ -130,14 +130,14 @@ class Outbox:
     ) -> StreamRequest:
         """Ask for an exchange; `on_answer` is called once, within `timeout` seconds."""
         encoded = encode(message)
-        self.counts.say(encoded)
+        self.stats.count_sent(encoded)
         frame = self._wire.seal_frame(encoded)
         number = self.next_id()
         request = StreamRequest(number, to, frame, timeout)
         self._streams.append(request)
         self._waiting[number] = on_answer
         # The deadline outlives most streams: it must not keep their bytes.
-        self._deadlines.at(
+        self._timers.at(
             now + timeout, lambda now: self.finish(number, Answer(error="timed out"), now)
         )
         return request
@@ -150,7 +150,7 @@ class Outbox:
             undecryptable = isinstance(error, UndecryptableError)
             answer = Answer(error=str(error), undecryptable=undecryptable)
         else:
-            self.counts.hear(message)
+            self.stats.count_received(message)
             answer = Answer(message)
         if isinstance(answer.message, ErrorReply):
             answer = Answer(error=answer.message.error)
@@ -166,7 +166,7 @@ class Outbox:
         """Tell the owner."""
         self._events.append(event)
 
-    def mention(self, event: Event) -> None:
+    def emit_bounded(self, event: Event) -> None:
         """Tell the owner what others can cause at will, unless it has too much to hear already."""
         if len(self._events) < MAX_EVENTS:
             self.emit(event)
@@ -175,7 +175,7 @@ class Outbox:
         self, source: Address, reason: DropReason, detail: str, *, stream: bool = False
     ) -> None:
         """Tell the owner that something from `source` was thrown away."""
-        self.mention(PacketDropped(source, reason, detail, stream))
+        self.emit_bounded(PacketDropped(source, reason, detail, stream))
 
     def packets(self) -> Iterator[Packet]:
         """Give out the packets to send, once."""

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from wesher.gossip.addresses import Address, unpack_ip
+from wesher.gossip.context import Context
 from wesher.gossip.events import DropReason, PingFinished, SeenElsewhere
 from wesher.gossip.members import MemberState
 from wesher.gossip.messages import Ack, IndirectPing, Nack, Ping
 from wesher.gossip.outbox import Answer
-from wesher.gossip.rates import TokenBucket
-from wesher.gossip.shared import Shared
+from wesher.gossip.rate_limit import TokenBucket
 
 ANSWERS_PER_SECOND = 400
 """Pings we answer by packet. In a cluster of any size everybody is pinged about once an interval;
@@ -27,7 +27,7 @@ OnAck = Callable[[Address, float], None]
 
 
 @dataclass(slots=True, eq=False)
-class Awaited:
+class PendingAck:
     """The ack we wait for under a sequence number, or several, and the nacks that came meanwhile.
 
     Whoever waits may put off the end, `until`.
@@ -36,7 +36,7 @@ class Awaited:
     sequence: int
     until: float
     on_ack: OnAck
-    on_silence: Callable[[float], None]
+    on_timeout: Callable[[float], None]
     more: list[int] = field(default_factory=list)
     nacks: int = 0
     acked: int = -1
@@ -53,73 +53,73 @@ def reply_address(message: Ping | IndirectPing, source: Address) -> Address:
 class Pings:
     """Sequence numbers in use, relays for others, and the pings our owner asked for."""
 
-    def __init__(self, shared: Shared) -> None:
-        self._members = shared.members
-        self._outbox = shared.outbox
-        self._deadlines = shared.deadlines
-        self._timeout = shared.timing.probe_timeout
+    def __init__(self, context: Context) -> None:
+        self._members = context.members
+        self._outbox = context.outbox
+        self._timers = context.timers
+        self._timeout = context.timing.probe_timeout
         self._answers = TokenBucket(ANSWERS_PER_SECOND)
         self._relays = TokenBucket(RELAYS_PER_SECOND)
-        self._awaited: dict[int, Awaited] = {}
-        self._sequence = shared.settings.first_sequence
+        self._pending: dict[int, PendingAck] = {}
+        self._sequence = context.settings.first_sequence
 
-    def expect(
+    def await_ack(
         self,
         until: float,
         on_ack: OnAck,
-        on_silence: Callable[[float], None],
-    ) -> Awaited:
+        on_timeout: Callable[[float], None],
+    ) -> PendingAck:
         """Wait for an ack under a new sequence number; exactly one of the two will be called."""
-        awaited = Awaited(self._next_sequence(), until, on_ack, on_silence)
-        self._awaited[awaited.sequence] = awaited
-        self._plan_end(awaited)
-        return awaited
+        pending = PendingAck(self._next_sequence(), until, on_ack, on_timeout)
+        self._pending[pending.sequence] = pending
+        self._plan_end(pending)
+        return pending
 
-    def expect_also(self, awaited: Awaited) -> int:
+    def expect_also(self, pending: PendingAck) -> int:
         """Wait for the same ack under one more sequence number; return that."""
         sequence = self._next_sequence()
-        awaited.more.append(sequence)
-        self._awaited[sequence] = awaited
+        pending.more.append(sequence)
+        self._pending[sequence] = pending
         return sequence
 
     def delay(self, seconds: float) -> None:
         """Wait so much longer for all acks: we were asleep."""
-        for awaited in {*self._awaited.values()}:
-            awaited.until += seconds
+        for pending in {*self._pending.values()}:
+            pending.until += seconds
 
-    def _plan_end(self, awaited: Awaited) -> None:
-        self._deadlines.at(awaited.until, lambda now: self._give_up(awaited, now))
+    def _plan_end(self, pending: PendingAck) -> None:
+        self._timers.at(pending.until, lambda now: self._give_up(pending, now))
 
     def _next_sequence(self) -> int:
         self._sequence = (self._sequence + 1) % _SEQUENCES
         return self._sequence
 
-    def _give_up(self, awaited: Awaited, now: float) -> None:
-        if self._awaited.get(awaited.sequence) is not awaited:
+    def _give_up(self, pending: PendingAck, now: float) -> None:
+        if self._pending.get(pending.sequence) is not pending:
             return
-        if now < awaited.until:
-            self._plan_end(awaited)
+        if now < pending.until:
+            self._plan_end(pending)
             return
-        self._forget(awaited)
-        awaited.on_silence(now)
+        self._forget(pending)
+        pending.on_timeout(now)
 
-    def _forget(self, awaited: Awaited) -> None:
-        for sequence in (awaited.sequence, *awaited.more):
-            del self._awaited[sequence]
+    def _forget(self, pending: PendingAck) -> None:
+        for sequence in (pending.sequence, *pending.more):
+            del self._pending[sequence]
 
     def on_ack(self, sequence: int, source: Address, now: float) -> None:
         """Tell who waits for it; only the first ack counts, whoever sent it."""
-        awaited = self._awaited.get(sequence)
-        if awaited is not None:
-            self._forget(awaited)
-            awaited.acked = sequence
-            awaited.on_ack(source, now)
+        pending = self._pending.get(sequence)
+        if pending is not None:
+            self._forget(pending)
+            pending.acked = sequence
+            pending.on_ack(source, now)
 
     def on_nack(self, sequence: int) -> None:
         """Count a relay's nack, as long as the ack is awaited."""
-        awaited = self._awaited.get(sequence)
-        if awaited is not None:
-            awaited.nacks += 1
+        pending = self._pending.get(sequence)
+        if pending is not None:
+            pending.nacks += 1
 
     def ping(self, sequence: int, node: str) -> Ping:
         """Return a ping of ours."""
@@ -149,7 +149,7 @@ class Pings:
         if member is None or member.state is not MemberState.SUSPECT:
             return
         if sender.ip != member.address.ip:
-            self._outbox.mention(SeenElsewhere(member, sender.ip))
+            self._outbox.emit_bounded(SeenElsewhere(member, sender.ip))
 
     def relay(self, request: IndirectPing, requester: Address, port: int, now: float) -> None:
         """Ping `request`'s target at `port` for somebody else, who sent it from `requester`."""
@@ -161,13 +161,13 @@ class Pings:
         def on_ack(_source: Address, _now: float) -> None:
             self._outbox.send(Ack(request.sequence), reply_to)
 
-        def on_silence(now: float) -> None:
+        def on_timeout(now: float) -> None:
             if request.nack:
                 self._outbox.send(Nack(request.sequence), reply_to)
 
-        awaited = self.expect(now + self._timeout, on_ack, on_silence)
+        pending = self.await_ack(now + self._timeout, on_ack, on_timeout)
         target = Address(unpack_ip(request.target), port)
-        self._outbox.send(self.ping(awaited.sequence, request.node), target)
+        self._outbox.send(self.ping(pending.sequence, request.node), target)
 
     def ask(self, to: Address, node: str, now: float) -> int:
         """Ping by packet for our owner; the number returned comes back in PingFinished."""
@@ -176,10 +176,10 @@ class Pings:
         def finish(seconds: float | None) -> None:
             self._outbox.emit(PingFinished(number, seconds))
 
-        awaited = self.expect(
+        pending = self.await_ack(
             now + self._timeout, lambda _, then: finish(then - now), lambda then: finish(None)
         )
-        self._outbox.send(self.ping(awaited.sequence, node), to)
+        self._outbox.send(self.ping(pending.sequence, node), to)
         return number
 
     def ask_by_stream(self, to: Address, node: str, now: float) -> int:

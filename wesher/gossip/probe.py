@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from wesher.gossip.addresses import Address
 from wesher.gossip.codec import encode
+from wesher.gossip.context import Context
 from wesher.gossip.events import TcpOnly
 from wesher.gossip.members import Member, MemberState
 from wesher.gossip.messages import Suspect
-from wesher.gossip.pings import Awaited, Pings
-from wesher.gossip.shared import Shared
+from wesher.gossip.pings import PendingAck, Pings
 
 NACKS_SINCE = 4  # the protocol version whose speakers answer with nacks
 STREAM_PINGS_SINCE = 3  # and with acks to pings by TCP
@@ -24,7 +24,7 @@ class _Round:
     """
 
     member: Member
-    awaited: Awaited
+    pending: PendingAck
     began_at: float
     pinged_at: dict[int, float] = field(default_factory=dict)
     nacks_expected: int = 0
@@ -35,17 +35,17 @@ class Probes:
     """Probes one member per interval, and accuses those who do not answer."""
 
     def __init__(
-        self, shared: Shared, pings: Pings, accuse: Callable[[Suspect, float], None]
+        self, context: Context, pings: Pings, accuse: Callable[[Suspect, float], None]
     ) -> None:
-        self._shared = shared
-        self._timing = shared.timing
-        self._members = shared.members
-        self._outbox = shared.outbox
-        self._deadlines = shared.deadlines
-        self._awareness = shared.awareness
-        self._local_name = shared.settings.name
+        self._context = context
+        self._timing = context.timing
+        self._members = context.members
+        self._outbox = context.outbox
+        self._timers = context.timers
+        self._awareness = context.awareness
+        self._local_name = context.settings.name
         self._pings = pings
-        self._wanted_pings = shared.settings.pings
+        self._wanted_pings = context.settings.pings
         self._accuse = accuse
         self._round: _Round | None = None
         self._missed = False
@@ -62,8 +62,8 @@ class Probes:
 
     def start(self, now: float) -> None:
         """Begin, at a random phase of the interval."""
-        phase = self._shared.rng.uniform(0, self._timing.probe_interval)
-        self._deadlines.at(now + phase, self._tick)
+        phase = self._context.rng.uniform(0, self._timing.probe_interval)
+        self._timers.at(now + phase, self._tick)
 
     def delay(self, seconds: float) -> None:
         """Count the running probe as if it had begun so much later: we were asleep."""
@@ -71,7 +71,7 @@ class Probes:
             self._round.began_at += seconds
 
     def _tick(self, now: float) -> None:
-        self._deadlines.at(now + self._timing.probe_interval, self._tick)
+        self._timers.at(now + self._timing.probe_interval, self._tick)
         if self._round is not None:
             self._missed = True
             return
@@ -82,18 +82,18 @@ class Probes:
         if member is None:
             return
         ends_at = now + self._awareness.scale(self._timing.probe_interval)
-        awaited = self._pings.expect(ends_at, self._on_ack, self._on_silence)
-        probe = self._round = _Round(member, awaited, now)
+        pending = self._pings.await_ack(ends_at, self._on_ack, self._on_timeout)
+        probe = self._round = _Round(member, pending, now)
         self._ask(probe, now)
 
     def _ask(self, probe: _Round, now: float) -> None:
         """Ping the member itself, and see to what follows if there is no ack."""
-        sequence = self._pings.expect_also(probe.awaited)
+        sequence = self._pings.expect_also(probe.pending)
         probe.pinged_at[sequence] = now
         self._send_ping(probe.member, sequence)
         share = len(probe.pinged_at) / self._wanted_pings
         next_at = probe.began_at + self._timing.probe_timeout * share
-        self._deadlines.at(next_at, lambda now: self._insist(probe, now))
+        self._timers.at(next_at, lambda now: self._insist(probe, now))
 
     def _insist(self, probe: _Round, now: float) -> None:
         """Ping again, as a packet may be lost; after the timeout try the other ways."""
@@ -115,10 +115,10 @@ class Probes:
 
     def _ask_others(self, probe: _Round, now: float) -> None:
         """Try the other ways to the member: through members that are alive, and by TCP."""
-        member, awaited = probe.member, probe.awaited
-        if now >= awaited.until:
+        member, pending = probe.member, probe.pending
+        if now >= pending.until:
             # It is us who are late, and timers run before what came meanwhile is read.
-            awaited.until = now + self._timing.probe_timeout
+            pending.until = now + self._timing.probe_timeout
         for relay in self._members.choose(
             self._timing.indirect_checks,
             lambda relay: relay.state is MemberState.ALIVE and relay.name != member.name,
@@ -126,24 +126,24 @@ class Probes:
             nack = relay.newest_protocol >= NACKS_SINCE
             probe.nacks_expected += nack
             request = self._pings.indirect_ping(
-                awaited.sequence, member.name, member.addr, member.port, nack=nack
+                pending.sequence, member.name, member.addr, member.port, nack=nack
             )
             self._outbox.send(request, relay.address)
-        if self._shared.settings.stream_pings and member.newest_protocol >= STREAM_PINGS_SINCE:
+        if self._context.settings.stream_pings and member.newest_protocol >= STREAM_PINGS_SINCE:
             self._ask_by_stream(probe, now)
 
     def _ask_by_stream(self, probe: _Round, now: float) -> None:
         def finished(answered: bool, now: float) -> None:
             probe.answered_by_stream = answered
 
-        member, awaited = probe.member, probe.awaited
-        ping = self._pings.ping(awaited.sequence, member.name)
-        self._pings.ping_by_stream(member.address, ping, now, awaited.until - now, finished)
+        member, pending = probe.member, probe.pending
+        ping = self._pings.ping(pending.sequence, member.name)
+        self._pings.ping_by_stream(member.address, ping, now, pending.until - now, finished)
 
     def _on_ack(self, source: Address, now: float) -> None:
         probe = self._round
         assert probe is not None, "a probe ends with its ack or with its silence"
-        self._shared.prove(probe.member, source)
+        self._context.prove(probe.member, source)
         self._awareness.adjust(-1)
         self._note_round_trip(now)
         self._end(now)
@@ -155,7 +155,7 @@ class Probes:
         """
         probe = self._round
         assert probe is not None, "a probe ends with its ack or with its silence"
-        pinged_at = probe.pinged_at.get(probe.awaited.acked)
+        pinged_at = probe.pinged_at.get(probe.pending.acked)
         if pinged_at is None:
             return
         self._answered_at[probe.member.name] = now
@@ -168,11 +168,11 @@ class Probes:
     def _of_members(self, known: dict[str, float]) -> dict[str, float]:
         return {name: seconds for name, seconds in known.items() if name in self._members}
 
-    def _on_silence(self, now: float) -> None:
+    def _on_timeout(self, now: float) -> None:
         probe = self._round
         assert probe is not None, "a probe ends with its ack or with its silence"
         if probe.answered_by_stream:
-            self._shared.prove(probe.member, probe.member.address)
+            self._context.prove(probe.member, probe.member.address)
             self._awareness.adjust(-1)
             self._outbox.emit(TcpOnly(probe.member))
         else:
@@ -182,7 +182,7 @@ class Probes:
     def _fail(self, probe: _Round, now: float) -> None:
         """Accuse the member; ourselves too, unless our relays proved to be reachable."""
         if probe.nacks_expected:
-            self._awareness.adjust(max(0, probe.nacks_expected - probe.awaited.nacks))
+            self._awareness.adjust(max(0, probe.nacks_expected - probe.pending.nacks))
         else:
             self._awareness.adjust(1)
         member = probe.member

@@ -7,11 +7,11 @@ from functools import partial
 from itertools import chain
 
 from wesher.gossip.addresses import Address
+from wesher.gossip.context import Context
 from wesher.gossip.events import ExchangeFinished
 from wesher.gossip.members import Member, MemberState
 from wesher.gossip.messages import PushPull, Record, RecordState
 from wesher.gossip.outbox import Answer
-from wesher.gossip.shared import Shared
 from wesher.gossip.timing import push_pull_scale
 
 MAX_INBOUND_EXCHANGES = 127
@@ -76,20 +76,20 @@ class _Exchange:
 class Exchanges:
     """Push/pulls: those our owner wants, the periodic ones, early ones where news may lack."""
 
-    def __init__(self, shared: Shared, take: Take) -> None:
-        self._timing = shared.timing
-        self._members = shared.members
-        self._outbox = shared.outbox
-        self._deadlines = shared.deadlines
-        self._rng = shared.rng
-        self._early = shared.settings.eager
+    def __init__(self, context: Context, take: Take) -> None:
+        self._timing = context.timing
+        self._members = context.members
+        self._outbox = context.outbox
+        self._timers = context.timers
+        self._rng = context.rng
+        self._early = context.settings.eager
         self._take = take
         self._early_from = self._early_until = float("-inf")
         self._joined = False
         self._running: dict[int, _Exchange] = {}
         self.user_state = b""
         """Bytes of our owner that go with every table we send."""
-        self.withheld: Container[str] = ()
+        self.hidden: Container[str] = ()
         """Members that no table of ours says to be alive."""
 
     def table(self, *, join: bool) -> PushPull:
@@ -101,8 +101,8 @@ class Exchanges:
         proofs = self._members.proofs
         if proofs.crowded:
             members = [one for one in members if not proofs.waits(one.name)]
-        if self.withheld:
-            members = (one for one in members if one.name not in self.withheld or not one.live)
+        if self.hidden:
+            members = (one for one in members if one.name not in self.hidden or not one.live)
         records = tuple([member.as_record() for member in members])
         return PushPull(join, records, self.user_state)
 
@@ -173,11 +173,11 @@ class Exchanges:
     def start(self, now: float) -> None:
         """Begin the periodic exchanges, at a random phase of the interval."""
         delay = self._rng.uniform(0, self._timing.push_pull_interval)
-        self._deadlines.at(now + delay, self._tick)
+        self._timers.at(now + delay, self._tick)
 
     def _plan_next(self, now: float) -> None:
         interval = self._timing.push_pull_interval * push_pull_scale(len(self._members))
-        self._deadlines.at(now + interval, self._tick)
+        self._timers.at(now + interval, self._tick)
 
     def _tick(self, now: float) -> None:
         if not self._ask_somebody(now, periodic=True):
@@ -201,7 +201,7 @@ class Exchanges:
         self._early_from = start
         for delay in EARLY_DELAYS:
             self._early_until = start + delay * self._rng.uniform(0.75, 1.25)
-            self._deadlines.at(self._early_until, self._ask_somebody_early)
+            self._timers.at(self._early_until, self._ask_somebody_early)
 
     def _ask_somebody_early(self, now: float) -> None:
         self._ask_somebody(now)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from itertools import count
 
-from wesher.gossip.deadlines import Deadlines
+from wesher.gossip.timers import Timers
 from wesher.gossip.timing import Timing, suspicion_timeout
 
 _NO_LOOK = (math.inf, -1)
@@ -53,10 +53,10 @@ class Suspicions:
     """The suspicions that run, by the name of the suspect."""
 
     def __init__(
-        self, timing: Timing, deadlines: Deadlines, expired: Callable[[str, float], None]
+        self, timing: Timing, timers: Timers, expired: Callable[[str, float], None]
     ) -> None:
         self._timing = timing
-        self._deadlines = deadlines
+        self._timers = timers
         self._expired = expired
         self._by_name: dict[str, Suspicion] = {}
         self._looks: dict[str, tuple[float, int]] = {}
@@ -101,7 +101,7 @@ class Suspicions:
         if deadline < self._looks.get(name, _NO_LOOK)[0]:
             number = next(self._numbers)
             self._looks[name] = (deadline, number)
-            self._deadlines.at(deadline, lambda now: self._look(name, number, now))
+            self._timers.at(deadline, lambda now: self._look(name, number, now))
 
     def _look(self, name: str, number: int, now: float) -> None:
         if self._looks.get(name, _NO_LOOK)[1] != number:

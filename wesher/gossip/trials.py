@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 from wesher.gossip.addresses import Address
 from wesher.gossip.codec import encode
+from wesher.gossip.context import Context
 from wesher.gossip.events import NeverAnswered
 from wesher.gossip.messages import Suspect
 from wesher.gossip.pings import Pings
-from wesher.gossip.shared import Shared
 
 ROUND = 0.1  # seconds
 PER_ROUND = 30
@@ -26,11 +26,11 @@ class Trials:
     """Pings the unproven of a crowd until they answer, or have been asked three times in vain."""
 
     def __init__(
-        self, shared: Shared, pings: Pings, accuse: Callable[[Suspect, float], None]
+        self, context: Context, pings: Pings, accuse: Callable[[Suspect, float], None]
     ) -> None:
-        self._shared = shared
-        self._members = shared.members
-        self._proofs = shared.members.proofs
+        self._context = context
+        self._members = context.members
+        self._proofs = context.members.proofs
         self._pings = pings
         self._accuse = accuse
         self._queue: list[str] = []  # the next one is the last
@@ -47,7 +47,7 @@ class Trials:
         if self._planned:
             self._queue.append(name)
             if not news:
-                turn = self._shared.rng.randrange(len(self._queue))
+                turn = self._context.rng.randrange(len(self._queue))
                 self._queue[-1], self._queue[turn] = self._queue[turn], self._queue[-1]
 
     def hurry(self, name: str, now: float) -> None:
@@ -72,15 +72,15 @@ class Trials:
             self._next_pass_at = now + PASS
             self._fill()
             for name in filter(self._proofs.waits, self._proofs.unproven):
-                self._shared.broadcasts.drop(name)  # as `Shared.broadcast` does from now on
-            self._shared.deadlines.at(now, self._tick)
+                self._context.broadcasts.drop(name)  # as `Shared.broadcast` does from now on
+            self._context.timers.at(now, self._tick)
 
     def _tick(self, now: float) -> None:
         if not self._proofs.crowded:
             self._planned = False
             self._queue, self._tries, self._in_vain = [], {}, 0
             return
-        self._shared.deadlines.at(now + ROUND, self._tick)
+        self._context.timers.at(now + ROUND, self._tick)
         asked = 0
         while self._queue and asked < PER_ROUND:
             name = self._queue.pop()
@@ -100,7 +100,7 @@ class Trials:
     def _fill(self) -> None:
         """Line up who is to be asked, at random, but those whom our owner relies on first."""
         self._queue = [name for name in self._proofs.unproven if self._waits(name)]
-        self._shared.rng.shuffle(self._queue)
+        self._context.rng.shuffle(self._queue)
         self._queue.sort(key=lambda name: name in self._proofs.vouched)
 
     def _waits(self, name: str) -> bool:
@@ -115,18 +115,20 @@ class Trials:
         tries = self._tries[name] = self._tries.get(name, 0) + 1
 
         def on_ack(source: Address, _now: float) -> None:
-            self._shared.prove(member, source)
+            self._context.prove(member, source)
 
-        def on_silence(now: float) -> None:
+        def on_timeout(now: float) -> None:
             if tries >= TRIES and name in self._proofs.unproven:
-                suspect = Suspect(member.incarnation, name, self._shared.settings.name)
+                suspect = Suspect(member.incarnation, name, self._context.settings.name)
                 # Nobody is told but itself: if it exists, it has something to refute.
-                self._shared.outbox.send_parts([encode(suspect)], member)
+                self._context.outbox.send_parts([encode(suspect)], member)
                 self._accuse(suspect, now)
                 self._in_vain += 1
-                self._shared.outbox.mention(NeverAnswered(self._in_vain))
+                self._context.outbox.emit_bounded(NeverAnswered(self._in_vain))
 
-        awaited = self._pings.expect(now + self._shared.timing.probe_timeout, on_ack, on_silence)
+        pending = self._pings.await_ack(
+            now + self._context.timing.probe_timeout, on_ack, on_timeout
+        )
         # Without news: most of those who are asked may not exist.
-        ping = self._pings.ping(awaited.sequence, name)
-        self._shared.outbox.send_parts([encode(ping)], member)
+        ping = self._pings.ping(pending.sequence, name)
+        self._context.outbox.send_parts([encode(ping)], member)

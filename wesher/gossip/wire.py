@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from zlib import crc32
 
-from wesher.errors import LimitError, ProtocolError, UndecryptableError
+from wesher.base.errors import LimitError, ProtocolError, UndecryptableError
 from wesher.gossip import lzw
 from wesher.gossip.codec import (
     MessageType,
@@ -21,7 +21,7 @@ from wesher.gossip.codec import (
 from wesher.gossip.compound import join_parts
 from wesher.gossip.keyring import Keyring, overhead, sealed_size
 from wesher.gossip.messages import Message
-from wesher.gossip.unfolding import ChecksumError, LabelError, Opened, problem_of, unfold
+from wesher.gossip.packet import ChecksumError, LabelError, Opened, drop_of, unfold
 
 MAX_PACKET = 1400  # bytes, memberlist's UDPBufferSize: what we aim at, not what we accept
 MAX_LABEL = 255
@@ -84,7 +84,7 @@ class Wire:
         try:
             body = _verify_checksum(self._unseal_packet(self._strip_label(data)))
         except ProtocolError as error:
-            return Opened(problems=(problem_of(error),))
+            return Opened(problems=(drop_of(error),))
         return unfold(body)
 
     def seal_frame(self, message: bytes, *, reply: bool = False) -> bytes:

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from wesher.base import problems
 from wesher.gossip import (
     Address,
     Gossip,
@@ -16,25 +17,26 @@ from wesher.gossip import (
     Wire,
     pack_ip,
 )
-from wesher.gossip.refusal import SATURATED
-from wesher.mesh import troubles
-from wesher.mesh.account import Account
-from wesher.mesh.changes import Changes
-from wesher.mesh.complaints import Complaints
-from wesher.mesh.crowding import Crowding
-from wesher.mesh.events import Departed, MeshEvent, Pinged, PlanChanged, Refused, Resolve
-from wesher.mesh.facts import LocalFacts
-from wesher.mesh.look import Look
-from wesher.mesh.membership import Membership
-from wesher.mesh.mended import View, marked
-from wesher.mesh.notices import Notices
-from wesher.mesh.objections import objections
-from wesher.mesh.overlay import Overlay
-from wesher.mesh.plan import Plan
-from wesher.mesh.rejoin import Seed
-from wesher.mesh.renewals import Renewals
-from wesher.mesh.settings import NodeSettings, Saved, Self
-from wesher.mesh.status import NodeStatus, member_statuses
+from wesher.gossip.validation import SATURATED
+from wesher.mesh.base.events import Departed, MeshEvent, Pinged, PlanChanged, Refused, Resolve
+from wesher.mesh.base.local_facts import LocalFacts
+from wesher.mesh.base.operator_log import OperatorLog
+from wesher.mesh.base.plan import Plan
+from wesher.mesh.base.seeds import Seed
+from wesher.mesh.base.settings import NodeSettings, Saved, Self
+from wesher.mesh.coordinator import Coordinator
+from wesher.mesh.discovery import Lookup
+from wesher.mesh.planning import Overlay, Renewals, peer_problems
+from wesher.mesh.reporting import (
+    Crowding,
+    MemberEvents,
+    NetworkWarnings,
+    NodeStats,
+    NodeStatus,
+    View,
+    marked,
+    member_statuses,
+)
 
 LATE = 2.0  # probe intervals; a timer that is later was slept through
 JOIN_PATIENCE = 0.25  # seconds that the first Plan waits for those who have answered our look
@@ -73,19 +75,19 @@ class MeshNode:
             self._wire,
             rng,
         )
-        self._notices = Notices()
-        self._membership = Membership(settings, saved, self._gossip, self._notices, rng)
-        self._overlay = Overlay(settings, saved, self._notices)
-        self._complaints = Complaints(
-            self._notices,
-            self._membership.search.contacted,
+        self._operator_log = OperatorLog()
+        self._coordinator = Coordinator(settings, saved, self._gossip, self._operator_log, rng)
+        self._overlay = Overlay(settings, saved, self._operator_log)
+        self._network_warnings = NetworkWarnings(
+            self._operator_log,
+            self._coordinator.discovery.contacted,
             settings.public_key,
             self._overlay.relied_on,
         )
         self._overlay.relied_on |= {member.name for member in saved.members if member.meta}
         self._gossip.members.proofs.vouched = self._overlay.relied_on
-        self._crowding = Crowding(self._notices)
-        self._changes = Changes()
+        self._crowding = Crowding(self._operator_log)
+        self._changes = MemberEvents()
         self._renewals = Renewals()
         self._asked: set[int] = set()  # pings that our owner waits for
         self._events: list[MeshEvent] = []
@@ -98,8 +100,8 @@ class MeshNode:
 
     def start(self, now: float) -> None:
         """Look for other members, or announce ourselves at once when there is nobody to ask."""
-        self._membership.start(now)
-        self._complaints.start(now, alone=not self._membership.search.has_contacts)
+        self._coordinator.start(now)
+        self._network_warnings.start(now, alone=not self._coordinator.discovery.has_contacts)
         self._advance(now)
 
     def receive_packet(self, data: bytes, source: Address, now: float) -> None:
@@ -135,15 +137,15 @@ class MeshNode:
 
     def slept(self, seconds: float, now: float) -> None:
         """Hear that the host was suspended for so long, while the node's clock stood still."""
-        self._membership.shift(seconds)
+        self._coordinator.shift(seconds)
         self._wake_up(0.0, seconds, now)
         self._advance(now)
 
     def resolved(self, request: Resolve, ips: Iterable[str], now: float) -> None:
         """Take the addresses of a contact's name; none when the look-up failed."""
-        if not self._membership.search.resolved(request, ips, now):
-            self._notices.warn(request.host, now, troubles.SEED_NAME, seed=request.host)
-            self._complaints.unresolved(request.host)
+        if not self._coordinator.discovery.resolved(request, ips, now):
+            self._operator_log.warn(request.host, now, problems.SEED_NAME, seed=request.host)
+            self._network_warnings.unresolved(request.host)
         self._advance(now)
 
     def update_facts(self, facts: LocalFacts, now: float) -> None:
@@ -157,11 +159,11 @@ class MeshNode:
         """Go on at another underlay address: the one we had is not the right one any more."""
         if self._departing or ip == self._settings.ip:
             return
-        self._notices.inform(
+        self._operator_log.inform(
             "this host's address changed from {old} to {new}", old=self._settings.ip, new=ip
         )
         self._settings = replace(self._settings, ip=ip)
-        self._membership.move_to(pack_ip(ip, mapped=self._settings.mapped), now)
+        self._coordinator.move_to(pack_ip(ip, mapped=self._settings.mapped), now)
         self._advance(now)
 
     def forget(self, name: str, now: float) -> None:
@@ -169,7 +171,7 @@ class MeshNode:
 
         Raises ValueError, with a reason for the operator, unless it is one.
         """
-        self._membership.forget(name, now)
+        self._coordinator.forget(name, now)
         self._advance(now)
 
     def ping(self, address: Address, name: str, now: float, *, stream: bool = False) -> int:
@@ -181,8 +183,8 @@ class MeshNode:
     def reconfigure(self, seeds: tuple[Seed, ...], forget_after: float, now: float) -> None:
         """Take what an operator may change while we run."""
         self._settings = replace(self._settings, seeds=seeds, forget_after=forget_after)
-        self._membership.search.replace_seeds(seeds)
-        self._membership.gone.keep_for(forget_after)
+        self._coordinator.discovery.replace_seeds(seeds)
+        self._coordinator.left.keep_for(forget_after)
         self._advance(now)
 
     def leave(self, now: float) -> None:
@@ -203,8 +205,8 @@ class MeshNode:
 
     def events(self) -> Iterator[MeshEvent]:
         """Give out what happened, once; notices first."""
-        yield from self._notices.drain()
-        yield from self._membership.search.requests()
+        yield from self._operator_log.drain()
+        yield from self._coordinator.discovery.requests()
         yield from self._changes.drain()
         events, self._events = self._events, []
         yield from events
@@ -213,8 +215,8 @@ class MeshNode:
         """Return when `handle_timer` wants to be called, None for never."""
         deadlines = (
             self._gossip.next_timer(),
-            self._membership.next_timer(self._settings.forget_after),
-            self._complaints.next_timer(),
+            self._coordinator.next_timer(self._settings.forget_after),
+            self._network_warnings.next_timer(),
             self._renewals.next_timer(),
             self._review_at,
         )
@@ -231,8 +233,8 @@ class MeshNode:
 
     def contacts(self) -> list[str]:
         """Return the addresses of our seeds, or of the other live members when there are none."""
-        seeds = self._membership.search.seed_addresses()
-        return [one.ip for one in seeds or (member.address for member in self._membership.live())]
+        seeds = self._coordinator.discovery.seed_addresses()
+        return [one.ip for one in seeds or (member.address for member in self._coordinator.live())]
 
     def plan(self) -> Plan | None:
         """Return what this host should look like; None until we have an overlay address."""
@@ -249,8 +251,8 @@ class MeshNode:
             overlay_addr=self._overlay.address,
             incarnation=local.incarnation if local else None,
             health=self._gossip.health,
-            complete=self._membership.complete,
-            seeds=self._membership.search.seeds(),
+            complete=self._coordinator.complete,
+            seeds=self._coordinator.discovery.seeds(),
             waiting=sum(member.live and waits(member.name) for member in self._gossip.members),
             members=member_statuses(
                 (
@@ -258,43 +260,43 @@ class MeshNode:
                     for one in self._gossip.members
                     if one.name != settings.name and not waits(one.name)
                 ),
-                self._membership.failed,
-                self._membership.gone.contacts,
+                self._coordinator.failed,
+                self._coordinator.left.contacts,
                 self._overlay.outcome,
                 round_trip=self._gossip.round_trip,
-                left_at=self._membership.gone.left_at,
+                left_at=self._coordinator.left.left_at,
             ),
         )
 
-    def account(self, now: float) -> Account:
+    def account(self, now: float) -> NodeStats:
         """Return what we have counted, and the troubles of the last ten minutes."""
-        counts, view = self._gossip.counts, self._view(now)
-        return Account(
+        stats, view = self._gossip.stats, self._view(now)
+        return NodeStats(
             health=self._gossip.health,
-            suspicions=counts.suspicions,
-            refutations=counts.refutations,
-            received=dict(counts.received),
-            sent=dict(counts.sent),
-            dropped=dict(self._complaints.drops.reasons),
-            strangers=[marked(one, view) for one in self._complaints.drops.strangers(now)],
-            troubles=[marked(one, view) for one in self._notices.recent(now)],
-            objections=view.objections,
+            suspicions=stats.suspicions,
+            refutations=stats.refutations,
+            received=dict(stats.received),
+            sent=dict(stats.sent),
+            dropped=dict(self._network_warnings.drops.reasons),
+            strangers=[marked(one, view) for one in self._network_warnings.drops.strangers(now)],
+            problems=[marked(one, view) for one in self._operator_log.recent(now)],
+            peer_problems=view.peer_problems,
         )
 
     def _view(self, now: float) -> View:
         """Return what is so at this moment, as far as it ends troubles."""
         outcome = self._overlay.outcome
-        found = objections(outcome, self._settings.metadata_format) if outcome else ()
+        found = peer_problems(outcome, self._settings.metadata_format) if outcome else ()
         return View(
             name=self._settings.name,
             here=self._settings.ip,
             overlay_addr=str(self._overlay.address),
             own_addresses=frozenset(map(str, self._facts.own_addresses)),
-            live={member.name: member for member in self._membership.live()},
-            failed=frozenset(member.name for member in self._membership.failed),
+            live={member.name: member for member in self._coordinator.live()},
+            failed=frozenset(member.name for member in self._coordinator.failed),
             answered_at=self._gossip.answered_at,
             outcome=outcome,
-            objections=list(found),
+            peer_problems=list(found),
             now=now,
         )
 
@@ -303,10 +305,10 @@ class MeshNode:
 
         Once our departure has begun the others leave too, perhaps: what we knew before is kept.
         """
-        local, membership = self._gossip.local, self._membership
-        if self._departing or local is None or not membership.complete:
+        local, coordinator = self._gossip.local, self._coordinator
+        if self._departing or local is None or not coordinator.complete:
             return None
-        members, gone = membership.saved_members(), tuple(membership.gone)
+        members, gone = coordinator.saved_members(), tuple(coordinator.left)
         # A spent counter would keep every later start from being heard.
         incarnation = local.incarnation if local.incarnation < SATURATED else 0
         return Saved(
@@ -333,30 +335,30 @@ class MeshNode:
 
     def _wake_up(self, late: float, seconds: float, now: float) -> None:
         """Go on after a sleep, with deadlines that are `late`."""
-        self._notices.warn("", now, troubles.SLEPT, seconds=round(seconds))
-        self._gossip.sleep(late)
+        self._operator_log.warn("", now, problems.SLEPT, seconds=round(seconds))
+        self._gossip.resume(late)
         if not self._departing:
-            self._membership.woke(now)
+            self._coordinator.resumed(now)
 
     def _advance(self, now: float) -> None:
         """Follow up on what the last input brought."""
-        membership = self._membership
+        coordinator = self._coordinator
         for event in self._gossip.events():
-            self._changes.note(event, membership.failed, self._gossip.members.proofs.waits)
-            membership.handle(event, now)
-            self._complaints.handle(event, now)
+            self._changes.note(event, coordinator.failed, self._gossip.members.proofs.waits)
+            coordinator.handle(event, now)
+            self._network_warnings.handle(event, now)
             self._renewals.note(event, now)
             self._crowding.handle(event, now)
             self._handle(event)
-        if look := membership.advance(self._settings.forget_after, now):
+        if look := coordinator.advance(self._settings.forget_after, now):
             self._enter(look, now)
-        if membership.stronger and not self._departing:
-            self._refuse_name(membership.stronger, self._settings.name)
-        self._complaints.advance(self._settings.seeds, now)
-        while membership.forgotten:
-            self._changes.forgot(membership.forgotten.pop(0))
-        if membership.changed:
-            membership.changed = False
+        if coordinator.stronger and not self._departing:
+            self._refuse_name(coordinator.stronger, self._settings.name)
+        self._network_warnings.advance(self._settings.seeds, now)
+        while coordinator.forgotten:
+            self._changes.forgot(coordinator.forgotten.pop(0))
+        if coordinator.changed:
+            coordinator.changed = False
             self._changed(now)
         if self._review_at is not None and now >= self._review_at:
             self._review(now)
@@ -374,31 +376,31 @@ class MeshNode:
 
     # Deciding
 
-    def _enter(self, look: Look, now: float) -> None:
+    def _enter(self, look: Lookup, now: float) -> None:
         """Choose an overlay address, announce ourselves, and join whoever answered."""
         if look.holder_answered:
             self._refuse_name(look.asked_holder, look.holder_name)
             return
-        membership = self._membership
-        earlier = membership.earlier_name
-        live = earlier.others([*look.live, *membership.live()])
-        failed = earlier.others([*look.failed, *membership.failed])
+        coordinator = self._coordinator
+        earlier = coordinator.earlier_name
+        live = earlier.others([*look.live, *coordinator.live()])
+        failed = earlier.others([*look.failed, *coordinator.failed])
         if problem := self._overlay.choose(live, failed, self._facts, now):
             self._refuse(problem)
             return
         self._gossip.announce(
             self._overlay.metadata(),
             now,
-            incarnation=membership.incarnation_for(look),
+            incarnation=coordinator.incarnation_for(look),
             addr=look.address_form,
         )
-        membership.entered(look, now)
+        coordinator.entered(look, now)
         # Whoever answers in time is in the first Plan already: one reconcile less.
         self._review_at = now + JOIN_PATIENCE if look.answered else now
 
     def _refuse_name(self, holder: Address | None, name: str) -> None:
         data = {"member": name, "address": holder}
-        self._refuse(troubles.TAKEN_NAME.text.format(**data))
+        self._refuse(problems.TAKEN_NAME.text.format(**data))
 
     def _refuse(self, reason: str) -> None:
         self._stop()
@@ -407,8 +409,8 @@ class MeshNode:
     def _stop(self) -> None:
         """Seek and mind nobody any more."""
         self._departing = True
-        self._membership.search.stop()
-        self._complaints.stop()
+        self._coordinator.discovery.stop()
+        self._network_warnings.stop()
 
     def _changed(self, now: float) -> None:
         """See to it that the table is reviewed: at once, or soon when it has just been."""
@@ -421,13 +423,13 @@ class MeshNode:
         self._review_at, self._reviewed_at = None, now
         if self._overlay.address is None or self._departing:
             return
-        membership = self._membership
-        live = list(membership.live())
-        self._complaints.member_ips = frozenset(member.address.ip for member in live)
+        coordinator = self._coordinator
+        live = list(coordinator.live())
+        self._network_warnings.member_ips = frozenset(member.address.ip for member in live)
         here = Address(self._settings.ip, self._settings.port)
-        self._complaints.compare(live, self._facts, here, now)
+        self._network_warnings.compare(live, self._facts, here, now)
         moved = self._overlay.review(
-            live, membership.failed, self._facts, now, complete=membership.complete
+            live, coordinator.failed, self._facts, now, complete=coordinator.complete
         )
         if self._overlay.move_at is not None and self._overlay.move_at > now:
             self._review_at = self._overlay.move_at

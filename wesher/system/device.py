@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Set
 from dataclasses import dataclass
 
-from wesher.errors import CommandError, StartError
-from wesher.mesh.plan import Endpoint, Plan
-from wesher.system.greeting import greet, greet_at_once
+from wesher.base.errors import CommandError, StartError
+from wesher.mesh.base.plan import Endpoint, Plan
+from wesher.system.handshakes import greet, greet_at_once
 from wesher.system.interface import BORROWED, CREATED, MARKS, check_name, create, delete
 from wesher.system.known_routes import KnownRoutes
 from wesher.system.network import Link, Network, read_network

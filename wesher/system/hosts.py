@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from wesher.errors import WesherError
-from wesher.mesh.plan import HostsEntry
-from wesher.system import files
+from wesher.base.errors import WesherError
+from wesher.mesh.base.plan import HostsEntry
+from wesher.system import atomic_write as files
 from wesher.system.lock import open_locked
 
 _BANNER = b"# ! managed automatically by wesher interface "

@@ -2,10 +2,10 @@
 
 import re
 
-from wesher.errors import CommandError, MissingToolError, StartError
+from wesher.base.errors import CommandError, MissingToolError, StartError
+from wesher.base.problems import NO_WIREGUARD
 from wesher.system.routes import apply_lines
 from wesher.system.shell import patiently, run
-from wesher.troubles import NO_WIREGUARD
 
 CREATED = "wesher"
 """The alias of a device that we made."""

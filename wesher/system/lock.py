@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from wesher.errors import StartError
-from wesher.system import files
+from wesher.base.errors import StartError
+from wesher.system import atomic_write as files
 
 _POLL_INTERVAL = 0.02  # seconds
 _ENDING = ".lock"

@@ -9,9 +9,9 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any
 
-from wesher.errors import CommandError
-from wesher.mesh.plan import IPAddress, IPNetwork
-from wesher.prefixes import Prefixes
+from wesher.base.errors import CommandError
+from wesher.base.prefixes import Prefixes
+from wesher.mesh.base.plan import IPAddress, IPNetwork
 from wesher.system.shell import patiently, run
 from wesher.system.threads import in_thread
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from itertools import chain
 
-from wesher.errors import CommandError, MissingToolError
-from wesher.mesh.plan import Endpoint, IPNetwork, Peer, Plan
+from wesher.base.errors import CommandError, MissingToolError
+from wesher.mesh.base.plan import Endpoint, IPNetwork, Peer, Plan
 from wesher.system.shell import patiently
 from wesher.system.wireguard import PeerState, WireGuardState, wg_set
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from wesher.errors import CommandError
-from wesher.mesh.plan import InterfaceSettings, IPNetwork, Plan
+from wesher.base.errors import CommandError
+from wesher.mesh.base.plan import InterfaceSettings, IPNetwork, Plan
 from wesher.system.network import PROTOCOL, Link, LinkAddress, Network
 from wesher.system.shell import patiently, run
 

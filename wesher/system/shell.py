@@ -21,8 +21,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from wesher.counters import ToolCalls
-from wesher.errors import CommandError, MissingToolError, TransientCommandError
+from wesher.base.counters import ToolCalls
+from wesher.base.errors import CommandError, MissingToolError, TransientCommandError
 from wesher.system.threads import in_thread
 
 TIMEOUT = 10.0  # seconds; 5,000 peers take a healthy `wg` half a second

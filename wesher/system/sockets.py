@@ -7,7 +7,7 @@ from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
-from wesher.mesh.plan import IPAddress
+from wesher.mesh.base.plan import IPAddress
 
 _PROC = Path("/proc")
 _LISTENING = "0A"  # TCP_LISTEN

@@ -17,9 +17,9 @@ from typing import Any
 
 from loguru import logger
 
-from wesher.errors import StartError, WesherError
-from wesher.mesh.plan import IPAddress
-from wesher.system import files
+from wesher.base.errors import StartError, WesherError
+from wesher.mesh.base.plan import IPAddress
+from wesher.system import atomic_write as files
 
 _KEY_LENGTH = 32  # bytes
 _MAX_META = 512  # bytes, memberlist's limit

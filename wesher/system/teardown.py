@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from wesher.errors import CommandError
+from wesher.base.errors import CommandError
 from wesher.system.interface import BORROWED, CREATED, delete
 from wesher.system.network import PROTOCOL, Link, Network, read_network
 from wesher.system.routes import apply_lines, delete_address, delete_route

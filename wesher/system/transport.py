@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Protocol
 
-from wesher.counters import Traffic
-from wesher.errors import ProtocolError, StartError
+from wesher.base.counters import Traffic
+from wesher.base.errors import ProtocolError, StartError
 from wesher.gossip import MAX_INBOUND_EXCHANGES, Address, Packet, StreamRequest
-from wesher.mesh.plan import IPAddress
-from wesher.system.frames import Frames
+from wesher.mesh.base.plan import IPAddress
 from wesher.system.sockets import port_process
+from wesher.system.stream_buffers import Frames
 
 CROWDED = 64  # streams; from here on one source may hold only a few, so as to lock nobody out
 MAX_STREAMS_PER_SOURCE = 8  # when crowded

@@ -6,8 +6,8 @@ from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
 
-from wesher.errors import CommandError
-from wesher.mesh.plan import Endpoint, IPNetwork
+from wesher.base.errors import CommandError
+from wesher.mesh.base.plan import Endpoint, IPNetwork
 from wesher.system.shell import patiently, run
 
 _SESSION_LIFE = 180  # seconds without a new handshake (WireGuard paper, section 6.1)

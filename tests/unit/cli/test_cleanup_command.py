@@ -29,7 +29,7 @@ def fakes(tmp_path, monkeypatch):
     (directory / "answer").write_text("[]\n[]\n[]\n")
     monkeypatch.setenv("FAKES", str(directory))
     monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
-    monkeypatch.setattr("wesher.config.DEFAULT_FILE", str(tmp_path / "none.toml"))
+    monkeypatch.setattr("wesher.config.config.DEFAULT_FILE", str(tmp_path / "none.toml"))
     yield directory
     logger.remove()
 

@@ -7,11 +7,11 @@ import sys
 import pytest
 
 from tests.unit.cli.test_command_line import HEAVY
+from wesher.base.errors import AgentError, ConfigError, NoAgentError
 from wesher.cli import COMMANDS, main
 from wesher.cli.client import choose_agent, show, show_json
-from wesher.errors import AgentError, ConfigError, NoAgentError
-from wesher.options import CLIENT_NAMES, pick
-from wesher.system.control import listen
+from wesher.config.options import CLIENT_NAMES, pick
+from wesher.system.control_server import listen
 
 NO_AGENT = 3
 ARGUMENTS = {"info": ["web"], "ping": ["web"], "forget": ["web"], "key": ["show", "--force"]}

@@ -4,10 +4,11 @@ import sys
 
 import pytest
 
-from wesher import __version__, agent
+from wesher import __version__
+from wesher.agent import agent
+from wesher.base.errors import ConfigError, StartError
 from wesher.cli import COMMANDS, main
-from wesher.errors import ConfigError, StartError
-from wesher.options import CONFIG_FILE, OPTIONS, parse_arguments, parser
+from wesher.config.options import CONFIG_FILE, OPTIONS, parse_arguments, parser
 
 HEAVY = ("asyncio", "cryptography", "loguru", "sh", "tenacity", "msgpack", "wesher.gossip")
 

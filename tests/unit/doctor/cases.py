@@ -4,8 +4,8 @@ import asyncio
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from wesher.doctor.case import Case, Settings
-from wesher.errors import AgentError, NoAgentError
+from wesher.base.errors import AgentError, NoAgentError
+from wesher.doctor.context import Case, Settings
 from wesher.system.network import Gateway, Link, LinkAddress, Network
 
 NO_AGENT = NoAgentError("no agent runs")

@@ -2,25 +2,18 @@
 
 from pathlib import Path
 
-from wesher import troubles as of_hosts
-from wesher.doctor import troubles as of_doctor
-from wesher.doctor.examination import CHECKS
-from wesher.mesh import troubles as of_meshes
-from wesher.troubles import Trouble
+from wesher.base import problems
+from wesher.base.problems import Problem
+from wesher.doctor.runner import CHECKS
 
 PAGE = (Path(__file__).parents[3] / "docs/doctor.md").read_text()
-TROUBLES = [
-    one
-    for module in (of_hosts, of_meshes, of_doctor)
-    for one in vars(module).values()
-    if isinstance(one, Trouble)
-]
+PROBLEMS = [one for one in vars(problems).values() if isinstance(one, Problem)]
 
 
 def test_the_page_has_every_trouble_and_no_other():
     rows = {line for line in PAGE.splitlines() if line.startswith("| `")}
 
-    assert rows == {f"| `{one.name}` | {one.fault} | {one.remedy} |" for one in TROUBLES}
+    assert rows == {f"| `{one.name}` | {one.fault} | {one.remedy} |" for one in PROBLEMS}
 
 
 def test_every_check_has_its_section():
@@ -30,4 +23,4 @@ def test_every_check_has_its_section():
 
 
 def test_no_two_troubles_have_one_name():
-    assert len({one.name for one in TROUBLES}) == len(TROUBLES)
+    assert len({one.name for one in PROBLEMS}) == len(PROBLEMS)

@@ -165,11 +165,11 @@ def numbered(count: int) -> list[bytes]:
     return [b"%040d" % number for number in range(count)]
 
 
-@pytest.mark.parametrize("told_once", [False, True])
-def test_only_the_newest_news_is_eager_and_our_own(told_once):
+@pytest.mark.parametrize("second_round", [False, True])
+def test_only_the_newest_news_is_eager_and_our_own(second_round):
     broadcasts = queue_of(eager=True)
     broadcasts.queue("local", b"own" * 20)
-    if told_once:
+    if second_round:
         broadcasts.take_eagerly(100)
     for message in numbered(EAGER_LIMIT + 5):
         broadcasts.queue(message.decode(), message)

@@ -17,7 +17,7 @@ from tests.unit.gossip.bench import (
 )
 from wesher.gossip import WAN, Ack, Alive, Dead, ExchangeFinished, Ping, PushPull, Suspect
 from wesher.gossip.codec import encode
-from wesher.gossip.deadlines import Deadlines
+from wesher.gossip.timers import Timers
 
 # Without probes and exchanges, which would take news along.
 QUIET = replace(WAN, probe_interval=1000, push_pull_interval=1000)
@@ -181,8 +181,12 @@ def look_and_merge(bench):
         pytest.param(lambda bench: bench.exchanges(record()), id="a table pushed to us"),
         pytest.param(lambda bench: answer(bench, look=False), id="a table that we are answered"),
         pytest.param(look_and_merge, id="a table that our owner has us merge"),
-        pytest.param(lambda bench: bench.gossip.admit(alive(), bench.now), id="a claim admitted"),
-        pytest.param(lambda bench: bench.gossip.bury("m0", 1, bench.now), id="a member buried"),
+        pytest.param(
+            lambda bench: bench.gossip.apply_alive(alive(), bench.now), id="a claim admitted"
+        ),
+        pytest.param(
+            lambda bench: bench.gossip.apply_left("m0", 1, bench.now), id="a member buried"
+        ),
     ],
 )
 def test_news_is_told_at_once_wherever_it_comes_from(brings_news):
@@ -327,15 +331,15 @@ def test_a_packet_with_a_wrong_checksum_is_dropped():
 
 
 def test_deadlines_are_kept_in_order_and_done_once():
-    deadlines = Deadlines()
+    timers = Timers()
     done = []
     for when in (3.0, 1.0, 2.0, 1.0):
-        deadlines.at(when, done.append)
+        timers.at(when, done.append)
 
-    deadlines.run(2.5)
+    timers.run(2.5)
 
     assert done == [2.5, 2.5, 2.5]
-    assert deadlines.next() == 3.0
+    assert timers.next() == 3.0
 
 
 def test_nothing_wakes_a_member_that_has_nothing_to_tell():

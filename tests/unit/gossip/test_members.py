@@ -111,7 +111,7 @@ def test_no_more_are_chosen_than_wanted_however_many_are_eligible():
 
 def test_live_and_unsuspected_remotes_are_counted_through_all_changes():
     members = table()
-    counts = []
+    stats = []
     unsuspected = []
     for each in (
         member("a"),
@@ -123,10 +123,10 @@ def test_live_and_unsuspected_remotes_are_counted_through_all_changes():
         member("b", MemberState.LEFT),
     ):
         members.put(each)
-        counts.append(members.live_remotes)
+        stats.append(members.live_remotes)
         unsuspected.append(members.alive_remotes)
 
-    assert counts == [1, 1, 2, 1, 1, 1, 0]
+    assert stats == [1, 1, 2, 1, 1, 1, 0]
     assert unsuspected == [1, 1, 1, 0, 1, 1, 0]
 
 

@@ -29,9 +29,9 @@ SEED = address("10.0.0.9")
 def test_bytes_of_the_owner_are_gossiped_at_once_and_replace_what_waits():
     bench = Bench(alive())
 
-    bench.gossip.tell("subject", b"older", 1.0)
+    bench.gossip.broadcast("subject", b"older", 1.0)
     at_once = bench.said_to(address("10.0.0.2"))
-    bench.gossip.tell("subject", b"newer", 1.0)
+    bench.gossip.broadcast("subject", b"newer", 1.0)
 
     assert UserMessage(b"older") in at_once
     told = [message for message in bench.queued() if isinstance(message, UserMessage)]
@@ -44,7 +44,7 @@ def test_a_claim_that_was_not_accepted_counts_once_the_owner_admits_it():
     bench.hears(alive())
     before = bench.state()
 
-    bench.gossip.admit(alive(), 0.0)
+    bench.gossip.apply_alive(alive(), 0.0)
 
     assert before == "unknown"
     assert bench.state() == "ALIVE"
@@ -56,7 +56,7 @@ def test_a_member_that_is_known_to_have_moved_may_be_elsewhere(death):
     bench = Bench(alive(), *filter(None, [death]))
     elsewhere = alive(incarnation=2, ip="10.0.0.77")
 
-    bench.gossip.admit(elsewhere, 0.0, moved=True)
+    bench.gossip.apply_alive(elsewhere, 0.0, moved=True)
 
     assert bench.member().address == address("10.0.0.77")
     assert bench.state() == "ALIVE"
@@ -66,7 +66,7 @@ def test_a_member_that_is_known_to_have_moved_may_be_elsewhere(death):
 def test_a_live_member_that_moves_is_told_as_an_update():
     bench = Bench(alive())
 
-    bench.gossip.admit(alive(incarnation=2, ip="10.0.0.77"), 0.0, moved=True)
+    bench.gossip.apply_alive(alive(incarnation=2, ip="10.0.0.77"), 0.0, moved=True)
 
     assert bench.events() == [MemberUpdated(bench.member())]
 
@@ -75,7 +75,7 @@ def test_without_that_it_is_a_conflict():
     bench = Bench(alive())
     elsewhere = alive(incarnation=2, ip="10.0.0.77")
 
-    bench.gossip.admit(elsewhere, 0.0)
+    bench.gossip.apply_alive(elsewhere, 0.0)
 
     assert bench.events() == [AddressConflict(bench.member(), elsewhere)]
 
@@ -83,7 +83,7 @@ def test_without_that_it_is_a_conflict():
 def test_a_member_that_the_owner_buries_has_left():
     bench = Bench(alive(incarnation=3))
 
-    bench.gossip.bury(REMOTE, 3, 0.0)
+    bench.gossip.apply_left(REMOTE, 3, 0.0)
 
     assert bench.events() == [MemberLeft(bench.member())]
     assert bench.news() == [Dead(3, REMOTE, REMOTE)]
@@ -92,7 +92,7 @@ def test_a_member_that_the_owner_buries_has_left():
 def test_being_buried_ourselves_is_refuted():
     bench = Bench(alive())
 
-    bench.gossip.bury(LOCAL, 7, 0.0)
+    bench.gossip.apply_left(LOCAL, 7, 0.0)
 
     assert bench.news(LOCAL) == [local_alive(8)]
 

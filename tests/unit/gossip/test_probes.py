@@ -484,7 +484,7 @@ def test_an_ack_by_way_of_others_tells_no_round_trip():
 def test_an_ack_that_may_have_waited_for_us_tells_no_round_trip(waited, asleep):
     bench = Probed(alive())
     bench.now += waited
-    bench.gossip.sleep(asleep)
+    bench.gossip.resume(asleep)
 
     bench.hears(Ack(bench.sequence))
     bench.later(waited + 2)

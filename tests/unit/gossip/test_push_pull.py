@@ -538,16 +538,16 @@ def test_learning_little_at_once_makes_no_early_exchange():
 
 
 @pytest.mark.parametrize(
-    ("learnt", "members", "exchanges"), [(1, 2, 0), (2, 3, 2), (2, 19, 2), (2, 20, 0)]
+    ("joined_count", "members", "exchanges"), [(1, 2, 0), (2, 3, 2), (2, 19, 2), (2, 20, 0)]
 )
 def test_more_than_one_of_whom_we_hear_at_once_is_much_if_it_is_over_a_tenth(
-    learnt, members, exchanges
+    joined_count, members, exchanges
 ):
     known = others(members - 1)
-    bench = Bench(*known[learnt:], seed=3)
+    bench = Bench(*known[joined_count:], seed=3)
     bench.run(0.5)
 
-    bench.hears(*known[:learnt])
+    bench.hears(*known[:joined_count])
 
     assert len(exchanges_until(bench, 9)) == exchanges
 

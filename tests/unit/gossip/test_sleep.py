@@ -31,7 +31,7 @@ HOUR = 3600.0
 def asleep(bench, seconds=HOUR):
     """Let time pass without a timer, and say so."""
     bench.now += seconds
-    bench.gossip.sleep(seconds)
+    bench.gossip.resume(seconds)
 
 
 def suspected():
@@ -105,7 +105,7 @@ def test_periodic_things_go_on_where_they_were():
 
 def test_old_news_is_dropped_but_not_what_is_said_of_ourselves():
     bench = Bench(alive())
-    bench.gossip.tell("subject", b"old", 0.0)
+    bench.gossip.broadcast("subject", b"old", 0.0)
 
     asleep(bench)
     bench.run(until=bench.now + 0.05)
@@ -115,8 +115,8 @@ def test_old_news_is_dropped_but_not_what_is_said_of_ourselves():
 
 def test_old_news_gets_no_eager_round_any_more():
     bench = Bench(alive())
-    bench.gossip.tell("one", b"told once", 1.0)
-    bench.gossip.tell("two", b"told never", 1.0)
+    bench.gossip.broadcast("one", b"told once", 1.0)
+    bench.gossip.broadcast("two", b"told never", 1.0)
     bench.packets()
 
     asleep(bench)
@@ -136,14 +136,14 @@ def test_whom_we_withhold_is_in_no_table_as_alive():
     bench = Bench(alive(), alive("other", ip="10.0.0.3"), alive("dead", ip="10.0.0.4"))
     bench.hears(Dead(1, "dead", "x"))
 
-    bench.gossip.withhold({REMOTE, "dead"})
-    withheld = table(bench)
+    bench.gossip.hide({REMOTE, "dead"})
+    hidden = table(bench)
     bench.gossip.push_pull(SEED, bench.now, join=True)
     [(_, request)] = bench.requests()
-    bench.gossip.withhold(())
+    bench.gossip.hide(())
 
-    assert withheld == {LOCAL: 0, "other": 0, "dead": 2}
-    assert {one.name for one in request.records} == set(withheld)
+    assert hidden == {LOCAL: 0, "other": 0, "dead": 2}
+    assert {one.name for one in request.records} == set(hidden)
     assert table(bench) == {LOCAL: 0, REMOTE: 0, "other": 0, "dead": 2}
 
 

@@ -183,13 +183,13 @@ def test_a_suspicion_that_was_refuted_leaves_nothing_behind():
 
 def test_suspicions_that_come_and_go_do_not_pile_up_deadlines():
     bench = Bench(alive())
-    before = len(bench.gossip._shared.deadlines._heap)
+    before = len(bench.gossip._context.timers._heap)
 
     for incarnation in range(1, 1000):
         bench.hears(alive(incarnation=incarnation), Suspect(incarnation, REMOTE, "accuser"))
         bench.packets()
 
-    assert len(bench.gossip._shared.deadlines._heap) < before + 5
+    assert len(bench.gossip._context.timers._heap) < before + 5
 
 
 @pytest.mark.case(32)

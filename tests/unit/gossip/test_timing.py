@@ -4,7 +4,7 @@ import pytest
 
 from wesher.gossip import LAN, LOCAL, PRESETS, WAN
 from wesher.gossip.awareness import Awareness
-from wesher.gossip.rates import TokenBucket
+from wesher.gossip.rate_limit import TokenBucket
 from wesher.gossip.suspicion import Suspicion, suspicion_lasts
 from wesher.gossip.timing import push_pull_scale, suspicion_timeout, transmit_limit
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from msgpack import packb
 
-from wesher.errors import LimitError, ProtocolError
+from wesher.base.errors import LimitError, ProtocolError
 from wesher.gossip.codec import (
     MAX_RECORDS,
     MAX_REMEMBERED,

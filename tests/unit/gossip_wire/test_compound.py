@@ -2,7 +2,7 @@
 
 import pytest
 
-from wesher.errors import ProtocolError
+from wesher.base.errors import ProtocolError
 from wesher.gossip.compound import MAX_PARTS, join_parts, split_parts
 
 

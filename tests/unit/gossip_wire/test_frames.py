@@ -3,7 +3,7 @@
 import pytest
 from wires import OTHER_KEY, lzw_bomb, seal_stream, wire
 
-from wesher.errors import LimitError, ProtocolError, UndecryptableError
+from wesher.base.errors import LimitError, ProtocolError, UndecryptableError
 from wesher.gossip import lzw
 from wesher.gossip.codec import encode, encode_compressed
 from wesher.gossip.messages import Ack, ErrorReply, Nack, Ping, PushPull, Record

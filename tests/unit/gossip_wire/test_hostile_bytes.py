@@ -1,4 +1,4 @@
-"""Whatever arrives, sealed with our key or not, costs little and breaks nothing."""
+"""Whatever arrives, encrypted with our key or not, costs little and breaks nothing."""
 
 import random
 import tracemalloc
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wires import seal, seal_stream, wire
 
-from wesher.errors import ProtocolError
+from wesher.base.errors import ProtocolError
 from wesher.gossip.codec import decode, decode_stream, encode, encode_compressed
 from wesher.gossip.compound import join_parts
 from wesher.gossip.lzw import encode as deflate

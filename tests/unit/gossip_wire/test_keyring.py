@@ -2,7 +2,7 @@
 
 import pytest
 
-from wesher.errors import ProtocolError, UndecryptableError
+from wesher.base.errors import ProtocolError, UndecryptableError
 from wesher.gossip.keyring import Keyring, overhead, sealed_size
 
 A, B, C = bytes(range(32)), b"b" * 16, b"c" * 24

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wires import lzw_bomb
 
-from wesher.errors import LimitError, ProtocolError
+from wesher.base.errors import LimitError, ProtocolError
 from wesher.gossip import lzw
 
 

@@ -11,7 +11,7 @@ from wesher.gossip.compound import join_parts
 from wesher.gossip.events import DropReason
 from wesher.gossip.keyring import Keyring
 from wesher.gossip.messages import Ack, Alive, Nack, Ping, UserMessage
-from wesher.gossip.unfolding import MAX_INFLATED, MAX_MESSAGES, Opened
+from wesher.gossip.packet import MAX_INFLATED, MAX_MESSAGES, Opened
 from wesher.gossip.wire import Wire
 
 PING, NACK = encode(Ping(1, "n1")), encode(Nack(7))

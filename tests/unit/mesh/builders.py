@@ -6,8 +6,8 @@ from ipaddress import ip_address, ip_interface
 
 from wesher.gossip import Record
 from wesher.gossip.addresses import pack_ip
-from wesher.mesh.metadata import Metadata, encode_metadata
-from wesher.mesh.trust import LocalMember
+from wesher.mesh.base.metadata import Metadata, encode_metadata
+from wesher.mesh.planning.validation import LocalMember
 
 
 def key(number):

@@ -19,12 +19,12 @@ from wesher.gossip import (
     unpack_ip,
 )
 from wesher.gossip.codec import encode
-from wesher.mesh.events import Notice, PlanChanged, Refused, Resolve, Severity
-from wesher.mesh.facts import LocalFacts
-from wesher.mesh.metadata import Metadata, decode_metadata, encode_metadata
+from wesher.mesh.base.events import Notice, PlanChanged, Refused, Resolve, Severity
+from wesher.mesh.base.local_facts import LocalFacts
+from wesher.mesh.base.metadata import Metadata, decode_metadata, encode_metadata
+from wesher.mesh.base.seeds import Seed
+from wesher.mesh.base.settings import NodeSettings, Saved, SavedMember
 from wesher.mesh.node import MeshNode
-from wesher.mesh.rejoin import Seed
-from wesher.mesh.settings import NodeSettings, Saved, SavedMember
 
 KEY = bytes(range(32))
 VERSIONS = bytes([1, 5, 2, 0, 0, 0])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wesher.mesh.address import candidates, choose_address, overlay_address
+from wesher.mesh.base.address import candidates, choose_address, overlay_address
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors/overlay_addr.json").read_text())
 

@@ -6,8 +6,8 @@ from itertools import permutations
 
 import pytest
 
-from wesher.mesh.claims import Claim, address_holders, key_holders, name_holder, things
-from wesher.mesh.seniority import Seniority
+from wesher.mesh.base.seniority import Seniority
+from wesher.mesh.planning.claims import Claim, address_holders, key_holders, name_holder, things
 
 ADDRESS = ip_address("10.0.0.2")
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from tests.unit.mesh.node_bench import Bench, metadata, remote, saved, seed
 from wesher.gossip import ErrorReply
 from wesher.gossip.codec import encode
-from wesher.mesh.events import Happened, Happening, Severity
-from wesher.mesh.settings import Saved
+from wesher.mesh.base.events import MemberEvent, MemberEventKind, Severity
+from wesher.mesh.base.settings import Saved
 
 NAME = "invented{}".format
 
@@ -48,8 +48,8 @@ def test_in_a_crowd_who_has_not_answered_is_no_peer_and_nobody_is_told_of_it():
 
     assert peers(bench) == {"honest"}
     assert [one.name for one in bench.push()] == ["local", "honest"]
-    assert [(one.what, one.member) for one in bench.take(Happened)] == [
-        (Happening.JOINED, "honest")
+    assert [(one.what, one.member) for one in bench.take(MemberEvent)] == [
+        (MemberEventKind.JOINED, "honest")
     ]
     status = bench.node.status()
     assert [member.name for member in status.members] == ["honest"]
@@ -95,7 +95,7 @@ def test_members_that_never_answer_are_told_of_and_leave_nothing():
     assert {member.name for member in bench.node.members} == {"local", "honest"}
     assert [member.name for member in bench.node.status().members] == ["honest"]
     assert [member.name for member in bench.node.saved().members] == ["honest"]
-    assert "crowd" in {one.trouble.name for one in bench.node.account(bench.now).troubles}
+    assert "crowd" in {one.trouble.name for one in bench.node.account(bench.now).problems}
 
 
 def test_a_full_table_is_told_of():
@@ -107,7 +107,7 @@ def test_a_full_table_is_told_of():
     assert told.startswith(
         "the table of members is full: 100 are known, 99 of which never answered us: "
     )
-    assert "table-full" in {one.trouble.name for one in bench.node.account(bench.now).troubles}
+    assert "table-full" in {one.trouble.name for one in bench.node.account(bench.now).problems}
     assert len(bench.node.members) == 100
 
 
@@ -125,5 +125,5 @@ def test_who_is_turned_away_is_told_why():
         "192.0.2.9:7946 turns us away: its table of members is full: "
         "see `wesher doctor` there; trying again until it has a place for us"
     )
-    assert "turned-away" in {one.trouble.name for one in bench.node.account(bench.now).troubles}
+    assert "turned-away" in {one.trouble.name for one in bench.node.account(bench.now).problems}
     assert not bench.node.status().complete

@@ -6,8 +6,8 @@ from tests.unit.mesh.builders import key
 from tests.unit.mesh.node_bench import VERSIONS, joined, metadata, remote, saved, seed
 from wesher.gossip import Ack, Alive, Dead, Suspect, UserMessage, pack_ip
 from wesher.gossip.codec import encode
-from wesher.gossip.refusal import MAX_FIRST, MAX_LEAP, SATURATED
-from wesher.mesh.tombstones import Tombstone, encode_tombstones
+from wesher.gossip.validation import MAX_FIRST, MAX_LEAP, SATURATED
+from wesher.mesh.base.tombstones import Tombstone, encode_tombstones
 
 WEB, DB = remote("web", 2, incarnation=3), remote("db", 3)
 HIGHEST = 2**32 - 2

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from wesher.errors import ProtocolError
-from wesher.mesh import gob
-from wesher.mesh.gob import Opaque, decode, encode_bytes, encode_int, encode_uint
+from wesher.base.errors import ProtocolError
+from wesher.mesh.base import gob
+from wesher.mesh.base.gob import Opaque, decode, encode_bytes, encode_int, encode_uint
 
 PROTO = bytes.fromhex(  # protocol 7.5, with an extra string field
     "3cff8103 0101086e6f64654d65746101ff82000103010b4f7665726c61794164647201ff840001065075624b6579"

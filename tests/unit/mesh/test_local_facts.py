@@ -4,8 +4,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from wesher.mesh.facts import LocalFacts
-from wesher.prefixes import Prefixes
+from wesher.base.prefixes import Prefixes
+from wesher.mesh.base.local_facts import LocalFacts
 
 FACTS = LocalFacts(
     connected=(ip_network("10.5.0.0/16"), ip_network("fd05::/64")),

@@ -3,12 +3,12 @@
 import pytest
 
 from tests.unit.mesh.node_bench import HERE, joined, remote
+from wesher.base import problems
 from wesher.gossip import Address, Member, MemberState, pack_ip
-from wesher.mesh import troubles
-from wesher.mesh.drops import Stranger
-from wesher.mesh.mended import LATE_RETRY, View, marked
-from wesher.mesh.notices import Recent
-from wesher.mesh.objections import Objection
+from wesher.mesh.base.operator_log import Recent
+from wesher.mesh.planning.peer_problems import PeerProblem
+from wesher.mesh.reporting.dropped_packets import UnknownSource
+from wesher.mesh.reporting.mended import LATE_RETRY, View, marked
 
 MET, NOW = 100.0, 130.0
 WEB = Address("192.0.2.2", 7946)
@@ -29,7 +29,7 @@ def view(*live, answered=None, now=NOW, **changes):
         "failed": frozenset(),
         "answered_at": (answered or {}).get,
         "outcome": None,
-        "objections": [],
+        "peer_problems": [],
         "now": now,
     }
     return View(**(told | changes))
@@ -61,8 +61,8 @@ JOINED = member(since=MET + 1)
     ],
 )
 def test_another_key_is_over_once_a_member_has_come_to_that_address(seen, over):
-    assert is_over(troubles.OTHER_KEY, seen, address=WEB.ip) is over
-    assert marked(Stranger(WEB.ip, 13, MET), seen).mended is over
+    assert is_over(problems.OTHER_KEY, seen, address=WEB.ip) is over
+    assert marked(UnknownSource(WEB.ip, 13, MET), seen).mended is over
 
 
 # Addresses and firewalls
@@ -79,7 +79,7 @@ def test_another_key_is_over_once_a_member_has_come_to_that_address(seen, over):
     ],
     ids=["answers", "answered before", "another answers", "failed", "left"],
 )
-@pytest.mark.parametrize("trouble", [troubles.UDP_BLOCKED, troubles.TALKS_ELSEWHERE])
+@pytest.mark.parametrize("trouble", [problems.UDP_BLOCKED, problems.TALKS_ELSEWHERE])
 def test_who_was_silent_by_udp_must_answer_by_udp(trouble, seen, over):
     assert is_over(trouble, seen, member="web", address=WEB.ip) is over
 
@@ -88,8 +88,8 @@ def test_who_announced_a_wrong_address_may_announce_another():
     data = {"member": "web", "address": "192.0.2.99"}
     seen = view(member())
 
-    assert is_over(troubles.TALKS_ELSEWHERE, seen, **data)
-    assert is_over(troubles.ADDRESS_HERE, seen, **data)
+    assert is_over(problems.TALKS_ELSEWHERE, seen, **data)
+    assert is_over(problems.ADDRESS_HERE, seen, **data)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_who_announced_a_wrong_address_may_announce_another():
 def test_an_address_of_ours_is_over_once_nobody_announces_it(live, own, over):
     seen = view(*live, own_addresses=frozenset(own))
 
-    assert is_over(troubles.ADDRESS_HERE, seen, member="web", address=WEB.ip) is over
+    assert is_over(problems.ADDRESS_HERE, seen, member="web", address=WEB.ip) is over
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_our_wrong_address_is_over_once_all_answers_arrive_or_it_is_another(
 ):
     seen = view(member(), member("db", Address("192.0.2.3", 7946)), answered=answered)
 
-    assert is_over(troubles.WE_TALK_ELSEWHERE, seen, address=announced) is over
-    assert not is_over(troubles.WE_TALK_ELSEWHERE, view(), address=HERE)
+    assert is_over(problems.WE_TALK_ELSEWHERE, seen, address=announced) is over
+    assert not is_over(problems.WE_TALK_ELSEWHERE, view(), address=HERE)
 
 
 # Company and overlay addresses
@@ -130,7 +130,7 @@ def test_our_wrong_address_is_over_once_all_answers_arrive_or_it_is_another(
 def test_that_nobody_answers_is_over_when_somebody_is_alive():
     suspect = member(state=MemberState.SUSPECT)
 
-    assert [is_over(troubles.NOBODY, view(*who)) for who in ((), (suspect,), (member(),))] == [
+    assert [is_over(problems.NOBODY, view(*who)) for who in ((), (suspect,), (member(),))] == [
         False,
         False,
         True,
@@ -138,22 +138,22 @@ def test_that_nobody_answers_is_over_when_somebody_is_alive():
 
 
 def test_a_move_is_over_when_we_are_back():
-    assert is_over(troubles.MOVED, view(), source="local", old="10.1.1.1")
-    assert not is_over(troubles.MOVED, view(), source="local", old="10.1.1.2")
+    assert is_over(problems.MOVED, view(), source="local", old="10.1.1.1")
+    assert not is_over(problems.MOVED, view(), source="local", old="10.1.1.2")
 
 
 @pytest.mark.parametrize(
-    "trouble", [troubles.SAME_ADDRESS, troubles.METADATA_FORMAT, troubles.OTHER_CASE]
+    "trouble", [problems.SAME_ADDRESS, problems.METADATA_FORMAT, problems.OTHER_CASE]
 )
 def test_what_is_objected_to_is_over_when_it_is_not_any_more(trouble):
-    objected = [Objection(trouble, "web", {})]
+    objected = [PeerProblem(trouble, "web", {})]
 
-    assert not is_over(trouble, view(objections=objected))
-    assert is_over(trouble, view(objections=objected), source="db")
+    assert not is_over(trouble, view(peer_problems=objected))
+    assert is_over(trouble, view(peer_problems=objected), source="db")
     assert is_over(trouble, view())
 
 
-@pytest.mark.parametrize("trouble", [troubles.SLEPT, troubles.FORGED, troubles.KEY_CHANGED])
+@pytest.mark.parametrize("trouble", [problems.SLEPT, problems.FORGED, problems.KEY_CHANGED])
 def test_what_has_happened_stays_on_the_record(trouble):
     seen = view(member(), answered=AFTER)
 
@@ -164,7 +164,7 @@ def test_what_has_happened_stays_on_the_record(trouble):
 
 
 def over(bench):
-    return {one.trouble.name: one.mended for one in bench.node.account(bench.now).troubles}
+    return {one.trouble.name: one.mended for one in bench.node.account(bench.now).problems}
 
 
 def test_a_member_that_was_refused_and_is_a_peer_now_is_no_trouble():

@@ -9,9 +9,9 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from wesher.errors import ProtocolError
-from wesher.mesh import gob
-from wesher.mesh.metadata import FINGERPRINT_ROOM, Metadata, decode_metadata, encode_metadata
+from wesher.base.errors import ProtocolError
+from wesher.mesh.base import gob
+from wesher.mesh.base.metadata import FINGERPRINT_ROOM, Metadata, decode_metadata, encode_metadata
 
 KEY = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXpBQkNERUY="
 GO = Metadata(ip_address("10.0.0.1"), KEY)

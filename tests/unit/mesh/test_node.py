@@ -15,11 +15,11 @@ from tests.unit.mesh.node_bench import (
     seed,
 )
 from wesher.gossip import Ack, Address, Dead, RecordState, pack_ip
-from wesher.mesh.address import overlay_address
-from wesher.mesh.events import Departed
-from wesher.mesh.facts import LocalFacts
-from wesher.mesh.gone import MAX_LEFT
-from wesher.mesh.look import GRACE, HOLDER_PATIENCE, PATIENCE
+from wesher.mesh.base.address import overlay_address
+from wesher.mesh.base.events import Departed
+from wesher.mesh.base.local_facts import LocalFacts
+from wesher.mesh.discovery.lookup import GRACE, HOLDER_PATIENCE, PATIENCE
+from wesher.mesh.members.left_members import MAX_LEFT
 
 A, B, C = "192.0.2.10", "192.0.2.11", "192.0.2.12"
 FIRST_CHOICE = str(overlay_address("local", SETTINGS.overlay_net))

@@ -8,12 +8,12 @@ import pytest
 from tests.unit.mesh.builders import key, member, ours
 from tests.unit.mesh.node_bench import SETTINGS, Bench, joined, metadata, remote, saved, seed
 from wesher.gossip import Dead
-from wesher.mesh.address import choose_address, is_usable, overlay_address
-from wesher.mesh.facts import LocalFacts
-from wesher.mesh.metadata import decode_metadata
-from wesher.mesh.notices import Notices
-from wesher.mesh.overlay import HELD, MISSED, MOVE_PATIENCE, Overlay
-from wesher.mesh.settings import Former, Saved
+from wesher.mesh.base.address import choose_address, is_usable, overlay_address
+from wesher.mesh.base.local_facts import LocalFacts
+from wesher.mesh.base.metadata import decode_metadata
+from wesher.mesh.base.operator_log import OperatorLog
+from wesher.mesh.base.settings import Former, Saved
+from wesher.mesh.planning.overlay import HELD, MISSED, MOVE_PATIENCE, Overlay
 
 X = "10.7.7.7"
 
@@ -283,7 +283,7 @@ def review(overlay, *live, failed=(), facts=None, complete=True):
 
 
 def overlay_of(*others, earlier=None, facts=None, **settings):
-    overlay = Overlay(replace(SETTINGS, **settings), Saved(earlier), Notices())
+    overlay = Overlay(replace(SETTINGS, **settings), Saved(earlier), OperatorLog())
     assert overlay.choose(others, (), facts or LocalFacts(), 0) is None
     return overlay
 
@@ -351,7 +351,7 @@ HOME, FLAG, DAY = "10.7.7.7", "10.8.8.8", 86_400.0
 
 def start(*others, earlier, failed=(), now=0.0, **settings):
     """Return the overlay of a host that starts anew after these others were found."""
-    overlay = Overlay(replace(SETTINGS, **settings), earlier, Notices())
+    overlay = Overlay(replace(SETTINGS, **settings), earlier, OperatorLog())
     assert overlay.choose(others, failed, LocalFacts(), now) is None
     return overlay
 

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.mesh.builders import key
 from tests.unit.mesh.node_bench import Bench, joined, metadata, remote
 from wesher.gossip import Dead, MemberCleared, MemberFailed, MemberJoined
-from wesher.mesh.renewals import DELAYS, Renewals
+from wesher.mesh.planning.renewals import DELAYS, Renewals
 
 GO = remote("go", 5, meta=metadata("10.9.9.5", 5))
 OLD_GO = remote("go", 5, meta=metadata("10.9.9.5", 5, "v0.2"))

@@ -7,8 +7,8 @@ import pytest
 
 from tests.unit.mesh.node_bench import HERE, Bench, joined, metadata, remote, seed
 from wesher.gossip import Address, Dead
-from wesher.mesh.settings import Saved, SavedMember
-from wesher.mesh.tombstones import Tombstone
+from wesher.mesh.base.settings import Saved, SavedMember
+from wesher.mesh.base.tombstones import Tombstone
 
 A = "192.0.2.10"
 

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.mesh.builders import key
 from tests.unit.mesh.node_bench import joined, metadata, remote
 from wesher.gossip import Dead
-from wesher.mesh.seniority import TOGETHER, Seniority
+from wesher.mesh.base.seniority import TOGETHER, Seniority
 
 LATER = TOGETHER + 1
 THING = "10.0.0.2"
@@ -88,7 +88,7 @@ def test_a_stolen_key_stays_with_its_owner_and_the_thief_is_named(name, format):
     assert {entry.name for entry in plan.hosts} == {"web", "db"}
     told = bench.warnings()
     assert any(
-        f"member {name} is no peer: it claims the WireGuard key of web" in one for one in told
+        f"member {name} is not a peer: it claims the WireGuard key of web" in one for one in told
     )
     assert not any(one.startswith("member web") for one in told)
 
@@ -100,7 +100,7 @@ def test_our_own_key_stays_ours(name):
     plan = after(bench, remote(name, 1, "10.9.9.9", ip="192.0.2.9", **GREEDY))
 
     assert plan.peers.keys() == {key(2), key(3)}
-    assert any(f"member {name} is no peer" in one for one in bench.warnings())
+    assert any(f"member {name} is not a peer" in one for one in bench.warnings())
 
 
 @pytest.mark.parametrize("name", ["aaa", "zzz"])

@@ -4,8 +4,8 @@ import pytest
 
 from tests.unit.mesh.node_bench import HERE, Bench, joined, metadata, remote, seed
 from wesher.gossip import Ack, Address, Dead, Suspect
-from wesher.mesh.events import Resolve
-from wesher.mesh.status import Standing
+from wesher.mesh.base.events import Resolve
+from wesher.mesh.reporting.status import Standing
 
 WEB = remote("web", 2)
 

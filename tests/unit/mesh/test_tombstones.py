@@ -3,9 +3,9 @@
 import msgpack
 import pytest
 
-from wesher.errors import ProtocolError
-from wesher.gossip.refusal import MAX_INCARNATION
-from wesher.mesh.tombstones import (
+from wesher.base.errors import ProtocolError
+from wesher.gossip.validation import MAX_INCARNATION
+from wesher.mesh.base.tombstones import (
     ALIKE,
     FIRST_BYTE,
     MAX_AGE,

@@ -4,9 +4,9 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from wesher.gossip import Address, Member, MemberState, SeenElsewhere, TcpOnly, pack_ip
-from wesher.mesh.complaints import Complaints
-from wesher.mesh.facts import LocalFacts
-from wesher.mesh.notices import Notices
+from wesher.mesh.base.local_facts import LocalFacts
+from wesher.mesh.base.operator_log import OperatorLog
+from wesher.mesh.reporting.network_warnings import NetworkWarnings
 
 HERE, CABLE = Address("192.0.2.1", 7946), "198.51.100.7"
 WEB = Member(
@@ -15,13 +15,13 @@ WEB = Member(
 
 
 def told(*events, live=(), **facts):
-    notices = Notices()
-    complaints = Complaints(notices, set(), "", set())
-    complaints.member_ips = frozenset(one.address.ip for one in live)
-    complaints.compare(live, LocalFacts(**facts), HERE, 1.0)
+    operator_log = OperatorLog()
+    network_warnings = NetworkWarnings(operator_log, set(), "", set())
+    network_warnings.member_ips = frozenset(one.address.ip for one in live)
+    network_warnings.compare(live, LocalFacts(**facts), HERE, 1.0)
     for event in events:
-        complaints.handle(event, 1.0)
-    return [notice.text.format(**notice.data) for notice in notices.drain()]
+        network_warnings.handle(event, 1.0)
+    return [notice.text.format(**notice.data) for notice in operator_log.drain()]
 
 
 def test_a_suspect_that_talks_from_another_address_is_to_announce_that():

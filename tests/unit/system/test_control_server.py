@@ -6,10 +6,16 @@ from contextlib import closing, suppress
 
 import pytest
 
-from wesher.errors import AgentError, BusyError, NoAgentError, StartError
-from wesher.system import control
-from wesher.system.asking import ask, follow, running, short_name, socket_path
-from wesher.system.control import MAX_CLIENTS, MAX_FOLLOWERS, MAX_UNREAD, ControlServer, listen
+from wesher.base.errors import AgentError, BusyError, NoAgentError, StartError
+from wesher.system import control_server as control
+from wesher.system.control_client import ask, follow, running, short_name, socket_path
+from wesher.system.control_server import (
+    MAX_CLIENTS,
+    MAX_FOLLOWERS,
+    MAX_UNREAD,
+    ControlServer,
+    listen,
+)
 
 LARGE = "x" * (8 << 20)  # more than any socket holds
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wesher.mesh.plan import HostsEntry
+from wesher.mesh.base.plan import HostsEntry
 from wesher.system.hosts import HostsFile, HostsFileError, render
 from wesher.system.lock import open_locked
 

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from wesher.errors import CommandError
+from wesher.base.errors import CommandError
 from wesher.system import network
 from wesher.system.known_routes import LONGEST_TRUST, PAUSE, TRUST, KnownRoutes
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from wesher.errors import StartError
+from wesher.base.errors import StartError
 from wesher.system.lock import InterfaceLock, open_locked
 
 

@@ -5,8 +5,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from wesher.errors import CommandError
-from wesher.prefixes import Prefixes
+from wesher.base.errors import CommandError
+from wesher.base.prefixes import Prefixes
 from wesher.system.network import Gateway, Link, LinkAddress, Network, Scope, parse_network
 
 # As iproute2 6.1 printed them, less fields that nobody reads.

@@ -6,8 +6,8 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from tests.tools import Tools
-from wesher.errors import CommandError
-from wesher.mesh.plan import Endpoint, InterfaceSettings, Peer, Plan
+from wesher.base.errors import CommandError
+from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
 from wesher.system.peers import (
     PeerChanges,
     apply_peer_changes,

@@ -6,8 +6,8 @@ from ipaddress import ip_address, ip_interface, ip_network
 import pytest
 
 from tests.tools import Tools
-from wesher.errors import CommandError
-from wesher.mesh.plan import Endpoint, InterfaceSettings, Peer, Plan
+from wesher.base.errors import CommandError
+from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
 from wesher.system.network import Link, LinkAddress, Network
 from wesher.system.routes import IpChanges, apply_lines, ip_changes
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from wesher.counters import ToolCalls
-from wesher.errors import CommandError, MissingToolError, TransientCommandError
+from wesher.base.counters import ToolCalls
+from wesher.base.errors import CommandError, MissingToolError, TransientCommandError
 from wesher.system import shell
 from wesher.system.shell import find_tool, follow, patiently, run
 

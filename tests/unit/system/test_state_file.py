@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wesher.errors import StartError
+from wesher.base.errors import StartError
 from wesher.system.state_file import (
     SavedFormer,
     SavedNode,

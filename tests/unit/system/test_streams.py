@@ -29,7 +29,8 @@ from tests.unit.system.transports import (
 )
 from wesher.gossip import MAX_INBOUND_EXCHANGES, Ack, Address, ErrorReply, Ping, PushPull
 from wesher.gossip.codec import encode
-from wesher.system import frames, transport
+from wesher.system import stream_buffers as frames
+from wesher.system import transport
 from wesher.system.transport import CROWDED, MAX_STREAMS_PER_SOURCE
 
 # Requests from others

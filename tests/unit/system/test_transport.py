@@ -21,7 +21,7 @@ from tests.unit.system.transports import (
     stranger,
     until,
 )
-from wesher.errors import StartError
+from wesher.base.errors import StartError
 from wesher.gossip import Address, Packet
 from wesher.system import sockets
 from wesher.system import transport as module

@@ -5,8 +5,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from wesher.errors import CommandError
-from wesher.mesh.plan import Endpoint
+from wesher.base.errors import CommandError
+from wesher.mesh.base.plan import Endpoint
 from wesher.system.wireguard import (
     PeerState,
     WireGuardState,

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_address
 
 from tests.unit.mesh.node_bench import Bench
-from wesher.errors import ProtocolError
+from wesher.base.errors import ProtocolError
 from wesher.gossip import Address, PushPull, StreamRequest
 from wesher.system.transport import Transport, bind
 

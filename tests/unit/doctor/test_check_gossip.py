@@ -1,0 +1,186 @@
+"""Seeds and members are contacted by UDP and TCP; what they answer is judged by who they are."""
+
+import asyncio
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from tests.unit.doctor.cases import account, case, member, settings, status
+from tests.unit.mesh.node_bench import Bench
+from tests.unit.system.transports import LOOPBACK, free_port, opened
+from wesher.base.reachability import Contact, Heard
+from wesher.doctor.check_gossip import Role, Target, check_gossip, judge
+from wesher.doctor.contacts import find_others, resolve
+from wesher.mesh.base.plan import Endpoint
+from wesher.mesh.base.seeds import Seed
+from wesher.system.state_file import SavedNode, State, StateFile
+
+KEY = bytes(range(32))
+HERE = Endpoint(ip_address("192.0.2.2"), 7946)
+ANSWER, SILENCE, OTHER = Heard.ANSWER, Heard.SILENCE, Heard.OTHER_KEY
+REFUSED, NAMESAKE = Heard.REFUSED, Heard.OTHER_NAME
+ALONE = case(account=account(), status=status())
+IN_COMPANY = case(account=account(), status=status(member()))
+
+
+def run(scenario):
+    return asyncio.run(asyncio.wait_for(scenario, 60))
+
+
+def node(key=KEY):
+    """A node that has announced itself, with this cluster key."""
+    return Bench(ring=key).start().node
+
+
+# Whom to contact
+
+
+def test_addresses_and_names_are_resolved():
+    assert run(resolve("192.0.2.2", 7946)) == [HERE]
+    assert Endpoint(ip_address("127.0.0.1"), 7946) in run(resolve("localhost", 7946))
+    assert run(resolve("no host has this name", 7946)) == []
+
+
+# What it means
+
+
+@pytest.mark.parametrize(
+    ("role", "made", "of", "expected"),
+    [
+        (Role.MEMBER, Contact(ANSWER, ANSWER), ALONE, []),
+        (Role.MEMBER, Contact(SILENCE, ANSWER), ALONE, [("fault", "udp-blocked")]),
+        (Role.MEMBER, Contact(ANSWER, SILENCE), ALONE, [("fault", "tcp-blocked")]),
+        (Role.MEMBER, Contact(SILENCE, SILENCE), ALONE, [("fault", "member-silent")]),
+        (Role.MEMBER, Contact(SILENCE, OTHER), ALONE, [("fault", "other-key")]),
+        (Role.SEED, Contact(SILENCE, ANSWER), ALONE, [("fault", "seed-half")]),
+        (Role.SEED, Contact(ANSWER, SILENCE), ALONE, [("fault", "seed-half")]),
+        (Role.SEED, Contact(SILENCE, SILENCE), ALONE, [("fault", "seed-silent")]),
+        (Role.SEED, Contact(SILENCE, REFUSED), ALONE, [("fault", "seed-refused")]),
+        (Role.SEED, Contact(SILENCE, REFUSED), IN_COMPANY, [("warning", "seed-refused")]),
+        (Role.SEED, Contact(ANSWER, REFUSED), ALONE, [("fault", "seed-half")]),
+        (Role.MEMBER, Contact(SILENCE, REFUSED), ALONE, [("fault", "member-refused")]),
+        (Role.MEMBER, Contact(ANSWER, REFUSED), ALONE, [("fault", "tcp-blocked")]),
+        (Role.SEED, Contact(SILENCE, SILENCE), IN_COMPANY, [("warning", "seed-silent")]),
+        (Role.MEMBER, Contact(NAMESAKE, NAMESAKE), ALONE, [("fault", "other-name")]),
+        (Role.MEMBER, Contact(SILENCE, NAMESAKE), ALONE, [("fault", "other-name")]),
+        (Role.OURSELVES, Contact(NAMESAKE, NAMESAKE), ALONE, [("fault", "other-name")]),
+        (Role.OURSELVES, Contact(SILENCE, ANSWER), ALONE, [("fault", "ourselves-unreached")]),
+    ],
+)
+def test_what_is_silent_is_judged_by_who_it_is(role, made, of, expected):
+    found = judge(Target(role, "web", HERE), made, of)
+
+    assert [(one.verdict.value, one.trouble) for one in found] == expected
+
+
+@pytest.mark.parametrize("heard", [SILENCE, NAMESAKE])
+def test_a_member_that_has_failed_is_only_a_warning(heard):
+    target = Target(Role.MEMBER, "web", HERE, failed_for=300.0)
+
+    [finding] = judge(target, Contact(heard, heard), ALONE)
+
+    assert finding.verdict.value == "warning"
+    assert finding.text == "member web has failed 5 minutes ago"
+
+
+# The whole check
+
+
+def keyed(of, **changes):
+    return replace(of, given_key=KEY, **changes)
+
+
+def found(of):
+    return [(one.verdict.value, one.trouble) for one in run(check_gossip(of))]
+
+
+def test_without_a_key_nobody_can_be_asked():
+    assert found(case()) == [("unknown", None)]
+
+
+def test_without_others_there_is_nobody_to_ask():
+    [finding] = run(check_gossip(keyed(case())))
+
+    assert finding.text.startswith("nobody to contact")
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"), [(True, ("ok", None)), (False, ("fault", "seed-refused"))]
+)
+def test_without_an_agent_the_saved_are_contacted_but_not_who_has_left(tmp_path, left, expected):
+    gone = SavedNode("gone", str(LOOPBACK), free_port(LOOPBACK), left=left)
+    StateFile(tmp_path, "wgoverlay").save(State(cluster_key=KEY, nodes=(gone,)))
+
+    assert found(keyed(case(told=settings(state_dir=tmp_path)))) == [expected]
+
+
+def test_a_seed_without_an_address_is_a_warning():
+    of = keyed(case(told=settings(join=(Seed("no host has this name", 7946),))))
+
+    assert found(of) == [("warning", "seed-name")]
+
+
+def test_a_seed_that_answers_is_well():
+    async def scenario():
+        async with opened(node()) as host:
+            told = settings(join=(Seed(host.ip, host.port),))
+            return await check_gossip(keyed(case(told=told)))
+
+    [finding] = run(scenario())
+
+    assert finding.verdict.value == "ok"
+    assert finding.text == "1 other reached by UDP and by TCP"
+
+
+def told_of(name, host):
+    """A status with one member at a host of ours, which has a name of its own."""
+    web = member(name, address=f"{host.ip}:{host.port}")
+    return keyed(case(status=status(web)))  # an older agent contacts nobody for us
+
+
+def test_a_member_counts_as_reached_only_if_it_is_the_one_that_answers():
+    async def scenario(name):
+        async with opened(node()) as host:
+            return await check_gossip(told_of(name, host))
+
+    named = [one for one in run(scenario("local")) if one.trouble == "other-name"]
+    [finding] = [one for one in run(scenario("web")) if one.trouble == "other-name"]
+
+    assert named == []
+    assert finding.text.startswith("another member answers at ")
+    assert finding.text.endswith(", not web")
+
+
+def test_a_host_is_not_told_of_as_a_seed_and_as_a_member():
+    async def scenario():
+        async with opened(node()) as host:
+            of = told_of("web", host)
+            return await check_gossip(replace(of, settings=settings(join=(Seed(host.ip, 1),))))
+
+    async def both():
+        port = free_port(LOOPBACK)
+        web = member("web", address=f"{LOOPBACK}:{port}")
+        told = settings(join=(Seed(str(LOOPBACK), port),))
+        return await check_gossip(keyed(case(told=told, status=status(web))))
+
+    assert sorted(one.trouble for one in run(both()) if "web" in one.text) == ["member-refused"]
+    assert "seed-refused" not in [one.trouble for one in run(both())]
+    assert "seed-refused" in [one.trouble for one in run(scenario())]
+
+
+def test_the_first_who_knows_members_tells_who_else_has_our_name():
+    nobody = Endpoint(ip_address("127.0.0.1"), 1)
+
+    async def scenario():
+        async with opened(node()) as twin:
+            claims_its_address = Bench(ring=KEY, ip=twin.ip, port=twin.port).start().node
+            async with opened(claims_its_address) as host:
+                somebody = Endpoint(ip_address(host.ip), host.port)
+                asked = [nobody, somebody]
+                at_twin = [Endpoint(ip_address(twin.ip), twin.port)]
+                assert await find_others(keyed(case()), "local", asked) == at_twin
+                assert await find_others(keyed(case()), "stranger", asked) == []
+                assert await find_others(keyed(case()), "local", [nobody]) == []
+
+    run(scenario())

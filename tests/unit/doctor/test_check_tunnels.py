@@ -1,0 +1,144 @@
+"""What goes through WireGuard is judged together with what gossip says."""
+
+import asyncio
+import os
+import time
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from tests.unit.doctor.cases import account, case, member, network, status, verdicts
+from wesher.doctor.check_tunnels import check_tunnels, judge, tunnels_of
+from wesher.doctor.echo import Echo, answered
+from wesher.doctor.path_mtu import Path, judge_path
+from wesher.system.wireguard import PeerState, WireGuardState
+
+NOW = time.clock_gettime(time.CLOCK_REALTIME)
+NEVER = PeerState(None, frozenset())
+LATELY = PeerState(None, frozenset(), latest_handshake=int(NOW) - 60, received=500)
+LONG_AGO = replace(LATELY, latest_handshake=int(NOW) - 900)
+MORE = replace(LATELY, received=900)
+NOBODY_ELSE = ip_address("127.0.0.1")
+
+
+def tunnel(state="alive"):
+    [one] = tunnels_of(status(member(state=state)), {"key": LATELY})
+    return one
+
+
+@pytest.mark.parametrize(
+    ("state", "reached", "before", "after", "expected"),
+    [
+        ("alive", True, NEVER, LATELY, None),
+        ("alive", False, LATELY, MORE, None),
+        ("alive", False, NEVER, NEVER, "no-handshake"),
+        ("alive", False, LONG_AGO, LONG_AGO, "no-handshake"),
+        ("alive", False, NEVER, replace(NEVER, received=148), "no-handshake"),
+        ("alive", False, LATELY, LATELY, "silent-tunnel"),
+        ("suspect", False, NEVER, NEVER, "no-handshake"),
+        ("failed", True, LATELY, MORE, "only-tunnel"),
+        ("failed", False, NEVER, NEVER, None),
+    ],
+)
+def test_a_tunnel_is_judged_by_answer_handshake_and_traffic(
+    state, reached, before, after, expected
+):
+    found = judge(tunnel(state), reached, {"key": before}, {"key": after})
+
+    assert [(one.verdict.value, one.trouble) for one in found] == (
+        [("fault", expected)] if expected else []
+    )
+
+
+def test_a_peer_that_went_meanwhile_is_not_judged():
+    assert list(judge(tunnel(), False, {"key": LATELY}, {})) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"peer": False}, {"reason": "has just come"}, {"public_key": "another"}],
+)
+def test_who_is_no_peer_has_no_tunnel(changes):
+    assert tunnels_of(status(member(**changes)), {"key": LATELY}) == []
+
+
+def test_those_without_a_handshake_come_first_and_the_failed_last():
+    members = [
+        member(name, state, public_key=name)
+        for name, state in (("old", "alive"), ("dead", "failed"), ("new", "alive"))
+    ]
+    peers = {"old": LATELY, "dead": NEVER, "new": NEVER}
+
+    assert [one.member for one in tunnels_of(status(*members), peers)] == ["new", "old", "dead"]
+
+
+def test_without_an_agent_or_peers_there_is_nothing_to_try():
+    agent = {"account": account(), "status": status()}
+
+    assert verdicts(check_tunnels, case()) == [("unknown", None)]
+    assert verdicts(check_tunnels, case(**agent, wireguard=WireGuardState())) == [("ok", None)]
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        ({}, "narrow-tunnel"),
+        ({"192.0.2.2": 1500}, "narrow-tunnel"),
+        ({"192.0.2.2": 1280}, "narrow-path"),
+    ],
+)
+def test_a_path_is_told_with_its_width_where_it_could_be_measured(measured, expected):
+    path = Path("web", ip_address("10.0.0.2"), "192.0.2.2:7946")
+    widths = {ip_address(ip): width for ip, width in measured.items()}
+
+    finding = judge_path(case(network=network()), path, 1420, widths)
+
+    assert finding.trouble == expected
+    assert "1480" in f"{finding.text} {finding.remedy}"
+    lowered = "`ip link set dev wgoverlay mtu 1220` on both hosts"
+    assert (lowered in finding.remedy) == (expected == "narrow-path")
+
+
+@pytest.mark.parametrize(
+    ("width", "expected", "command"),
+    [
+        (1340, "no-path-for-ipv6", "`ip link set dev eth0 mtu 1340`"),
+        (1360, "narrow-path", "`ip link set dev wgoverlay mtu 1280`"),
+    ],
+)
+def test_ipv6_inside_the_mesh_needs_1280_bytes(width, expected, command):
+    path = Path("web", ip_address("fd99::2"), "[fd77::2]:7946")
+
+    of = case(network=network())
+    finding = judge_path(of, path, 1420, {ip_address("fd77::2"): width})
+
+    assert (finding.trouble, command in finding.remedy) == (expected, True)
+
+
+# Echoes
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="raw sockets need root")
+def test_echoes_are_answered_each_for_itself():
+    here, there = ip_address("127.0.0.1"), ip_address("192.0.2.77")
+    echoes = [Echo(here), Echo(here, 1420), Echo(ip_address("::1"), 1281), Echo(there)]
+
+    heard = asyncio.run(answered(echoes, (0, 0.3), 1))
+
+    assert {Echo(here), Echo(here, 1420)} <= heard
+    assert Echo(there) not in heard
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="raw sockets need root")
+def test_no_time_is_lost_once_all_are_answered():
+    began = time.monotonic()
+
+    heard = asyncio.run(answered([Echo(NOBODY_ELSE)], (0, 1, 2, 3), 60))
+
+    assert heard == {Echo(NOBODY_ELSE)}
+    assert time.monotonic() - began < 30
+
+
+def test_nothing_to_ask_is_answered_at_once():
+    assert asyncio.run(answered([], (0, 1), 60)) == set()

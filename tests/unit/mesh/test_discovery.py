@@ -1,0 +1,335 @@
+"""Whom a node contacts while it is alone, and what it tells the operator."""
+
+from itertools import pairwise
+
+import pytest
+
+from tests.unit.mesh.node_bench import (
+    HERE,
+    Bench,
+    joined,
+    metadata,
+    remote,
+    saved,
+    seed,
+)
+from wesher.gossip import Dead, Keyring, Wire
+from wesher.mesh.base.events import Departed, Resolve
+from wesher.mesh.base.operator_log import QUIET
+from wesher.mesh.discovery.discovery import LATELY, MAX_RESOLVED
+from wesher.mesh.discovery.join_retry import LONGEST_WAIT
+from wesher.mesh.discovery.reconnect import INTERVAL, PINGS
+
+A, B = "192.0.2.10", "192.0.2.11"
+OTHER_RING = Keyring(bytes(32))
+
+
+def alone(*hosts, earlier=None):
+    """Return a node that has entered although nobody answered."""
+    bench = Bench(earlier, seeds=tuple(map(seed, hosts))).start()
+    bench.fail(*bench.take_streams())
+    return bench
+
+
+def forget_answers(bench, seconds):
+    """Let time pass while every stream fails; return when whom was contacted."""
+    contacts = []
+    until = bench.now + seconds
+    while bench.now < until:
+        bench.pass_time(0.25)
+        streams = bench.take_streams()
+        contacts += [(bench.now, request.to.ip) for request in streams]
+        bench.fail(*streams)
+    return contacts
+
+
+# Searching
+
+
+def test_seeds_and_saved_members_are_tried_every_two_seconds_for_ever():
+    bench = alone(A, earlier=saved(B))
+
+    contacts = forget_answers(bench, 3600)
+
+    for ip in (A, B):
+        times = [at for at, contacted in contacts if contacted == ip]
+        pauses = [later - at for at, later in pairwise(times)]
+        assert pauses[0] <= 1.25
+        assert max(pauses) <= LONGEST_WAIT + 0.25
+        assert times[-1] > 3600 - LONGEST_WAIT
+        assert len(times) < 3600
+
+
+def test_names_are_looked_up_anew_for_every_attempt():
+    bench = Bench(seeds=(seed("a.example"),)).start()
+    (first,) = bench.resolving()
+    bench.resolve(first, A)
+    bench.fail(*bench.take_streams())
+
+    bench.pass_time(1)
+    (second,) = bench.resolving()
+    bench.resolve(second, B)
+
+    assert first == second == Resolve("a.example", 7946)
+    assert bench.asked() == [(B, "join")]
+
+
+def test_of_a_name_with_many_addresses_only_some_are_tried():
+    bench = Bench(seeds=(seed("a.example"),)).start()
+    (request,) = bench.resolving()
+
+    bench.resolve(request, *(f"192.0.2.{number}" for number in range(10, 100)))
+
+    assert len(bench.asked()) == MAX_RESOLVED
+
+
+def test_one_live_member_that_answers_ends_the_search():
+    bench = alone(A, B)
+    bench.pass_time(1)
+    a, b = bench.take_streams()
+    bench.fail(b)
+
+    bench.answer(a, remote("web", 2))
+
+    contacted = [ip for ip, _ in bench.asked()]
+    bench.keep_alive(remote("web", 2), until=bench.now + 4)
+    assert set(contacted) | {ip for ip, _ in bench.asked()} <= {"192.0.2.2"}
+    assert bench.node.saved()
+
+
+def test_our_own_answer_does_not_end_the_search():
+    bench = alone(HERE)
+    bench.pass_time(1)
+    (own,) = bench.take_streams()
+
+    bench.loop_back(own)
+    bench.pass_time(3)
+
+    assert (HERE, "join") in bench.asked()
+    assert bench.node.saved() is None
+
+
+def test_whoever_finds_us_first_is_asked_at_once():
+    bench = alone(A)
+    bench.pass_time(100)
+    bench.fail(*bench.take_streams())
+
+    bench.push(remote("web", 2))
+    (request,) = bench.take_streams()
+    bench.answer(request, remote("web", 2))
+    bench.pass_time(0.2)
+
+    assert request.to.ip == "192.0.2.2"
+    assert bench.plan.complete
+
+
+def test_left_alone_it_contacts_its_seeds_and_the_failed_members():
+    bench = joined(remote("web", 2), remote("db", 3), seeds=(seed(A),))
+
+    bench.hear(Dead(1, "web", "db"))
+    still_in_company = bench.asked()
+    bench.hear(Dead(1, "db", "web"))
+
+    assert still_in_company == []
+    assert sorted(bench.asked()) == [(ip, "join") for ip in (A, "192.0.2.2", "192.0.2.3")]
+
+
+def test_the_first_of_a_cluster_contacts_who_failed_too():
+    bench = Bench().start()
+    bench.push(remote("web", 2))
+    bench.fail(*bench.take_streams())
+
+    bench.hear(Dead(1, "web", "db"))
+    contacts = forget_answers(bench, 60)
+
+    assert len([ip for _, ip in contacts if ip == "192.0.2.2"]) > 3
+
+
+def test_a_member_that_left_is_not_searched_for():
+    bench = joined(remote("web", 2), seeds=(seed(A),))
+
+    bench.hear(Dead(1, "web", "web"))
+    contacts = forget_answers(bench, 60)
+
+    assert {ip for _, ip in contacts} == {A}
+
+
+def test_found_again_it_stops_searching():
+    bench = joined(remote("web", 2), seeds=(seed(A),))
+    bench.hear(Dead(1, "web", "db"))
+    _, web = sorted(bench.take_streams(), key=lambda request: request.to.ip == "192.0.2.2")
+
+    bench.answer(web, remote("web", 2, incarnation=2))
+    bench.keep_alive(remote("web", 2), until=bench.now + 20)
+
+    assert A not in [ip for ip, _ in bench.asked()]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_after_a_return_a_missing_member_is_pinged_and_contacted_if_it_answers(answers):
+    web, db, app = remote("web", 2), remote("db", 3), remote("app", 4)
+    bench = joined(web, db, app)
+    bench.hear(Dead(1, "web", "app"))
+    bench.hear(Dead(1, "db", "app"))
+    bench.hear_alive(db, incarnation=2)
+    returned_at = bench.now
+    bench.keep_alive(db, app, until=returned_at + PINGS[0] - 0.75)
+    bench.fail(*bench.take_streams())
+
+    bench.keep_alive(*[web] * answers, db, app, until=returned_at + PINGS[0] + 0.75)
+
+    assert [ip for ip, _ in bench.asked() if ip == "192.0.2.2"] == ["192.0.2.2"] * answers
+
+
+@pytest.mark.parametrize(("lost_for", "asks"), [(0, True), (LATELY, False)])
+def test_after_a_return_others_are_asked_about_those_lost_lately(lost_for, asks):
+    web, db, app = remote("web", 2), remote("db", 3), remote("app", 4)
+    bench = joined(web, db, app)
+    bench.hear(Dead(1, "web", "app"))
+    bench.keep_alive(db, app, until=bench.now + lost_for)
+    bench.hear(Dead(1, "db", "app"))
+    bench.hear_alive(db, incarnation=2)
+    returned_at = bench.now
+    bench.keep_alive(db, app, until=returned_at + PINGS[0] - 0.75)
+    bench.fail(*bench.take_streams())
+
+    bench.keep_alive(db, app, until=returned_at + PINGS[0] + 0.75)
+
+    assert sorted(bench.asked()) == [("192.0.2.3", "join"), ("192.0.2.4", "join")] * asks
+
+
+# Warnings
+
+
+def test_a_seed_with_another_key_is_told_at_once_and_then_every_ten_minutes():
+    bench = Bench(seeds=(seed(A),)).start()
+    stranger = Bench(ring=bytes(32))
+    told = []
+
+    for _ in range(int(1.9 * QUIET)):
+        for request in bench.take_streams():
+            stranger.answer_to(bench, request)
+        told += bench.warnings()
+        bench.pass_time(1)
+
+    assert len(told) == 2
+    assert A in told[0]
+    assert "--cluster-key" in told[0]
+
+
+@pytest.mark.parametrize(("ip", "times"), [(A, 1), ("192.0.2.2", 1), ("198.51.100.9", 0)])
+def test_packets_with_another_key_are_told_of_seeds_and_members_only(ip, times):
+    bench = joined(remote("web", 2), seeds=(seed(A),))
+    other = Wire(OTHER_RING, lambda: bytes(12))
+
+    for _ in range(3):
+        bench.hear(bench.ping_of_us(), ip=ip, wire=other)
+
+    assert len(bench.warnings()) == times
+
+
+def test_a_seed_without_an_address_is_told():
+    bench = Bench(seeds=(seed("a.example"),)).start()
+
+    for request in bench.resolving():
+        bench.resolve(request)
+
+    assert bench.warnings() == [
+        "seed a.example has no address: correct its name in --join, "
+        "or the name server that must know it"
+    ]
+
+
+def test_a_member_that_answers_by_tcp_only_is_told():
+    bench = joined(remote("web", 2))
+
+    for _ in range(40):
+        bench.pass_time(0.5)
+        for request in bench.take_streams():
+            if hasattr(bench.message(request), "sequence"):
+                bench.answer_ping(request)
+
+    (told,) = bench.warnings()
+    assert "web" in told
+    assert "UDP" in told
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"overlay": "172.16.0.1", "overlay_net": "172.16.0.0/12"}, "172.16.0.0/12"),
+        ({"meta": metadata("10.9.9.3", 3, "v0.2")}, "--metadata-format v0.2"),
+        ({"meta": b"what is this"}, "unreadable metadata"),
+    ],
+)
+def test_a_member_that_cannot_be_a_peer_is_told_once_in_ten_minutes(extra, words):
+    bench = joined(remote("web", 2))
+    odd = remote("db", 3, **extra)
+
+    for incarnation in range(1, 20):
+        bench.hear_alive(odd, incarnation=incarnation)
+        bench.hear_alive(remote("web", 2), incarnation=incarnation, meta=b"%d" % incarnation)
+        bench.pass_time(1)
+
+    told = [text for text in bench.warnings() if "db" in text]
+    assert len(told) == 1
+    assert words in told[0]
+
+
+def test_a_member_of_ours_in_the_other_format_is_no_trouble():
+    bench = joined(remote("web", 2))
+
+    bench.hear_alive(remote("db", 3, meta=metadata("10.9.9.3", 3, "v0.2", version="1")))
+    bench.pass_time(0.2)
+
+    assert bench.warnings() == []
+    assert len(bench.plan.peers) == 2
+
+
+def test_a_quiet_cluster_tells_nothing():
+    bench = joined(remote("web", 2), remote("db", 3))
+    bench.events.clear()
+
+    bench.keep_alive(remote("web", 2), remote("db", 3), until=bench.now + 100)
+
+    assert bench.warnings() == []
+    assert bench.plan_changes() == 0
+
+
+def test_that_nobody_answers_is_told_once():
+    bench = Bench(seeds=(seed(A),)).start()
+
+    for _ in range(12):
+        bench.pass_time(5)
+        bench.fail(*bench.take_streams())
+
+    (told,) = bench.warnings()
+    assert f"nobody answers at {A}:7946" in told
+
+
+def test_seeds_without_an_address_are_told_of_as_such_only():
+    bench = Bench(seeds=(seed("nosuchhost"),)).start()
+
+    for request in bench.resolving():
+        bench.resolve(request)
+    bench.pass_time(10)
+
+    (told,) = bench.warnings()
+    assert told.startswith("seed nosuchhost has no address")
+
+
+def test_who_has_found_others_is_told_nothing():
+    bench = joined(remote("web", 2))
+
+    bench.keep_alive(remote("web", 2), until=bench.now + 20)
+
+    assert bench.warnings() == []
+
+
+def test_who_leaves_is_not_woken_to_look_for_anybody():
+    bench = joined(remote("web", 2))
+
+    bench.leave()
+    bench.pass_time(2 * INTERVAL)
+
+    assert bench.take(Departed)

@@ -1,0 +1,25 @@
+"""Every trouble has words for the log and for the doctor, made from the same template."""
+
+import string
+
+import pytest
+
+from wesher.base import problems
+from wesher.base.problems import Problem
+
+ALL = [one for one in vars(problems).values() if isinstance(one, Problem)]
+
+
+@pytest.mark.parametrize("trouble", ALL, ids=lambda trouble: trouble.name)
+def test_a_warning_is_the_fault_and_then_the_remedy(trouble):
+    fields = {field for _, field, *_ in string.Formatter().parse(trouble.text) if field}
+    data = {field: field.upper() for field in fields}
+
+    fault, remedy = trouble.fault_of(data), trouble.remedy_for(data)
+
+    assert trouble.text.format(**data) == (f"{fault}: {remedy}" if remedy else fault)
+
+
+def test_troubles_are_told_apart_by_name_and_by_text():
+    assert len({trouble.name for trouble in ALL}) == len(ALL)
+    assert len({trouble.text for trouble in ALL}) == len(ALL)

@@ -1,0 +1,47 @@
+"""What the mesh wants kept comes back after a restart, by whatever clock that start has."""
+
+import time
+from ipaddress import ip_address
+
+from wesher.agent.state_conversion import as_saved, as_state, wall_clock_began
+from wesher.gossip import Address
+from wesher.mesh.base.settings import Former, Saved, SavedMember
+from wesher.mesh.base.tombstones import Tombstone
+
+KEY = bytes(range(32))
+SAVED = Saved(
+    ip_address("10.1.2.3"),
+    7,
+    (
+        SavedMember("alive", Address("192.0.2.1", 7946), b"meta", incarnation=3),
+        SavedMember("failed", Address("192.0.2.2", 7947), b"meta", incarnation=4, failed_at=50.0),
+        SavedMember("left", Address("192.0.2.3", 7946), None, left=True),
+    ),
+    (Tombstone("left", 2, 60.0),),
+    fixed=True,
+    former=Former(ip_address("10.3.2.1"), 70.0),
+)
+
+
+def test_what_is_kept_comes_back_unchanged():
+    state = as_state(KEY, SAVED, 1_000_000.0)
+
+    assert as_saved(state, 7946, 1_000_000.0) == SAVED
+
+
+def test_times_are_told_by_the_clock_on_the_wall():
+    state = as_state(KEY, SAVED, 1_000_000.4)
+
+    later = as_saved(state, 7946, 1_000_500.0)
+
+    assert state.nodes[1].failed_at == 1_000_050
+    assert state.former.left_at == 1_000_070
+    assert later.members[1].failed_at == -450.0
+    assert later.tombstones[0].made_at == -440.0
+    assert later.former.left_at == -430.0
+
+
+def test_the_clock_of_the_node_began_when_it_says():
+    now = time.clock_gettime(time.CLOCK_REALTIME)
+
+    assert abs(wall_clock_began(100.0) - (now - 100.0)) < 60

@@ -1,0 +1,370 @@
+"""Everything that can be wrong, in words, once: for errors, warnings, status and the doctor.
+
+First what can be wrong with a host, then with a mesh, then what only `wesher doctor` finds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of trouble: templates of what is wrong and of what to do about it.
+
+    `name` never changes: scripts know the trouble by it, and docs/doctor.md explains it.
+    """
+
+    name: str
+    fault: str
+    remedy: str
+
+    @property
+    def text(self) -> str:
+        """Return the template of a warning."""
+        return f"{self.fault}: {self.remedy}"
+
+    def fault_of(self, data: Mapping[str, object]) -> str:
+        """Say what is wrong."""
+        return self.fault.format(**data)
+
+    def remedy_for(self, data: Mapping[str, object]) -> str:
+        """Say what to do about it."""
+        return self.remedy.format(**data)
+
+
+NO_RIGHTS = Problem(
+    "no-rights",
+    "configuring the network needs CAP_NET_ADMIN",
+    "run wesher as root (`sudo wesher`), "
+    "or give its systemd unit AmbientCapabilities=CAP_NET_ADMIN",
+)
+NO_TOOL = Problem("no-tool", "`{tool}` is not installed", "run `apt install {package}`")
+NO_WIREGUARD = Problem(
+    "no-wireguard",
+    "this kernel has no WireGuard and wireguard-go is not installed",
+    "run `apt install wireguard-go`, or a kernel with WireGuard",
+)
+NO_ADDRESS = Problem(
+    "no-address",
+    "this host has no address that others could reach",
+    "give it one, or give --advertise-addr",
+)
+SEVERAL_ADDRESSES = Problem(
+    "several-addresses",
+    "this host has no default route and several addresses: {addresses}",
+    "give one of them as --advertise-addr",
+)
+OTHER_FAMILY = Problem(
+    "other-family",
+    "this host has no IPv{version} address any more, as the mesh uses, only {address}",
+    "give it one again, or, once all members have addresses like that, restart wesher on each",
+)
+RENAMED = Problem(
+    "renamed",
+    "this host is named {name} now, and the mesh knows it as {member}",
+    "restart wesher: it keeps its overlay address, and the old name is given up",
+)
+OVERLAY_ENCLOSED = Problem(
+    "overlay-enclosed",
+    "the overlay network {overlay} lies inside {network}, which this host is connected to",
+    "choose another --overlay-net, the same on all hosts",
+)
+OVERLAY_HAS_US = Problem(
+    "overlay-has-us",
+    "this host's address {address} is in the overlay network {network}",
+    "choose another --overlay-net if hosts cannot be reached",
+)
+
+# A mesh
+
+SEED_NAME = Problem(
+    "seed-name",
+    "seed {seed} has no address",
+    "correct its name in --join, or the name server that must know it",
+)
+SAME_NAME = Problem(
+    "same-name",
+    "two hosts are named {member}, one at {address}, another at {claimed}",
+    "give one of them another --node-name",
+)
+OUR_NAME = Problem(
+    "our-name",
+    "a host at {claimed} has our name, {member}",
+    "give one another --node-name",
+)
+TAKEN_NAME = Problem(
+    "taken-name",
+    "the name {member} belongs to another live member, at {address}",
+    "give this host another --node-name",
+)
+TAKEN_ADDRESS = Problem(
+    "taken-address",
+    "the overlay address {address} belongs to another live member, {member}",
+    "give this host another --overlay-addr, or none",
+)
+OTHER_CASE = Problem(
+    "other-case",
+    "the name of member {member} is that of {holder} but for upper and lower case: "
+    "the hosts file goes on naming {holder} only",
+    "give {member} another --node-name",
+)
+HOSTS_LINE = Problem(
+    "hosts-line",
+    "the name of member {member} is on line {line} of {file} already, so there it stays",
+    "use its overlay address {address}, remove that line, or give this host --hosts-suffix",
+)
+DOTTED_NAME = Problem(
+    "dotted-name",
+    "the name of member {member} has dots and is not in the domain of this host's own, "
+    "so it is not in the hosts file",
+    "use its overlay address {address}, or give this host --hosts-suffix or --hosts-dots",
+)
+UDP_BLOCKED = Problem(
+    "udp-blocked",
+    "member {member} answers at {address} by TCP but not by UDP",
+    "does a firewall drop its UDP packets? let UDP port {port} through on both hosts",
+)
+TALKS_ELSEWHERE = Problem(
+    "talks-elsewhere",
+    "member {member} announces {address}, where it does not answer, but talks from {seen}",
+    "give it --advertise-addr {seen}, or --bind-iface with the interface of that address",
+)
+WE_TALK_ELSEWHERE = Problem(
+    "we-talk-elsewhere",
+    "this host announces {address}, where no answer arrives, but talks from {seen}",
+    "give it --advertise-addr {seen}, or --bind-iface with the interface of that address",
+)
+ADDRESS_HERE = Problem(
+    "address-here",
+    "member {member} announces {address}, an address of this host",
+    "give it --advertise-addr or --bind-iface, so that it announces one of its own",
+)
+OTHER_KEY = Problem(
+    "other-key",
+    "{address} has another cluster key, or none",
+    "compare --cluster-key on both hosts",
+)
+NOBODY = Problem(
+    "nobody",
+    "nobody answers at {seeds}",
+    "is wesher running there, and do firewalls let UDP and TCP through? "
+    "trying again until somebody does",
+)
+NO_PEER = Problem(
+    "no-peer",
+    "member {member} is not a peer: it {reason}",
+    "{remedy}",
+)
+OVERLAY_FULL = Problem(
+    "overlay-full",
+    "no overlay address is left for us: {winner} has {address}, and {network} is full",
+    "choose a larger --overlay-net, the same on all hosts",
+)
+MOVED = Problem(
+    "moved",
+    "this host moved from {old} to {new}, because {winner} has that address too and keeps it",
+    "give it a fixed --overlay-addr if it must not happen again",
+)
+SAME_ADDRESS = Problem(
+    "same-address",
+    "{winner} and {loser} both have overlay address {address}: it goes to {winner}",
+    "give {loser} another --overlay-addr, or wait until it moves",
+)
+FIXED_ADDRESS = Problem(
+    "fixed-address",
+    "{winner} and {loser} both have overlay address {address} and neither can move: "
+    "it goes to {winner}",
+    "give one of them another --overlay-addr, or another name if it has none",
+)
+METADATA_FORMAT = Problem(
+    "metadata-format",
+    "member {member} cannot read our metadata",
+    "it wants --metadata-format {format}",
+)
+FORGED = Problem(
+    "forged",
+    "{address} passes on that {member} is at incarnation {incarnation}, which it cannot be",
+    "it is not believed; somebody with the cluster key made it up: see who runs there",
+)
+KEY_CHANGED = Problem(
+    "key-changed",
+    "member {member} changed its WireGuard key from {old} to {new} without being away",
+    "if it was not started anew with another key, somebody with the cluster key speaks in its "
+    "name: compare with `wesher status` there",
+)
+IMPERSONATED = Problem(
+    "impersonated",
+    "somebody announces this host, {member}, with the WireGuard key {key}, which is not ours",
+    "we contradict it; unless this host was cloned, somebody with the cluster key wants our "
+    "traffic: find it",
+)
+CROWD = Problem(
+    "crowd",
+    "{count} members were asked three times whether they are there, and never answered",
+    "none of them is made a peer; if they are no hosts of yours, somebody with the cluster key "
+    "made them up: find it, and give the mesh another key",
+)
+TABLE_FULL = Problem(
+    "table-full",
+    "the table of members is full: {count} are known, {unproven} of which never answered us",
+    "these give way to newcomers, and where none is left newcomers are turned away; if they are "
+    "no hosts of yours, somebody with the cluster key made them up: find it",
+)
+TURNED_AWAY = Problem(
+    "turned-away",
+    "{address} turns us away: its table of members is full",
+    "see `wesher doctor` there; trying again until it has a place for us",
+)
+SLEPT = Problem(
+    "slept",
+    "this host did not run for {seconds} s",
+    "it asks others what they know; if it was not suspended, it has too much to do",
+)
+
+# What only the doctor finds
+
+NO_AGENT = Problem(
+    "no-agent",
+    "no agent runs on interface {interface}",
+    "start it with `systemctl start wesher`, or with `wesher`; its log says why it ended",
+)
+AGENT_STOPPED = Problem(
+    "agent-stopped",
+    "the agent on {interface} (pid {pid}) is stopped by a signal",
+    "continue it with `kill -CONT {pid}`",
+)
+AGENT_STARTING = Problem(
+    "agent-starting",
+    "the agent on {interface} is still starting",
+    "if that lasts, its log says what it waits for, an address of this host for instance",
+)
+AGENT_SILENT = Problem(
+    "agent-silent",
+    "the agent tells nothing: {reason}",
+    "see its log and the load of this host; `systemctl restart wesher` keeps the interface",
+)
+NOT_ROOT = Problem(
+    "not-root",
+    "only root may ask the agent on {interface}",
+    "run this as root (`sudo wesher doctor`)",
+)
+NOT_UP_TO_DATE = Problem(
+    "not-up-to-date",
+    "the {what} is not up to date: {reason}",
+    "the agent tries again until it works; put right what it names",
+)
+NO_TUN = Problem(
+    "no-tun",
+    "wireguard-go needs /dev/net/tun, which is not there",
+    "run `modprobe tun`, or give this container the device",
+)
+PORT_TAKEN = Problem(
+    "port-taken",
+    "{protocol} port {port} is taken by {owner}",
+    "stop what uses it, or choose another {option}",
+)
+WIREGUARD_PORT = Problem(
+    "wireguard-port",
+    "WireGuard listens on UDP port {port} instead of {wanted}",
+    "see whether UDP port {wanted} is free; the agent sets it again within half a minute",
+)
+LOOPBACK = Problem(
+    "loopback",
+    "we advertise {address}, which is no address for other hosts",
+    "bind to another address with --bind-addr, or give --advertise-addr",
+)
+OVERLAY_COVERS = Problem(
+    "overlay-covers",
+    "the overlay network {overlay} covers this host's gateway {address}",
+    "choose another --overlay-net, the same on all hosts",
+)
+SEED_SILENT = Problem(
+    "seed-silent",
+    "seed {seed} answers neither by TCP nor by UDP",
+    "is wesher running there, and do firewalls let UDP and TCP port {port} through?",
+)
+SEED_REFUSED = Problem(
+    "seed-refused",
+    "seed {seed} refuses connections to port {port}: nothing listens there",
+    "is wesher running there, with this --cluster-port?",
+)
+SEED_HALF = Problem(
+    "seed-half",
+    "seed {seed} answers by {heard} but not by {silent}",
+    "does a firewall drop its {silent} packets? let {silent} port {port} through on both hosts",
+)
+TCP_BLOCKED = Problem(
+    "tcp-blocked",
+    "member {member} answers at {address} by UDP but not by TCP",
+    "does a firewall drop its TCP packets? let TCP port {port} through on both hosts",
+)
+OURSELVES_UNREACHED = Problem(
+    "ourselves-unreached",
+    "our own agent does not answer at {address} by {silent}",
+    "a firewall of this host drops it: let {silent} port {port} in",
+)
+MEMBER_FAILED = Problem(
+    "member-failed",
+    "member {member} has failed {ago} ago",
+    "see whether its host runs; `wesher forget {member}` removes it for good",
+)
+MEMBER_REFUSED = Problem(
+    "member-refused",
+    "member {member} refuses connections to {address}: nothing listens there",
+    "it will be held failed if this lasts: is wesher running there?",
+)
+MEMBER_SILENT = Problem(
+    "member-silent",
+    "member {member} answers at {address} neither by TCP nor by UDP",
+    "it will be held failed if this lasts: see whether its host and its agent run",
+)
+OTHER_NAME = Problem(
+    "other-name",
+    "another member answers at {address}, not {member}",
+    "see which host has that address; {member} needs an --advertise-addr at which it is reached",
+)
+STRANGER = Problem(
+    "stranger",
+    "{address} sent us {count} packets that our cluster key does not open, the last {ago} ago",
+    "if it should be a member, compare --cluster-key on both hosts; if not, keep it out",
+)
+NO_HANDSHAKE = Problem(
+    "no-handshake",
+    "member {member} is reached by gossip, but WireGuard has no handshake with it at {endpoint}",
+    "does a firewall drop UDP port {port}? let it through on both hosts",
+)
+SILENT_TUNNEL = Problem(
+    "silent-tunnel",
+    "member {member} is reached by gossip, but answers nothing through WireGuard; "
+    "the last handshake was {ago} ago",
+    "does a firewall drop UDP port {port}, or ping inside the overlay?",
+)
+ONLY_TUNNEL = Problem(
+    "only-tunnel",
+    "member {member} is reached through WireGuard, but not by gossip at {address}",
+    "is its agent running, and do firewalls let UDP and TCP port {port} through?",
+)
+NARROW_PATH = Problem(
+    "narrow-path",
+    "packets of {size} bytes to member {member} get lost: "
+    "the path to {address} carries {mtu} bytes, WireGuard needs {needed}",
+    "run `ip link set dev {interface} mtu {tunnel}` on both hosts, or raise the MTU of the path",
+)
+NO_PATH_FOR_IPV6 = Problem(
+    "no-path-for-ipv6",
+    "packets of {size} bytes to member {member} get lost: the path to {address} carries {mtu} "
+    "bytes, WireGuard needs {needed}, and IPv6 lets {interface} have no MTU as low as that",
+    "raise the MTU of the path, or run `ip link set dev {link} mtu {mtu}` on both hosts, "
+    "which then split what is larger",
+)
+NARROW_TUNNEL = Problem(
+    "narrow-tunnel",
+    "packets of {size} bytes to member {member} get lost, smaller ones do not",
+    "the path to {address} must carry {needed} bytes: see the MTU of what is on it, "
+    "or lower that of {interface} on both hosts",
+)
+HOSTS_FILE = Problem(
+    "hosts-file",
+    "cannot write the hosts file {file}: {reason}",
+    "make it writable (`lsattr`, `findmnt -T {file}`), or run the agent with --no-etc-hosts",
+)

@@ -1,0 +1,292 @@
+"""The one table of options: command line, environment, configuration file and help come from it.
+
+Light on purpose: `--help` and `--version` import this and nothing heavier.
+"""
+
+import argparse
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from wesher import __version__
+from wesher.base.errors import ConfigError
+from wesher.config import option_types as v
+
+DEFAULT_FILE = "/etc/wesher/wesher.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting: `--some-name`, `WESHER_SOME_NAME` and the TOML key `some-name`.
+
+    `default` is text like any other source's; None leaves the setting None. A `metavar` of None
+    makes it a switch. A `listed` option may be repeated, and be a TOML array.
+    """
+
+    name: str
+    parse: Callable[[str], Any]
+    metavar: str | None
+    help: str
+    default: str | None = None
+    aliases: tuple[str, ...] = ()
+    listed: bool = False
+    in_file: bool = True
+
+    @property
+    def key(self) -> str:
+        return self.name.replace("_", "-")
+
+    @property
+    def flag(self) -> str:
+        return f"--{self.key}"
+
+    @property
+    def env(self) -> str:
+        return f"WESHER_{self.name.upper()}"
+
+    @property
+    def description(self) -> str:
+        """Return the help text with the default, as argparse wants it."""
+        default = f" (default: {self.default})" if self.default and self.metavar else ""
+        return (self.help + default).replace("%", "%%")
+
+
+CONFIG_FILE = Option(
+    "config", v.parse_path, "FILE", f"configuration file (default: {DEFAULT_FILE})", in_file=False
+)
+
+OPTIONS = (
+    Option(
+        "cluster_key",
+        v.parse_key,
+        "KEY",
+        "key shared by all members, 32 bytes in base64 (default: the saved one, or a new one)",
+        aliases=("--clusterkey",),
+    ),
+    Option(
+        "cluster_key_file",
+        str,
+        "FILE",
+        "file that holds the cluster key, - for standard input; keeps the key out of ps",
+    ),
+    Option(
+        "join",
+        v.parse_list,
+        "HOST[:PORT],…",
+        "members to contact first (default: the members in the state file)",
+        aliases=("--joinaddrs",),
+        listed=True,
+    ),
+    Option(
+        "init", v.parse_switch, None, "set earlier state aside (.old) and start anew", in_file=False
+    ),
+    Option(
+        "fresh_key",
+        v.parse_switch,
+        None,
+        "make a new WireGuard key although an interface is left from before",
+        in_file=False,
+    ),
+    Option(
+        "bind_addr",
+        v.parse_address,
+        "ADDR",
+        "address to listen on; 0.0.0.0 advertises the address of the route to a seed",
+        "0.0.0.0",
+    ),
+    Option(
+        "bind_iface",
+        v.parse_interface,
+        "IFACE",
+        "interface whose first global address to listen on; not with --bind-addr",
+    ),
+    Option(
+        "advertise_addr",
+        v.parse_reachable_address,
+        "ADDR",
+        "address others reach us at, for 1:1 NAT (default: the bound or default-route address)",
+    ),
+    Option("cluster_port", v.parse_port, "PORT", "gossip port, UDP and TCP", "7946"),
+    Option("wireguard_port", v.parse_port, "PORT", "WireGuard port, UDP", "51820"),
+    Option(
+        "overlay_net",
+        v.parse_network,
+        "CIDR",
+        "network the members' overlay addresses are taken from; the same on all members",
+        "10.0.0.0/8",
+    ),
+    Option(
+        "overlay_addr",
+        v.parse_address,
+        "ADDR",
+        "our address in the overlay network (default: derived from the node name)",
+    ),
+    Option("interface", v.parse_interface, "NAME", "name of the WireGuard interface", "wgoverlay"),
+    Option("no_etc_hosts", v.parse_switch, None, "leave the hosts file alone"),
+    Option(
+        "log_level",
+        v.one_of("debug", "info", "warn", "error"),
+        "LEVEL",
+        "debug, info, warn or error",
+        "warn",
+    ),
+    Option(
+        "node_name",
+        v.parse_node_name,
+        "NAME",
+        "our name in the cluster and in hosts files (default: the host name)",
+    ),
+    Option(
+        "timing",
+        v.one_of("wan", "lan", "local"),
+        "PRESET",
+        "pace of the gossip: wan, lan or local; the same on all members",
+        "wan",
+    ),
+    Option(
+        "forget_after",
+        v.parse_duration,
+        "TIME",
+        "how long a failed member keeps its peer and is retried: 30m, 24h, 7d, a number of "
+        "seconds, never, or 0 for not at all",
+        "24h",
+    ),
+    Option(
+        "metadata_format",
+        v.one_of("current", "v0.2"),
+        "FORMAT",
+        "format of what we publish: current, or v0.2 for members that run wesher v0.2",
+        "current",
+    ),
+    Option("state_dir", v.parse_path, "DIR", "where state is kept", "/var/lib/wesher"),
+    Option("hosts_file", v.parse_path, "FILE", "hosts file to maintain", "/etc/hosts"),
+    Option(
+        "hosts_suffix",
+        v.parse_suffix,
+        "DOMAIN",
+        "name members in the hosts file under this domain too, as in alpha.mesh",
+    ),
+    Option(
+        "hosts_dots",
+        v.parse_switch,
+        None,
+        "write names with dots into the hosts file whatever their domain",
+    ),
+    Option("run_dir", v.parse_path, "DIR", "where locks and sockets are kept", "/run/wesher"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A word that a command needs besides its options; `choices` are all there are, if any."""
+
+    name: str
+    metavar: str
+    help: str
+    choices: tuple[str, ...] | None = None
+
+
+CLEANUP_NAMES = ("interface", "hosts_file", "run_dir", "log_level")
+CLIENT_NAMES = ("interface", "run_dir")
+
+NAME = Operand("name", "NAME", "name of a member")
+SHOW = Operand("what", "show", "show it", choices=("show",))
+JSON = Option("json", v.parse_switch, None, "print JSON, as docs/control.md describes it")
+STATE = Option(
+    "state",
+    v.one_of("alive", "suspect", "failed", "left"),
+    "STATE",
+    "only members in this state: alive, suspect, failed or left (default: all but the left)",
+)
+ALL = Option(
+    "all",
+    v.parse_switch,
+    None,
+    "clean up after all agents there have been on this host, but those that run",
+)
+FORCE = Option("force", v.parse_switch, None, "show it even where it may be kept, as in a file")
+FORMAT = Option("format", v.one_of("wg", "json"), "FORMAT", "wg or json", "wg")
+PRIVATE_KEY = Option(
+    "with_private_key",
+    v.parse_switch,
+    None,
+    "include the private key of this host's interface, which the file is of no use without",
+)
+
+OUTPUT = Option("output", str, "FILE", "write to this file, at once, instead of standard output")
+
+
+def pick(names: Iterable[str]) -> tuple[Option, ...]:
+    """Return the options of these names, in the table's order."""
+    wanted = set(names)
+    return tuple(option for option in OPTIONS if option.name in wanted)
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse whose errors are ours: one line, no usage dump. `flags` are those it knows."""
+
+    flags: tuple[str, ...] = ()
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; see {self.prog} --help")
+
+
+def parser(
+    prog: str,
+    description: str,
+    options: Iterable[Option],
+    epilog: str = "",
+    operands: Iterable[Operand] = (),
+) -> _Parser:
+    """Return a command-line parser that takes all this as text, unset options as None."""
+    made = _Parser(prog, description=description, epilog=epilog, allow_abbrev=False)
+    made.add_argument("--version", action="version", version=f"wesher {__version__}")
+    made.add_argument(CONFIG_FILE.flag, metavar="FILE", help=CONFIG_FILE.description)
+    for operand in operands:
+        made.add_argument(
+            operand.name, metavar=operand.metavar, help=operand.help, choices=operand.choices
+        )
+    options = tuple(options)
+    made.flags = tuple(option.flag for option in (CONFIG_FILE, *options))
+    for option in options:
+        names = (option.flag, *option.aliases)
+        if option.metavar is None:
+            made.add_argument(
+                *names,
+                dest=option.name,
+                action="store_const",
+                const="true",
+                help=option.description,
+            )
+            continue
+        made.add_argument(
+            *names,
+            dest=option.name,
+            metavar=option.metavar,
+            action="append" if option.listed else "store",
+            help=option.description,
+        )
+    return made
+
+
+def parse_arguments(made: _Parser, arguments: Sequence[str]) -> dict[str, str]:
+    """Return the options given on the command line as text, by name; raises ConfigError.
+
+    What is not understood is named without its value, which may be a key.
+    """
+    known, unknown = made.parse_known_args(list(arguments))
+    if unknown:
+        flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+        if flags:
+            near = difflib.get_close_matches(flags[0], made.flags, n=1)
+            hint = f"the nearest is {near[0]}" if near else f"see {made.prog} --help"
+            raise ConfigError(f"unknown option {flags[0]}; {hint}")
+        many = f"is one word too many; see {made.prog} --help"
+        late = "is not an option; a command comes before all options"
+        raise ConfigError(f"{unknown[0]!r} {late if made.prog == 'wesher' else many}")
+    return {
+        name: ",".join(given) if isinstance(given, list) else given
+        for name, given in vars(known).items()
+        if given is not None
+    }

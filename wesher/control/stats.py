@@ -1,0 +1,128 @@
+"""What an agent tells of its work, as JSON: for `wesher metrics` and `wesher doctor`."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from wesher.base.counters import Reconciles, ToolCalls
+from wesher.base.problems import Problem
+from wesher.config.config import Config, renamed_to
+from wesher.control.status import Json, Running
+from wesher.gossip import DropReason
+from wesher.gossip.codec import MessageType
+from wesher.mesh.base.operator_log import Recent
+from wesher.mesh.planning import PeerProblem
+from wesher.mesh.reporting import NodeStats, UnknownSource
+from wesher.system.shell import tool_calls
+
+NO_MESSAGES = frozenset(
+    {
+        MessageType.COMPOUND,
+        MessageType.COMPRESSED,
+        MessageType.ENCRYPTED,
+        MessageType.CHECKSUM,
+        MessageType.LABEL,
+    }
+)
+"""Layers around messages, which are not counted."""
+
+
+def as_account(running: Running, now: float) -> Json:
+    """Return what this agent has counted and met, and the settings it runs with; no secrets."""
+    account = running.node.account(now)
+    return {
+        "settings": _settings(running.config),
+        "health_score": account.health,
+        "suspicions": account.suspicions,
+        "refutations": account.refutations,
+        "messages": _messages(account),
+        "traffic": asdict(running.transport.traffic),
+        "dropped": {_word(reason): account.dropped.get(reason, 0) for reason in DropReason},
+        "strangers": [_stranger(one, now) for one in account.strangers],
+        "troubles": [_recent(one, now) for one in account.problems],
+        "objections": [_objection(one) for one in account.peer_problems],
+        "reconciles": _reconciles(running.reconciler.counts),
+        "pending": dict(running.reconciler.problems),
+        "renamed_to": renamed_to(running.config),
+        "tools": _tools(tool_calls),
+    }
+
+
+def _settings(config: Config) -> Json:
+    """Return the options that the doctor needs, as their flags would be written."""
+    return {
+        "node_name": config.node_name,
+        "join": [str(seed) for seed in config.join],
+        "bind_addr": str(config.bind_addr),
+        "bind_iface": config.bind_iface,
+        "advertise_addr": _text(config.advertise_addr),
+        "cluster_port": config.cluster_port,
+        "wireguard_port": config.wireguard_port,
+        "overlay_net": str(config.overlay_net.network),
+        "etc_hosts": config.etc_hosts,
+        "hosts_file": str(config.hosts_file),
+        "state_dir": str(config.state_dir),
+    }
+
+
+def _messages(account: NodeStats) -> Json:
+    return {
+        "received": _by_kind(account.received),
+        "sent": _by_kind(account.sent),
+    }
+
+
+def _by_kind(counts: Mapping[MessageType, int]) -> Json:
+    return {_word(kind): counts.get(kind, 0) for kind in MessageType if kind not in NO_MESSAGES}
+
+
+def _stranger(stranger: UnknownSource, now: float) -> Json:
+    return {
+        "address": stranger.ip,
+        "count": stranger.count,
+        "ago": round(now - stranger.last_at, 3),
+        "mended": stranger.mended,
+    }
+
+
+def _recent(recent: Recent, now: float) -> Json:
+    told = _trouble(recent.trouble, recent.data)
+    ago = round(now - recent.last_at, 3)
+    return told | {"count": recent.count, "ago": ago, "mended": recent.mended}
+
+
+def _objection(objection: PeerProblem) -> Json:
+    return _trouble(objection.trouble, objection.data) | {"about": objection.about}
+
+
+def _trouble(trouble: Problem, data: Mapping[str, object]) -> Json:
+    return {
+        "name": trouble.name,
+        "fault": trouble.fault_of(data),
+        "remedy": trouble.remedy_for(data),
+        "data": {name: str(value) for name, value in data.items()},
+    }
+
+
+def _reconciles(counts: Reconciles) -> Json:
+    return {
+        "count": counts.count,
+        "seconds": round(counts.seconds, 6),
+        "repairs": counts.repairs,
+        "failures": dict(sorted(counts.failures.items())),
+    }
+
+
+def _tools(counts: ToolCalls) -> Json:
+    return {
+        "calls": dict(sorted(counts.calls.items())),
+        "failures": dict(sorted(counts.failures.items())),
+        "retries": counts.retries,
+    }
+
+
+def _word(kind: DropReason | MessageType) -> str:
+    return kind.name.lower()
+
+
+def _text(value: object | None) -> str | None:
+    return None if value is None else str(value)

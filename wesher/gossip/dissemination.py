@@ -1,0 +1,137 @@
+"""Gossip: telling random members the news, each interval and, ours, at once.
+
+See spec/memberlist.md, 4.13.
+"""
+
+from collections.abc import Callable
+
+from wesher.gossip.context import Context
+from wesher.gossip.members import Member, MemberState
+from wesher.gossip.timers import Action
+
+EAGER_INTERVAL = 0.02  # seconds between eager rounds, but not for long:
+EAGER_COST = 0.2  # seconds, what each takes from a credit
+EAGER_CREDIT = 10.0  # seconds, of which one comes back in each second
+FAREWELLS = 16  # members that each of the two eager rounds with our departure goes to
+
+
+class Dissemination:
+    """Sends what is queued to a few members each interval, and news at once and 20 ms later."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._timing = context.timing
+        self._members = context.members
+        self._broadcasts = context.broadcasts
+        self._outbox = context.outbox
+        self._timers = context.timers
+        self._eager_again_at = float("-inf")
+        self._eager_paid_until = float("-inf")
+        self._eager_planned = False
+        self._wide_rounds = 0
+        self._told: set[str] = set()
+        self._calls: dict[int, Action] = {}
+        self._rounds = 0
+        self._last_round_at = 0.0
+        self._round_planned = False
+
+    def start(self, now: float) -> None:
+        """Begin, at a random phase of the interval."""
+        interval = self._timing.gossip_interval
+        self._last_round_at = now - self._context.rng.uniform(0, interval)
+
+    def flush(self, now: float) -> None:
+        """Gossip what is new; for what waits then, there is a round at the end of the interval.
+
+        So a member that has nothing to tell sleeps.
+        """
+        self._eagerly(now)
+        if not self._round_planned and (len(self._broadcasts) or self._calls):
+            self._round_planned = True
+            interval = self._timing.gossip_interval
+            elapsed = (now - self._last_round_at) % interval
+            self._timers.at(now + interval - elapsed, self._tick)
+
+    def _tick(self, now: float) -> None:
+        self._round_planned = False
+        self._last_round_at = now
+        self._gossip(now)
+        self._rounds += 1
+        if self._rounds in self._calls:
+            self._calls.pop(self._rounds)(now)
+
+    def widen_fanout(self) -> None:
+        """Let the next two eager rounds go to more members: we are not there to repeat them.
+
+        Behind a cut that is not noticed yet most of those chosen cannot hear us.
+        """
+        self._wide_rounds = 2
+
+    def after_rounds(self, rounds: int, action: Action) -> None:
+        """Do `action` as soon as so many more periodic rounds have been sent."""
+        self._calls[self._rounds + rounds] = action
+
+    def _gossip(self, now: float) -> None:
+        if not len(self._broadcasts):
+            return
+        for member in self._choose(self._timing.gossip_members, now):
+            parts = self._outbox.take_broadcasts(self._outbox.budget)
+            if not parts:
+                return
+            self._outbox.send_parts(parts, member)
+
+    def _eagerly(self, now: float) -> None:
+        """Gossip what is new without waiting for the interval, at most once in 20 ms.
+
+        A storm of news has fifty such rounds, and then five in a second.
+        """
+        if not self._broadcasts.eager_waiting:
+            return
+        if now < self._eager_again_at:
+            self._plan_eager_round()
+            return
+        self._eager_again_at = now + EAGER_INTERVAL
+        targets = self._eager_targets(now)
+        if not targets:
+            return
+        self._wide_rounds = max(0, self._wide_rounds - 1)
+        self._eager_paid_until = max(self._eager_paid_until, now) + EAGER_COST
+        self._eager_again_at = max(self._eager_again_at, self._eager_paid_until - EAGER_CREDIT)
+        parts = self._broadcasts.take_eagerly(self._outbox.budget)
+        for member in targets:
+            self._outbox.send_parts(parts, member)
+        if self._broadcasts.eager_waiting:
+            self._plan_eager_round()
+
+    def _plan_eager_round(self) -> None:
+        if not self._eager_planned:
+            self._eager_planned = True
+            self._timers.at(self._eager_again_at, self._on_eager_deadline)
+
+    def _on_eager_deadline(self, now: float) -> None:
+        self._eager_planned = False
+        self._eagerly(now)
+
+    def _eager_targets(self, now: float) -> list[Member]:
+        """Return whom to tell: first of all others than in the round before.
+
+        So the two rounds of a departure reach all members of a small cluster.
+        """
+        told = self._told
+        count = FAREWELLS if self._wide_rounds else self._timing.gossip_members
+        targets = self._choose(count, now, lambda member: member.name not in told)
+        targets += self._choose(count - len(targets), now, lambda member: member.name in told)
+        self._told = {member.name for member in targets}
+        return targets
+
+    def _choose(
+        self, count: int, now: float, wanted: Callable[[Member], bool] = lambda _: True
+    ) -> list[Member]:
+        oldest_death = now - self._timing.gossip_to_the_dead
+
+        def eligible(member: Member) -> bool:
+            if member.state is MemberState.DEAD:
+                return member.state_changed_at >= oldest_death and wanted(member)
+            return member.live and wanted(member)
+
+        return self._members.choose(count, eligible)

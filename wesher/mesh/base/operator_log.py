@@ -1,0 +1,124 @@
+"""Facts for the operator, each at once and then at most every ten minutes per source.
+
+Whoever has the key can invent members, and each can be at fault in every way: so of one kind of
+trouble only a few sources are told, and of the others how many there are, with every power of ten.
+What concerns somebody whom we relied upon is always told, or a crowd of inventions would hide it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from wesher.base.problems import Problem
+from wesher.mesh.base.events import Notice, Severity
+
+QUIET = 600  # seconds between two warnings about the same thing
+ALIKE = 3  # sources of one kind of trouble in that time: members invent names, a log has no end
+ALWAYS_ALIKE = 1000  # of those whom we relied upon; invented members can have been peers, too
+MAX_RECENT = 32  # sources of one kind of trouble that are remembered, former peers first
+MAX_COUNTED = 10_000  # sources that are only counted: so many names are remembered at most
+
+_MORE = "{count} more of this kind ({kind}) in the last ten minutes: see `wesher doctor`"
+_ROUND = (1, 10, 100, 1000, MAX_COUNTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """Trouble that an operator was, or could have been, warned of; last met at `last_at`.
+
+    `always` says that it concerns somebody whom we relied upon, so that others never displace it;
+    `mended` that it is over since then. `source` is whom or what it is about.
+    """
+
+    trouble: Problem
+    data: Mapping[str, object]
+    count: int
+    last_at: float
+    always: bool = False
+    source: str = ""
+    mended: bool = False
+
+
+class OperatorLog:
+    """Notices not yet handed out, and when each warning was last given."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Notice] = []
+        self._given: dict[str, dict[str, float]] = {}
+        self._untold: dict[str, set[str]] = {}
+        self._recent: dict[str, dict[str, Recent]] = {}
+
+    def inform(self, text: str, **data: object) -> None:
+        """Report a change of membership or of ourselves."""
+        self._waiting.append(Notice(Severity.INFO, text, data))
+
+    def trace(self, text: str, **data: object) -> None:
+        """Report a detail for the debug log."""
+        self._waiting.append(Notice(Severity.DEBUG, text, data))
+
+    def warn(
+        self, source: str, now: float, trouble: Problem, *, always: bool = False, **data: object
+    ) -> None:
+        """Report something an operator must know about `source`, unless it was said lately.
+
+        `always` is for a source that we relied upon: it is told however many others were.
+        """
+        self._say(Severity.WARNING, Recent(trouble, data, 1, now, always, source))
+
+    def err(
+        self, source: str, now: float, trouble: Problem, *, always: bool = False, **data: object
+    ) -> None:
+        """Report what does not heal by itself, as `warn` does."""
+        self._say(Severity.ERROR, Recent(trouble, data, 1, now, always, source))
+
+    def _say(self, severity: Severity, met: Recent) -> None:
+        self._remember(met)
+        kind, source, now = met.trouble.name, met.source, met.last_at
+        given = self._given.setdefault(kind, {})
+        for known, at in list(given.items()):
+            if now - at >= QUIET:
+                del given[known]
+        if not given:
+            self._untold.pop(kind, None)
+        if source in given:
+            return
+        if len(given) >= (ALWAYS_ALIKE if met.always else ALIKE):
+            self._count(kind, source)
+            return
+        given[source] = now
+        self._waiting.append(Notice(severity, met.trouble.text, met.data))
+
+    def _count(self, kind: str, source: str) -> None:
+        """Take note of a source that is not told by name; say how many with every power of ten."""
+        untold = self._untold.setdefault(kind, set())
+        if source in untold or len(untold) >= MAX_COUNTED:
+            return
+        untold.add(source)
+        if len(untold) in _ROUND:
+            data = {"count": len(untold), "kind": kind}
+            self._waiting.append(Notice(Severity.WARNING, _MORE, data))
+
+    def drain(self) -> Iterator[Notice]:
+        """Yield what has not been handed out yet."""
+        waiting, self._waiting = self._waiting, []
+        yield from waiting
+
+    def recent(self, now: float) -> list[Recent]:
+        """Return what was met in the last ten minutes, said or not."""
+        return [
+            one
+            for alike in self._recent.values()
+            for one in alike.values()
+            if now - one.last_at < QUIET
+        ]
+
+    def _remember(self, met: Recent) -> None:
+        alike = self._recent.setdefault(met.trouble.name, {})
+        known = alike.pop(met.source, None)
+        if known and met.last_at - known.last_at < QUIET:
+            met = replace(met, count=known.count + 1, always=met.always or known.always)
+        alike[met.source] = met
+        if len(alike) > MAX_RECENT:
+            oldest = next(
+                (name for name, one in alike.items() if not one.always), next(iter(alike))
+            )
+            del alike[oldest]

@@ -1,0 +1,116 @@
+"""What a MeshNode is told when it starts."""
+
+from dataclasses import dataclass
+
+from wesher.gossip import Address, Timing
+from wesher.gossip.members import MAX_UNPROVEN
+from wesher.mesh.base.address import OverlayNetwork
+from wesher.mesh.base.hostnames import is_host_name
+from wesher.mesh.base.metadata import MetadataFormat
+from wesher.mesh.base.plan import IPAddress
+from wesher.mesh.base.seeds import Seed
+from wesher.mesh.base.tombstones import Tombstone
+
+
+@dataclass(frozen=True, slots=True)
+class HostsNaming:
+    """What the operator decided about the hosts file; `file` is None where it is left alone.
+
+    Members are also written under the domain `suffix`, in lower case; `dots` says to write names of
+    every domain.
+    """
+
+    file: str | None = "/etc/hosts"
+    suffix: str | None = None
+    dots: bool = False
+
+    def names_of(self, member: str) -> tuple[str, ...]:
+        """Return the names that a member should have, before it is asked whether it may."""
+        if self.file is None:
+            return ()
+        ending = f".{self.suffix}"
+        if self.suffix is None or member.lower().endswith(ending):
+            return (member,)
+        names = (member, member + ending)
+        return tuple(name for name in names if is_host_name(name))
+
+
+_NAMING = HostsNaming()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What the operator decided about this node.
+
+    `ip` is the underlay address we advertise; `mapped` says to write it in the 16-byte form, as a
+    Go node bound to 0.0.0.0 does. `forget_after` is in seconds, infinity for never.
+    `interface_kept` says that our interface outlived the last agent: flows go on through it.
+    `first_sequence` is a random number of 32 bits; see GossipSettings for it and the last two.
+    """
+
+    name: str
+    ip: str
+    port: int
+    mapped: bool
+    seeds: tuple[Seed, ...]
+    overlay_net: OverlayNetwork
+    overlay_addr: IPAddress | None
+    public_key: str
+    wireguard_port: int
+    metadata_format: MetadataFormat
+    forget_after: float
+    timing: Timing
+    hosts: HostsNaming = _NAMING
+    first_sequence: int = 0
+    interface_kept: bool = False
+    max_members: int = 16384
+    max_unproven: int = MAX_UNPROVEN
+
+
+@dataclass(frozen=True, slots=True)
+class SavedMember:
+    """A member as the state file keeps it; one that left is a contact address and nothing else.
+
+    `failed_at` is an instant of the node's clock, None when the member was alive.
+    """
+
+    name: str
+    address: Address
+    meta: bytes | None
+    left: bool = False
+    incarnation: int = 0
+    failed_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """An overlay address that we have left, at an instant of the node's clock."""
+
+    overlay_addr: IPAddress
+    left_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """What a host is called, its underlay address, and its WireGuard key in base64."""
+
+    name: str
+    ip: str
+    public_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What outlives the process, besides the cluster key; `incarnation` is the last one we had.
+
+    `fixed` says that the overlay address is from `--overlay-addr`, `former` which one we had
+    before, if we had to leave it or were given another, `this_host` what we were then.
+    """
+
+    overlay_addr: IPAddress | None = None
+    incarnation: int = 0
+    members: tuple[SavedMember, ...] = ()
+    tombstones: tuple[Tombstone, ...] = ()
+    fixed: bool = False
+    former: Former | None = None
+    this_host: Self | None = None

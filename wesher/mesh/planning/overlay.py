@@ -1,0 +1,270 @@
+"""Our own place in the overlay: which address we have, when we move, and the Plan that follows.
+
+Who was moved out of its address goes back when it starts with a new interface and nobody has it:
+whoever took it, by a mistyped `--overlay-addr` for instance, is gone by then, and no flow is cut.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from wesher import __version__
+from wesher.base import problems
+from wesher.gossip import Member
+from wesher.mesh.base.address import choose_address, is_usable
+from wesher.mesh.base.local_facts import LocalFacts
+from wesher.mesh.base.metadata import Announced, Metadata, encode_metadata
+from wesher.mesh.base.operator_log import OperatorLog
+from wesher.mesh.base.plan import IPAddress, Plan
+from wesher.mesh.base.settings import Former, NodeSettings, Saved
+from wesher.mesh.planning.peer_problems import peer_problems
+from wesher.mesh.planning.planner import Planner, PlanResult, holder_of, is_held_for_good
+from wesher.mesh.planning.validation import LocalMember
+
+MOVE_PATIENCE = 0.5  # seconds after losing our address in which more claims may come
+HELD = 60.0  # seconds until an address is one that others know us by
+MISSED = 7 * 86_400.0  # seconds for which a former address is; by then others know us by the new
+
+Taken = Callable[[IPAddress], bool]
+
+
+class Overlay:
+    """Our overlay address, once `choose` has found one, and after each `review` the newest Plan."""
+
+    def __init__(self, settings: NodeSettings, saved: Saved, operator_log: OperatorLog) -> None:
+        self._settings = settings
+        self._saved = saved
+        self._operator_log = operator_log
+        self._held_since = float("-inf")
+        self.former: Former | None = None
+        """The address to go back to at a later start."""
+        self._planner = Planner(settings.hosts)
+        self.relied_on: set[str] = set()
+        """Who was a peer, as long as it is a member."""
+        self._local: LocalMember | None = None
+        self.move_at: float | None = None
+        """When to review at the latest, to move; a time that has passed changes nothing."""
+        self.plan: Plan | None = None
+        self.outcome: PlanResult | None = None
+        """What the last review found, the plan included."""
+
+    @property
+    def address(self) -> IPAddress | None:
+        """Our overlay address; None until one is chosen."""
+        return self._local.overlay_addr if self._local else None
+
+    def choose(
+        self, live: Iterable[Announced], failed: Iterable[Announced], facts: LocalFacts, now: float
+    ) -> str | None:
+        """Take an address that nobody has; return what stands in the way, if anything.
+
+        The one we had before is only left to a live member.
+        """
+        settings, live = self._settings, list(live)
+        former = self._saved.former
+        self.former = former if former and now - former.left_at <= MISSED else None
+        address = settings.overlay_addr or self._first(live, failed, facts)
+        if address is None:
+            return (
+                f"the overlay network {settings.overlay_net.network} is full: forget failed "
+                "members, or choose a larger --overlay-net on all hosts"
+            )
+        if settings.overlay_addr and (problem := facts.objection(address)):
+            return f"the overlay address {address} {problem}: choose another --overlay-addr"
+        if settings.overlay_addr and (problem := self._taken(address, live)):
+            return problem
+        fixed = settings.overlay_addr is not None
+        late = fixed and is_held_for_good(address, live)
+        self._local = LocalMember(
+            name=settings.name,
+            network=settings.overlay_net,
+            overlay_addr=address,
+            public_key=settings.public_key,
+            wireguard_port=settings.wireguard_port,
+            immovable=fixed,
+            # Who fixes the same one later may be a Go peer, which cannot say that it is late.
+            kept=not late if fixed else address == self._saved.overlay_addr,
+            late=late,
+        )
+        self._note_start(address, now)
+        return None
+
+    def review(
+        self,
+        live: Iterable[Member],
+        failed: Iterable[Member],
+        facts: LocalFacts,
+        now: float,
+        *,
+        complete: bool,
+    ) -> bool:
+        """Decide anew what this host should look like; True when we moved to another address.
+
+        Only after `choose`.
+        """
+        live, failed = list(live), list(failed)
+        outcome = self._build(live, failed, facts, complete, now)
+        winner = outcome.lost_to(self._settings.name)
+        moved = self._must_move(winner, now) and self._move(outcome, (*live, *failed), facts, now)
+        if moved:
+            outcome = self._build(live, failed, facts, complete, now)
+        forgetful = _forgetful(outcome, live)
+        self.plan = replace(outcome.plan, forgetful=forgetful) if forgetful else outcome.plan
+        self.outcome = outcome
+        self._warn(outcome, now)
+        return moved
+
+    def metadata(self) -> bytes:
+        """Return what we publish about ourselves; only after `choose`."""
+        local = self._chosen()
+        metadata = Metadata(
+            overlay_addr=local.overlay_addr,
+            public_key=local.public_key,
+            wireguard_port=local.wireguard_port,
+            overlay_net=str(local.network.network),
+            immovable=local.immovable,
+            kept=local.kept,
+            late=local.late,
+            version=__version__,
+            has_ext=True,
+        )
+        return encode_metadata(metadata, self._settings.metadata_format)
+
+    def _chosen(self) -> LocalMember:
+        assert self._local, "no overlay address has been chosen yet"
+        return self._local
+
+    def _taken(self, address: IPAddress, live: Iterable[Announced]) -> str | None:
+        """Say who has the address that we are to have; None for nobody, or if it was ours before.
+
+        Then somebody has taken it meanwhile, and all nodes settle whose it is.
+        """
+        holder = holder_of(address, live)
+        if holder is None or address == self._saved.overlay_addr:
+            return None
+        data = {"address": address, "member": holder.name}
+        return problems.TAKEN_ADDRESS.text.format(**data)
+
+    def _first(
+        self, live: list[Announced], failed: Iterable[Announced], facts: LocalFacts
+    ) -> IPAddress | None:
+        """Return the address we had before, if it is still good, else the first free candidate."""
+        network, saved = self._settings.overlay_net, self._saved
+        names = {member.name for member in live}
+        missing = [member for member in failed if member.name not in names]
+        taken = self._planner.taken((*live, *missing), facts)
+        # An address that the operator has taken away is not ours any more, whatever flows it has.
+        may_return = saved.fixed or not self._settings.interface_kept
+        if self.former and may_return and self._is_free(self.former.overlay_addr, taken):
+            return self.former.overlay_addr
+        address = None if saved.fixed else saved.overlay_addr
+        if address and self._is_free(address, self._planner.taken(live, facts)):
+            return address
+        return choose_address(self._settings.name, network, taken)
+
+    def _is_free(self, address: IPAddress, taken: Taken) -> bool:
+        network = self._settings.overlay_net
+        return address in network.network and is_usable(address, network) and not taken(address)
+
+    def _note_start(self, address: IPAddress, now: float) -> None:
+        """Remember the address that we had before, and say that we have another."""
+        saved = self._saved.overlay_addr
+        if saved == address:
+            return
+        self._held_since = now
+        if saved is None:
+            return
+        if self.former is None and not self._saved.fixed:
+            self.former = Former(saved, now)
+        self._operator_log.inform(
+            "this host starts at {new}, after {old} before", new=address, old=saved
+        )
+
+    def _build(
+        self,
+        live: list[Member],
+        failed: list[Member],
+        facts: LocalFacts,
+        complete: bool,
+        now: float,
+    ) -> PlanResult:
+        return self._planner.build(self._chosen(), live, failed, facts, complete=complete, now=now)
+
+    def _must_move(self, winner: str | None, now: float) -> bool:
+        """Tell whether it is time to leave our address to `winner`, if that is anybody."""
+        local = self._chosen()
+        if winner is None or local.immovable:
+            self.move_at = None
+            return False
+        if self.move_at is None:
+            self.move_at = now + MOVE_PATIENCE
+        return now >= self.move_at
+
+    def _move(
+        self, outcome: PlanResult, others: tuple[Member, ...], facts: LocalFacts, now: float
+    ) -> bool:
+        """Leave our address to who holds it and take the next free one; False when we cannot."""
+        local = self._chosen()
+        winner = outcome.lost_to(local.name)
+        taken = self._planner.taken(others, facts)
+        address = next_address(local, outcome, taken)
+        if address is None:
+            self._operator_log.err(
+                local.name,
+                now,
+                problems.OVERLAY_FULL,
+                winner=winner,
+                address=local.overlay_addr,
+                network=local.network.network,
+            )
+            return False
+        self._operator_log.warn(
+            local.name,
+            now,
+            problems.MOVED,
+            old=local.overlay_addr,
+            new=address,
+            winner=winner,
+        )
+        if now - self._held_since >= HELD:
+            self.former = Former(local.overlay_addr, now)
+        self._held_since = now
+        self._local = replace(local, overlay_addr=address, kept=False)
+        self.move_at = None
+        return True
+
+    def _warn(self, outcome: PlanResult, now: float) -> None:
+        """Tell the operator of members that cannot be peers, or that cannot be told apart."""
+        for found in peer_problems(outcome, self._settings.metadata_format):
+            if found.about == self._settings.name and self.move_at is not None:
+                continue  # told once we have moved, or cannot
+            fixed = found.trouble is problems.FIXED_ADDRESS
+            say = self._operator_log.err if fixed else self._operator_log.warn
+            always = found.about in self.relied_on
+            say(found.about, now, found.trouble, always=always, **found.data)
+        # In place, as others hold this set: `|=` with a view of a dict would make another one.
+        self.relied_on.update(outcome.trusted)
+        self.relied_on.intersection_update({*outcome.trusted, *outcome.refusals})
+
+
+def _forgetful(outcome: PlanResult, live: Iterable[Member]) -> frozenset[str]:
+    """Return the keys of the live peers that run the Go program, which drops its sessions."""
+    peers = (outcome.trusted.get(member.name) for member in live)
+    return frozenset(one.public_key for one in peers if one and not one.metadata.has_ext)
+
+
+def next_address(local: LocalMember, outcome: PlanResult, taken: Taken) -> IPAddress | None:
+    """Return the next free address for us, who lost ours; None when there is none.
+
+    Others who lose theirs move at the same moment: where all know the same, they get out of each
+    other's way in the order of their names.
+    """
+    losers = {one.loser for one in outcome.conflicts}
+    movable = {name for name, member in outcome.trusted.items() if not member.immovable}
+    chosen: set[IPAddress] = set()
+    for name in sorted(losers & movable):
+        if name > local.name:
+            break
+        address = choose_address(name, local.network, lambda ip: ip in chosen or taken(ip))
+        if address:
+            chosen.add(address)
+    return choose_address(local.name, local.network, lambda ip: ip in chosen or taken(ip))

@@ -1,0 +1,55 @@
+"""What the last review of the members found wrong with them, for warnings and for the doctor."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from wesher.base import problems
+from wesher.base.problems import Problem
+from wesher.mesh.base.metadata import MetadataFormat
+from wesher.mesh.base.rejections import RejectionKind
+from wesher.mesh.planning.planner import PlanResult
+
+PEER_REMEDIES = {
+    RejectionKind.PENDING: "wait until it has told more of itself",
+    RejectionKind.METADATA: "it is no wesher, or one of an unknown version: see what runs there",
+    RejectionKind.NAME: "give it another --node-name",
+    RejectionKind.NETWORK: "give all members the same --overlay-net",
+    RejectionKind.ADDRESS: "give it another --overlay-addr, or all members another --overlay-net",
+    RejectionKind.KEY: "if it is a clone of that host, start it with --fresh-key; if it is none of "
+    "yours, somebody with the cluster key made it up",
+    RejectionKind.ENDPOINT: "give it an --advertise-addr at which others reach it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PeerProblem:
+    """Trouble with the member named `about`."""
+
+    trouble: Problem
+    about: str
+    data: Mapping[str, object]
+
+
+def peer_problems(outcome: PlanResult, our_format: MetadataFormat) -> Iterator[PeerProblem]:
+    """Yield who is not a peer, shares an address or a name, or cannot read `our_format`."""
+    yield from _refused(outcome)
+    for conflict in outcome.conflicts:
+        yield PeerProblem(
+            problems.FIXED_ADDRESS if conflict.fixed else problems.SAME_ADDRESS,
+            conflict.loser,
+            {"winner": conflict.winner, "loser": conflict.loser, "address": conflict.address},
+        )
+    for name, unnamed in outcome.unnamed.items():
+        yield PeerProblem(unnamed.trouble, name, unnamed.data)
+    for name, member in outcome.trusted.items():
+        if not member.metadata.has_ext and member.metadata.format != our_format:
+            data = {"member": name, "format": member.metadata.format}
+            yield PeerProblem(problems.METADATA_FORMAT, name, data)
+
+
+def _refused(outcome: PlanResult) -> Iterator[PeerProblem]:
+    for name, refusal in outcome.refusals.items():
+        if refusal.kind is not RejectionKind.PENDING:
+            remedy = PEER_REMEDIES[refusal.kind]
+            data = {"member": name, "reason": refusal.reason, "remedy": remedy}
+            yield PeerProblem(problems.NO_PEER, name, data)

@@ -1,0 +1,354 @@
+"""How members become a Plan."""
+
+from collections.abc import Callable, Container, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from ipaddress import ip_address
+
+from wesher.gossip.addresses import unpack_ip
+from wesher.mesh.base.local_facts import LocalFacts
+from wesher.mesh.base.metadata import DECODED, Announced, Metadata, read_metadata
+from wesher.mesh.base.plan import HostsEntry, InterfaceSettings, IPAddress, Peer, Plan
+from wesher.mesh.base.rejections import Rejection, RejectionKind
+from wesher.mesh.base.seniority import Seniority
+from wesher.mesh.base.settings import HostsNaming
+from wesher.mesh.planning.claims import (
+    Claim,
+    Conflict,
+    address_holders,
+    key_holders,
+    things,
+)
+from wesher.mesh.planning.hosts_naming import Namer, Unnamed, like_another, settle_names
+from wesher.mesh.planning.validation import LocalMember, ValidMember, validate_member
+
+_NAMING = HostsNaming()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """A Plan, and what an operator may want to know about it.
+
+    `trusted` are the peers by name, those that lost their overlay address included; `refusals` says
+    of the other members why they are none. `conflicts` has those about our own address too;
+    `unnamed` are the peers without a hosts entry although they should have one.
+    """
+
+    plan: Plan
+    trusted: Mapping[str, ValidMember]
+    refusals: Mapping[str, Rejection]
+    conflicts: tuple[Conflict, ...]
+    unnamed: Mapping[str, Unnamed]
+
+    def lost_to(self, name: str) -> str | None:
+        """Return who holds the address that `name` claims, if that is somebody else."""
+        return next((c.winner for c in self.conflicts if c.loser == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A trusted member and what follows from that: made once, not for each of many Plans."""
+
+    member: ValidMember
+    claim_of_live: Claim
+    claim_of_failed: Claim
+    peer: Peer
+    names: tuple[str, ...]
+    unnamed: Unnamed | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A member and what was found about it."""
+
+    member: Announced
+    underlay: frozenset[IPAddress]
+    verdict: _Candidate | Rejection
+
+
+class Planner:
+    """Turns membership into Plans, checking anew only members that changed."""
+
+    def __init__(self, naming: HostsNaming = _NAMING) -> None:
+        self._naming = naming
+        self._basis: tuple[LocalMember, LocalFacts] | None = None
+        self._judged: dict[str, _Judged] = {}
+        self._seniority = Seniority()
+        self._undisputed: PlanResult | None = None
+        """The last one, if no two members want one thing: then it does not matter who is live."""
+
+    def build(
+        self,
+        local: LocalMember,
+        live: Iterable[Announced],
+        failed: Iterable[Announced],
+        facts: LocalFacts,
+        *,
+        complete: bool,
+        now: float = 0.0,
+    ) -> PlanResult:
+        """Decide what this host should look like; without `now` all claims appear together.
+
+        `live` are the members that are alive or suspect, with or without ourselves; `failed` those
+        that we still try to reach. A name in both is live.
+        """
+        alive = {member.name: member for member in live}
+        members = {member.name: member for member in failed} | alive
+        members.pop(local.name, None)
+        changed = self._judge(members, local, facts)
+        if self._undisputed and not changed:
+            return _completed(self._undisputed, complete)
+        candidates, refusals = _sort_out(self._judged)
+        claims = [_local_claim(local)]
+        claims += [
+            candidate.claim_of_live if name in alive else candidate.claim_of_failed
+            for name, candidate in candidates.items()
+        ]
+        wanted = len(claims)
+        seniority = self._seniority
+        names = {name: candidate.names for name, candidate in candidates.items()}
+        seniority.note(
+            (
+                (claim.name, thing)
+                for claim in claims
+                for thing in (*things(claim), *map(str.lower, names.get(claim.name, ())))
+            ),
+            now,
+        )
+        claims = _with_their_own_keys(claims, candidates, refusals, seniority)
+        addresses = address_holders(claims, seniority)
+        conflicts = tuple(
+            Conflict(
+                claim.overlay_addr, holder.name, claim.name, holder.immovable and claim.immovable
+            )
+            for claim in claims
+            if (holder := addresses[claim.overlay_addr]) is not claim
+        )
+        shut = _without_packets(conflicts, local)
+        named = settle_names(claims, names, seniority)
+        plan = Plan(
+            InterfaceSettings(local.overlay_addr, local.wireguard_port),
+            _peers(candidates, shut),
+            _hosts(candidates, named, shut),
+            complete,
+        )
+        trusted = {name: candidate.member for name, candidate in candidates.items()}
+        outcome = PlanResult(plan, trusted, refusals, conflicts, _unnamed(candidates, named))
+        own_names = len(named) == sum(map(len, names.values()))
+        undisputed = len(claims) == wanted and not conflicts and own_names
+        self._undisputed = outcome if undisputed else None
+        return outcome
+
+    @staticmethod
+    def taken(members: Iterable[Announced], facts: LocalFacts) -> Callable[[IPAddress], bool]:
+        """Return a test of which overlay addresses we must not choose beside these members."""
+        used = addresses_in_use(members)
+        return lambda ip: ip in used or facts.objection(ip) is not None
+
+    def _judge(
+        self, members: Mapping[str, Announced], local: LocalMember, facts: LocalFacts
+    ) -> bool:
+        """Bring what was found about each member up to date, in the order of their names.
+
+        False if all of that is as it was.
+        """
+        changed = self._basis != (local, facts)
+        if changed:
+            self._basis = (local, facts)
+            self._judged = {}
+        namer = Namer(local.name, self._naming, facts.foreign_host_names)
+        known, self._judged = self._judged, {}
+        changed = changed or known.keys() != members.keys()
+        for name in sorted(members):
+            member = members[name]
+            judged = known.get(name)
+            if judged is None or _changed(judged.member, member):
+                judged = _judge_member(member, local, facts, namer)
+                changed = True
+            self._judged[name] = judged
+        return changed
+
+
+def addresses_in_use(members: Iterable[Announced]) -> set[IPAddress]:
+    """Return every address that members hold or are reached at, which nobody else may choose."""
+    used: set[IPAddress] = set()
+    for member in members:
+        used |= _underlay(member)
+        metadata = read_metadata(member)
+        if isinstance(metadata, Metadata) and metadata.overlay_addr:
+            used.add(metadata.overlay_addr)
+    return used
+
+
+def holder_of(address: IPAddress, members: Iterable[Announced]) -> Announced | None:
+    """Return the first of these members that claims the overlay address."""
+    for member in members:
+        found = read_metadata(member)
+        if isinstance(found, Metadata) and found.overlay_addr == address:
+            return member
+    return None
+
+
+def is_held_for_good(address: IPAddress, members: Iterable[Announced]) -> bool:
+    """Tell whether one of these has the address and cannot move."""
+    found = (read_metadata(member) for member in members)
+    return any(
+        one.overlay_addr == address and (one.immovable or not one.has_ext)
+        for one in found
+        if isinstance(one, Metadata)
+    )
+
+
+@lru_cache(maxsize=DECODED)
+def _ip(addr: bytes) -> IPAddress:
+    """Return the address in these bytes; raises ValueError if there is none."""
+    return ip_address(unpack_ip(addr))
+
+
+def _underlay(member: Announced) -> frozenset[IPAddress]:
+    """Return where a member is reached, by gossip and by WireGuard."""
+    addresses = set()
+    with suppress(ValueError):
+        addresses.add(_ip(member.addr))
+    metadata = read_metadata(member)
+    if isinstance(metadata, Metadata) and metadata.endpoint:
+        addresses.add(ip_address(metadata.endpoint))
+    return frozenset(addresses)
+
+
+def _changed(old: Announced, new: Announced) -> bool:
+    return old is not new and (old.addr, old.meta) != (new.addr, new.meta)
+
+
+def _judge_member(
+    member: Announced, local: LocalMember, facts: LocalFacts, namer: Namer
+) -> _Judged:
+    verdict = _verdict(member, local, facts)
+    if isinstance(verdict, ValidMember):
+        return _Judged(member, _underlay(member), _candidate(verdict, namer))
+    return _Judged(member, _underlay(member), verdict)
+
+
+def _candidate(member: ValidMember, namer: Namer) -> _Candidate:
+    address = member.overlay_addr
+    said = member.metadata
+    live = Claim(
+        member.name,
+        address,
+        member.public_key,
+        True,
+        member.immovable,
+        said.kept,
+        said.late,
+        original=not said.has_ext,
+    )
+    names = namer.names_for(member.name, address)
+    unnamed = names if isinstance(names, Unnamed) else None
+    return _Candidate(
+        member,
+        live,
+        replace(live, live=False),
+        Peer(member.endpoint, member.allowed_ips),
+        () if isinstance(names, Unnamed) else names,
+        unnamed,
+    )
+
+
+def _verdict(member: Announced, local: LocalMember, facts: LocalFacts) -> ValidMember | Rejection:
+    metadata = read_metadata(member)
+    if isinstance(metadata, Rejection):
+        return metadata
+    try:
+        underlay = _ip(member.addr)
+    except ValueError:
+        return Rejection(RejectionKind.ENDPOINT, "has no IP address")
+    return validate_member(member.name, metadata, underlay, local, facts)
+
+
+def _sort_out(
+    members: Mapping[str, _Judged],
+) -> tuple[dict[str, _Candidate], dict[str, Rejection]]:
+    """Part the trusted from the refused, now that everybody's underlay addresses are known."""
+    underlay = frozenset().union(*(judged.underlay for judged in members.values()))
+    candidates: dict[str, _Candidate] = {}
+    refusals: dict[str, Rejection] = {}
+    for name, judged in members.items():
+        verdict = judged.verdict
+        if isinstance(verdict, Rejection):
+            refusals[name] = verdict
+        elif (address := verdict.member.overlay_addr) in underlay:
+            reason = f"has overlay address {address}, at which a member is reached"
+            refusals[name] = Rejection(RejectionKind.ADDRESS, reason)
+        else:
+            candidates[name] = verdict
+    return candidates, refusals
+
+
+def _local_claim(local: LocalMember) -> Claim:
+    address, key = local.overlay_addr, local.public_key
+    return Claim(local.name, address, key, True, local.immovable, local.kept, local.late)
+
+
+def _with_their_own_keys(
+    claims: list[Claim],
+    candidates: dict[str, _Candidate],
+    refusals: dict[str, Rejection],
+    seniority: Seniority,
+) -> list[Claim]:
+    """Return the claims whose key is nobody else's, and move the other members to the refused."""
+    holders = key_holders(claims, seniority)
+    if len(holders) == len(claims):
+        return claims
+    for claim in claims:
+        holder = holders[claim.public_key]
+        if holder is not claim:
+            reason = f"claims the WireGuard key of {holder.name}, which keeps it"
+            refusals[claim.name] = Rejection(RejectionKind.KEY, reason)
+            del candidates[claim.name]
+    return [claim for claim in claims if holders[claim.public_key] is claim]
+
+
+def _completed(outcome: PlanResult, complete: bool) -> PlanResult:
+    if outcome.plan.complete is complete:
+        return outcome
+    return replace(outcome, plan=replace(outcome.plan, complete=complete))
+
+
+def _without_packets(conflicts: Iterable[Conflict], local: LocalMember) -> set[str]:
+    """Return who gets no packets: losers, and whoever has the address that is still this host's."""
+    losers = {conflict.loser for conflict in conflicts}
+    rivals = {one.winner for one in conflicts if one.address == local.overlay_addr}
+    return losers | rivals
+
+
+def _peers(candidates: Mapping[str, _Candidate], shut: Container[str]) -> dict[str, Peer]:
+    """Return everybody's peer; those in `shut` get no packets for the address they claim."""
+    peers = {one.member.public_key: one.peer for one in candidates.values()}
+    for name, candidate in candidates.items():
+        if name in shut:
+            peers[candidate.member.public_key] = Peer(candidate.member.endpoint, ())
+    return peers
+
+
+def _hosts(
+    candidates: Mapping[str, _Candidate], named: Mapping[str, str], shut: Container[str]
+) -> tuple[HostsEntry, ...]:
+    """Return the hosts entries of who is `named` and gets packets, in the order of their names."""
+    return tuple(
+        HostsEntry(one.member.overlay_addr, entry)
+        for name, one in candidates.items()
+        if name not in shut
+        for entry in one.names
+        if named[entry.lower()] == name
+    )
+
+
+def _unnamed(candidates: Mapping[str, _Candidate], named: Mapping[str, str]) -> dict[str, Unnamed]:
+    """Return the peers without any name in the hosts file, and why."""
+    found = {name: one.unnamed for name, one in candidates.items() if one.unnamed}
+    for name, one in candidates.items():
+        holders = [named[entry.lower()] for entry in one.names]
+        if holders and name not in holders:
+            found[name] = like_another(name, holders[0])
+    return found

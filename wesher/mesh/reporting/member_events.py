@@ -1,0 +1,102 @@
+"""What happens to members, as it happens, for whoever watches."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from wesher.gossip import (
+    Address,
+    Event,
+    Member,
+    MemberCleared,
+    MemberFailed,
+    MemberJoined,
+    MemberLeft,
+    MemberProven,
+    MemberSuspected,
+    MemberUpdated,
+)
+from wesher.mesh.base.events import MemberEvent, MemberEventKind
+from wesher.mesh.base.metadata import Metadata, read_metadata
+from wesher.mesh.base.plan import IPAddress
+from wesher.mesh.members import FailedMembers
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a member is: its gossip, and its place in the overlay."""
+
+    address: Address
+    overlay_addr: IPAddress | None
+
+
+class MemberEvents:
+    """Changes not yet handed out, and where each live member was last."""
+
+    def __init__(self) -> None:
+        self._waiting: list[MemberEvent] = []
+        self._places: dict[str, _Place] = {}
+
+    def note(
+        self, event: Event, failed: FailedMembers, waits: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """Take an event of the gossip; `failed` are those who had failed before it.
+
+        Of who `waits` nothing is told before it is proven.
+        """
+        member = getattr(event, "member", None)
+        if isinstance(member, Member) and waits(member.name):
+            return
+        match event:
+            case MemberProven(member):
+                self._appear(member, MemberEventKind.JOINED)
+            case MemberJoined(member):
+                returned = member.name in failed
+                self._appear(
+                    member, MemberEventKind.RETURNED if returned else MemberEventKind.JOINED
+                )
+            case MemberUpdated(member):
+                before, now = self._places.get(member.name), _place(member)
+                moved = before is not None and before != now
+                self._appear(
+                    member, MemberEventKind.MOVED if moved else MemberEventKind.UPDATED, before
+                )
+            case MemberSuspected(member):
+                self._tell(member, MemberEventKind.SUSPECT)
+            case MemberCleared(member):
+                self._tell(member, MemberEventKind.CLEARED)
+            case MemberFailed(member):
+                self._vanish(member, MemberEventKind.FAILED)
+            case MemberLeft(member):
+                self._vanish(member, MemberEventKind.LEFT)
+
+    def forgot(self, member: Member) -> None:
+        """Take note that a failed member was given up for good."""
+        self._tell(member, MemberEventKind.FORGOTTEN)
+
+    def drain(self) -> Iterator[MemberEvent]:
+        """Yield what has not been handed out yet."""
+        waiting, self._waiting = self._waiting, []
+        yield from waiting
+
+    def _appear(self, member: Member, what: MemberEventKind, before: _Place | None = None) -> None:
+        place = self._places[member.name] = _place(member)
+        data: dict[str, object] = {"address": place.address, "overlay_address": place.overlay_addr}
+        if before is not None and before != place:
+            data["old_address"] = before.address
+            data["old_overlay_address"] = before.overlay_addr
+        self._waiting.append(MemberEvent(what, member.name, data))
+
+    def _vanish(self, member: Member, what: MemberEventKind) -> None:
+        self._tell(member, what)
+        self._places.pop(member.name, None)
+
+    def _tell(self, member: Member, what: MemberEventKind) -> None:
+        place = self._places.get(member.name) or _place(member)
+        data = {"address": place.address, "overlay_address": place.overlay_addr}
+        self._waiting.append(MemberEvent(what, member.name, data))
+
+
+def _place(member: Member) -> _Place:
+    metadata = read_metadata(member)
+    overlay_addr = metadata.overlay_addr if isinstance(metadata, Metadata) else None
+    return _Place(member.address, overlay_addr)

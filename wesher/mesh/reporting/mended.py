@@ -1,0 +1,142 @@
+"""Which of the troubles that were met lately are over: what is mended is told of no more.
+
+A rule says that its trouble is over only by what was seen after it was last met. Troubles without a
+rule are things that happened, and stay on the record for their ten minutes; those of names are
+found out by asking who is there, as `wesher doctor` does.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from wesher.base import problems
+from wesher.gossip import Member, MemberState
+from wesher.mesh.base.operator_log import Recent
+from wesher.mesh.planning import PeerProblem, PlanResult
+from wesher.mesh.reporting.dropped_packets import UnknownSource
+
+LATE_RETRY = 60.0  # seconds, many retries of a host that looks for a cluster with another key
+
+_Met = TypeVar("_Met", Recent, UnknownSource)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is so at this moment, as far as it ends troubles.
+
+    `live` are the other members by name, `answered_at` tells when one last acknowledged a ping
+    by UDP, `here` is the IP address that we announce and `overlay_addr` our place in the overlay.
+    """
+
+    name: str
+    here: str
+    overlay_addr: str
+    own_addresses: frozenset[str]
+    live: Mapping[str, Member]
+    failed: frozenset[str]
+    answered_at: Callable[[str], float | None]
+    outcome: PlanResult | None
+    peer_problems: Sequence[PeerProblem]
+    now: float
+
+
+def marked(met: _Met, view: View) -> _Met:
+    """Return what was met, saying whether it is over."""
+    if isinstance(met, UnknownSource):
+        return replace(met, mended=_has_our_key(met.ip, met.last_at, view))
+    rule = _RULES.get(met.trouble.name)
+    return replace(met, mended=bool(rule and rule(met, view)))
+
+
+def _somebody_answers(_met: Recent, view: View) -> bool:
+    return any(member.state is MemberState.ALIVE for member in view.live.values())
+
+
+def _has_the_right_key(met: Recent, view: View) -> bool:
+    return _has_our_key(str(met.data["address"]), met.last_at, view)
+
+
+def _has_our_key(ip: str, last_at: float, view: View) -> bool:
+    """Tell whether a member has come to this address since, or whoever was there is long silent.
+
+    A member that was there all the time is not who had the other key: two may be behind one NAT.
+    """
+    return any(
+        member.address.ip == ip
+        and member.state is MemberState.ALIVE
+        and _answered_since(member.name, last_at, view)
+        and (member.state_changed_at > last_at or view.now - last_at > LATE_RETRY)
+        for member in view.live.values()
+    )
+
+
+def _answered_since(name: str, instant: float, view: View) -> bool:
+    answered_at = view.answered_at(name)
+    return answered_at is not None and answered_at > instant
+
+
+def _reached_by_udp(met: Recent, view: View) -> bool:
+    name = str(met.data["member"])
+    if name not in view.live:
+        return name not in view.failed  # who has left has no trouble any more
+    return _answered_since(name, met.last_at, view)
+
+
+def _announces_another(met: Recent, view: View) -> bool:
+    member = view.live.get(str(met.data["member"]))
+    moved = member is not None and member.address.ip != str(met.data["address"])
+    return moved or _reached_by_udp(met, view)
+
+
+def _all_answer_us(met: Recent, view: View) -> bool:
+    if view.here != str(met.data["address"]):
+        return True
+    live = view.live
+    return bool(live) and all(_answered_since(name, met.last_at, view) for name in live)
+
+
+def _is_elsewhere(met: Recent, view: View) -> bool:
+    member, address = view.live.get(str(met.data["member"])), str(met.data["address"])
+    return member is None or member.address.ip != address or address not in view.own_addresses
+
+
+def _is_a_peer(met: Recent, view: View) -> bool:
+    return view.outcome is not None and met.source not in view.outcome.refusals
+
+
+def _is_not_objected_to(met: Recent, view: View) -> bool:
+    return (met.trouble.name, met.source) not in {
+        (one.trouble.name, one.about) for one in view.peer_problems
+    }
+
+
+def _has_moved_back(met: Recent, view: View) -> bool:
+    return view.overlay_addr == str(met.data["old"])
+
+
+def _has_our_address(_met: Recent, view: View) -> bool:
+    return view.outcome is not None and view.outcome.lost_to(view.name) is None
+
+
+_RULES: Mapping[str, Callable[[Recent, View], bool]] = {
+    problems.NOBODY.name: _somebody_answers,
+    problems.OTHER_KEY.name: _has_the_right_key,
+    problems.UDP_BLOCKED.name: _reached_by_udp,
+    problems.TALKS_ELSEWHERE.name: _announces_another,
+    problems.WE_TALK_ELSEWHERE.name: _all_answer_us,
+    problems.ADDRESS_HERE.name: _is_elsewhere,
+    problems.MOVED.name: _has_moved_back,
+    problems.OVERLAY_FULL.name: _has_our_address,
+    problems.NO_PEER.name: _is_a_peer,
+    **{
+        one.name: _is_not_objected_to
+        for one in (
+            problems.SAME_ADDRESS,
+            problems.FIXED_ADDRESS,
+            problems.METADATA_FORMAT,
+            problems.OTHER_CASE,
+            problems.HOSTS_LINE,
+            problems.DOTTED_NAME,
+        )
+    },
+}

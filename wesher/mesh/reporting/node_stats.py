@@ -1,0 +1,28 @@
+"""What a node has counted and met since its start, as one value: for `metrics` and `doctor`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from wesher.gossip import DropReason
+from wesher.gossip.codec import MessageType
+from wesher.mesh.base.operator_log import Recent
+from wesher.mesh.planning import PeerProblem
+from wesher.mesh.reporting.dropped_packets import UnknownSource
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStats:
+    """Counts since the start; `strangers` and `troubles` are those of the last ten minutes.
+
+    `objections` are what is wrong with members at this moment.
+    """
+
+    health: int
+    suspicions: int
+    refutations: int
+    received: Mapping[MessageType, int]
+    sent: Mapping[MessageType, int]
+    dropped: Mapping[DropReason, int]
+    strangers: Sequence[UnknownSource]
+    problems: Sequence[Recent]
+    peer_problems: Sequence[PeerProblem]

@@ -1,0 +1,142 @@
+"""What a node knows of itself and of everybody else at one moment, as values for the operator."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from wesher.gossip import Address, Member, MemberState
+from wesher.mesh.base.metadata import Metadata, read_metadata
+from wesher.mesh.base.plan import Endpoint, IPAddress
+from wesher.mesh.base.seeds import SeedStatus
+from wesher.mesh.base.settings import SavedMember
+from wesher.mesh.members import FailedMembers
+from wesher.mesh.planning import Conflict, PlanResult
+
+_HAS_LEFT = "has left"
+
+
+class Standing(Enum):
+    """What the mesh holds a member for; `wesher members --state` takes these words."""
+
+    ALIVE = "alive"
+    SUSPECT = "suspect"
+    FAILED = "failed"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStatus:
+    """One remote member.
+
+    `since` is the instant at which its standing began, None when we do not know it; `endpoint` the
+    one it announces, None when it is not a peer, for the `reason` given. A member with a reason and
+    an endpoint is a peer that gets no packets; one with `unnamed`, a reason too, has no hosts
+    entry.
+    `round_trip` is that of gossip, in seconds.
+    """
+
+    name: str
+    standing: Standing
+    since: float | None
+    address: Address
+    metadata: Metadata | None = None
+    incarnation: int | None = None
+    versions: bytes | None = None
+    endpoint: Endpoint | None = None
+    reason: str | None = None
+    round_trip: float | None = None
+    unnamed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """A node and its view; `overlay_addr` is None until one is chosen.
+
+    `complete` tells that others have told us all they know, or that there is nobody to ask.
+    `waiting` is the number of those who came in a crowd and have not answered us: no `members` yet.
+    """
+
+    name: str
+    address: Address
+    overlay_addr: IPAddress | None
+    incarnation: int | None
+    health: int
+    complete: bool
+    seeds: tuple[SeedStatus, ...]
+    waiting: int
+    members: tuple[MemberStatus, ...]
+
+
+def member_statuses(
+    table: Iterable[Member],
+    failed: FailedMembers,
+    left: Mapping[str, SavedMember],
+    outcome: PlanResult | None,
+    *,
+    round_trip: Callable[[str], float | None],
+    left_at: Callable[[str], float | None],
+) -> tuple[MemberStatus, ...]:
+    """Return everybody in the order of their names; `table` is gossip's without ourselves."""
+    members = {status.name: status for status in _departed(left, left_at)}
+    losers = {conflict.loser: conflict for conflict in outcome.conflicts} if outcome else {}
+    for member, standing, since in _standings(table, failed):
+        metadata = read_metadata(member)
+        departed = standing is Standing.LEFT
+        peer = outcome.trusted.get(member.name) if outcome and not departed else None
+        members[member.name] = MemberStatus(
+            member.name,
+            standing,
+            since,
+            member.address,
+            metadata if isinstance(metadata, Metadata) else None,
+            member.incarnation,
+            member.versions,
+            peer.endpoint if peer else None,
+            _HAS_LEFT if departed else _reason(member.name, outcome, losers),
+            round_trip(member.name),
+            _unnamed(member.name, outcome) if peer else None,
+        )
+    return tuple(members[name] for name in sorted(members))
+
+
+def _departed(
+    left: Mapping[str, SavedMember], left_at: Callable[[str], float | None]
+) -> Iterator[MemberStatus]:
+    for name, member in left.items():
+        yield MemberStatus(name, Standing.LEFT, left_at(name), member.address, reason=_HAS_LEFT)
+
+
+def _standings(
+    table: Iterable[Member], failed: FailedMembers
+) -> Iterator[tuple[Member, Standing, float | None]]:
+    """Yield every member with its standing and since when; the live ones last, as they prevail."""
+    live = []
+    for member in table:
+        if member.live:
+            live.append(member)
+        elif member.state is MemberState.LEFT:
+            yield member, Standing.LEFT, member.state_changed_at
+    for member in failed:
+        yield member, Standing.FAILED, failed.failed_at(member.name)
+    for member in live:
+        suspect = member.state is MemberState.SUSPECT
+        yield member, Standing.SUSPECT if suspect else Standing.ALIVE, member.state_changed_at
+
+
+def _reason(name: str, outcome: PlanResult | None, losers: Mapping[str, Conflict]) -> str | None:
+    """Say why a member is not a peer, or is one without packets; None when all is well."""
+    if outcome is None:
+        return "is not considered before we have an overlay address"
+    if refusal := outcome.refusals.get(name):
+        return refusal.reason
+    if name not in outcome.trusted:
+        return "has just come and is considered in a moment"
+    if conflict := losers.get(name):
+        return f"has overlay address {conflict.address}, which goes to {conflict.winner}"
+    return None
+
+
+def _unnamed(name: str, outcome: PlanResult | None) -> str | None:
+    """Say why a peer has no entry in the hosts file; None when it has one, or needs none."""
+    found = outcome.unnamed.get(name) if outcome else None
+    return found.reason if found else None

@@ -1,0 +1,135 @@
+"""Reach others as gossip does, by UDP and TCP, encrypted with the cluster key; needs no agent."""
+
+import asyncio
+import os
+import secrets
+from contextlib import suppress
+
+from wesher.base.errors import LimitError, ProtocolError, UndecryptableError
+from wesher.base.reachability import Contact, Heard
+from wesher.gossip import Ack, Address, Keyring, Message, Ping, PushPull, Record, Wire
+from wesher.gossip.codec import encode
+
+PATIENCE = 2.5  # seconds for an answer
+NONCE_SIZE = 12  # bytes
+MAX_ACK = 4096  # bytes of a stream that should hold no more than an ack
+_REPEATS = (0.0, 0.3, 0.8, 1.5)  # seconds at which a ping is sent: a packet may get lost
+_CHUNK = 64 << 10  # bytes
+_HEAD = 16  # bytes of a frame, more than its size needs
+
+
+def wire_of(key: bytes) -> Wire:
+    """Return how members of the cluster with this key talk."""
+    return Wire(Keyring(key), lambda: os.urandom(NONCE_SIZE), compress_packets=False)
+
+
+async def contact(wire: Wire, address: Address, name: str = "") -> Contact:
+    """Ping the member of this name, or whoever is there, by UDP and TCP at once; never raises.
+
+    Nobody answers a ping for another, so we ask as well whether anybody is there.
+    """
+    if not name:
+        return await _contact(wire, address, "")
+    made, anybody = await asyncio.gather(*(_contact(wire, address, one) for one in (name, "")))
+    return Contact(_but_not(made.udp, anybody.udp), _but_not(made.tcp, anybody.tcp))
+
+
+def _but_not(named: Heard, anybody: Heard) -> Heard:
+    """Return what came back, given what came back to a ping for whoever is there."""
+    silent = named is Heard.SILENCE and anybody is Heard.ANSWER
+    return Heard.OTHER_NAME if silent else named
+
+
+async def _contact(wire: Wire, address: Address, name: str) -> Contact:
+    udp, tcp = await asyncio.gather(
+        _ping_by_packet(wire, address, _ping(name)), _ping_by_stream(wire, address, _ping(name))
+    )
+    return Contact(udp, tcp)
+
+
+def _ping(name: str) -> Ping:
+    """Return a ping that no recorded ack answers."""
+    return Ping(secrets.randbits(32), name)
+
+
+async def look(wire: Wire, address: Address) -> tuple[Record, ...]:
+    """Return the members that somebody knows, telling nothing of ourselves; none in silence."""
+    with suppress(OSError, ProtocolError, asyncio.IncompleteReadError):
+        async with asyncio.timeout(PATIENCE):
+            answer = await _ask(wire, address, PushPull(join=False, records=()))
+            return answer.records if isinstance(answer, PushPull) else ()
+    return ()
+
+
+class _Listener(asyncio.DatagramProtocol):
+    """Waits for the ack of our ping."""
+
+    def __init__(self, wire: Wire, sequence: int) -> None:
+        self._wire = wire
+        self._sequence = sequence
+        self.answered = asyncio.Event()
+
+    def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
+        messages = self._wire.open_packet(data).messages
+        if any(isinstance(one, Ack) and one.sequence == self._sequence for one in messages):
+            self.answered.set()
+
+
+async def _ping_by_packet(wire: Wire, address: Address, ping: Ping) -> Heard:
+    loop = asyncio.get_running_loop()
+    anywhere = ("::" if ":" in address.ip else "0.0.0.0", 0)
+    try:
+        transport, listener = await loop.create_datagram_endpoint(
+            lambda: _Listener(wire, ping.sequence), local_addr=anywhere
+        )
+    except OSError:  # no IPv6 here
+        return Heard.SILENCE
+    try:
+        async with asyncio.timeout(PATIENCE):
+            for at, until in zip(_REPEATS, (*_REPEATS[1:], PATIENCE), strict=True):
+                packet = wire.seal_packet([encode(ping)], checksum=False)
+                transport.sendto(packet, address)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(until - at):
+                        await listener.answered.wait()
+                        return Heard.ANSWER
+    except TimeoutError:
+        pass
+    finally:
+        transport.close()
+    return Heard.SILENCE
+
+
+async def _ping_by_stream(wire: Wire, address: Address, ping: Ping) -> Heard:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            answer = await _ask(wire, address, ping, MAX_ACK)
+    except UndecryptableError:
+        return Heard.OTHER_KEY
+    except ConnectionRefusedError:
+        return Heard.REFUSED
+    except (OSError, ProtocolError, asyncio.IncompleteReadError):
+        return Heard.SILENCE
+    ours = isinstance(answer, Ack) and answer.sequence == ping.sequence
+    return Heard.ANSWER if ours else Heard.SILENCE
+
+
+async def _ask(
+    wire: Wire, address: Address, question: Message, limit: int | None = None
+) -> Message:
+    """Exchange one frame for another; raises OSError, ProtocolError or IncompleteReadError."""
+    reader, writer = await asyncio.open_connection(address.ip, address.port)
+    try:
+        writer.write(wire.seal_frame(encode(question)))
+        await writer.drain()
+        frame = bytearray()
+        while not (size := wire.frame_size(bytes(frame[:_HEAD]), reply=True)) or len(frame) < size:
+            if limit and size and size > limit:
+                raise LimitError(f"an answer of {size} bytes")
+            chunk = await reader.read(_CHUNK)
+            if not chunk:
+                break
+            frame += chunk
+        return wire.open_frame(bytes(frame), reply=True)
+    finally:
+        writer.close()

@@ -1,0 +1,97 @@
+"""The log: loguru to standard error, for a terminal or for the journal."""
+
+import atexit
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loguru import logger
+
+from wesher.base.escaping import printable
+from wesher.system.writer import Writer
+
+if TYPE_CHECKING:
+    from loguru import Message, Record
+
+_STDOUT, _STDERR = 1, 2
+_FLUSH_TIME = 0.3  # seconds that the end of a process waits for whoever reads
+_writers: dict[int, Writer] = {}
+"""Who writes for us to standard output and standard error, once `detach` has been called."""
+
+_LEVELS = {"debug": "DEBUG", "info": "INFO", "warn": "WARNING", "error": "ERROR"}
+_PRIORITIES = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}  # sd-daemon(3)
+
+
+def detach() -> None:
+    """Never wait, from now on, for whoever reads our output: we must not stand still.
+
+    What nobody reads is dropped, and how much that was is said when somebody reads again.
+    """
+    if not _writers:
+        _writers.update({number: Writer(number) for number in (_STDOUT, _STDERR)})
+        atexit.register(flush)
+
+
+def flush() -> None:
+    """Give whoever reads our output a moment for the rest of it."""
+    for writer in _writers.values():
+        writer.flush(_FLUSH_TIME)
+
+
+def set_up(level: str) -> None:
+    """Send the log to standard error from `level` (debug, info, warn, error) up.
+
+    Under systemd each line carries its priority and no time of its own.
+    """
+    journal = "JOURNAL_STREAM" in os.environ
+    logger.remove()
+    logger.configure(patcher=_disarm)
+    logger.add(
+        _write_to_journal if journal else _write_to_terminal,
+        level=_LEVELS[level],
+        format="{message}" if journal else "{time:HH:mm:ss} {level: <7} {message}",
+        # Tracebacks with local variables would show keys.
+        diagnose=False,
+        backtrace=False,
+    )
+
+
+def tell(line: str) -> None:
+    """Print one line for whoever started us; that nobody reads it any more is no failure."""
+    if writer := _writers.get(_STDOUT):
+        writer.write(f"{line}\n")
+        return
+    try:
+        print(line, flush=True)
+    except OSError:
+        # What could not be written would be tried again, and complained about, at exit.
+        with Path(os.devnull).open("wb") as nobody:
+            os.dup2(nobody.fileno(), sys.stdout.fileno())
+
+
+def complain(line: str) -> None:
+    """Print one line to standard error, whatever the level of the log; it may be gone."""
+    with suppress(OSError):
+        _write(f"{line}\n")
+
+
+def _disarm(record: "Record") -> None:
+    record["message"] = printable(record["message"])
+
+
+def _write_to_terminal(message: "Message") -> None:
+    _write(message)
+
+
+def _write_to_journal(message: "Message") -> None:
+    priority = _PRIORITIES.get(message.record["level"].name, 6)
+    _write("".join(f"<{priority}>{line}\n" for line in message.splitlines()))
+
+
+def _write(text: str) -> None:
+    if writer := _writers.get(_STDERR):
+        writer.write(text)
+    else:
+        sys.stderr.write(text)
