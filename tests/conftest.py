@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.tools import Tools
+from tests.testbed.tools import Tools
 
-pytest_plugins = ["tests.secrecy"]
+pytest_plugins = ["tests.testbed.secrecy"]
 
 if os.environ.get("CI") != "true":
     # A machine that is busy is no failure; in CI hypothesis itself sees to that, and to the seed.

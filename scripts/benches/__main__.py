@@ -23,8 +23,8 @@ from scripts.benches import (
     trace,
 )
 from scripts.benches.measuring import Options, Result
-from tests.lab.daemons import parse_command
-from tests.lab.netns import LabError, ended_by_signals
+from tests.testbed.lab.daemons import parse_command
+from tests.testbed.lab.netns import LabError, ended_by_signals
 
 _BENCHES = {
     "startup": startup.measure,

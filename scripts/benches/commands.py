@@ -7,8 +7,8 @@ import time
 
 from scripts.benches.crowd import Crowd
 from scripts.benches.measuring import Options, Result, say
-from tests.lab.daemons import Daemon, new_key
-from tests.lab.netns import Lab, wait_for
+from tests.testbed.lab.daemons import Daemon, new_key
+from tests.testbed.lab.netns import Lab, wait_for
 
 _MEMBERS = 1000
 _PATIENCE = 60  # seconds

@@ -4,8 +4,8 @@ import statistics
 import time
 
 from scripts.benches.measuring import Options, Result, say, summary
-from tests.lab.daemons import Mesh
-from tests.lab.netns import Lab
+from tests.testbed.lab.daemons import Mesh
+from tests.testbed.lab.netns import Lab
 
 _TIMEOUT = 180  # seconds
 

@@ -7,8 +7,8 @@ import threading
 from contextlib import suppress
 from ipaddress import IPv4Address
 
-from tests.lab.looking import CLUSTER_PORT, wire_of
-from tests.lab.netns import Host
+from tests.testbed.lab.gossip_lookup import CLUSTER_PORT, wire_of
+from tests.testbed.lab.netns import Host
 from wesher.base.errors import ProtocolError
 from wesher.gossip import (
     Ack,

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.benches.measuring import Options, Result, say, sleep_until
-from tests.lab.daemons import Daemon, Mesh, ping
-from tests.lab.netns import Lab, LabError, wait_for
+from tests.testbed.lab.daemons import Daemon, Mesh, ping
+from tests.testbed.lab.netns import Lab, LabError, wait_for
 
 _GUESTS = 5
 _ROUNDS = 2  # each guest joins and leaves so often: 20 events

@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterable
 from ipaddress import ip_address
 
-from scripts.benches.flow import Flow, say_lost
+from scripts.benches.flow import say_lost
 from scripts.benches.measuring import Options, Result, say, sleep_until
-from tests.lab.daemons import Mesh, ping
-from tests.lab.netns import Lab, LabError, wait_for
+from tests.testbed.lab.daemons import Mesh, ping
+from tests.testbed.lab.netns import Lab, LabError, wait_for
+from tests.testbed.lab.traffic import Flow
 from wesher.gossip import Record, RecordState, unpack_ip
 
 _CHANGES = 20

@@ -5,11 +5,12 @@ import statistics
 import time
 from collections.abc import Iterator
 
-from scripts.benches.flow import Flow, say_lost
+from scripts.benches.flow import say_lost
 from scripts.benches.measuring import Options, Result, say, sleep_until
-from tests.lab.daemons import Daemon, Mesh, ping
-from tests.lab.looking import alive
-from tests.lab.netns import Lab, wait_for
+from tests.testbed.lab.daemons import Daemon, Mesh, ping
+from tests.testbed.lab.gossip_lookup import alive
+from tests.testbed.lab.netns import Lab, wait_for
+from tests.testbed.lab.traffic import Flow
 
 _WAYS = [signal.SIGKILL] * 10 + [signal.SIGUSR1] * 10
 _JOIN_WHILE_DOWN = (5, 15)  # at which restarts a member joins while the agent does not run,

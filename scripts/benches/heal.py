@@ -1,6 +1,5 @@
 """How soon a mesh is one again after its network was cut into two halves."""
 
-import base64
 import contextlib
 import itertools
 import statistics
@@ -9,20 +8,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from scripts.benches.flow import Flow
 from scripts.benches.measuring import Options, Result, say
-from tests.lab.daemons import Daemon, Mesh
-from tests.lab.looking import alive, look
-from tests.lab.netns import Lab, LabError, wait_for
-from tests.lab.partitions import mend, split
-from wesher.gossip import Record, RecordState
+from tests.testbed.lab.daemons import Daemon, Mesh
+from tests.testbed.lab.netns import Lab, LabError, wait_for
+from tests.testbed.lab.partitions import mend, split
+from tests.testbed.lab.tables import given_up, hold_alive
+from tests.testbed.lab.traffic import Flow
 
 _NODES = 6
 _LABS = 3  # at a time: the kernel's neighbour table is one for all
 _RATE = 20  # packets per second of each flow
 _FIRST_PORT = 9001  # of the flows between the halves
 _TIMEOUT = 90  # seconds
-_LIVE = (RecordState.ALIVE, RecordState.SUSPECT)
 _SILENCE = 5.0  # seconds before the network returns in which nothing may have crossed
 
 
@@ -73,26 +70,6 @@ def _heal_once(options: Options, run: int) -> Healing:
         lost = sum(len(flow.lost()) for flow in inside)
     say(f"run {run}: reunited after {reunited:.2f} s, crossing after {crossing:.2f} s, lost {lost}")
     return Healing(reunited, crossing, lost)
-
-
-def hold_alive(mesh: Mesh, daemons: Sequence[Daemon]) -> bool:
-    """Whether each of these agents holds just these for alive, by its own table."""
-    names = {daemon.host.name for daemon in daemons}
-    return all(alive(table_of(mesh, daemon)) == names for daemon in daemons)
-
-
-def given_up(mesh: Mesh, gone: Sequence[Daemon], by: Sequence[Daemon]) -> bool:
-    """Whether each agent of `by` has declared every one of `gone` dead, or forgotten it since."""
-    names = {daemon.host.name for daemon in gone}
-    return all(
-        table and not any(table[name].state in _LIVE for name in names & table.keys())
-        for table in (table_of(mesh, daemon) for daemon in by)
-    )
-
-
-def table_of(mesh: Mesh, daemon: Daemon) -> dict[str, Record]:
-    """Return an agent's own table, even while nobody else reaches it."""
-    return look(daemon.host, daemon.host, base64.b64decode(mesh.key))
 
 
 def _inside(halves: Sequence[Sequence[Daemon]]) -> list[Flow]:

@@ -5,9 +5,9 @@ import re
 import time
 
 from scripts.benches.measuring import Options, Result, say
-from tests.lab.daemons import Daemon, Mesh
 from tests.lab.inventing import attack
-from tests.lab.netns import Lab, LabError, Process, wait_for
+from tests.testbed.lab.daemons import Daemon, Mesh
+from tests.testbed.lab.netns import Lab, LabError, Process, wait_for
 
 _INVENTED = 20_000
 _SETTLED = 60.0  # seconds in which the honest ones must become a mesh again

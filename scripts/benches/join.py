@@ -4,8 +4,8 @@ import shutil
 import time
 
 from scripts.benches.measuring import Options, Result, say, summary
-from tests.lab.daemons import Mesh
-from tests.lab.netns import Lab, wait_for
+from tests.testbed.lab.daemons import Mesh
+from tests.testbed.lab.netns import Lab, wait_for
 
 _TIMEOUT = 90  # seconds
 

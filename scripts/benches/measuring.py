@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.lab.netns import LabError
+from tests.testbed.lab.netns import LabError
 
 Result = dict[str, object]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from scripts.benches.crowd import Crowd
 from scripts.benches.measuring import Options, Result, say
-from tests.lab.daemons import Daemon, new_key
-from tests.lab.netns import Lab, wait_for
+from tests.testbed.lab.daemons import Daemon, new_key
+from tests.testbed.lab.netns import Lab, wait_for
 
-_FAKES = Path(__file__).resolve().parents[2] / "tests" / "fakes"
+_FAKES = Path(__file__).resolve().parents[2] / "tests" / "testbed" / "fakes"
 _SIZES = (10, 100, 1000)
 _CALM = 2.0  # seconds without a call, after which an agent has settled
 

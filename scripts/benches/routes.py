@@ -4,7 +4,7 @@ import json
 import sys
 
 from scripts.benches.measuring import Options, Result, say
-from tests.lab.netns import Host, Lab
+from tests.testbed.lab.netns import Host, Lab
 
 _FOREIGN = 50_000
 _RECONCILES = 100

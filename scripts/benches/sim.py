@@ -24,7 +24,7 @@ from scripts.benches import (
     sim_scenario,
 )
 from scripts.benches.sim_tables import Question
-from tests.lab.netns import ended_by_signals
+from tests.testbed.lab.netns import ended_by_signals
 
 QUESTIONS: dict[str, Question] = {
     "join": sim_join.QUESTION,

@@ -19,8 +19,8 @@ from scripts.benches.sim_world import (
     MeasuredWorld,
     push_pull_interval,
 )
-from tests.sim.converged import introduce, names_of, say_nothing
-from tests.sim.hosts import PORT, Node
+from tests.testbed.sim.converged import introduce, names_of, say_nothing
+from tests.testbed.sim.hosts import PORT, Node
 from wesher.gossip import WAN, Gossip, GossipSettings, Keyring, Wire, pack_ip
 
 _SIZES = (100, 1000, 10000)

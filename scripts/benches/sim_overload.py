@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from tests.sim.hosts import Node
-from tests.sim.world import World
+from tests.testbed.sim.hosts import Node
+from tests.testbed.sim.world import World
 from wesher.gossip import Address, Member, StreamRequest
 from wesher.gossip.codec import encode
 

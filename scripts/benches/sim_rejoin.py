@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from scripts.benches.sim_tables import QUICK_SIZES, Question, Table, verdict
 from scripts.benches.sim_world import LATENCY
-from tests.sim.hosts import PORT, Node
-from tests.sim.mesh_world import MeshWorld
+from tests.testbed.sim.hosts import PORT, Node
+from tests.testbed.sim.mesh_world import MeshWorld
 from wesher.gossip import Address, StreamRequest
 from wesher.mesh.base.settings import SavedMember
 

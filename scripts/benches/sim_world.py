@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
-from tests.sim.hosts import Node
-from tests.sim.world import World
+from tests.testbed.sim.hosts import Node
+from tests.testbed.sim.world import World
 from wesher.gossip import WAN, Event, GossipSettings, MemberFailed, MemberJoined, MemberLeft
 from wesher.gossip.timing import push_pull_scale
 from wesher.mesh.base.metadata import Metadata, encode_metadata

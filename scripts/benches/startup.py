@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from scripts.benches.measuring import Options, Result, say
-from tests.lab.daemons import WESHER, Daemon, Mesh, new_key
-from tests.lab.netns import Lab, LabError
+from tests.testbed.lab.daemons import WESHER, Daemon, Mesh, new_key
+from tests.testbed.lab.netns import Lab, LabError
 
 _ROOT = Path(__file__).resolve().parents[2]
 _CLUSTER_PORT = 7946

@@ -11,7 +11,7 @@ from typing import Any
 
 from scripts.benches.measuring import Options, Result, say
 from scripts.benches.swarm_part import Part, Spent, run
-from tests.lab.netns import LabError
+from tests.testbed.lab.netns import LabError
 
 PROCESSES = 4
 SETTLING = 60.0  # seconds after everybody knows all, so that nobody has news left to tell

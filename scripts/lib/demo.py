@@ -6,8 +6,8 @@ import signal
 import sys
 from itertools import permutations
 
-from tests.lab.daemons import Daemon, Mesh, parse_command, ping
-from tests.lab.netns import Lab, LabError, ended_by_signals
+from tests.testbed.lab.daemons import Daemon, Mesh, parse_command, ping
+from tests.testbed.lab.netns import Lab, LabError, ended_by_signals
 
 _FORMATION_TIMEOUT = 60  # seconds
 _MOST_NODES = 100  # the kernel's neighbour table holds no larger bridge

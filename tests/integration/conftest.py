@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.agents import NAME, Agent, Host
-from tests.networks import own_network
+from tests.testbed.agents import NAME, Agent, Host
+from tests.testbed.networks import own_network
 
 _AGENTS = pytest.StashKey[list[Agent]]()
 _hosts = itertools.count(2)

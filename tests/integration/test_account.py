@@ -2,8 +2,8 @@
 
 import json
 
-from tests.integration.agents import new_key, wait_for, wait_until_met
-from tests.integration.asking import typed
+from tests.testbed.agents import new_key, wait_for, wait_until_met
+from tests.testbed.asking import typed
 from wesher.system.control_client import ask
 
 

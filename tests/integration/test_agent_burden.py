@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.agents import Agent, new_key, wait_for
+from tests.testbed.agents import Agent, new_key, wait_for
 from wesher.gossip import Alive, Dead, Keyring, Wire, pack_ip
 from wesher.gossip.codec import encode
 from wesher.mesh.base.metadata import Metadata, encode_metadata

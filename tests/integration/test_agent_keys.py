@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.agents import NAME, Agent, new_key, wait_for, wait_until_met
+from tests.testbed.agents import NAME, Agent, new_key, wait_for, wait_until_met
 
 SHOWN = re.compile(r"^new cluster key generated: ([A-Za-z0-9+/]{43}=)$", re.MULTILINE)
 

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable
 
-from tests.integration.agents import (
+from tests.testbed.agents import (
     NAME,
     STOP_LIMIT,
     Agent,

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable
 
-from tests.integration.agents import Agent, new_key, wait_for, wait_until_saved
+from tests.testbed.agents import Agent, new_key, wait_for, wait_until_saved
 
 
 def pair(agent_of: Callable[..., Agent]) -> tuple[Agent, Agent]:

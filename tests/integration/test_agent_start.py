@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.agents import NAME, WESHER, Agent, new_key, wait_for
+from tests.testbed.agents import NAME, WESHER, Agent, new_key, wait_for
 from wesher.agent.startup import ADDRESS_PATIENCE
 
 WITHOUT_NET_ADMIN = ("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.agents import (
+from tests.testbed.agents import (
     NAME,
     STOP_LIMIT,
     WESHER,

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.agents import Agent, new_key, wait_for
-from tests.integration.asking import argv_of, asked, pair, told, typed
+from tests.testbed.agents import Agent, new_key, wait_for
+from tests.testbed.asking import argv_of, asked, pair, told, typed
 from tests.unit.cli.test_command_line import HEAVY
 from wesher.base.errors import AgentError
 from wesher.system.control_client import ask

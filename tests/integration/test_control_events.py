@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.agents import Agent, new_key, wait_for, wait_until_met
-from tests.integration.asking import argv_of, asked, pair, told, typed
+from tests.testbed.agents import Agent, new_key, wait_for, wait_until_met
+from tests.testbed.asking import argv_of, asked, pair, told, typed
 from wesher.gossip import Alive, Dead, Message, pack_ip
 from wesher.gossip.codec import encode
 from wesher.mesh.base.metadata import Metadata, encode_metadata

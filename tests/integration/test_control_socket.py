@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.agents import NAME, Agent, Host, wait_for
-from tests.integration.asking import asked, told, typed
+from tests.testbed.agents import NAME, Agent, Host, wait_for
+from tests.testbed.asking import asked, told, typed
 from wesher.system.control_client import short_name
 from wesher.system.control_server import BACKLOG, MAX_CLIENTS, MAX_REQUEST, PATIENCE
 

@@ -5,7 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.integration.agents import WESHER, new_key, wait_for, wait_until_met
+from tests.testbed.agents import WESHER, new_key, wait_for, wait_until_met
 
 PAGE = Path(__file__).parents[2] / "docs/metrics.md"
 

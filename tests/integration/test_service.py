@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.agents import PATIENCE, Agent, new_key
+from tests.testbed.agents import PATIENCE, Agent, new_key
 
 WATCHED = 2_000_000  # microseconds without a sign of life after which we would be restarted
 

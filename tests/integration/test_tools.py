@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from tests.tools import Tools
+from tests.testbed.tools import Tools
 from wesher.base.errors import CommandError, MissingToolError, StartError
 from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
 from wesher.system.device import Applied, Device

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration.agents import NAME, Agent, Host
 from tests.interop.golang import PROGRAM, GoMember, build, why_no_others
 from tests.interop.ours import OurMember
-from tests.lab.netns import Lab, why_no_lab
-from tests.networks import own_network
+from tests.testbed.agents import NAME, Agent, Host
+from tests.testbed.lab.netns import Lab, why_no_lab
+from tests.testbed.networks import own_network
 
 _HERE = Path(__file__).parent
 _MEMBERS = pytest.StashKey[list[GoMember]]()

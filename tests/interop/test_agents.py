@@ -6,9 +6,9 @@ from ipaddress import ip_interface
 
 import pytest
 
-from tests.integration.agents import Agent, new_key
 from tests.interop.golang import FORGETFUL_GO, GoMember, wait_for
 from tests.interop.ours import look
+from tests.testbed.agents import Agent, new_key
 from wesher.gossip import RecordState
 from wesher.mesh.base.address import overlay_address
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.interop.golang import GoMember
 from tests.interop.quoting import Page
-from tests.lab.daemons import WESHER, Daemon, Mesh
-from tests.lab.netns import Lab, Process, wait_for
+from tests.testbed.lab.daemons import WESHER, Daemon, Mesh
+from tests.testbed.lab.netns import Lab, Process, wait_for
 from wesher.mesh.base.metadata import Metadata, encode_metadata
 
 PACE = ("--timing", "lan")

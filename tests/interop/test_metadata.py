@@ -5,9 +5,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.integration.agents import new_key
 from tests.interop.golang import GoMember, wait_for
 from tests.interop.ours import OurMember, look
+from tests.testbed.agents import new_key
 from wesher.gossip import MemberUpdated
 from wesher.mesh.base.metadata import Metadata, MetadataFormat, decode_metadata, encode_metadata
 

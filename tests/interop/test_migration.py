@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.agents import new_key
 from tests.interop.golang import GoMember
-from tests.lab.daemons import Daemon, Mesh, ping
-from tests.lab.netns import Host, Lab, Process, wait_for
+from tests.testbed.agents import new_key
+from tests.testbed.lab.daemons import Daemon, Mesh, ping
+from tests.testbed.lab.netns import Host, Lab, Process, wait_for
 from wesher.mesh.base.address import overlay_address
 from wesher.mesh.base.metadata import Metadata, encode_metadata
 

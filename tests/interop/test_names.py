@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.agents import Agent, new_key
 from tests.interop.golang import GoMember, wait_for
 from tests.interop.ours import OurMember, look
+from tests.testbed.agents import Agent, new_key
 from wesher.gossip import Address
 
 GoOf = Callable[..., GoMember]

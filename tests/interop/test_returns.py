@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from tests.integration.agents import Agent
 from tests.interop.golang import GoMember, wait_for
 from tests.interop.test_agents import has_peer, publishing, start
+from tests.testbed.agents import Agent
 
 GoOf = Callable[..., GoMember]
 AgentOf = Callable[[str], Agent]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from msgpack import packb
 
-from tests.integration.agents import Agent, new_key
 from tests.interop.golang import GoMember, wait_for
 from tests.interop.ours import OurMember, look, wire_of
+from tests.testbed.agents import Agent, new_key
 from wesher.gossip import (
     Address,
     Alive,

@@ -9,8 +9,8 @@ import pytest
 
 from tests.interop.golang import CALM_GO, FORGETFUL_GO, GoMember, wait_for
 from tests.interop.ours import CALM, OurMember
-from tests.lab.daemons import Daemon
-from tests.lab.netns import Host, Lab
+from tests.testbed.lab.daemons import Daemon
+from tests.testbed.lab.netns import Host, Lab
 from wesher.gossip import Address, ExchangeFinished, MemberFailed, Record, TcpOnly, pack_ip
 
 LabOf = Callable[[int], Lab]

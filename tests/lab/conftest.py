@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.daemons import Mesh
-from tests.lab.netns import Lab, why_no_lab
+from tests.testbed.lab.daemons import Mesh
+from tests.testbed.lab.netns import Lab, why_no_lab
 
 _TIMINGS = pytest.StashKey[list[tuple[str, float, float]]]()
 _LABS = pytest.StashKey[list[Lab]]()

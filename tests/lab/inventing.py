@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import IPv4Address
 
-from tests.lab.looking import CLUSTER_PORT, wire_of
-from tests.lab.netns import Host
+from tests.testbed.lab.gossip_lookup import CLUSTER_PORT, wire_of
+from tests.testbed.lab.netns import Host
 from wesher.gossip import PushPull, Record, RecordState
 from wesher.gossip.codec import encode
 from wesher.mesh.base.metadata import Metadata, encode_metadata

@@ -8,8 +8,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.lab.daemons import WESHER, ping
-from tests.lab.netns import wait_for
+from tests.testbed.lab.daemons import WESHER, ping
+from tests.testbed.lab.netns import wait_for
 from wesher.gossip import unpack_ip
 
 QUIET = float(os.environ.get("LAB_QUIET", "10"))

@@ -9,9 +9,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.lab.daemons import Daemon, Mesh, ping
-from tests.lab.looking import CLUSTER_PORT
-from tests.lab.netns import Host, wait_for
+from tests.testbed.lab.daemons import Daemon, Mesh, ping
+from tests.testbed.lab.gossip_lookup import CLUSTER_PORT
+from tests.testbed.lab.netns import Host, wait_for
 from wesher.gossip import Alive, Dead, Keyring, Message, Suspect, Wire, pack_ip
 from wesher.gossip.codec import encode
 from wesher.mesh.base.metadata import Metadata, decode_metadata, encode_metadata

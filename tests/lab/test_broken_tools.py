@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tests.lab.daemons import WESHER, Daemon, ping
-from tests.lab.netns import wait_for
+from tests.testbed.lab.daemons import WESHER, Daemon, ping
+from tests.testbed.lab.netns import wait_for
 
 _WG = """#!/bin/sh
 # wg(8), unless the files beside it say otherwise.

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from tests.lab.daemons import WESHER, new_key
-from tests.lab.netns import LabError, wait_for
+from tests.testbed.lab.daemons import WESHER, new_key
+from tests.testbed.lab.netns import LabError, wait_for
 
 LOADED = """
 import sys

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.documents import ROOT, blocks, commands, typed, words
-from tests.lab.daemons import WESHER, Daemon, Mesh
-from tests.lab.netns import wait_for
+from tests.testbed.documents import ROOT, blocks, commands, typed, words
+from tests.testbed.lab.daemons import WESHER, Daemon, Mesh
+from tests.testbed.lab.netns import wait_for
 from wesher.cli import COMMANDS
 
 README = ROOT / "README.md"

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.lab.netns import wait_for
+from tests.testbed.lab.netns import wait_for
 
 
 @pytest.mark.parametrize("version", [4, 6])

@@ -2,8 +2,8 @@
 
 import time
 
-from tests.lab.daemons import Daemon, Mesh, join_all, ping
-from tests.lab.netns import wait_for
+from tests.testbed.lab.daemons import Daemon, Mesh, join_all, ping
+from tests.testbed.lab.netns import wait_for
 
 
 def test_everyone_joins_everyone_at_once(mesh_of, record_seconds):

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.daemons import ping
-from tests.lab.hostile import Attacker
-from tests.lab.looking import CLUSTER_PORT
-from tests.lab.netns import wait_for
+from tests.testbed.lab.attacker import Attacker
+from tests.testbed.lab.daemons import ping
+from tests.testbed.lab.gossip_lookup import CLUSTER_PORT
+from tests.testbed.lab.netns import wait_for
 from wesher.gossip import Keyring, PushPull, Record, RecordState, Wire
 from wesher.gossip.codec import encode
 

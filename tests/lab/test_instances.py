@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from tests.lab.daemons import WESHER, Daemon, new_key
-from tests.lab.netns import Host, Lab, Process, wait_for
+from tests.testbed.lab.daemons import WESHER, Daemon, new_key
+from tests.testbed.lab.netns import Host, Lab, Process, wait_for
 
 FOREIGN = "vpn0"
 FILE = "/etc/wesher/lab.toml"

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.interfaces import seen_peers
-from tests.lab.netns import LabError, wait_for
+from tests.testbed.lab.interfaces import seen_peers
+from tests.testbed.lab.netns import LabError, wait_for
 
 _ROOT = Path(__file__).resolve().parents[2]
 _HOLD_A_LAB = """
 import time
-from tests.lab.netns import Lab
+from tests.testbed.lab.netns import Lab
 lab = Lab(1)
 lab.hosts[0].run("sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 &")
 print(lab.hosts[0].run("readlink", "/proc/self/ns/net"), flush=True)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.benches.flow import Flow
-from tests.lab.daemons import WESHER, Daemon
-from tests.lab.netns import wait_for
+from tests.testbed.lab.daemons import WESHER, Daemon
+from tests.testbed.lab.netns import wait_for
+from tests.testbed.lab.traffic import Flow
 
 CLIENTS = 1000
 AT_ONCE = 100

@@ -8,9 +8,9 @@ import socket
 import time
 from ipaddress import ip_address
 
-from tests.lab.daemons import WESHER, ping
-from tests.lab.looking import CLUSTER_PORT
-from tests.lab.netns import wait_for
+from tests.testbed.lab.daemons import WESHER, ping
+from tests.testbed.lab.gossip_lookup import CLUSTER_PORT
+from tests.testbed.lab.netns import wait_for
 from wesher.gossip import Alive, Keyring, pack_ip
 from wesher.gossip.codec import encode
 from wesher.mesh.base.metadata import Metadata, encode_metadata

@@ -2,11 +2,11 @@
 
 import time
 
-from scripts.benches.flow import Flow
-from scripts.benches.heal import given_up, hold_alive
-from tests.lab.daemons import ping
-from tests.lab.netns import wait_for
-from tests.lab.partitions import mend, split
+from tests.testbed.lab.daemons import ping
+from tests.testbed.lab.netns import wait_for
+from tests.testbed.lab.partitions import mend, split
+from tests.testbed.lab.tables import given_up, hold_alive
+from tests.testbed.lab.traffic import Flow
 
 
 def test_two_halves_that_gave_each_other_up_are_one_mesh_again(mesh_of, record_seconds):

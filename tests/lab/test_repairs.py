@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from tests.lab.daemons import Daemon, Mesh, new_key, ping
-from tests.lab.netns import wait_for
+from tests.testbed.lab.daemons import Daemon, Mesh, new_key, ping
+from tests.testbed.lab.netns import wait_for
 
 # Hosts of a lab see each other's processes, so only those of our own network.
 _KILL_WIREGUARD_GO = """

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from tests.lab.daemons import ping
-from tests.lab.looking import alive
-from tests.lab.netns import wait_for
+from tests.testbed.lab.daemons import ping
+from tests.testbed.lab.gossip_lookup import alive
+from tests.testbed.lab.netns import wait_for
 
 
 def test_a_killed_agent_comes_back_without_flags(mesh_of, record_seconds):

@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-from scripts.benches.heal import given_up, hold_alive, table_of
-from tests.lab.daemons import WESHER, Daemon, ping
-from tests.lab.looking import alive
-from tests.lab.netns import wait_for
+from tests.testbed.lab.daemons import WESHER, Daemon, ping
+from tests.testbed.lab.gossip_lookup import alive
+from tests.testbed.lab.netns import wait_for
+from tests.testbed.lab.tables import given_up, hold_alive, table_of
 
 LONG_SLEEP = float(os.environ.get("WESHER_LAB_SLEEP", "0"))
 """Seconds that a sleeper sleeps with the usual timing; without it: less, with quick timing."""

@@ -2,8 +2,8 @@
 
 import re
 
-from tests.lab.daemons import new_key
-from tests.lab.netns import wait_for
+from tests.testbed.lab.daemons import new_key
+from tests.testbed.lab.netns import wait_for
 
 
 def test_a_wrong_cluster_key_is_a_warning_where_it_was_given(mesh_of, record_seconds):

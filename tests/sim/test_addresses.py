@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.sim.addresses import Crowd, Joins, crowds
+from tests.testbed.sim.addresses import Crowd, Joins, crowds
 
 
 @pytest.mark.parametrize("first", range(0, 60, 15))

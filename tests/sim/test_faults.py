@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.sim.hosts import RECEIVE_QUEUE, TIMERS_AT_ONCE
-from tests.sim.mesh_world import MeshWorld
-from tests.sim.world import Violation, World
+from tests.testbed.sim.hosts import RECEIVE_QUEUE, TIMERS_AT_ONCE
+from tests.testbed.sim.mesh_world import MeshWorld
+from tests.testbed.sim.world import Violation, World
 from wesher.gossip import WAN, ExchangeFinished, Keyring, PingFinished, Wire
 from wesher.gossip.codec import encode
 from wesher.gossip.messages import Ping

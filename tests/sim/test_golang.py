@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sim.mesh_world import MeshWorld
+from tests.testbed.sim.mesh_world import MeshWorld
 from wesher.gossip import MemberState
 from wesher.mesh.base.metadata import decode_metadata
 

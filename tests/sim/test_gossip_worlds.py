@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sim.world import World
+from tests.testbed.sim.world import World
 from wesher.gossip import MemberFailed, MemberJoined, MemberLeft, MemberState
 
 

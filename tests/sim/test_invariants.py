@@ -5,11 +5,11 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from tests.sim.invariants import check_plan
-from tests.sim.letters import LARGEST
-from tests.sim.mesh_world import MeshWorld
-from tests.sim.trace import Violation
-from tests.sim.world import World
+from tests.testbed.sim.cached_packets import LARGEST
+from tests.testbed.sim.invariants import check_plan
+from tests.testbed.sim.mesh_world import MeshWorld
+from tests.testbed.sim.trace import Violation
+from tests.testbed.sim.world import World
 from wesher.gossip import Keyring, MemberJoined, MemberState, Wire
 from wesher.gossip.codec import encode
 from wesher.gossip.messages import Nack

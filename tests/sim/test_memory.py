@@ -4,7 +4,7 @@ import gc
 import tracemalloc
 from collections import Counter
 
-from tests.sim.memory import restarts
+from tests.testbed.sim.memory import restarts
 
 
 def test_a_neighbour_that_comes_and_goes_leaves_nothing_more_each_time():

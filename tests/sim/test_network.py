@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from tests.sim.network import Link, Network
+from tests.testbed.sim.network import Link, Network
 
 MANY = 2000
 

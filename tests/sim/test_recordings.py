@@ -5,7 +5,7 @@ from itertools import cycle, islice
 
 import pytest
 
-from tests.sim.mesh_world import MeshWorld
+from tests.testbed.sim.mesh_world import MeshWorld
 
 NAMES = [f"node{number}" for number in range(6)]
 VICTIM = NAMES[2]

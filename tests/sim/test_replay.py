@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.mesh_world import MeshWorld
-from tests.sim.world import World
+from tests.testbed.sim.mesh_world import MeshWorld
+from tests.testbed.sim.world import World
 
 ROOT = Path(__file__).parents[2]
 DIGEST = "from tests.sim.test_replay import eventful; print(eventful(7).digest())"

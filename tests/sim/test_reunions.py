@@ -4,7 +4,7 @@ from statistics import median
 
 import pytest
 
-from tests.sim.reunions import Partition, Reconnect, partitions
+from tests.testbed.sim.reunions import Partition, Reconnect, partitions
 
 SEEDS = range(200, 300)  # of the thousand that `scripts/soak partitions --seeds 1000` plays
 AT_ONCE = 10

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.sim.scenarios import KINDS, scenario, thundering_join
+from tests.testbed.sim.scenarios import KINDS, scenario, thundering_join
 
 SEEDS = range(300)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.bugs import BUGS
-from tests.sim.playing import play, play_seed
-from tests.sim.scenarios import scenario, thundering_join
+from tests.testbed.sim.planted_bugs import BUGS
+from tests.testbed.sim.runner import play, play_seed
+from tests.testbed.sim.scenarios import scenario, thundering_join
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 200
@@ -85,7 +85,7 @@ def test_what_a_scenario_came_to_is_counted():
 
 def soak(*options):
     return subprocess.run(
-        [sys.executable, "-m", "tests.sim.soak", *options],
+        [sys.executable, "-m", "tests.testbed.sim.soak", *options],
         cwd=ROOT,
         capture_output=True,
         text=True,

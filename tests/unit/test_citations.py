@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.documents import ROOT
+from tests.testbed.documents import ROOT
 
 PAGE = ROOT / "docs/spec/memberlist.md"
 DECISIONS = ROOT / "docs/decisions"

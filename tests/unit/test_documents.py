@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents import PAGES, ROOT, Shown, blocks, commands, words
+from tests.testbed.documents import PAGES, ROOT, Shown, blocks, commands, words
 from wesher.cli import AGENT, COMMANDS
 from wesher.config.config import load
 from wesher.config.options import parse_arguments, parser

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents import ROOT
+from tests.testbed.documents import ROOT
 
 DEBIAN = ROOT / "packaging/debian"
 UNITS = [DEBIAN / "wesher.service", DEBIAN / "wesher@.service"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.secrecy import Watch, values_in
+from tests.testbed.secrecy import Watch, values_in
 
 ROOT = Path(__file__).parents[2]
 SECRET = bytes(range(1, 33))
@@ -79,7 +79,7 @@ def run(tests: str) -> subprocess.CompletedProcess[str]:
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "test_planted.py")
         file.write_text(tests)
-        options = ["-p", "tests.secrecy", "-c", "/dev/null", f"--rootdir={directory}"]
+        options = ["-p", "tests.testbed.secrecy", "-c", "/dev/null", f"--rootdir={directory}"]
         return subprocess.run(
             [sys.executable, "-m", "pytest", "-q", f"--basetemp={directory}/t", *options, file],
             cwd=directory,

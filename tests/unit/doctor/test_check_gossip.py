@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from tests.unit.doctor.cases import account, case, member, settings, status
-from tests.unit.mesh.node_bench import Bench
+from tests.unit.mesh.node_harness import Harness
 from tests.unit.system.transports import LOOPBACK, free_port, opened
 from wesher.base.reachability import Contact, Heard
 from wesher.doctor.check_gossip import Role, Target, check_gossip, judge
@@ -30,7 +30,7 @@ def run(scenario):
 
 def node(key=KEY):
     """A node that has announced itself, with this cluster key."""
-    return Bench(ring=key).start().node
+    return Harness(ring=key).start().node
 
 
 # Whom to contact
@@ -174,7 +174,7 @@ def test_the_first_who_knows_members_tells_who_else_has_our_name():
 
     async def scenario():
         async with opened(node()) as twin:
-            claims_its_address = Bench(ring=KEY, ip=twin.ip, port=twin.port).start().node
+            claims_its_address = Harness(ring=KEY, ip=twin.ip, port=twin.port).start().node
             async with opened(claims_its_address) as host:
                 somebody = Endpoint(ip_address(host.ip), host.port)
                 asked = [nobody, somebody]

@@ -17,7 +17,7 @@ from tests.unit.doctor.cases import (
     trouble,
     verdicts,
 )
-from tests.unit.mesh.node_bench import Bench
+from tests.unit.mesh.node_harness import Harness
 from tests.unit.system.transports import opened
 from wesher.base.errors import AgentError, NotRootError
 from wesher.doctor.check_agent import check_agent
@@ -113,7 +113,7 @@ def test_two_of_one_name_are_a_fault_while_both_answer(data, others, verdict):
     name = "our-name" if data["member"] == "local" else "same-name"
 
     async def scenario():
-        async with opened(Bench(ring=KEY, name=others).start().node) as host:
+        async with opened(Harness(ring=KEY, name=others).start().node) as host:
             place = f"{host.ip}:{host.port}"
             met = {key: value.replace("HOST", place) for key, value in data.items()}
             of = case(

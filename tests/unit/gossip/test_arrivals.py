@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.unit.gossip.bench import LOCAL, REMOTE, STRANGER, Bench, alive, others, sealing
+from tests.unit.gossip.harness import LOCAL, REMOTE, STRANGER, Harness, alive, others, sealing
 from wesher.gossip import (
     MAX_INBOUND_EXCHANGES,
     Ack,
@@ -24,8 +24,8 @@ from wesher.gossip.codec import encode
 ALIVE = encode(alive())
 
 
-def reasons(bench):
-    return [event.reason for event in bench.events() if isinstance(event, PacketDropped)]
+def reasons(harness):
+    return [event.reason for event in harness.events() if isinstance(event, PacketDropped)]
 
 
 @pytest.mark.case(14)
@@ -41,52 +41,52 @@ def reasons(bench):
     ids=["unknown type", "nested checksum", "push/pull", "error", "garbage"],
 )
 def test_what_makes_no_sense_in_a_packet_does_not_harm_the_rest(part):
-    bench = Bench()
+    harness = Harness()
 
-    bench.receives(bench.wire.seal_packet([part, ALIVE, part], checksum=False))
+    harness.receives(harness.wire.seal_packet([part, ALIVE, part], checksum=False))
 
-    assert bench.state() == "ALIVE"
-    assert reasons(bench) == [DropReason.MALFORMED, DropReason.MALFORMED]
+    assert harness.state() == "ALIVE"
+    assert reasons(harness) == [DropReason.MALFORMED, DropReason.MALFORMED]
 
 
 @pytest.mark.case(14)
 def test_an_empty_part_does_not_harm_the_rest():
-    bench = Bench()
+    harness = Harness()
     compound = b"\x07\x02" + b"\0\0" + len(ALIVE).to_bytes(2, "big") + ALIVE
 
-    bench.receives(bench.wire.seal_packet([compound], checksum=False))
+    harness.receives(harness.wire.seal_packet([compound], checksum=False))
 
-    assert bench.state() == "ALIVE"
+    assert harness.state() == "ALIVE"
 
 
 @pytest.mark.case(14)
 @pytest.mark.parametrize("data", [b"", bytes(28), bytes(60)])
 def test_an_empty_packet_is_dropped(data):
-    bench = Bench()
+    harness = Harness()
 
-    bench.receives(data)
+    harness.receives(data)
 
-    assert len(reasons(bench)) == 1
+    assert len(reasons(harness)) == 1
 
 
 @pytest.mark.case(15)
 @pytest.mark.parametrize("key", [None, b"x" * 32])
 def test_packets_without_our_key_are_dropped(key):
-    bench = Bench()
+    harness = Harness()
 
-    bench.receives(sealing(key).seal_packet([ALIVE], checksum=False))
+    harness.receives(sealing(key).seal_packet([ALIVE], checksum=False))
 
-    assert bench.state() == "unknown"
-    assert reasons(bench) == [DropReason.UNDECRYPTABLE]
+    assert harness.state() == "unknown"
+    assert reasons(harness) == [DropReason.UNDECRYPTABLE]
 
 
 @pytest.mark.case(15)
 def test_without_verification_plain_packets_are_processed():
-    bench = Bench(wire=sealing(verify_incoming=False))
+    harness = Harness(wire=sealing(verify_incoming=False))
 
-    bench.receives(sealing(None).seal_packet([ALIVE], checksum=False))
+    harness.receives(sealing(None).seal_packet([ALIVE], checksum=False))
 
-    assert bench.state() == "ALIVE"
+    assert harness.state() == "ALIVE"
 
 
 @pytest.mark.case(15)
@@ -99,65 +99,65 @@ def test_a_key_can_be_brought_into_a_running_cluster():
     ]
     for before, after in pairwise(steps):
         for sender, receiver in ((before, after), (after, before)):
-            bench = Bench(wire=receiver)
+            harness = Harness(wire=receiver)
 
-            bench.receives(sender.seal_packet([ALIVE], checksum=True))
+            harness.receives(sender.seal_packet([ALIVE], checksum=True))
 
-            assert bench.state() == "ALIVE"
+            assert harness.state() == "ALIVE"
 
 
 @pytest.mark.case(16)
 @pytest.mark.parametrize(("ours", "theirs"), [(b"one", b"other"), (b"one", b""), (b"", b"other")])
 def test_packets_and_streams_of_another_label_are_dropped_without_answer(ours, theirs):
-    bench = Bench(wire=sealing(label=ours))
+    harness = Harness(wire=sealing(label=ours))
     other = sealing(label=theirs)
 
-    bench.receives(other.seal_packet([ALIVE], checksum=False))
-    reply = bench.serves(other.seal_frame(encode(Ping(1, LOCAL))))
+    harness.receives(other.seal_packet([ALIVE], checksum=False))
+    reply = harness.serves(other.seal_frame(encode(Ping(1, LOCAL))))
 
     assert reply is None
-    assert bench.state() == "unknown"
-    assert reasons(bench) == [DropReason.LABEL, DropReason.LABEL]
+    assert harness.state() == "unknown"
+    assert reasons(harness) == [DropReason.LABEL, DropReason.LABEL]
 
 
 @pytest.mark.case(21)
 @pytest.mark.parametrize("data", [b"", b"\xf4", b"\xf4\x03on"])
 def test_a_stream_that_ends_in_its_label_is_closed(data):
-    bench = Bench(wire=sealing(label=b"one"))
+    harness = Harness(wire=sealing(label=b"one"))
 
-    assert bench.serves(data) is None
-    assert reasons(bench) == [DropReason.LABEL]
+    assert harness.serves(data) is None
+    assert reasons(harness) == [DropReason.LABEL]
 
 
 @pytest.mark.case(22)
 @pytest.mark.parametrize("data", [encode(Ping(1, LOCAL)), b"GET / HTTP/1.1\r\n\r\n"])
 def test_a_plain_stream_is_answered_by_a_sealed_error(data):
-    bench = Bench()
+    harness = Harness()
 
-    reply = bench.serves(data)
+    reply = harness.serves(data)
 
     assert reply[0] == 10
-    assert isinstance(bench.wire.open_frame(reply, reply=True), ErrorReply)
-    assert reasons(bench) == [DropReason.UNDECRYPTABLE]
+    assert isinstance(harness.wire.open_frame(reply, reply=True), ErrorReply)
+    assert reasons(harness) == [DropReason.UNDECRYPTABLE]
 
 
 def test_only_so_many_streams_are_told_of_their_errors():
-    bench = Bench()
-    bench.now = 50
+    harness = Harness()
+    harness.now = 50
 
-    replies = [bench.serves(b"garbage") for _ in range(100)]
+    replies = [harness.serves(b"garbage") for _ in range(100)]
 
     assert len([reply for reply in replies if reply is not None]) == 10
 
 
 @pytest.mark.case(20)
 def test_a_frame_that_would_be_too_long_is_refused():
-    bench = Bench()
+    harness = Harness()
 
-    reply = bench.serves(b"\x0a" + (20_971_521).to_bytes(4, "big"))
+    reply = harness.serves(b"\x0a" + (20_971_521).to_bytes(4, "big"))
 
-    assert isinstance(bench.wire.open_frame(reply, reply=True), ErrorReply)
-    assert reasons(bench) == [DropReason.LIMIT]
+    assert isinstance(harness.wire.open_frame(reply, reply=True), ErrorReply)
+    assert reasons(harness) == [DropReason.LIMIT]
 
 
 @pytest.mark.case(20)
@@ -171,29 +171,29 @@ def test_a_frame_that_would_be_too_long_is_refused():
     ids=["10,000,000 nodes", "30,000,000 bytes of state", "30,000,000 bytes of message"],
 )
 def test_absurd_counts_close_the_stream_without_answer(message):
-    bench = Bench()
+    harness = Harness()
 
-    reply = bench.serves(bench.wire.seal_frame(bytes.fromhex(message)))
+    reply = harness.serves(harness.wire.seal_frame(bytes.fromhex(message)))
 
-    [dropped] = bench.events()
+    [dropped] = harness.events()
     assert reply is None
     assert (dropped.reason, dropped.stream) == (DropReason.LIMIT, True)
 
 
 @pytest.mark.parametrize("message", [Ack(1), ErrorReply("x")])
 def test_an_answer_is_not_a_request(message):
-    bench = Bench()
+    harness = Harness()
 
-    assert bench.asked(message) is None
-    assert bench.events() == [
+    assert harness.asked(message) is None
+    assert harness.events() == [
         PacketDropped(STRANGER, DropReason.MALFORMED, "not a request", stream=True)
     ]
 
 
 def test_the_answer_to_a_request_of_our_label_bears_none():
-    bench = Bench(wire=sealing(label=b"one"))
+    harness = Harness(wire=sealing(label=b"one"))
 
-    assert bench.asked(Ping(1, LOCAL)) == Ack(1)
+    assert harness.asked(Ping(1, LOCAL)) == Ack(1)
 
 
 @pytest.mark.case(23)
@@ -202,104 +202,104 @@ def test_127_exchanges_may_come_at_once():
 
 
 def test_user_messages_are_handed_over():
-    bench = Bench()
+    harness = Harness()
 
-    bench.hears(UserMessage(b"by packet"))
-    reply = bench.serves(
-        bench.wire.seal_frame(bytes.fromhex("0881aa557365724d73674c656e05") + b"by tcp")
+    harness.hears(UserMessage(b"by packet"))
+    reply = harness.serves(
+        harness.wire.seal_frame(bytes.fromhex("0881aa557365724d73674c656e05") + b"by tcp")
     )
 
     assert reply is None
-    assert bench.events() == [
+    assert harness.events() == [
         UserDataReceived(STRANGER, b"by packet"),
         UserDataReceived(STRANGER, b"by tc"),
     ]
 
 
 def test_a_flood_of_drops_does_not_pile_up():
-    bench = Bench()
+    harness = Harness()
 
     for _ in range(3000):
-        bench.receives(b"garbage")
+        harness.receives(b"garbage")
 
-    assert len(bench.events()) == 1000
+    assert len(harness.events()) == 1000
 
 
 # Before we have announced ourselves
 
 
 def test_while_looking_we_answer_without_being_a_member():
-    bench = Bench(announced=False)
+    harness = Harness(announced=False)
 
-    bench.hears(Ping(5, LOCAL))
-    pushed = bench.asked(PushPull(False, ()))
-    pinged = bench.asked(Ping(6, LOCAL))
+    harness.hears(Ping(5, LOCAL))
+    pushed = harness.asked(PushPull(False, ()))
+    pinged = harness.asked(Ping(6, LOCAL))
 
-    assert bench.said() == [(STRANGER, (Ack(5),))]
+    assert harness.said() == [(STRANGER, (Ack(5),))]
     assert pushed == PushPull(False, ())
     assert pinged == Ack(6)
-    assert bench.gossip.local is None
+    assert harness.gossip.local is None
 
 
 def test_while_looking_we_hear_about_others_but_tell_nothing():
-    bench = Bench(announced=False)
+    harness = Harness(announced=False)
 
-    bench.hears(alive(), *others(5))
-    bench.run(300)
+    harness.hears(alive(), *others(5))
+    harness.run(300)
 
-    assert bench.state() == "ALIVE"
-    assert bench.said() == []
-    assert bench.streams() == []
+    assert harness.state() == "ALIVE"
+    assert harness.said() == []
+    assert harness.streams() == []
 
 
 @pytest.mark.parametrize("incarnation", [1, 7])
 def test_while_looking_what_is_said_about_our_name_has_no_effect(incarnation):
-    bench = Bench(announced=False)
+    harness = Harness(announced=False)
 
-    bench.hears(
+    harness.hears(
         alive(LOCAL, incarnation, ip="10.0.0.1"),
         Suspect(incarnation, LOCAL, "x"),
         Dead(incarnation, LOCAL, "x"),
     )
 
-    assert len(bench.gossip.members) == 0
-    assert bench.events() == []
+    assert len(harness.gossip.members) == 0
+    assert harness.events() == []
 
 
 def test_while_looking_we_relay_nothing():
-    bench = Bench(announced=False)
+    harness = Harness(announced=False)
 
-    bench.hears(IndirectPing(1, bytes([10, 0, 0, 2]), 7946, REMOTE, True))
+    harness.hears(IndirectPing(1, bytes([10, 0, 0, 2]), 7946, REMOTE, True))
 
-    assert bench.said() == []
+    assert harness.said() == []
 
 
 def test_the_announcement_starts_at_the_incarnation_and_address_given():
-    bench = Bench(announced=False)
+    harness = Harness(announced=False)
 
-    bench.gossip.announce(b"own", bench.now, 7, addr=bytes(10) + b"\xff\xff\x0a\0\0\x01")
+    harness.gossip.announce(b"own", harness.now, 7, addr=bytes(10) + b"\xff\xff\x0a\0\0\x01")
 
-    local = bench.gossip.local
+    local = harness.gossip.local
     assert (local.incarnation, len(local.addr), local.meta) == (7, 16, b"own")
-    assert bench.events() == []
+    assert harness.events() == []
 
 
 @pytest.mark.parametrize("announced", [False, True])
 def test_too_much_metadata_is_refused(announced):
-    bench = Bench(announced=announced)
-    publish = bench.gossip.update_meta if announced else bench.gossip.announce
+    harness = Harness(announced=announced)
+    publish = harness.gossip.update_meta if announced else harness.gossip.announce
 
     with pytest.raises(ValueError, match="513 bytes"):
-        publish(bytes(513), bench.now)
-    publish(bytes(512), bench.now)
+        publish(bytes(513), harness.now)
+    publish(bytes(512), harness.now)
 
-    assert bench.gossip.local.meta == bytes(512)
+    assert harness.gossip.local.meta == bytes(512)
 
 
 def test_new_metadata_is_published_with_the_next_incarnation():
-    bench = Bench(alive())
+    harness = Harness(alive())
 
-    bench.gossip.update_meta(b"new", bench.now)
+    harness.gossip.update_meta(b"new", harness.now)
 
-    assert bench.news(LOCAL) == [alive(LOCAL, 2, ip="10.0.0.1", meta=b"new")]
-    assert bench.gossip.local.meta == b"new"
+    assert harness.news(LOCAL) == [alive(LOCAL, 2, ip="10.0.0.1", meta=b"new")]
+    assert harness.gossip.local.meta == b"new"

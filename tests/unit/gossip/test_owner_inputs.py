@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.unit.gossip.bench import (
+from tests.unit.gossip.harness import (
     LOCAL,
     PORT,
     REMOTE,
-    Bench,
+    Harness,
     address,
     alive,
     local_alive,
@@ -27,107 +27,107 @@ SEED = address("10.0.0.9")
 
 
 def test_bytes_of_the_owner_are_gossiped_at_once_and_replace_what_waits():
-    bench = Bench(alive())
+    harness = Harness(alive())
 
-    bench.gossip.broadcast("subject", b"older", 1.0)
-    at_once = bench.said_to(address("10.0.0.2"))
-    bench.gossip.broadcast("subject", b"newer", 1.0)
+    harness.gossip.broadcast("subject", b"older", 1.0)
+    at_once = harness.said_to(address("10.0.0.2"))
+    harness.gossip.broadcast("subject", b"newer", 1.0)
 
     assert UserMessage(b"older") in at_once
-    told = [message for message in bench.queued() if isinstance(message, UserMessage)]
+    told = [message for message in harness.queued() if isinstance(message, UserMessage)]
     assert told == [UserMessage(b"newer")]
 
 
 def test_a_claim_that_was_not_accepted_counts_once_the_owner_admits_it():
-    bench = Bench()
-    bench.gossip.accept = lambda claim: False
-    bench.hears(alive())
-    before = bench.state()
+    harness = Harness()
+    harness.gossip.accept = lambda claim: False
+    harness.hears(alive())
+    before = harness.state()
 
-    bench.gossip.apply_alive(alive(), 0.0)
+    harness.gossip.apply_alive(alive(), 0.0)
 
     assert before == "unknown"
-    assert bench.state() == "ALIVE"
-    assert bench.news() == [alive()]
+    assert harness.state() == "ALIVE"
+    assert harness.news() == [alive()]
 
 
 @pytest.mark.parametrize("death", [None, Dead(1, REMOTE, "x"), Dead(1, REMOTE, REMOTE)])
 def test_a_member_that_is_known_to_have_moved_may_be_elsewhere(death):
-    bench = Bench(alive(), *filter(None, [death]))
+    harness = Harness(alive(), *filter(None, [death]))
     elsewhere = alive(incarnation=2, ip="10.0.0.77")
 
-    bench.gossip.apply_alive(elsewhere, 0.0, moved=True)
+    harness.gossip.apply_alive(elsewhere, 0.0, moved=True)
 
-    assert bench.member().address == address("10.0.0.77")
-    assert bench.state() == "ALIVE"
-    assert bench.news() == [elsewhere]
+    assert harness.member().address == address("10.0.0.77")
+    assert harness.state() == "ALIVE"
+    assert harness.news() == [elsewhere]
 
 
 def test_a_live_member_that_moves_is_told_as_an_update():
-    bench = Bench(alive())
+    harness = Harness(alive())
 
-    bench.gossip.apply_alive(alive(incarnation=2, ip="10.0.0.77"), 0.0, moved=True)
+    harness.gossip.apply_alive(alive(incarnation=2, ip="10.0.0.77"), 0.0, moved=True)
 
-    assert bench.events() == [MemberUpdated(bench.member())]
+    assert harness.events() == [MemberUpdated(harness.member())]
 
 
 def test_without_that_it_is_a_conflict():
-    bench = Bench(alive())
+    harness = Harness(alive())
     elsewhere = alive(incarnation=2, ip="10.0.0.77")
 
-    bench.gossip.apply_alive(elsewhere, 0.0)
+    harness.gossip.apply_alive(elsewhere, 0.0)
 
-    assert bench.events() == [AddressConflict(bench.member(), elsewhere)]
+    assert harness.events() == [AddressConflict(harness.member(), elsewhere)]
 
 
 def test_a_member_that_the_owner_buries_has_left():
-    bench = Bench(alive(incarnation=3))
+    harness = Harness(alive(incarnation=3))
 
-    bench.gossip.apply_left(REMOTE, 3, 0.0)
+    harness.gossip.apply_left(REMOTE, 3, 0.0)
 
-    assert bench.events() == [MemberLeft(bench.member())]
-    assert bench.news() == [Dead(3, REMOTE, REMOTE)]
+    assert harness.events() == [MemberLeft(harness.member())]
+    assert harness.news() == [Dead(3, REMOTE, REMOTE)]
 
 
 def test_being_buried_ourselves_is_refuted():
-    bench = Bench(alive())
+    harness = Harness(alive())
 
-    bench.gossip.apply_left(LOCAL, 7, 0.0)
+    harness.gossip.apply_left(LOCAL, 7, 0.0)
 
-    assert bench.news(LOCAL) == [local_alive(8)]
+    assert harness.news(LOCAL) == [local_alive(8)]
 
 
 def test_records_of_the_owner_go_before_our_table():
-    bench = Bench(alive())
+    harness = Harness(alive())
     first = record(LOCAL, 5, RecordState.LEFT, ip="10.0.0.77")
 
-    bench.gossip.push_pull(SEED, 0.0, join=True, first=(first,))
+    harness.gossip.push_pull(SEED, 0.0, join=True, first=(first,))
 
-    [(_, request)] = bench.requests()
+    [(_, request)] = harness.requests()
     assert request.records[0] == first
     assert [told.name for told in request.records[1:]] == [LOCAL, REMOTE]
 
 
 def test_three_records_take_a_member_to_its_new_address():
-    bench = Bench(alive(incarnation=4))
+    harness = Harness(alive(incarnation=4))
     moved = [
         record(incarnation=5),
         record(incarnation=5, state=RecordState.LEFT),
         record(incarnation=6, ip="10.0.0.77"),
     ]
 
-    bench.exchanges(*moved)
+    harness.exchanges(*moved)
 
-    assert bench.member().address == address("10.0.0.77")
-    assert bench.state() == "ALIVE"
+    assert harness.member().address == address("10.0.0.77")
+    assert harness.state() == "ALIVE"
 
 
 def test_what_else_came_with_a_look_is_handed_over():
-    bench = Bench()
-    number = bench.gossip.push_pull(SEED, 0.0, join=False, look=True)
-    [stream] = bench.streams()
+    harness = Harness()
+    number = harness.gossip.push_pull(SEED, 0.0, join=False, look=True)
+    [stream] = harness.streams()
 
-    bench.answered(stream, PushPull(False, (), b"theirs"))
+    harness.answered(stream, PushPull(False, (), b"theirs"))
 
     assert stream.to.port == PORT
-    assert bench.events() == [ExchangeFinished(number, SEED, user_state=b"theirs")]
+    assert harness.events() == [ExchangeFinished(number, SEED, user_state=b"theirs")]

@@ -5,13 +5,13 @@ from types import CellType
 
 import pytest
 
-from tests.unit.gossip.bench import (
+from tests.unit.gossip.harness import (
     LOCAL,
     LOCAL_IP,
     PORT,
     REMOTE,
     STRANGER,
-    Bench,
+    Harness,
     address,
     alive,
     local_alive,
@@ -36,228 +36,228 @@ REQUESTER = ("10.0.0.3", 7000)
 
 def quiet(*known, **options):
     """Return a bench with nothing left to piggyback."""
-    bench = Bench(*known, **options)
-    bench.no_longer_queues()
-    return bench
+    harness = Harness(*known, **options)
+    harness.no_longer_queues()
+    return harness
 
 
 @pytest.mark.case(9)
 @pytest.mark.parametrize("node", [LOCAL, ""])
 def test_a_ping_is_acked_to_the_sender(node):
-    bench = quiet()
+    harness = quiet()
 
-    bench.hears(Ping(77, node))
+    harness.hears(Ping(77, node))
 
-    assert bench.said() == [(STRANGER, (Ack(77),))]
+    assert harness.said() == [(STRANGER, (Ack(77),))]
 
 
 @pytest.mark.case(9)
 @pytest.mark.parametrize("mapped", [True, False])
 def test_a_ping_is_acked_to_the_source_it_names(mapped):
-    bench = quiet()
+    harness = quiet()
 
-    bench.hears(Ping(77, LOCAL, pack_ip(REQUESTER[0], mapped=mapped), REQUESTER[1], "requester"))
+    harness.hears(Ping(77, LOCAL, pack_ip(REQUESTER[0], mapped=mapped), REQUESTER[1], "requester"))
 
-    assert bench.said() == [(address(*REQUESTER), (Ack(77),))]
+    assert harness.said() == [(address(*REQUESTER), (Ack(77),))]
 
 
 @pytest.mark.case(9)
 @pytest.mark.parametrize(("addr", "port"), [(b"", 7000), (b"\x0a\0\0\3", 0)])
 def test_an_incomplete_source_is_not_used(addr, port):
-    bench = quiet()
+    harness = quiet()
 
-    bench.hears(Ping(77, LOCAL, addr, port))
+    harness.hears(Ping(77, LOCAL, addr, port))
 
-    assert bench.said() == [(STRANGER, (Ack(77),))]
+    assert harness.said() == [(STRANGER, (Ack(77),))]
 
 
 @pytest.mark.case(10)
 def test_a_ping_for_somebody_else_gets_no_answer():
-    bench = Bench()
+    harness = Harness()
 
-    bench.hears(Ping(77, "other"))
-    reply = bench.asked(Ping(77, "other"))
+    harness.hears(Ping(77, "other"))
+    reply = harness.asked(Ping(77, "other"))
 
-    assert bench.said() == []
+    assert harness.said() == []
     assert reply is None
-    assert bench.events() == [
+    assert harness.events() == [
         PacketDropped(STRANGER, DropReason.REFUSED, "ping for somebody else", stream=True)
     ]
 
 
 @pytest.mark.case(11)
 def test_three_pings_in_one_packet_are_acked_thrice():
-    bench = quiet()
+    harness = quiet()
 
-    bench.hears(Ping(1, LOCAL), Ping(2, LOCAL), Ping(3, LOCAL))
+    harness.hears(Ping(1, LOCAL), Ping(2, LOCAL), Ping(3, LOCAL))
 
-    assert bench.said_to(STRANGER) == [Ack(1), Ack(2), Ack(3)]
+    assert harness.said_to(STRANGER) == [Ack(1), Ack(2), Ack(3)]
 
 
 @pytest.mark.case(12)
 def test_an_ack_takes_the_news_along():
-    bench = Bench()
+    harness = Harness()
 
-    bench.hears(Ping(77, LOCAL))
+    harness.hears(Ping(77, LOCAL))
 
-    assert bench.said() == [(STRANGER, (Ack(77), local_alive()))]
+    assert harness.said() == [(STRANGER, (Ack(77), local_alive()))]
 
 
 def test_only_the_first_of_several_answers_to_one_packet_takes_the_news_along():
-    bench = Bench()
+    harness = Harness()
 
-    bench.hears(Ping(1, LOCAL), indirect_ping(), Ping(2, LOCAL))
-    one_packet = bench.said()
-    bench.hears(Ping(3, LOCAL))
-    another = bench.said()
-    bench.gossip.ping(REMOTE_ADDRESS, REMOTE, bench.now)
+    harness.hears(Ping(1, LOCAL), indirect_ping(), Ping(2, LOCAL))
+    one_packet = harness.said()
+    harness.hears(Ping(3, LOCAL))
+    another = harness.said()
+    harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now)
 
     assert [len(messages) for _, messages in one_packet] == [2, 1, 1]
     assert another == [(STRANGER, (Ack(3), local_alive()))]
-    assert [len(messages) for _, messages in bench.said()] == [2]
+    assert [len(messages) for _, messages in harness.said()] == [2]
 
 
 def test_only_so_many_pings_are_answered():
-    bench = quiet()
-    bench.now = 100
+    harness = quiet()
+    harness.now = 100
 
     for sequence in range(500):
-        bench.hears(Ping(sequence, LOCAL), Ping(sequence, "other"))
-    answered = len(bench.said())
-    bench.now = 101
-    bench.hears(Ping(1, LOCAL))
+        harness.hears(Ping(sequence, LOCAL), Ping(sequence, "other"))
+    answered = len(harness.said())
+    harness.now = 101
+    harness.hears(Ping(1, LOCAL))
 
     assert answered == ANSWERS_PER_SECOND == 400
-    assert bench.events() == [PacketDropped(STRANGER, DropReason.LIMIT, "too many pings")] * 100
-    assert bench.said() == [(STRANGER, (Ack(1),))]
+    assert harness.events() == [PacketDropped(STRANGER, DropReason.LIMIT, "too many pings")] * 100
+    assert harness.said() == [(STRANGER, (Ack(1),))]
 
 
 def test_pings_by_tcp_are_answered_even_then():
-    bench = quiet()
+    harness = quiet()
     for sequence in range(500):
-        bench.hears(Ping(sequence, LOCAL))
+        harness.hears(Ping(sequence, LOCAL))
 
-    assert bench.asked(Ping(5, LOCAL)) == Ack(5)
+    assert harness.asked(Ping(5, LOCAL)) == Ack(5)
 
 
 def test_a_packet_with_news_stays_within_the_budget():
-    bench = Bench(*[alive(f"m{index}", ip="10.0.1.1", meta=bytes(300)) for index in range(9)])
+    harness = Harness(*[alive(f"m{index}", ip="10.0.1.1", meta=bytes(300)) for index in range(9)])
 
-    bench.hears(Ping(77, LOCAL))
-    bench.gossip._wire.compress_packets = False
-    bench.hears(Ping(78, LOCAL))
+    harness.hears(Ping(77, LOCAL))
+    harness.gossip._wire.compress_packets = False
+    harness.hears(Ping(78, LOCAL))
 
-    sizes = [len(packet.data) for packet in bench.packets()]
+    sizes = [len(packet.data) for packet in harness.packets()]
     assert 1000 < sizes[-1] <= 1402
 
 
 @pytest.mark.case(38)
 def test_our_owners_ping_is_answered_once_by_the_first_ack():
-    bench = quiet()
-    bench.now = 1
-    number = bench.gossip.ping(REMOTE_ADDRESS, REMOTE, bench.now)
-    [(to, [ping])] = bench.said()
-    bench.now = 1.25
+    harness = quiet()
+    harness.now = 1
+    number = harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now)
+    [(to, [ping])] = harness.said()
+    harness.now = 1.25
 
-    bench.hears(Ack(ping.sequence + 1))
-    before = bench.events()
-    bench.hears(Ack(ping.sequence))
-    after = bench.events()
-    bench.hears(Ack(ping.sequence))
-    bench.gossip.handle_timer(6)
+    harness.hears(Ack(ping.sequence + 1))
+    before = harness.events()
+    harness.hears(Ack(ping.sequence))
+    after = harness.events()
+    harness.hears(Ack(ping.sequence))
+    harness.gossip.handle_timer(6)
 
     assert to == REMOTE_ADDRESS
     assert ping == Ping(ping.sequence, REMOTE, pack_ip(LOCAL_IP), PORT, LOCAL)
     assert before == []
     assert after == [PingFinished(number, 0.25)]
-    assert bench.events() == []
+    assert harness.events() == []
 
 
 @pytest.mark.case(38)
 def test_our_owners_ping_without_answer_ends_after_the_probe_timeout():
-    bench = quiet(announced=False)
-    number = bench.gossip.ping(REMOTE_ADDRESS, REMOTE, bench.now)
-    [(_, [ping])] = bench.said()
+    harness = quiet(announced=False)
+    number = harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now)
+    [(_, [ping])] = harness.said()
 
-    bench.run(2.9)
-    before = bench.events()
-    bench.run(3)
-    bench.hears(Ack(ping.sequence))
+    harness.run(2.9)
+    before = harness.events()
+    harness.run(3)
+    harness.hears(Ack(ping.sequence))
 
     assert ping == Ping(ping.sequence, REMOTE)
     assert before == []
-    assert bench.events() == [PingFinished(number, None)]
+    assert harness.events() == [PingFinished(number, None)]
 
 
 def test_sequence_numbers_wrap():
-    bench = quiet()
-    bench.gossip._pings._sequence = 2**32 - 1
+    harness = quiet()
+    harness.gossip._pings._sequence = 2**32 - 1
 
-    bench.gossip.ping(REMOTE_ADDRESS, REMOTE, bench.now)
+    harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now)
 
-    [(_, [ping])] = bench.said()
+    [(_, [ping])] = harness.said()
     assert ping.sequence == 0
 
 
 @pytest.mark.case(19)
 def test_a_tcp_ping_succeeds_with_the_right_sequence_number():
-    bench = Bench()
-    bench.now = 1
-    number = bench.gossip.ping(REMOTE_ADDRESS, REMOTE, bench.now, stream=True)
-    [stream] = bench.streams()
-    ping = bench.wire.open_frame(stream.data)
-    bench.now = 1.5
+    harness = Harness()
+    harness.now = 1
+    number = harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now, stream=True)
+    [stream] = harness.streams()
+    ping = harness.wire.open_frame(stream.data)
+    harness.now = 1.5
 
-    bench.answered(stream, Ack(ping.sequence))
+    harness.answered(stream, Ack(ping.sequence))
 
     assert (stream.to, stream.timeout) == (REMOTE_ADDRESS, 3)
     assert ping == Ping(ping.sequence, REMOTE, pack_ip(LOCAL_IP), PORT, LOCAL)
-    assert bench.events() == [PingFinished(number, 0.5)]
+    assert harness.events() == [PingFinished(number, 0.5)]
 
 
 @pytest.mark.case(19)
 @pytest.mark.parametrize(
     "fails",
     [
-        lambda bench, stream, sequence: bench.answered(stream, Ack(sequence + 1)),
-        lambda bench, stream, sequence: bench.answered(stream, Ping(sequence, REMOTE)),
-        lambda bench, stream, sequence: bench.gossip.stream_failed(stream.id, "refused", 0),
-        lambda bench, stream, sequence: bench.gossip.receive_reply(stream.id, b"garbage", 0),
-        lambda bench, stream, sequence: bench.run(3),
+        lambda harness, stream, sequence: harness.answered(stream, Ack(sequence + 1)),
+        lambda harness, stream, sequence: harness.answered(stream, Ping(sequence, REMOTE)),
+        lambda harness, stream, sequence: harness.gossip.stream_failed(stream.id, "refused", 0),
+        lambda harness, stream, sequence: harness.gossip.receive_reply(stream.id, b"garbage", 0),
+        lambda harness, stream, sequence: harness.run(3),
     ],
     ids=["wrong number", "wrong type", "refused or closed", "unreadable", "silence"],
 )
 def test_a_tcp_ping_fails(fails):
-    bench = Bench()
-    number = bench.gossip.ping(REMOTE_ADDRESS, REMOTE, bench.now, stream=True)
-    [stream] = bench.streams()
-    sequence = bench.wire.open_frame(stream.data).sequence
+    harness = Harness()
+    number = harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now, stream=True)
+    [stream] = harness.streams()
+    sequence = harness.wire.open_frame(stream.data).sequence
 
-    fails(bench, stream, sequence)
+    fails(harness, stream, sequence)
 
-    [event] = bench.events()
+    [event] = harness.events()
     assert (event.ping, event.seconds) == (number, None)
 
 
 def test_the_answer_of_a_stream_that_has_ended_is_ignored():
-    bench = Bench()
-    bench.gossip.ping(REMOTE_ADDRESS, REMOTE, bench.now, stream=True)
-    [stream] = bench.streams()
-    bench.gossip.stream_failed(stream.id, "refused", 0)
-    bench.events()
+    harness = Harness()
+    harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now, stream=True)
+    [stream] = harness.streams()
+    harness.gossip.stream_failed(stream.id, "refused", 0)
+    harness.events()
 
-    bench.answered(stream, Ack(1))
-    bench.run(4)
+    harness.answered(stream, Ack(1))
+    harness.run(4)
 
-    assert bench.events() == []
+    assert harness.events() == []
 
 
 def test_the_bytes_of_a_stream_are_not_kept_until_it_could_have_timed_out():
-    bench = Bench()
-    bench.gossip.ping(REMOTE_ADDRESS, REMOTE, bench.now, stream=True)
-    [stream] = bench.streams()
+    harness = Harness()
+    harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now, stream=True)
+    [stream] = harness.streams()
 
-    bench.answered(stream, Ack(1))
+    harness.answered(stream, Ack(1))
 
     holders = [type(holder) for holder in gc.get_referrers(stream)]
     assert CellType not in holders
@@ -266,7 +266,7 @@ def test_the_bytes_of_a_stream_are_not_kept_until_it_could_have_timed_out():
 @pytest.mark.case(10)
 @pytest.mark.parametrize("node", [LOCAL, ""])
 def test_a_tcp_ping_is_acked(node):
-    assert Bench().asked(Ping(5, node)) == Ack(5)
+    assert Harness().asked(Ping(5, node)) == Ack(5)
 
 
 def indirect_ping(*, nack=True, target="10.0.0.2", port=PORT, source=("", 0)):
@@ -278,42 +278,42 @@ def indirect_ping(*, nack=True, target="10.0.0.2", port=PORT, source=("", 0)):
     ("source", "reply_to"), [(("", 0), STRANGER), (REQUESTER, address(*REQUESTER))]
 )
 def test_an_ack_is_relayed_to_who_asked_for_it(source, reply_to):
-    bench = quiet()
+    harness = quiet()
 
-    bench.hears(indirect_ping(source=source))
-    [(to, [ping])] = bench.said()
-    bench.hears(Ack(ping.sequence))
-    said = bench.said()
-    bench.run(3)
+    harness.hears(indirect_ping(source=source))
+    [(to, [ping])] = harness.said()
+    harness.hears(Ack(ping.sequence))
+    said = harness.said()
+    harness.run(3)
 
     assert to == REMOTE_ADDRESS
     assert ping == Ping(ping.sequence, REMOTE, pack_ip(LOCAL_IP), PORT, LOCAL)
     assert said == [(reply_to, (Ack(900),))]
-    assert Nack(900) not in bench.said_to(reply_to)
+    assert Nack(900) not in harness.said_to(reply_to)
 
 
 @pytest.mark.case(38)
 @pytest.mark.parametrize(("nack", "answer"), [(True, [Nack(900)]), (False, [])])
 def test_silence_is_reported_once_to_who_wants_to_know(nack, answer):
-    bench = quiet()
-    bench.hears(indirect_ping(nack=nack))
-    [(_, [ping])] = bench.said()
+    harness = quiet()
+    harness.hears(indirect_ping(nack=nack))
+    [(_, [ping])] = harness.said()
 
-    bench.run(2.9)
-    before = bench.said_to(STRANGER)
-    bench.run(3)
-    bench.hears(Ack(ping.sequence))
+    harness.run(2.9)
+    before = harness.said_to(STRANGER)
+    harness.run(3)
+    harness.hears(Ack(ping.sequence))
 
     assert before == []
-    assert bench.said_to(STRANGER) == answer
+    assert harness.said_to(STRANGER) == answer
 
 
 def test_a_target_without_port_is_at_our_port():
-    bench = quiet()
+    harness = quiet()
 
-    bench.hears(indirect_ping(port=0))
+    harness.hears(indirect_ping(port=0))
 
-    assert bench.said()[0][0] == REMOTE_ADDRESS
+    assert harness.said()[0][0] == REMOTE_ADDRESS
 
 
 TARGET = pack_ip("10.0.0.2")
@@ -335,43 +335,43 @@ LONG = "x" * 256
     ],
 )
 def test_a_ping_out_of_bounds_is_refused(message, detail):
-    bench = quiet()
+    harness = quiet()
 
-    bench.hears(message)
+    harness.hears(message)
 
-    assert bench.said() == []
-    assert bench.events() == [PacketDropped(STRANGER, DropReason.REFUSED, detail)]
+    assert harness.said() == []
+    assert harness.events() == [PacketDropped(STRANGER, DropReason.REFUSED, detail)]
 
 
 @pytest.mark.parametrize("node", ["", "x" * 255])
 def test_a_ping_for_anybody_or_for_a_long_name_is_relayed(node):
-    bench = quiet()
+    harness = quiet()
 
-    bench.hears(IndirectPing(900, TARGET, PORT, node, True))
+    harness.hears(IndirectPing(900, TARGET, PORT, node, True))
 
-    [(to, [ping])] = bench.said()
+    [(to, [ping])] = harness.said()
     assert (to, ping.node) == (REMOTE_ADDRESS, node)
 
 
 def test_a_huge_name_squeezed_into_a_small_packet_does_not_harm_the_rest():
-    bench = quiet()
+    harness = quiet()
     huge = encode(IndirectPing(900, TARGET, PORT, "x" * 200_000, True))
     squeezed = encode_compressed(lzw.encode(huge))
 
-    bench.receives(bench.wire.seal_packet([squeezed, encode(Ping(1, LOCAL))], checksum=False))
+    harness.receives(harness.wire.seal_packet([squeezed, encode(Ping(1, LOCAL))], checksum=False))
 
-    assert bench.said() == [(STRANGER, (Ack(1),))]
+    assert harness.said() == [(STRANGER, (Ack(1),))]
 
 
 def test_only_so_many_indirect_pings_are_relayed():
-    bench = quiet()
-    bench.now = 100
+    harness = quiet()
+    harness.now = 100
 
     for _ in range(80):
-        bench.hears(indirect_ping())
+        harness.hears(indirect_ping())
 
-    assert len(bench.said()) == 50
+    assert len(harness.said()) == 50
     assert (
-        bench.events()
+        harness.events()
         == [PacketDropped(STRANGER, DropReason.LIMIT, "too many indirect pings")] * 30
     )

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from tests.unit.gossip.bench import LOCAL, REMOTE, Bench, alive, local_alive, others
+from tests.unit.gossip.harness import LOCAL, REMOTE, Harness, alive, local_alive, others
 from wesher.gossip import Alive, Dead, Refuted, Suspect
 from wesher.gossip.members import MemberState
 from wesher.gossip.precedence import (
@@ -52,51 +52,51 @@ def test_the_tables_have_every_case():
 @pytest.mark.parametrize("claim", Claim)
 @pytest.mark.parametrize("held", MemberState)
 def test_a_claim_about_another_member(held: MemberState, claim: Claim, age: Age):
-    bench = Bench(*others(6), alive(incarnation=HELD), *HISTORIES[held])
-    bench.no_longer_queues()
-    before = bench.member()
+    harness = Harness(*others(6), alive(incarnation=HELD), *HISTORIES[held])
+    harness.no_longer_queues()
+    before = harness.member()
     assert before.state is held
     action = ABOUT_OTHERS[held, claim][list(Age).index(age)]
 
-    bench.hears(said(claim, INCARNATIONS[age]))
+    harness.hears(said(claim, INCARNATIONS[age]))
 
     if action in BECOMES:
-        assert bench.member().state is BECOMES[action]
-        assert bench.member().incarnation == INCARNATIONS[age]
+        assert harness.member().state is BECOMES[action]
+        assert harness.member().incarnation == INCARNATIONS[age]
     else:
-        assert bench.member() == before
-    assert (bench.queued() != []) == (action is not Action.IGNORE)
+        assert harness.member() == before
+    assert (harness.queued() != []) == (action is not Action.IGNORE)
 
 
 @pytest.mark.parametrize("age", Age)
 @pytest.mark.parametrize("claim", Claim)
 def test_a_claim_about_ourselves(claim: Claim, age: Age):
-    bench = Bench()
-    bench.gossip.announce(b"own", bench.now, incarnation=HELD)
-    bench.no_longer_queues()
-    bench.forget()
+    harness = Harness()
+    harness.gossip.announce(b"own", harness.now, incarnation=HELD)
+    harness.no_longer_queues()
+    harness.forget()
     action = ABOUT_OURSELVES[MemberState.ALIVE, claim][list(Age).index(age)]
 
-    bench.hears(said(claim, INCARNATIONS[age], LOCAL))
+    harness.hears(said(claim, INCARNATIONS[age], LOCAL))
 
     refutes = action in (Action.REFUTE, Action.REFUTE_IF_DIFFERENT)
     wanted = INCARNATIONS[age] + 1 if refutes else HELD
-    assert bench.member(LOCAL).incarnation == wanted
-    assert bench.state(LOCAL) == "ALIVE"
-    assert any(isinstance(event, Refuted) for event in bench.events()) == refutes
+    assert harness.member(LOCAL).incarnation == wanted
+    assert harness.state(LOCAL) == "ALIVE"
+    assert any(isinstance(event, Refuted) for event in harness.events()) == refutes
 
 
 @pytest.mark.parametrize("age", Age)
 @pytest.mark.parametrize("claim", Claim)
 def test_a_claim_about_ourselves_once_we_have_left(claim: Claim, age: Age):
-    bench = Bench(alive())
-    bench.gossip.announce(b"own", bench.now, incarnation=HELD)
-    bench.gossip.leave(bench.now)
-    before = bench.member(LOCAL)
+    harness = Harness(alive())
+    harness.gossip.announce(b"own", harness.now, incarnation=HELD)
+    harness.gossip.leave(harness.now)
+    before = harness.member(LOCAL)
 
-    bench.hears(said(claim, INCARNATIONS[age], LOCAL))
+    harness.hears(said(claim, INCARNATIONS[age], LOCAL))
 
-    assert bench.member(LOCAL) == before
+    assert harness.member(LOCAL) == before
     assert before.state is MemberState.LEFT
 
 
@@ -109,21 +109,21 @@ def test_what_is_older_changes_nothing_and_the_dead_only_come_back_by_themselves
 
 
 def test_our_own_words_that_come_back_are_not_refuted():
-    bench = Bench()
-    own = bench.member(LOCAL)
+    harness = Harness()
+    own = harness.member(LOCAL)
 
-    bench.hears(local_alive(own.incarnation))
+    harness.hears(local_alive(own.incarnation))
 
-    assert bench.member(LOCAL) == own
+    assert harness.member(LOCAL) == own
 
 
 def test_the_address_of_a_member_that_has_left_may_change_at_any_incarnation():
-    bench = Bench(alive(incarnation=HELD), Dead(HELD, REMOTE, REMOTE))
+    harness = Harness(alive(incarnation=HELD), Dead(HELD, REMOTE, REMOTE))
 
-    bench.hears(replace(alive(incarnation=1), addr=bytes([10, 0, 0, 9])))
+    harness.hears(replace(alive(incarnation=1), addr=bytes([10, 0, 0, 9])))
 
-    assert bench.member().state is MemberState.ALIVE
-    assert bench.member().incarnation == 1
+    assert harness.member().state is MemberState.ALIVE
+    assert harness.member().incarnation == 1
 
 
 @pytest.mark.parametrize(("incarnation", "age"), [(4, Age.OLDER), (5, Age.SAME), (6, Age.NEWER)])

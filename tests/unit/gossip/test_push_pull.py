@@ -5,14 +5,14 @@ from itertools import pairwise
 
 import pytest
 
-from tests.unit.gossip.bench import (
+from tests.unit.gossip.harness import (
     LOCAL,
     LOCAL_IP,
     PORT,
     REMOTE,
     STRANGER,
     VERSIONS,
-    Bench,
+    Harness,
     address,
     alive,
     others,
@@ -43,10 +43,10 @@ OWN_RECORD = Record(LOCAL, pack_ip(LOCAL_IP), PORT, b"own", 1, RecordState.ALIVE
 SERF = bytes([1, 5, 2, 2, 5, 4])
 
 
-def joining(bench):
+def joining(harness):
     """Let our owner join by SEED; return the exchange's number and its stream."""
-    number = bench.gossip.push_pull(SEED, bench.now, join=True)
-    [stream] = bench.streams()
+    number = harness.gossip.push_pull(SEED, harness.now, join=True)
+    [stream] = harness.streams()
     return number, stream
 
 
@@ -54,7 +54,7 @@ def joining(bench):
 def test_the_server_answers_with_all_it_held_before_and_both_tables_are_merged():
     gone = [alive("dead", ip="10.0.0.4"), alive("left", ip="10.0.0.5"), alive("sus", ip="10.0.0.6")]
     ends = [Dead(1, "dead", "x"), Dead(1, "left", "left"), Suspect(1, "sus", "x")]
-    server = Bench(*gone, *ends)
+    server = Harness(*gone, *ends)
 
     reply = server.asked(PushPull(True, (record("joiner", ip="10.0.0.3"),)))
 
@@ -72,7 +72,7 @@ def test_the_server_answers_with_all_it_held_before_and_both_tables_are_merged()
 
 @pytest.mark.case(17)
 def test_the_client_sends_all_it_holds_and_merges_the_answer():
-    client = Bench(alive("known", ip="10.0.0.3"))
+    client = Harness(alive("known", ip="10.0.0.3"))
     number, stream = joining(client)
 
     sent = client.wire.open_frame(stream.data)
@@ -89,7 +89,7 @@ def test_the_client_sends_all_it_holds_and_merges_the_answer():
 
 @pytest.mark.case(18)
 def test_a_server_with_another_key_merges_nothing_and_the_client_learns_why_it_failed():
-    client, server = Bench(), Bench(wire=sealing(b"x" * 32))
+    client, server = Harness(), Harness(wire=sealing(b"x" * 32))
     number, stream = joining(client)
 
     reply = server.serves(stream.data)
@@ -108,7 +108,7 @@ def test_a_server_with_another_key_merges_nothing_and_the_client_learns_why_it_f
     [(ErrorReply("go away"), "go away"), (Ack(1), "unexpected reply")],
 )
 def test_another_answer_than_a_table_is_a_failure(reply, error):
-    client = Bench()
+    client = Harness()
     number, stream = joining(client)
 
     client.answered(stream, reply)
@@ -117,7 +117,7 @@ def test_another_answer_than_a_table_is_a_failure(reply, error):
 
 
 def test_a_failed_connection_is_a_failure():
-    client = Bench()
+    client = Harness()
     number, stream = joining(client)
 
     client.gossip.stream_failed(stream.id, "connection refused", client.now)
@@ -126,7 +126,7 @@ def test_a_failed_connection_is_a_failure():
 
 
 def test_an_exchange_that_the_transport_forgets_ends_by_itself():
-    client = Bench()
+    client = Harness()
     number, _ = joining(client)
 
     client.run(30)
@@ -135,7 +135,7 @@ def test_an_exchange_that_the_transport_forgets_ends_by_itself():
 
 
 def test_an_exchange_with_ourselves_is_recognised():
-    client = Bench()
+    client = Harness()
     number, stream = joining(client)
 
     reply = client.serves(stream.data)
@@ -148,7 +148,7 @@ def test_an_exchange_with_ourselves_is_recognised():
 
 
 def test_a_request_of_ours_is_nothing_special_once_it_is_answered():
-    client = Bench()
+    client = Harness()
     _, stream = joining(client)
     client.answered(stream, PushPull(True, ()))
 
@@ -156,16 +156,16 @@ def test_a_request_of_ours_is_nothing_special_once_it_is_answered():
 
 
 def test_every_exchange_of_our_owner_has_a_number_of_its_own():
-    bench = Bench()
+    harness = Harness()
 
-    numbers = [joining(bench)[0] for _ in range(3)]
+    numbers = [joining(harness)[0] for _ in range(3)]
 
     assert len({*numbers, 0}) == 4
     assert all(isinstance(number, int) for number in numbers)
 
 
 def test_an_exchange_with_somebody_else_is_not_taken_for_our_own():
-    client, other = Bench(), Bench()
+    client, other = Harness(), Harness()
     joining(client)
     _, stream = joining(other)
 
@@ -173,7 +173,7 @@ def test_an_exchange_with_somebody_else_is_not_taken_for_our_own():
 
 
 def test_looking_tells_nothing_and_merges_nothing():
-    client = Bench()
+    client = Harness()
     number = client.gossip.push_pull(SEED, client.now, join=False, look=True)
     [stream] = client.streams()
     answer = PushPull(False, (record(), record(LOCAL, 9, ip=LOCAL_IP)), b"state")
@@ -188,7 +188,7 @@ def test_looking_tells_nothing_and_merges_nothing():
 @pytest.mark.case(45)
 @pytest.mark.parametrize("join", [True, False])
 def test_a_request_without_records_is_answered_in_full_and_changes_nothing(join):
-    server = Bench(alive())
+    server = Harness(alive())
     server.no_longer_queues()
     before = list(server.gossip.members)
 
@@ -209,7 +209,7 @@ def test_three_records_of_one_name_move_it_to_another_address(held):
         "DEAD": [Dead(1, REMOTE, "x")],
         "LEFT": [Dead(1, REMOTE, REMOTE)],
     }
-    server = Bench(*([] if held == "unknown" else [alive(), *claims.get(held, [])]))
+    server = Harness(*([] if held == "unknown" else [alive(), *claims.get(held, [])]))
     assert server.state() == held
 
     server.exchanges(
@@ -225,7 +225,7 @@ def test_three_records_of_one_name_move_it_to_another_address(held):
 @pytest.mark.case(33)
 @pytest.mark.parametrize("bench_merges", ["as server", "as client"])
 def test_a_merge_follows_the_rules(bench_merges):
-    bench = Bench(*others(5))
+    harness = Harness(*others(5))
     records = (
         record("m0", 2, ip="10.0.1.1"),
         record("m1", 1, RecordState.SUSPECT, ip="10.0.1.2"),
@@ -235,14 +235,14 @@ def test_a_merge_follows_the_rules(bench_merges):
     )
 
     if bench_merges == "as server":
-        bench.exchanges(*records)
+        harness.exchanges(*records)
     else:
-        _, stream = joining(bench)
-        bench.answered(stream, PushPull(True, records))
+        _, stream = joining(harness)
+        harness.answered(stream, PushPull(True, records))
 
-    states = {name: bench.state(name) for name in ("m0", "m1", "m2", "m3", "m4", "new")}
-    joined = [event for event in bench.events() if isinstance(event, MemberJoined)]
-    assert bench.member("m0").incarnation == 2
+    states = {name: harness.state(name) for name in ("m0", "m1", "m2", "m3", "m4", "new")}
+    joined = [event for event in harness.events() if isinstance(event, MemberJoined)]
+    assert harness.member("m0").incarnation == 2
     assert states == {
         "m0": "ALIVE",
         "m1": "SUSPECT",
@@ -251,15 +251,15 @@ def test_a_merge_follows_the_rules(bench_merges):
         "m4": "ALIVE",
         "new": "ALIVE",
     }
-    assert joined == [MemberJoined(bench.member("new"))]
+    assert joined == [MemberJoined(harness.member("new"))]
 
 
 def test_a_suspicion_learnt_from_a_table_is_our_own():
-    bench = Bench(*others(6))
+    harness = Harness(*others(6))
 
-    bench.exchanges(record("m0", 1, RecordState.DEAD, ip="10.0.1.1"))
+    harness.exchanges(record("m0", 1, RecordState.DEAD, ip="10.0.1.1"))
 
-    assert bench.news("m0") == [Suspect(1, "m0", LOCAL)]
+    assert harness.news("m0") == [Suspect(1, "m0", LOCAL)]
 
 
 @pytest.mark.parametrize(
@@ -272,19 +272,19 @@ def test_a_suspicion_learnt_from_a_table_is_our_own():
     ],
 )
 def test_what_others_remember_of_our_life_before_the_restart_is_refuted(state, incarnation, answer):
-    bench = Bench()
-    _, stream = joining(bench)
+    harness = Harness()
+    _, stream = joining(harness)
 
     old = record(LOCAL, incarnation, state, ip=LOCAL_IP, meta=b"of before")
-    bench.answered(stream, PushPull(True, (old,)))
+    harness.answered(stream, PushPull(True, (old,)))
 
-    assert bench.events()[0] == Refuted(answer)
+    assert harness.events()[0] == Refuted(answer)
 
 
 @pytest.mark.case(43)
 def test_two_that_hold_each_other_for_dead_meet_again_by_the_second_exchange():
-    one = Bench(alive(), Dead(1, REMOTE, "x"))
-    other = Bench(
+    one = Harness(alive(), Dead(1, REMOTE, "x"))
+    other = Harness(
         alive(LOCAL, ip=LOCAL_IP, meta=b"own"), Dead(1, LOCAL, "x"), name=REMOTE, ip="10.0.0.2"
     )
 
@@ -298,17 +298,17 @@ def test_two_that_hold_each_other_for_dead_meet_again_by_the_second_exchange():
 
 
 def test_user_state_goes_with_every_table_and_is_handed_over():
-    bench = Bench()
-    bench.gossip.user_state = b"ours"
+    harness = Harness()
+    harness.gossip.user_state = b"ours"
 
-    reply = bench.exchanges(user_state=b"theirs")
-    _, stream = joining(bench)
-    bench.answered(stream, PushPull(True, (), b"their answer"))
+    reply = harness.exchanges(user_state=b"theirs")
+    _, stream = joining(harness)
+    harness.answered(stream, PushPull(True, (), b"their answer"))
 
-    assert bench.gossip.user_state == b"ours"
+    assert harness.gossip.user_state == b"ours"
     assert reply.user_state == b"ours"
-    assert bench.wire.open_frame(stream.data).user_state == b"ours"
-    assert [event for event in bench.events() if isinstance(event, UserDataReceived)] == [
+    assert harness.wire.open_frame(stream.data).user_state == b"ours"
+    assert [event for event in harness.events() if isinstance(event, UserDataReceived)] == [
         UserDataReceived(STRANGER, b"theirs"),
         UserDataReceived(SEED, b"their answer"),
     ]
@@ -385,7 +385,7 @@ def test_without_versions_one_counts_as_speaking_version_0(oldest, goes):
 
 @pytest.mark.case(24)
 def test_nothing_of_an_incompatible_table_is_merged():
-    server, client = Bench(), Bench()
+    server, client = Harness(), Harness()
     records = (record("good", ip="10.0.0.8"), record("serf", versions=SERF))
     number, stream = joining(client)
 
@@ -405,85 +405,85 @@ def test_nothing_of_an_incompatible_table_is_merged():
 # Periodic and early exchanges
 
 
-def exchanges_until(bench, until):
+def exchanges_until(harness, until):
     """Return when exchanges were opened; all are answered at once, and so are all pings."""
     times = []
-    while bench.gossip.next_timer() <= until:
-        bench.step_answering()
-        for stream in bench.streams():
-            times.append(bench.now)
-            bench.answered(stream, PushPull(False, ()))
+    while harness.gossip.next_timer() <= until:
+        harness.step_answering()
+        for stream in harness.streams():
+            times.append(harness.now)
+            harness.answered(stream, PushPull(False, ()))
     return times
 
 
 @pytest.mark.case(39)
 @pytest.mark.parametrize(("members", "interval"), [(32, 60), (33, 120), (65, 180)])
 def test_periodic_exchanges_scale_with_the_cluster(members, interval):
-    bench = Bench(*others(members - 1))
+    harness = Harness(*others(members - 1))
 
-    times = exchanges_until(bench, 600)
+    times = exchanges_until(harness, 600)
 
     assert times[0] < 60
     assert {round(after - before, 6) for before, after in pairwise(times)} == {interval}
 
 
 def test_a_periodic_exchange_asks_a_member_that_is_alive_and_is_reported_as_number_zero():
-    bench = Bench(alive(), alive("m0", ip="10.0.1.1"), Dead(1, "m0", "x"))
+    harness = Harness(alive(), alive("m0", ip="10.0.1.1"), Dead(1, "m0", "x"))
 
-    while not (streams := bench.streams()):
-        bench.step_answering()
-    bench.answered(streams[0], PushPull(False, ()))
+    while not (streams := harness.streams()):
+        harness.step_answering()
+    harness.answered(streams[0], PushPull(False, ()))
 
-    request = bench.wire.open_frame(streams[0].data)
+    request = harness.wire.open_frame(streams[0].data)
     assert streams[0].to == SEED
     assert request.join is False
     assert {each.name for each in request.records} == {LOCAL, REMOTE, "m0"}
-    assert ExchangeFinished(0, SEED) in bench.events()
+    assert ExchangeFinished(0, SEED) in harness.events()
 
 
 def test_the_next_periodic_exchange_waits_for_the_end_of_the_one_before():
-    bench = Bench(alive())
+    harness = Harness(alive())
     times = []
     while len(times) < 2:
-        bench.step_answering()
-        times += [bench.now for _ in bench.streams()]
+        harness.step_answering()
+        times += [harness.now for _ in harness.streams()]
 
     assert times[1] - times[0] == pytest.approx(30 + 60)
 
 
 def test_without_anybody_else_there_is_no_exchange():
-    bench = Bench()
+    harness = Harness()
 
-    assert exchanges_until(bench, 300) == []
+    assert exchanges_until(harness, 300) == []
 
 
 def test_periodic_exchanges_begin_with_the_first_one_there_is_to_ask():
-    bench = Bench(timing=replace(WAN, probe_interval=1000))
-    bench.run(300)
-    bench.hears(alive())
+    harness = Harness(timing=replace(WAN, probe_interval=1000))
+    harness.run(300)
+    harness.hears(alive())
 
-    times = exchanges_until(bench, 600)
+    times = exchanges_until(harness, 600)
 
     assert len(times) == 5
     assert times[0] <= 360
 
 
 def test_other_exchanges_make_no_more_periodic_ones():
-    bench = Bench(alive(), seed=3)
-    _, stream = joining(bench)
-    bench.answered(stream, PushPull(True, (record(),)))
+    harness = Harness(alive(), seed=3)
+    _, stream = joining(harness)
+    harness.answered(stream, PushPull(True, (record(),)))
 
-    times = [when for when in exchanges_until(bench, 600) if when > 10]
+    times = [when for when in exchanges_until(harness, 600) if when > 10]
 
     assert {round(after - before, 6) for before, after in pairwise(times)} == {60}
 
 
 def test_after_joining_there_are_two_early_exchanges():
-    bench = Bench(alive(), seed=3)
-    _, stream = joining(bench)
-    bench.answered(stream, PushPull(True, (record(),)))
+    harness = Harness(alive(), seed=3)
+    _, stream = joining(harness)
+    harness.answered(stream, PushPull(True, (record(),)))
 
-    times = [when for when in exchanges_until(bench, 20) if when < 10]
+    times = [when for when in exchanges_until(harness, 20) if when < 10]
 
     assert len(times) == 2
     assert 0.75 <= times[0] <= 1.25
@@ -491,24 +491,24 @@ def test_after_joining_there_are_two_early_exchanges():
 
 
 def test_a_second_join_makes_no_more_early_exchanges():
-    bench = Bench(alive(), seed=3)
+    harness = Harness(alive(), seed=3)
     for _ in range(2):
-        _, stream = joining(bench)
-        bench.answered(stream, PushPull(True, ()))
+        _, stream = joining(harness)
+        harness.answered(stream, PushPull(True, ()))
 
-    assert len(exchanges_until(bench, 10)) == 2
+    assert len(exchanges_until(harness, 10)) == 2
 
 
 def test_learning_much_at_once_makes_two_early_exchanges_then_two_in_ten_seconds():
-    bench = Bench(*others(3), seed=3)
+    harness = Harness(*others(3), seed=3)
 
     times = []
     for second in range(20):
-        times += exchanges_until(bench, second)
-        bench.now = second
+        times += exchanges_until(harness, second)
+        harness.now = second
         gone = [Dead(second + 1, member.node, member.node) for member in others(3)]
         back = [replace(member, incarnation=second + 2) for member in others(3)]
-        bench.hears(*gone, *back)
+        harness.hears(*gone, *back)
 
     assert len(times) == 4
     for start, soon, later in ((0, *times[:2]), (10, *times[2:])):
@@ -517,24 +517,24 @@ def test_learning_much_at_once_makes_two_early_exchanges_then_two_in_ten_seconds
 
 
 def test_more_news_while_an_early_exchange_is_planned_makes_no_more():
-    bench = Bench(seed=3)
+    harness = Harness(seed=3)
 
-    bench.hears(*others(3))
-    first = exchanges_until(bench, 2)
-    bench.hears(*[alive(f"n{letter}", ip="10.0.2.1") for letter in "abcd"])
-    later = exchanges_until(bench, 30)
+    harness.hears(*others(3))
+    first = exchanges_until(harness, 2)
+    harness.hears(*[alive(f"n{letter}", ip="10.0.2.1") for letter in "abcd"])
+    later = exchanges_until(harness, 30)
 
     assert len(first) == len(later) == 1
     assert 3.75 <= later[0] <= 6.25
 
 
 def test_learning_little_at_once_makes_no_early_exchange():
-    bench = Bench(*others(30), seed=3)
+    harness = Harness(*others(30), seed=3)
 
-    bench.hears(*[alive(f"n{index}", ip="10.0.2.1") for index in range(3)])
-    bench.hears(alive())
+    harness.hears(*[alive(f"n{index}", ip="10.0.2.1") for index in range(3)])
+    harness.hears(alive())
 
-    assert exchanges_until(bench, 10) == []
+    assert exchanges_until(harness, 10) == []
 
 
 @pytest.mark.parametrize(
@@ -544,27 +544,27 @@ def test_more_than_one_of_whom_we_hear_at_once_is_much_if_it_is_over_a_tenth(
     joined_count, members, exchanges
 ):
     known = others(members - 1)
-    bench = Bench(*known[joined_count:], seed=3)
-    bench.run(0.5)
+    harness = Harness(*known[joined_count:], seed=3)
+    harness.run(0.5)
 
-    bench.hears(*known[:joined_count])
+    harness.hears(*known[:joined_count])
 
-    assert len(exchanges_until(bench, 9)) == exchanges
+    assert len(exchanges_until(harness, 9)) == exchanges
 
 
 def test_without_eager_gossip_there_is_no_early_exchange():
-    bench = Bench(eager=False, seed=3)
-    _, stream = joining(bench)
+    harness = Harness(eager=False, seed=3)
+    _, stream = joining(harness)
 
-    bench.answered(stream, PushPull(True, tuple(record(f"m{index}") for index in range(9))))
+    harness.answered(stream, PushPull(True, tuple(record(f"m{index}") for index in range(9))))
 
-    assert exchanges_until(bench, 10) == []
+    assert exchanges_until(harness, 10) == []
 
 
 def test_an_early_exchange_without_anybody_alive_is_left_out():
-    bench = Bench(seed=3)
-    _, stream = joining(bench)
+    harness = Harness(seed=3)
+    _, stream = joining(harness)
 
-    bench.answered(stream, PushPull(True, ()))
+    harness.answered(stream, PushPull(True, ()))
 
-    assert exchanges_until(bench, 10) == []
+    assert exchanges_until(harness, 10) == []

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 
-from tests.unit.mesh.node_bench import (
+from tests.unit.mesh.node_harness import (
     HERE,
-    Bench,
+    Harness,
     joined,
     metadata,
     remote,
@@ -26,20 +26,20 @@ OTHER_RING = Keyring(bytes(32))
 
 def alone(*hosts, earlier=None):
     """Return a node that has entered although nobody answered."""
-    bench = Bench(earlier, seeds=tuple(map(seed, hosts))).start()
-    bench.fail(*bench.take_streams())
-    return bench
+    harness = Harness(earlier, seeds=tuple(map(seed, hosts))).start()
+    harness.fail(*harness.take_streams())
+    return harness
 
 
-def forget_answers(bench, seconds):
+def forget_answers(harness, seconds):
     """Let time pass while every stream fails; return when whom was contacted."""
     contacts = []
-    until = bench.now + seconds
-    while bench.now < until:
-        bench.pass_time(0.25)
-        streams = bench.take_streams()
-        contacts += [(bench.now, request.to.ip) for request in streams]
-        bench.fail(*streams)
+    until = harness.now + seconds
+    while harness.now < until:
+        harness.pass_time(0.25)
+        streams = harness.take_streams()
+        contacts += [(harness.now, request.to.ip) for request in streams]
+        harness.fail(*streams)
     return contacts
 
 
@@ -47,9 +47,9 @@ def forget_answers(bench, seconds):
 
 
 def test_seeds_and_saved_members_are_tried_every_two_seconds_for_ever():
-    bench = alone(A, earlier=saved(B))
+    harness = alone(A, earlier=saved(B))
 
-    contacts = forget_answers(bench, 3600)
+    contacts = forget_answers(harness, 3600)
 
     for ip in (A, B):
         times = [at for at, contacted in contacts if contacted == ip]
@@ -61,156 +61,156 @@ def test_seeds_and_saved_members_are_tried_every_two_seconds_for_ever():
 
 
 def test_names_are_looked_up_anew_for_every_attempt():
-    bench = Bench(seeds=(seed("a.example"),)).start()
-    (first,) = bench.resolving()
-    bench.resolve(first, A)
-    bench.fail(*bench.take_streams())
+    harness = Harness(seeds=(seed("a.example"),)).start()
+    (first,) = harness.resolving()
+    harness.resolve(first, A)
+    harness.fail(*harness.take_streams())
 
-    bench.pass_time(1)
-    (second,) = bench.resolving()
-    bench.resolve(second, B)
+    harness.pass_time(1)
+    (second,) = harness.resolving()
+    harness.resolve(second, B)
 
     assert first == second == Resolve("a.example", 7946)
-    assert bench.asked() == [(B, "join")]
+    assert harness.asked() == [(B, "join")]
 
 
 def test_of_a_name_with_many_addresses_only_some_are_tried():
-    bench = Bench(seeds=(seed("a.example"),)).start()
-    (request,) = bench.resolving()
+    harness = Harness(seeds=(seed("a.example"),)).start()
+    (request,) = harness.resolving()
 
-    bench.resolve(request, *(f"192.0.2.{number}" for number in range(10, 100)))
+    harness.resolve(request, *(f"192.0.2.{number}" for number in range(10, 100)))
 
-    assert len(bench.asked()) == MAX_RESOLVED
+    assert len(harness.asked()) == MAX_RESOLVED
 
 
 def test_one_live_member_that_answers_ends_the_search():
-    bench = alone(A, B)
-    bench.pass_time(1)
-    a, b = bench.take_streams()
-    bench.fail(b)
+    harness = alone(A, B)
+    harness.pass_time(1)
+    a, b = harness.take_streams()
+    harness.fail(b)
 
-    bench.answer(a, remote("web", 2))
+    harness.answer(a, remote("web", 2))
 
-    contacted = [ip for ip, _ in bench.asked()]
-    bench.keep_alive(remote("web", 2), until=bench.now + 4)
-    assert set(contacted) | {ip for ip, _ in bench.asked()} <= {"192.0.2.2"}
-    assert bench.node.saved()
+    contacted = [ip for ip, _ in harness.asked()]
+    harness.keep_alive(remote("web", 2), until=harness.now + 4)
+    assert set(contacted) | {ip for ip, _ in harness.asked()} <= {"192.0.2.2"}
+    assert harness.node.saved()
 
 
 def test_our_own_answer_does_not_end_the_search():
-    bench = alone(HERE)
-    bench.pass_time(1)
-    (own,) = bench.take_streams()
+    harness = alone(HERE)
+    harness.pass_time(1)
+    (own,) = harness.take_streams()
 
-    bench.loop_back(own)
-    bench.pass_time(3)
+    harness.loop_back(own)
+    harness.pass_time(3)
 
-    assert (HERE, "join") in bench.asked()
-    assert bench.node.saved() is None
+    assert (HERE, "join") in harness.asked()
+    assert harness.node.saved() is None
 
 
 def test_whoever_finds_us_first_is_asked_at_once():
-    bench = alone(A)
-    bench.pass_time(100)
-    bench.fail(*bench.take_streams())
+    harness = alone(A)
+    harness.pass_time(100)
+    harness.fail(*harness.take_streams())
 
-    bench.push(remote("web", 2))
-    (request,) = bench.take_streams()
-    bench.answer(request, remote("web", 2))
-    bench.pass_time(0.2)
+    harness.push(remote("web", 2))
+    (request,) = harness.take_streams()
+    harness.answer(request, remote("web", 2))
+    harness.pass_time(0.2)
 
     assert request.to.ip == "192.0.2.2"
-    assert bench.plan.complete
+    assert harness.plan.complete
 
 
 def test_left_alone_it_contacts_its_seeds_and_the_failed_members():
-    bench = joined(remote("web", 2), remote("db", 3), seeds=(seed(A),))
+    harness = joined(remote("web", 2), remote("db", 3), seeds=(seed(A),))
 
-    bench.hear(Dead(1, "web", "db"))
-    still_in_company = bench.asked()
-    bench.hear(Dead(1, "db", "web"))
+    harness.hear(Dead(1, "web", "db"))
+    still_in_company = harness.asked()
+    harness.hear(Dead(1, "db", "web"))
 
     assert still_in_company == []
-    assert sorted(bench.asked()) == [(ip, "join") for ip in (A, "192.0.2.2", "192.0.2.3")]
+    assert sorted(harness.asked()) == [(ip, "join") for ip in (A, "192.0.2.2", "192.0.2.3")]
 
 
 def test_the_first_of_a_cluster_contacts_who_failed_too():
-    bench = Bench().start()
-    bench.push(remote("web", 2))
-    bench.fail(*bench.take_streams())
+    harness = Harness().start()
+    harness.push(remote("web", 2))
+    harness.fail(*harness.take_streams())
 
-    bench.hear(Dead(1, "web", "db"))
-    contacts = forget_answers(bench, 60)
+    harness.hear(Dead(1, "web", "db"))
+    contacts = forget_answers(harness, 60)
 
     assert len([ip for _, ip in contacts if ip == "192.0.2.2"]) > 3
 
 
 def test_a_member_that_left_is_not_searched_for():
-    bench = joined(remote("web", 2), seeds=(seed(A),))
+    harness = joined(remote("web", 2), seeds=(seed(A),))
 
-    bench.hear(Dead(1, "web", "web"))
-    contacts = forget_answers(bench, 60)
+    harness.hear(Dead(1, "web", "web"))
+    contacts = forget_answers(harness, 60)
 
     assert {ip for _, ip in contacts} == {A}
 
 
 def test_found_again_it_stops_searching():
-    bench = joined(remote("web", 2), seeds=(seed(A),))
-    bench.hear(Dead(1, "web", "db"))
-    _, web = sorted(bench.take_streams(), key=lambda request: request.to.ip == "192.0.2.2")
+    harness = joined(remote("web", 2), seeds=(seed(A),))
+    harness.hear(Dead(1, "web", "db"))
+    _, web = sorted(harness.take_streams(), key=lambda request: request.to.ip == "192.0.2.2")
 
-    bench.answer(web, remote("web", 2, incarnation=2))
-    bench.keep_alive(remote("web", 2), until=bench.now + 20)
+    harness.answer(web, remote("web", 2, incarnation=2))
+    harness.keep_alive(remote("web", 2), until=harness.now + 20)
 
-    assert A not in [ip for ip, _ in bench.asked()]
+    assert A not in [ip for ip, _ in harness.asked()]
 
 
 @pytest.mark.parametrize("answers", [True, False])
 def test_after_a_return_a_missing_member_is_pinged_and_contacted_if_it_answers(answers):
     web, db, app = remote("web", 2), remote("db", 3), remote("app", 4)
-    bench = joined(web, db, app)
-    bench.hear(Dead(1, "web", "app"))
-    bench.hear(Dead(1, "db", "app"))
-    bench.hear_alive(db, incarnation=2)
-    returned_at = bench.now
-    bench.keep_alive(db, app, until=returned_at + PINGS[0] - 0.75)
-    bench.fail(*bench.take_streams())
+    harness = joined(web, db, app)
+    harness.hear(Dead(1, "web", "app"))
+    harness.hear(Dead(1, "db", "app"))
+    harness.hear_alive(db, incarnation=2)
+    returned_at = harness.now
+    harness.keep_alive(db, app, until=returned_at + PINGS[0] - 0.75)
+    harness.fail(*harness.take_streams())
 
-    bench.keep_alive(*[web] * answers, db, app, until=returned_at + PINGS[0] + 0.75)
+    harness.keep_alive(*[web] * answers, db, app, until=returned_at + PINGS[0] + 0.75)
 
-    assert [ip for ip, _ in bench.asked() if ip == "192.0.2.2"] == ["192.0.2.2"] * answers
+    assert [ip for ip, _ in harness.asked() if ip == "192.0.2.2"] == ["192.0.2.2"] * answers
 
 
 @pytest.mark.parametrize(("lost_for", "asks"), [(0, True), (LATELY, False)])
 def test_after_a_return_others_are_asked_about_those_lost_lately(lost_for, asks):
     web, db, app = remote("web", 2), remote("db", 3), remote("app", 4)
-    bench = joined(web, db, app)
-    bench.hear(Dead(1, "web", "app"))
-    bench.keep_alive(db, app, until=bench.now + lost_for)
-    bench.hear(Dead(1, "db", "app"))
-    bench.hear_alive(db, incarnation=2)
-    returned_at = bench.now
-    bench.keep_alive(db, app, until=returned_at + PINGS[0] - 0.75)
-    bench.fail(*bench.take_streams())
+    harness = joined(web, db, app)
+    harness.hear(Dead(1, "web", "app"))
+    harness.keep_alive(db, app, until=harness.now + lost_for)
+    harness.hear(Dead(1, "db", "app"))
+    harness.hear_alive(db, incarnation=2)
+    returned_at = harness.now
+    harness.keep_alive(db, app, until=returned_at + PINGS[0] - 0.75)
+    harness.fail(*harness.take_streams())
 
-    bench.keep_alive(db, app, until=returned_at + PINGS[0] + 0.75)
+    harness.keep_alive(db, app, until=returned_at + PINGS[0] + 0.75)
 
-    assert sorted(bench.asked()) == [("192.0.2.3", "join"), ("192.0.2.4", "join")] * asks
+    assert sorted(harness.asked()) == [("192.0.2.3", "join"), ("192.0.2.4", "join")] * asks
 
 
 # Warnings
 
 
 def test_a_seed_with_another_key_is_told_at_once_and_then_every_ten_minutes():
-    bench = Bench(seeds=(seed(A),)).start()
-    stranger = Bench(ring=bytes(32))
+    harness = Harness(seeds=(seed(A),)).start()
+    stranger = Harness(ring=bytes(32))
     told = []
 
     for _ in range(int(1.9 * QUIET)):
-        for request in bench.take_streams():
-            stranger.answer_to(bench, request)
-        told += bench.warnings()
-        bench.pass_time(1)
+        for request in harness.take_streams():
+            stranger.answer_to(harness, request)
+        told += harness.warnings()
+        harness.pass_time(1)
 
     assert len(told) == 2
     assert A in told[0]
@@ -219,37 +219,37 @@ def test_a_seed_with_another_key_is_told_at_once_and_then_every_ten_minutes():
 
 @pytest.mark.parametrize(("ip", "times"), [(A, 1), ("192.0.2.2", 1), ("198.51.100.9", 0)])
 def test_packets_with_another_key_are_told_of_seeds_and_members_only(ip, times):
-    bench = joined(remote("web", 2), seeds=(seed(A),))
+    harness = joined(remote("web", 2), seeds=(seed(A),))
     other = Wire(OTHER_RING, lambda: bytes(12))
 
     for _ in range(3):
-        bench.hear(bench.ping_of_us(), ip=ip, wire=other)
+        harness.hear(harness.ping_of_us(), ip=ip, wire=other)
 
-    assert len(bench.warnings()) == times
+    assert len(harness.warnings()) == times
 
 
 def test_a_seed_without_an_address_is_told():
-    bench = Bench(seeds=(seed("a.example"),)).start()
+    harness = Harness(seeds=(seed("a.example"),)).start()
 
-    for request in bench.resolving():
-        bench.resolve(request)
+    for request in harness.resolving():
+        harness.resolve(request)
 
-    assert bench.warnings() == [
+    assert harness.warnings() == [
         "seed a.example has no address: correct its name in --join, "
         "or the name server that must know it"
     ]
 
 
 def test_a_member_that_answers_by_tcp_only_is_told():
-    bench = joined(remote("web", 2))
+    harness = joined(remote("web", 2))
 
     for _ in range(40):
-        bench.pass_time(0.5)
-        for request in bench.take_streams():
-            if hasattr(bench.message(request), "sequence"):
-                bench.answer_ping(request)
+        harness.pass_time(0.5)
+        for request in harness.take_streams():
+            if hasattr(harness.message(request), "sequence"):
+                harness.answer_ping(request)
 
-    (told,) = bench.warnings()
+    (told,) = harness.warnings()
     assert "web" in told
     assert "UDP" in told
 
@@ -263,73 +263,73 @@ def test_a_member_that_answers_by_tcp_only_is_told():
     ],
 )
 def test_a_member_that_cannot_be_a_peer_is_told_once_in_ten_minutes(extra, words):
-    bench = joined(remote("web", 2))
+    harness = joined(remote("web", 2))
     odd = remote("db", 3, **extra)
 
     for incarnation in range(1, 20):
-        bench.hear_alive(odd, incarnation=incarnation)
-        bench.hear_alive(remote("web", 2), incarnation=incarnation, meta=b"%d" % incarnation)
-        bench.pass_time(1)
+        harness.hear_alive(odd, incarnation=incarnation)
+        harness.hear_alive(remote("web", 2), incarnation=incarnation, meta=b"%d" % incarnation)
+        harness.pass_time(1)
 
-    told = [text for text in bench.warnings() if "db" in text]
+    told = [text for text in harness.warnings() if "db" in text]
     assert len(told) == 1
     assert words in told[0]
 
 
 def test_a_member_of_ours_in_the_other_format_is_no_trouble():
-    bench = joined(remote("web", 2))
+    harness = joined(remote("web", 2))
 
-    bench.hear_alive(remote("db", 3, meta=metadata("10.9.9.3", 3, "v0.2", version="1")))
-    bench.pass_time(0.2)
+    harness.hear_alive(remote("db", 3, meta=metadata("10.9.9.3", 3, "v0.2", version="1")))
+    harness.pass_time(0.2)
 
-    assert bench.warnings() == []
-    assert len(bench.plan.peers) == 2
+    assert harness.warnings() == []
+    assert len(harness.plan.peers) == 2
 
 
 def test_a_quiet_cluster_tells_nothing():
-    bench = joined(remote("web", 2), remote("db", 3))
-    bench.events.clear()
+    harness = joined(remote("web", 2), remote("db", 3))
+    harness.events.clear()
 
-    bench.keep_alive(remote("web", 2), remote("db", 3), until=bench.now + 100)
+    harness.keep_alive(remote("web", 2), remote("db", 3), until=harness.now + 100)
 
-    assert bench.warnings() == []
-    assert bench.plan_changes() == 0
+    assert harness.warnings() == []
+    assert harness.plan_changes() == 0
 
 
 def test_that_nobody_answers_is_told_once():
-    bench = Bench(seeds=(seed(A),)).start()
+    harness = Harness(seeds=(seed(A),)).start()
 
     for _ in range(12):
-        bench.pass_time(5)
-        bench.fail(*bench.take_streams())
+        harness.pass_time(5)
+        harness.fail(*harness.take_streams())
 
-    (told,) = bench.warnings()
+    (told,) = harness.warnings()
     assert f"nobody answers at {A}:7946" in told
 
 
 def test_seeds_without_an_address_are_told_of_as_such_only():
-    bench = Bench(seeds=(seed("nosuchhost"),)).start()
+    harness = Harness(seeds=(seed("nosuchhost"),)).start()
 
-    for request in bench.resolving():
-        bench.resolve(request)
-    bench.pass_time(10)
+    for request in harness.resolving():
+        harness.resolve(request)
+    harness.pass_time(10)
 
-    (told,) = bench.warnings()
+    (told,) = harness.warnings()
     assert told.startswith("seed nosuchhost has no address")
 
 
 def test_who_has_found_others_is_told_nothing():
-    bench = joined(remote("web", 2))
+    harness = joined(remote("web", 2))
 
-    bench.keep_alive(remote("web", 2), until=bench.now + 20)
+    harness.keep_alive(remote("web", 2), until=harness.now + 20)
 
-    assert bench.warnings() == []
+    assert harness.warnings() == []
 
 
 def test_who_leaves_is_not_woken_to_look_for_anybody():
-    bench = joined(remote("web", 2))
+    harness = joined(remote("web", 2))
 
-    bench.leave()
-    bench.pass_time(2 * INTERVAL)
+    harness.leave()
+    harness.pass_time(2 * INTERVAL)
 
-    assert bench.take(Departed)
+    assert harness.take(Departed)

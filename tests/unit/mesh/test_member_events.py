@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.mesh.node_bench import Bench, joined, metadata, remote, seed
+from tests.unit.mesh.node_harness import Harness, joined, metadata, remote, seed
 from wesher.gossip import Ack, Address, Dead, Ping, Suspect, UserMessage
 from wesher.mesh.base.events import MemberEvent, MemberEventKind, Pinged
 from wesher.mesh.base.tombstones import Tombstone, encode_tombstones
@@ -13,20 +13,20 @@ WEB = remote("web", 2)
 AT = Address("192.0.2.2", 7946)
 
 
-def happened(bench):
+def happened(harness):
     """Return what happened to whom since the last call."""
-    return [(event.what, event.member) for event in bench.take(MemberEvent)]
+    return [(event.what, event.member) for event in harness.take(MemberEvent)]
 
 
 def test_a_member_joins_fails_returns_and_leaves():
-    bench = joined(WEB)
-    bench.push(remote("db", 3))
-    told = [happened(bench)]
+    harness = joined(WEB)
+    harness.push(remote("db", 3))
+    told = [happened(harness)]
     for incarnation, accuser in ((1, "web"), (2, "db")):
-        bench.hear(Dead(incarnation, "db", accuser))
-        told.append(happened(bench))
-        bench.hear_alive(remote("db", 3), incarnation=2)
-        told.append(happened(bench))
+        harness.hear(Dead(incarnation, "db", accuser))
+        told.append(happened(harness))
+        harness.hear_alive(remote("db", 3), incarnation=2)
+        told.append(happened(harness))
 
     assert told[:4] == [
         [(MemberEventKind.JOINED, "db")],
@@ -37,46 +37,46 @@ def test_a_member_joins_fails_returns_and_leaves():
 
 
 def test_a_suspicion_is_told_and_its_end():
-    bench = joined(WEB)
-    bench.push(remote("db", 3))
-    happened(bench)
+    harness = joined(WEB)
+    harness.push(remote("db", 3))
+    happened(harness)
 
-    bench.hear(Suspect(1, "db", "web"))
-    bench.hear(Suspect(1, "db", "another"))
-    suspected = bench.take(MemberEvent)
-    bench.hear_alive(remote("db", 3), incarnation=2)
+    harness.hear(Suspect(1, "db", "web"))
+    harness.hear(Suspect(1, "db", "another"))
+    suspected = harness.take(MemberEvent)
+    harness.hear_alive(remote("db", 3), incarnation=2)
 
     assert [(one.what, one.member) for one in suspected] == [(MemberEventKind.SUSPECT, "db")]
     assert str(suspected[0].data["overlay_address"]) == "10.9.9.3"
-    assert happened(bench) == [(MemberEventKind.CLEARED, "db")]
+    assert happened(harness) == [(MemberEventKind.CLEARED, "db")]
 
 
-def forgotten_by_hand(bench):
-    bench.node.forget("db", bench.now)
-    bench._drain()
+def forgotten_by_hand(harness):
+    harness.node.forget("db", harness.now)
+    harness._drain()
 
 
-def forgotten_elsewhere(bench):
-    told = encode_tombstones([Tombstone("db", 1, bench.now)], bench.now)
-    bench.hear(UserMessage(told))
+def forgotten_elsewhere(harness):
+    told = encode_tombstones([Tombstone("db", 1, harness.now)], harness.now)
+    harness.hear(UserMessage(told))
 
 
-def forgotten_in_time(bench):
-    bench.keep_alive(WEB, until=bench.now + 200)
+def forgotten_in_time(harness):
+    harness.keep_alive(WEB, until=harness.now + 200)
 
 
 @pytest.mark.parametrize(
     "forget", [forgotten_by_hand, forgotten_elsewhere, forgotten_in_time], ids=lambda f: f.__name__
 )
 def test_who_is_forgotten_is_told_with_addresses(forget):
-    bench = joined(WEB, forget_after=100)
-    bench.push(remote("db", 3))
-    bench.hear(Dead(1, "db", "web"))
-    bench.take(MemberEvent)
+    harness = joined(WEB, forget_after=100)
+    harness.push(remote("db", 3))
+    harness.hear(Dead(1, "db", "web"))
+    harness.take(MemberEvent)
 
-    forget(bench)
+    forget(harness)
 
-    [event] = [one for one in bench.take(MemberEvent) if one.what is MemberEventKind.FORGOTTEN]
+    [event] = [one for one in harness.take(MemberEvent) if one.what is MemberEventKind.FORGOTTEN]
     assert event.member == "db"
     assert {name: str(value) for name, value in event.data.items()} == {
         "address": "192.0.2.3:7946",
@@ -85,11 +85,11 @@ def test_who_is_forgotten_is_told_with_addresses(forget):
 
 
 def test_what_happened_comes_with_addresses():
-    bench = joined(WEB)
+    harness = joined(WEB)
 
-    bench.push(remote("db", 3))
+    harness.push(remote("db", 3))
 
-    [event] = bench.take(MemberEvent)
+    [event] = harness.take(MemberEvent)
     assert {name: str(value) for name, value in event.data.items()} == {
         "address": "192.0.2.3:7946",
         "overlay_address": "10.9.9.3",
@@ -106,48 +106,48 @@ def test_what_happened_comes_with_addresses():
     ids=["another key", "another address", "no address"],
 )
 def test_an_update_that_changes_the_address_is_a_move(meta, what, old):
-    bench = joined(WEB)
+    harness = joined(WEB)
 
-    bench.hear_alive(replace(WEB, meta=meta), incarnation=2)
+    harness.hear_alive(replace(WEB, meta=meta), incarnation=2)
 
-    [event] = bench.take(MemberEvent)
+    [event] = harness.take(MemberEvent)
     assert (event.what, event.member) == (what, "web")
     assert str(event.data.get("old_overlay_address")) == str(old)
 
 
 def test_a_ping_that_is_answered_is_told_with_its_seconds():
-    bench = joined(WEB)
-    bench.pings()
+    harness = joined(WEB)
+    harness.pings()
 
-    number = bench.node.ping(AT, "web", bench.now)
-    bench._drain()
-    [(to, ping)] = bench.pings()
-    bench.now += 0.5
-    bench.hear(Ack(ping.sequence), ip=AT.ip)
+    number = harness.node.ping(AT, "web", harness.now)
+    harness._drain()
+    [(to, ping)] = harness.pings()
+    harness.now += 0.5
+    harness.hear(Ack(ping.sequence), ip=AT.ip)
 
     assert to == AT
     assert isinstance(ping, Ping)
-    assert bench.take(Pinged) == [Pinged(number, pytest.approx(0.5))]
+    assert harness.take(Pinged) == [Pinged(number, pytest.approx(0.5))]
 
 
 def test_a_ping_by_stream_that_nobody_answers_is_told():
-    bench = joined(WEB)
+    harness = joined(WEB)
 
-    number = bench.node.ping(AT, "web", bench.now, stream=True)
-    bench._drain()
-    bench.fail(*bench.take_streams())
+    number = harness.node.ping(AT, "web", harness.now, stream=True)
+    harness._drain()
+    harness.fail(*harness.take_streams())
 
-    assert bench.take(Pinged) == [Pinged(number, None, "refused")]
+    assert harness.take(Pinged) == [Pinged(number, None, "refused")]
 
 
 def test_other_seeds_are_contacted_from_now_on():
-    bench = Bench(seeds=(seed("192.0.2.10"), seed("192.0.2.11"))).start()
-    bench.fail(*bench.take_streams())
+    harness = Harness(seeds=(seed("192.0.2.10"), seed("192.0.2.11"))).start()
+    harness.fail(*harness.take_streams())
 
-    bench.node.reconfigure((seed("192.0.2.11"), seed("192.0.2.12")), 3600, bench.now)
-    bench.pass_time(5)
+    harness.node.reconfigure((seed("192.0.2.11"), seed("192.0.2.12")), 3600, harness.now)
+    harness.pass_time(5)
 
-    asked = {request.to.ip for request in bench.take_streams()}
+    asked = {request.to.ip for request in harness.take_streams()}
     assert asked == {"192.0.2.11", "192.0.2.12"}
-    status = bench.node.status()
+    status = harness.node.status()
     assert [str(one.seed) for one in status.seeds] == ["192.0.2.11:7946", "192.0.2.12:7946"]

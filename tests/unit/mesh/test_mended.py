@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.mesh.node_bench import HERE, joined, remote
+from tests.unit.mesh.node_harness import HERE, joined, remote
 from wesher.base import problems
 from wesher.gossip import Address, Member, MemberState, pack_ip
 from wesher.mesh.base.operator_log import Recent
@@ -163,25 +163,25 @@ def test_what_has_happened_stays_on_the_record(trouble):
 # A whole node
 
 
-def over(bench):
-    return {one.trouble.name: one.mended for one in bench.node.account(bench.now).problems}
+def over(harness):
+    return {one.trouble.name: one.mended for one in harness.node.account(harness.now).problems}
 
 
 def test_a_member_that_was_refused_and_is_a_peer_now_is_no_trouble():
-    bench = joined(remote("web", 2, "192.168.0.1"))
-    before = over(bench)
+    harness = joined(remote("web", 2, "192.168.0.1"))
+    before = over(harness)
 
-    bench.hear_alive(remote("web", 2, "10.9.9.2"), incarnation=2)
-    bench.pass_time(1)
+    harness.hear_alive(remote("web", 2, "10.9.9.2"), incarnation=2)
+    harness.pass_time(1)
 
     assert before == {"no-peer": False}
-    assert over(bench) == {"no-peer": True}
+    assert over(harness) == {"no-peer": True}
 
 
 def test_a_member_that_was_refused_stays_trouble_until_it_has_told_all():
-    bench = joined(remote("web", 2, "192.168.0.1"))
+    harness = joined(remote("web", 2, "192.168.0.1"))
 
-    bench.hear_alive(remote("web", 2), incarnation=2, meta=b"")
-    bench.pass_time(1)
+    harness.hear_alive(remote("web", 2), incarnation=2, meta=b"")
+    harness.pass_time(1)
 
-    assert over(bench) == {"no-peer": False}
+    assert over(harness) == {"no-peer": False}

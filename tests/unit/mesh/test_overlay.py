@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_interface
 import pytest
 
 from tests.unit.mesh.builders import key, member, ours
-from tests.unit.mesh.node_bench import SETTINGS, Bench, joined, metadata, remote, saved, seed
+from tests.unit.mesh.node_harness import SETTINGS, Harness, joined, metadata, remote, saved, seed
 from wesher.gossip import Dead
 from wesher.mesh.base.address import choose_address, is_usable, overlay_address
 from wesher.mesh.base.local_facts import LocalFacts
@@ -37,7 +37,7 @@ class Claimant:
     def start(self, peer, format="current"):
         """Start this host while nobody told it of the other, then let them meet."""
         earlier = saved(overlay_addr=X) if self.kept else saved()
-        bench = Bench(
+        harness = Harness(
             earlier,
             name=self.name,
             public_key=key(self.number),
@@ -45,10 +45,10 @@ class Claimant:
             overlay_net=NETWORK,
             metadata_format=format,
         ).start()
-        assert bench.overlay_addr == X
-        bench.hear_alive(peer.record())
-        bench.pass_time(0.3)
-        return bench
+        assert harness.overlay_addr == X
+        harness.hear_alive(peer.record())
+        harness.pass_time(0.3)
+        return harness
 
 
 NETWORK = ip_interface("10.7.7.7/32")  # the one address that everybody chooses
@@ -92,81 +92,81 @@ def test_all_give_an_address_to_the_same_of_two_that_claim_it(amy, zoe, winner):
 @pytest.mark.parametrize("extra", [{}, FIXED, KEPT])
 def test_others_judge_a_claim_by_the_same_marks_as_its_owner(format, extra):
     claimant = Claimant("amy", 2, **extra)
-    bench = claimant.start(Claimant("zoe", 3), format)
+    harness = claimant.start(Claimant("zoe", 3), format)
 
-    told, assumed = bench.metadata, decode_metadata(claimant.record().meta)
+    told, assumed = harness.metadata, decode_metadata(claimant.record().meta)
 
     assert told.format == format
     assert (told.immovable, told.kept) == (assumed.immovable, assumed.kept)
 
 
 def test_the_loser_moves_once_to_its_next_address_and_stays_there():
-    bench = Bench(seeds=(seed("192.0.2.10"),)).start()
-    bench.answer(bench.take_streams()[0])
-    first, before = bench.overlay_addr, bench.record.incarnation
+    harness = Harness(seeds=(seed("192.0.2.10"),)).start()
+    harness.answer(harness.take_streams()[0])
+    first, before = harness.overlay_addr, harness.record.incarnation
     rival = remote("amy", 2, first)
-    bench.hear_alive(rival)
-    bench.pass_time(0.8)
-    second = bench.overlay_addr
+    harness.hear_alive(rival)
+    harness.pass_time(0.8)
+    second = harness.overlay_addr
 
-    bench.hear(Dead(1, "amy", "amy"))
-    bench.pass_time(5)
+    harness.hear(Dead(1, "amy", "amy"))
+    harness.pass_time(5)
 
-    assert second == bench.overlay_addr == str(overlay_address("local", SETTINGS.overlay_net, 1))
-    assert bench.record.incarnation == before + 1
-    assert str(bench.plan.interface.address) == second
-    assert not bench.metadata.kept
-    (told,) = bench.warnings()
+    assert second == harness.overlay_addr == str(overlay_address("local", SETTINGS.overlay_net, 1))
+    assert harness.record.incarnation == before + 1
+    assert str(harness.plan.interface.address) == second
+    assert not harness.metadata.kept
+    (told,) = harness.warnings()
     assert all(word in told for word in (first, second, "amy"))
 
 
 def test_the_winner_stays_and_routes_nothing_to_the_loser():
-    bench = joined(earlier=saved(overlay_addr="10.7.7.7"))
+    harness = joined(earlier=saved(overlay_addr="10.7.7.7"))
 
-    bench.hear_alive(remote("amy", 2, "10.7.7.7"))
-    bench.pass_time(0.3)
+    harness.hear_alive(remote("amy", 2, "10.7.7.7"))
+    harness.pass_time(0.3)
 
-    assert bench.overlay_addr == "10.7.7.7"
-    assert bench.plan.peers[key(2)].allowed_ips == ()
-    assert bench.plan.hosts == ()
+    assert harness.overlay_addr == "10.7.7.7"
+    assert harness.plan.peers[key(2)].allowed_ips == ()
+    assert harness.plan.hosts == ()
 
 
 def test_a_failed_member_loses_its_address_to_a_live_one():
-    bench = joined(remote("amy", 2, immovable=True), remote("db", 3))
-    bench.hear(Dead(1, "amy", "db"))
+    harness = joined(remote("amy", 2, immovable=True), remote("db", 3))
+    harness.hear(Dead(1, "amy", "db"))
 
-    bench.hear_alive(remote("zoe", 4, "10.9.9.2"))
-    bench.pass_time(0.3)
+    harness.hear_alive(remote("zoe", 4, "10.9.9.2"))
+    harness.pass_time(0.3)
 
-    assert [(str(e.ip), e.name) for e in bench.plan.hosts] == [
+    assert [(str(e.ip), e.name) for e in harness.plan.hosts] == [
         ("10.9.9.3", "db"),
         ("10.9.9.2", "zoe"),
     ]
-    assert bench.plan.peers[key(2)].allowed_ips == ()
+    assert harness.plan.peers[key(2)].allowed_ips == ()
 
 
 def test_whoever_moves_takes_no_address_of_a_failed_member():
     second = str(overlay_address("local", SETTINGS.overlay_net, 1))
-    bench = joined(remote("db", 3), remote("old", 4, second))
-    bench.hear(Dead(1, "old", "db"))
+    harness = joined(remote("db", 3), remote("old", 4, second))
+    harness.hear(Dead(1, "old", "db"))
 
-    bench.hear_alive(remote("amy", 2, bench.overlay_addr))
-    bench.pass_time(0.8)
+    harness.hear_alive(remote("amy", 2, harness.overlay_addr))
+    harness.pass_time(0.8)
 
-    assert bench.overlay_addr == str(overlay_address("local", SETTINGS.overlay_net, 2))
+    assert harness.overlay_addr == str(overlay_address("local", SETTINGS.overlay_net, 2))
 
 
 def test_a_fixed_address_that_is_lost_stays_and_is_told():
-    bench = joined(overlay_addr=ip_address(X))
+    harness = joined(overlay_addr=ip_address(X))
 
-    bench.hear_alive(remote("amy", 2, X, immovable=True, kept=True))
-    bench.pass_time(0.3)
+    harness.hear_alive(remote("amy", 2, X, immovable=True, kept=True))
+    harness.pass_time(0.3)
 
-    assert bench.overlay_addr == X
-    (told,) = bench.errors()
+    assert harness.overlay_addr == X
+    (told,) = harness.errors()
     assert all(word in told for word in (X, "amy", "local"))
-    assert str(bench.plan.interface.address) == X
-    assert bench.plan.peers[key(2)].allowed_ips == ()
+    assert str(harness.plan.interface.address) == X
+    assert harness.plan.peers[key(2)].allowed_ips == ()
 
 
 @pytest.mark.parametrize("holder", [{"immovable": True, "version": "1"}, {}], ids=["ours", "Go"])
@@ -202,35 +202,35 @@ def test_a_go_member_that_comes_later_takes_a_fixed_address_from_nobody():
 
 def test_who_fixes_an_address_that_its_holder_can_leave_is_not_late():
     before = saved(overlay_addr=X)
-    bench = joined(remote("zoe", 2, X), name="amy", overlay_addr=ip_address(X), earlier=before)
+    harness = joined(remote("zoe", 2, X), name="amy", overlay_addr=ip_address(X), earlier=before)
 
-    assert not bench.metadata.late
+    assert not harness.metadata.late
 
 
 def test_who_lost_its_address_stays_as_it_is_until_all_claims_may_be_known():
-    bench = joined()
-    bench.pass_time(0.3)
-    first = bench.overlay_addr
-    before = bench.plan.interface
+    harness = joined()
+    harness.pass_time(0.3)
+    first = harness.overlay_addr
+    before = harness.plan.interface
 
-    bench.hear_alive(remote("amy", 2, first))
-    bench.pass_time(MOVE_PATIENCE - 0.1)
+    harness.hear_alive(remote("amy", 2, first))
+    harness.pass_time(MOVE_PATIENCE - 0.1)
 
-    assert bench.overlay_addr == first
-    assert bench.plan.interface == before
-    assert bench.plan.peers[key(2)].allowed_ips == ()
+    assert harness.overlay_addr == first
+    assert harness.plan.interface == before
+    assert harness.plan.peers[key(2)].allowed_ips == ()
 
 
 def test_a_claim_that_is_withdrawn_in_time_moves_nobody():
-    bench = joined()
-    first = bench.overlay_addr
-    bench.hear_alive(remote("amy", 2, first))
-    bench.pass_time(MOVE_PATIENCE - 0.1)
+    harness = joined()
+    first = harness.overlay_addr
+    harness.hear_alive(remote("amy", 2, first))
+    harness.pass_time(MOVE_PATIENCE - 0.1)
 
-    bench.hear_alive(remote("amy", 2, "10.9.9.2", incarnation=2))
-    bench.pass_time(3)
+    harness.hear_alive(remote("amy", 2, "10.9.9.2", incarnation=2))
+    harness.pass_time(3)
 
-    assert bench.overlay_addr == first
+    assert harness.overlay_addr == first
 
 
 def test_those_who_lose_at_once_get_out_of_each_others_way():
@@ -247,34 +247,34 @@ def test_those_who_lose_at_once_get_out_of_each_others_way():
         and is_usable(first, network)
         and next_of(name, first, ours_first) == next_of("local", first, ours_first)
     )
-    bench = joined(overlay_net=network)
-    first = bench.overlay_addr
+    harness = joined(overlay_net=network)
+    first = harness.overlay_addr
     at = {"overlay_net": "10.0.0.0/29"}
 
-    bench.hear_alive(remote(other, 3, str(lost), **at))
-    bench.hear_alive(remote("A", 2, first, **at))
-    bench.hear_alive(remote("AA", 4, str(lost), **at))
-    bench.pass_time(0.8)
+    harness.hear_alive(remote(other, 3, str(lost), **at))
+    harness.hear_alive(remote("A", 2, first, **at))
+    harness.hear_alive(remote("AA", 4, str(lost), **at))
+    harness.pass_time(0.8)
 
     theirs = next_of(other, lost, ip_address(first))
-    assert bench.overlay_addr == str(next_of("local", lost, ip_address(first), theirs))
+    assert harness.overlay_addr == str(next_of("local", lost, ip_address(first), theirs))
 
 
 def test_a_loser_that_finds_no_free_address_keeps_its_own_and_says_so():
     network = ip_interface("10.0.0.0/30")
-    bench = joined(overlay_net=network)
-    first = bench.overlay_addr
+    harness = joined(overlay_net=network)
+    first = harness.overlay_addr
 
-    bench.hear_alive(remote("amy", 2, first))
-    bench.pass_time(0.8)
-    second = bench.overlay_addr
-    bench.hear_alive(remote("bob", 3, second))
-    bench.pass_time(0.8)
+    harness.hear_alive(remote("amy", 2, first))
+    harness.pass_time(0.8)
+    second = harness.overlay_addr
+    harness.hear_alive(remote("bob", 3, second))
+    harness.pass_time(0.8)
 
     assert {first, second} == {"10.0.0.1", "10.0.0.2"}
-    assert bench.overlay_addr == second
-    assert any("10.0.0.0/30 is full" in text for text in bench.errors())
-    assert [entry.name for entry in bench.plan.hosts] == ["amy"]
+    assert harness.overlay_addr == second
+    assert any("10.0.0.0/30 is full" in text for text in harness.errors())
+    assert [entry.name for entry in harness.plan.hosts] == ["amy"]
 
 
 def review(overlay, *live, failed=(), facts=None, complete=True):
@@ -459,10 +459,10 @@ def test_without_its_flag_a_host_has_the_address_from_before_the_flag(starts):
 
 
 def test_a_node_keeps_what_it_needs_to_go_back():
-    fixed = Bench(overlay_addr=ip_address(FLAG)).start().node.saved()
-    moved = Bench(Saved(ip_address(FLAG), fixed=True)).start().node.saved()
+    fixed = Harness(overlay_addr=ip_address(FLAG)).start().node.saved()
+    moved = Harness(Saved(ip_address(FLAG), fixed=True)).start().node.saved()
     former = Former(ip_address(HOME), -5.0)
-    back = Bench(Saved(ip_address(FLAG), former=former)).start().node.saved()
+    back = Harness(Saved(ip_address(FLAG), former=former)).start().node.saved()
 
     assert (fixed.fixed, str(fixed.overlay_addr)) == (True, FLAG)
     assert (moved.fixed, moved.overlay_addr) == (False, overlay_address("local", NET))

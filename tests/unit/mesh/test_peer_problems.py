@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.mesh.builders import LOCAL, member, ours
-from tests.unit.mesh.node_bench import Bench, remote
+from tests.unit.mesh.node_harness import Harness, remote
 from wesher.base import problems
 from wesher.gossip.codec import MessageType
 from wesher.mesh.base.local_facts import LocalFacts
@@ -50,11 +50,11 @@ def test_every_kind_of_refusal_has_a_remedy(kind):
 
 
 def test_a_node_gives_account_of_what_it_met():
-    bench = Bench().start()
-    bench.hear_alive(remote("web", 2, "172.30.0.2", overlay_net="172.30.0.0/16"))
-    bench.pass_time(1)
+    harness = Harness().start()
+    harness.hear_alive(remote("web", 2, "172.30.0.2", overlay_net="172.30.0.0/16"))
+    harness.pass_time(1)
 
-    account = bench.node.account(bench.now)
+    account = harness.node.account(harness.now)
 
     [objection] = account.peer_problems
     assert (objection.about, objection.trouble) == ("web", problems.NO_PEER)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from tests.unit.mesh.builders import key
-from tests.unit.mesh.node_bench import Bench, joined, metadata, remote
+from tests.unit.mesh.node_harness import Harness, joined, metadata, remote
 from wesher.gossip import Dead, MemberCleared, MemberFailed, MemberJoined
 from wesher.mesh.planning.renewals import DELAYS, Renewals
 
@@ -16,75 +16,75 @@ NEW = remote("new", 3)
 QUIET = max(DELAYS) + 1
 
 
-def settled(*records: object) -> Bench:
+def settled(*records: object) -> Harness:
     """Return a node among these members that has done all that their own joins are followed by."""
-    bench = joined(*records)
-    bench.keep_alive(*records, until=bench.now + QUIET)
-    bench.plan_changes()
-    return bench
+    harness = joined(*records)
+    harness.keep_alive(*records, until=harness.now + QUIET)
+    harness.plan_changes()
+    return harness
 
 
-def renewals(bench: Bench, *alive: object) -> int:
+def renewals(harness: Harness, *alive: object) -> int:
     """Let time pass, and return how often sessions were renewed in it."""
-    before = bench.plan.renewal
-    bench.keep_alive(*alive, until=bench.now + QUIET)
-    return bench.plan.renewal - before
+    before = harness.plan.renewal
+    harness.keep_alive(*alive, until=harness.now + QUIET)
+    return harness.plan.renewal - before
 
 
 @pytest.mark.parametrize("go", [GO, OLD_GO], ids=["master", "v0.2"])
 def test_a_join_renews_the_sessions_with_go_members_and_with_nobody_else(go):
-    bench = settled(go, OURS)
+    harness = settled(go, OURS)
 
-    bench.hear_alive(NEW)
+    harness.hear_alive(NEW)
 
-    assert renewals(bench, go, OURS, NEW) == len(DELAYS)
-    assert bench.plan.forgetful == {key(5)}
+    assert renewals(harness, go, OURS, NEW) == len(DELAYS)
+    assert harness.plan.forgetful == {key(5)}
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda bench: bench.hear_alive(OURS, incarnation=2, meta=metadata("10.9.9.7", 2)),
-        lambda bench: bench.hear(Dead(1, "web", "web")),
-        lambda bench: bench.hear(Dead(1, "web", "go")),
+        lambda harness: harness.hear_alive(OURS, incarnation=2, meta=metadata("10.9.9.7", 2)),
+        lambda harness: harness.hear(Dead(1, "web", "web")),
+        lambda harness: harness.hear(Dead(1, "web", "go")),
     ],
     ids=["update", "leave", "failure"],
 )
 def test_so_does_every_other_change_of_a_member(change):
-    bench = settled(GO, OURS)
+    harness = settled(GO, OURS)
 
-    change(bench)
+    change(harness)
 
-    assert renewals(bench, GO, OURS) == len(DELAYS)
+    assert renewals(harness, GO, OURS) == len(DELAYS)
 
 
 def test_each_renewal_is_a_change_of_plan():
-    bench = settled(GO)
-    bench.hear_alive(NEW)
-    bench.pass_time(DELAYS[0] - 0.05)
-    bench.plan_changes()
+    harness = settled(GO)
+    harness.hear_alive(NEW)
+    harness.pass_time(DELAYS[0] - 0.05)
+    harness.plan_changes()
 
-    assert renewals(bench, GO, NEW) == len(DELAYS) == bench.plan_changes()
+    assert renewals(harness, GO, NEW) == len(DELAYS) == harness.plan_changes()
 
 
 def test_without_go_members_there_is_neither_a_renewal_nor_a_timer_for_one():
-    bench = settled(OURS)
+    harness = settled(OURS)
 
-    bench.hear_alive(NEW)
+    harness.hear_alive(NEW)
 
-    assert renewals(bench, OURS, NEW) == 0
-    assert bench.plan_changes() == 1
+    assert renewals(harness, OURS, NEW) == 0
+    assert harness.plan_changes() == 1
 
 
 def test_a_go_member_that_has_failed_is_not_renewed():
-    bench = settled(GO, OURS)
+    harness = settled(GO, OURS)
 
-    bench.hear(Dead(1, "go", "web"))
-    bench.keep_alive(OURS, until=bench.now + 0.3)
+    harness.hear(Dead(1, "go", "web"))
+    harness.keep_alive(OURS, until=harness.now + 0.3)
 
-    assert key(5) in bench.plan.peers
-    assert not bench.plan.forgetful
-    assert renewals(bench, OURS) == 0
+    assert key(5) in harness.plan.peers
+    assert not harness.plan.forgetful
+    assert renewals(harness, OURS) == 0
 
 
 def times(*events: float, until: float = 60.0) -> list[float]:

@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_interface
 
 import pytest
 
-from tests.unit.mesh.node_bench import HERE, Bench, joined, metadata, remote, seed
+from tests.unit.mesh.node_harness import HERE, Harness, joined, metadata, remote, seed
 from wesher.gossip import Address, Dead
 from wesher.mesh.base.settings import Saved, SavedMember
 from wesher.mesh.base.tombstones import Tombstone
@@ -20,56 +20,56 @@ def known(name="web", number=2, **fields):
 
 def restarted(*members, tombstones=(), **settings):
     """Return a node that starts with what an earlier one has saved, and its requests."""
-    bench = Bench(Saved(None, 5, members, tuple(tombstones)), **settings).start()
-    return bench, bench.take_streams()
+    harness = Harness(Saved(None, 5, members, tuple(tombstones)), **settings).start()
+    return harness, harness.take_streams()
 
 
-def names(bench):
-    return [entry.name for entry in bench.plan.hosts]
+def names(harness):
+    return [entry.name for entry in harness.plan.hosts]
 
 
-def looked(bench, requests, *others):
+def looked(harness, requests, *others):
     """Let the seed answer the look, and nobody else."""
-    bench.fail(*(request for request in requests if request.to.ip != A))
+    harness.fail(*(request for request in requests if request.to.ip != A))
     for request in requests:
         if request.to.ip == A:
-            bench.answer(request, *others)
+            harness.answer(request, *others)
 
 
-def back_in(bench, requests, *others):
+def back_in(harness, requests, *others):
     """Let the seed answer the look and the join."""
-    looked(bench, requests, *others)
-    looked(bench, bench.take_streams(), *others)
-    bench.pass_time(0.5)
+    looked(harness, requests, *others)
+    looked(harness, harness.take_streams(), *others)
+    harness.pass_time(0.5)
 
 
 def test_whoever_is_missing_after_a_restart_is_a_peer_as_before():
-    bench, requests = restarted(known(), known("db", 3), seeds=(seed(A),))
+    harness, requests = restarted(known(), known("db", 3), seeds=(seed(A),))
 
-    back_in(bench, requests, remote("db", 3))
+    back_in(harness, requests, remote("db", 3))
 
-    assert names(bench) == ["db", "web"]
-    assert bench.plan.complete
+    assert names(harness) == ["db", "web"]
+    assert harness.plan.complete
 
 
 def test_a_restarted_node_has_its_peers_before_anybody_answers():
-    bench, requests = restarted(known())
+    harness, requests = restarted(known())
 
-    bench.fail(*requests)
-    bench.pass_time(0.5)
+    harness.fail(*requests)
+    harness.pass_time(0.5)
 
-    assert names(bench) == ["web"]
-    assert not bench.plan.complete
+    assert names(harness) == ["web"]
+    assert not harness.plan.complete
 
 
 @pytest.mark.parametrize(("ago", "kept"), [(3000.0, True), (3700.0, False)])
 def test_time_since_a_failure_goes_on_across_restarts(ago, kept):
     failed = known(failed_at=-ago)
 
-    bench, requests = restarted(failed, known("db", 3), seeds=(seed(A),), forget_after=3600)
-    back_in(bench, requests, remote("db", 3))
+    harness, requests = restarted(failed, known("db", 3), seeds=(seed(A),), forget_after=3600)
+    back_in(harness, requests, remote("db", 3))
 
-    assert ("web" in names(bench)) == kept
+    assert ("web" in names(harness)) == kept
 
 
 @pytest.mark.parametrize(
@@ -82,95 +82,95 @@ def test_time_since_a_failure_goes_on_across_restarts(ago, kept):
     ids=["no metadata", "left", "ourselves"],
 )
 def test_who_can_be_no_peer_is_only_a_contact(unusable):
-    bench, requests = restarted(unusable, seeds=(seed(A),))
+    harness, requests = restarted(unusable, seeds=(seed(A),))
 
-    back_in(bench, requests, remote("db", 3))
+    back_in(harness, requests, remote("db", 3))
 
-    assert names(bench) == ["db"]
+    assert names(harness) == ["db"]
 
 
 def test_who_was_forgotten_before_the_restart_stays_forgotten():
     gone = Tombstone("web", 3, -50.0)
-    bench, requests = restarted(
+    harness, requests = restarted(
         known(incarnation=3), known("db", 3), tombstones=[gone], seeds=(seed(A),)
     )
 
-    back_in(bench, requests, remote("db", 3))
+    back_in(harness, requests, remote("db", 3))
 
-    assert names(bench) == ["db"]
-    assert bench.node.saved().tombstones == (gone,)
+    assert names(harness) == ["db"]
+    assert harness.node.saved().tombstones == (gone,)
 
 
 def test_a_tombstone_from_the_future_is_of_now():
-    bench, requests = restarted(
+    harness, requests = restarted(
         known("db", 3), tombstones=[Tombstone("web", 3, 1e9)], seeds=(seed(A),)
     )
 
-    back_in(bench, requests, remote("db", 3))
+    back_in(harness, requests, remote("db", 3))
 
-    assert bench.node.saved().tombstones == (Tombstone("web", 3, 0.0),)
+    assert harness.node.saved().tombstones == (Tombstone("web", 3, 0.0),)
 
 
 def test_failed_members_are_saved_with_the_time_and_their_incarnation():
-    bench = joined(remote("web", 2, incarnation=6), remote("db", 3))
-    bench.hear(Dead(6, "web", "db"))
+    harness = joined(remote("web", 2, incarnation=6), remote("db", 3))
+    harness.hear(Dead(6, "web", "db"))
 
-    saved = {member.name: member for member in bench.node.saved().members}
+    saved = {member.name: member for member in harness.node.saved().members}
 
-    assert saved["web"].failed_at == bench.now
+    assert saved["web"].failed_at == harness.now
     assert saved["web"].incarnation == 6
     assert saved["db"].failed_at is None
 
 
 def test_a_restarted_node_has_authority_at_once():
-    bench, requests = restarted(known(), seeds=(seed(A),))
+    harness, requests = restarted(known(), seeds=(seed(A),))
 
-    back_in(bench, requests, remote("local", 1, ip=HERE, incarnation=40), remote("web", 2))
+    back_in(harness, requests, remote("local", 1, ip=HERE, incarnation=40), remote("web", 2))
 
-    assert bench.record.incarnation == 41
+    assert harness.record.incarnation == 41
 
 
 def test_a_member_that_moved_meanwhile_does_not_hold_its_earlier_address():
     ours = "10.9.9.2"
-    bench = Bench(
+    harness = Harness(
         Saved(None, 5, (known(),)), overlay_net=ip_interface("10.9.9.0/30"), seeds=(seed(A),)
     ).start()
-    requests = bench.take_streams()
+    requests = harness.take_streams()
 
-    looked(bench, requests, remote("web", 2, "10.9.9.1", overlay_net="10.9.9.0/30"))
+    looked(harness, requests, remote("web", 2, "10.9.9.1", overlay_net="10.9.9.0/30"))
 
-    assert bench.overlay_addr == ours
+    assert harness.overlay_addr == ours
 
 
 def test_our_earlier_address_is_ours_although_a_failed_member_claims_it_too():
-    bench = Bench(Saved(ip_address("10.9.9.2"), 5, (known(),)), seeds=(seed(A),)).start()
-    requests = bench.take_streams()
+    harness = Harness(Saved(ip_address("10.9.9.2"), 5, (known(),)), seeds=(seed(A),)).start()
+    requests = harness.take_streams()
 
-    looked(bench, requests, remote("db", 3))
+    looked(harness, requests, remote("db", 3))
 
-    assert bench.overlay_addr == "10.9.9.2"
+    assert harness.overlay_addr == "10.9.9.2"
 
 
 def test_our_earlier_address_is_left_to_a_live_member_that_has_taken_it():
-    bench = Bench(Saved(ip_address("10.9.9.2"), 5, ()), seeds=(seed(A),)).start()
-    requests = bench.take_streams()
+    harness = Harness(Saved(ip_address("10.9.9.2"), 5, ()), seeds=(seed(A),)).start()
+    requests = harness.take_streams()
 
-    looked(bench, requests, remote("db", 2))
+    looked(harness, requests, remote("db", 2))
 
-    assert bench.overlay_addr != "10.9.9.2"
+    assert harness.overlay_addr != "10.9.9.2"
 
 
 # Seeds
 
 
-def contacted(bench, member, seconds):
+def contacted(harness, member, seconds):
     """Let time pass with one live member; return whom else we contacted."""
     found = set()
     for _ in range(int(seconds / 5)):
-        bench.keep_alive(member, until=bench.now + 5)
-        requests = bench.take_streams()
+        harness.keep_alive(member, until=harness.now + 5)
+        requests = harness.take_streams()
         found |= {request.to.ip for request in requests}
-        bench.fail(*requests)
+        harness.fail(*requests)
     return found - {"192.0.2.3"}
 
 
@@ -179,38 +179,38 @@ WEB, DB = remote("web", 2), remote("db", 3)
 
 def at_a_seed(**settings):
     """Return a node whose only seed is the member `web`, which has failed."""
-    bench = joined(WEB, DB, seeds=(seed("192.0.2.2"),), **settings)
-    bench.hear(Dead(1, "web", "db"))
-    return bench
+    harness = joined(WEB, DB, seeds=(seed("192.0.2.2"),), **settings)
+    harness.hear(Dead(1, "web", "db"))
+    return harness
 
 
 def test_a_seed_is_sought_for_ever_also_when_its_member_was_forgotten():
-    bench = at_a_seed()
-    bench.node.forget("web", bench.now)
+    harness = at_a_seed()
+    harness.node.forget("web", harness.now)
 
-    assert contacted(bench, DB, 300) == {"192.0.2.2"}
+    assert contacted(harness, DB, 300) == {"192.0.2.2"}
 
 
 def test_a_seed_that_is_no_members_address_is_sought_once_its_member_was_given_up():
-    bench = joined(WEB, DB, seeds=(seed(A),), forget_after=100)
-    bench.hear(Dead(1, "web", "db"))
-    bench.fail(*bench.take_streams())
-    before = contacted(bench, DB, 90)
-    bench.keep_alive(DB, until=bench.now + 50)
-    bench.take_streams()
+    harness = joined(WEB, DB, seeds=(seed(A),), forget_after=100)
+    harness.hear(Dead(1, "web", "db"))
+    harness.fail(*harness.take_streams())
+    before = contacted(harness, DB, 90)
+    harness.keep_alive(DB, until=harness.now + 50)
+    harness.take_streams()
 
     assert before == {"192.0.2.2"}
-    assert contacted(bench, DB, 300) == {A}
+    assert contacted(harness, DB, 300) == {A}
 
 
 def test_ourselves_as_a_seed_are_not_sought_again():
-    bench = Bench(seeds=(seed(HERE), seed(A)), forget_after=100).start()
-    own, *requests = bench.take_streams()
-    bench.loop_back(own)
-    back_in(bench, requests, WEB, DB)
-    bench.hear(Dead(1, "web", "db"))
+    harness = Harness(seeds=(seed(HERE), seed(A)), forget_after=100).start()
+    own, *requests = harness.take_streams()
+    harness.loop_back(own)
+    back_in(harness, requests, WEB, DB)
+    harness.hear(Dead(1, "web", "db"))
 
-    bench.keep_alive(DB, until=bench.now + 150)
-    bench.take_streams()
+    harness.keep_alive(DB, until=harness.now + 150)
+    harness.take_streams()
 
-    assert contacted(bench, DB, 200) == {A}
+    assert contacted(harness, DB, 200) == {A}

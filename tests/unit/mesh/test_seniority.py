@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.mesh.builders import key
-from tests.unit.mesh.node_bench import joined, metadata, remote
+from tests.unit.mesh.node_harness import joined, metadata, remote
 from wesher.gossip import Dead
 from wesher.mesh.base.seniority import TOGETHER, Seniority
 
@@ -63,30 +63,30 @@ GREEDY = {"immovable": True, "kept": True}
 
 def settled(**settings):
     """Return a node that has been in a mesh with two members for a while."""
-    bench = joined(WEB, DB, **settings)
-    bench.keep_alive(WEB, DB, until=bench.now + LATER)
-    bench.events.clear()
-    return bench
+    harness = joined(WEB, DB, **settings)
+    harness.keep_alive(WEB, DB, until=harness.now + LATER)
+    harness.events.clear()
+    return harness
 
 
-def after(bench, record):
+def after(harness, record):
     """Let somebody appear; return the plan that follows."""
-    bench.hear_alive(record)
-    bench.keep_alive(WEB, DB, record, until=bench.now + 2)
-    return bench.plan
+    harness.hear_alive(record)
+    harness.keep_alive(WEB, DB, record, until=harness.now + 2)
+    return harness.plan
 
 
 @pytest.mark.parametrize("format", ["ours", "current", "v0.2"])
 @pytest.mark.parametrize("name", ["aaa", "zzz"])
 def test_a_stolen_key_stays_with_its_owner_and_the_thief_is_named(name, format):
-    bench = settled()
+    harness = settled()
     meta = None if format == "ours" else metadata("10.9.9.9", 2, format)
 
-    plan = after(bench, remote(name, 2, "10.9.9.9", ip="192.0.2.9", meta=meta, **GREEDY))
+    plan = after(harness, remote(name, 2, "10.9.9.9", ip="192.0.2.9", meta=meta, **GREEDY))
 
     assert plan.peers[key(2)].endpoint.ip.compressed == "192.0.2.2"
     assert {entry.name for entry in plan.hosts} == {"web", "db"}
-    told = bench.warnings()
+    told = harness.warnings()
     assert any(
         f"member {name} is not a peer: it claims the WireGuard key of web" in one for one in told
     )
@@ -95,19 +95,19 @@ def test_a_stolen_key_stays_with_its_owner_and_the_thief_is_named(name, format):
 
 @pytest.mark.parametrize("name", ["aaa", "zzz"])
 def test_our_own_key_stays_ours(name):
-    bench = settled()
+    harness = settled()
 
-    plan = after(bench, remote(name, 1, "10.9.9.9", ip="192.0.2.9", **GREEDY))
+    plan = after(harness, remote(name, 1, "10.9.9.9", ip="192.0.2.9", **GREEDY))
 
     assert plan.peers.keys() == {key(2), key(3)}
-    assert any(f"member {name} is not a peer" in one for one in bench.warnings())
+    assert any(f"member {name} is not a peer" in one for one in harness.warnings())
 
 
 @pytest.mark.parametrize("name", ["aaa", "zzz"])
 def test_a_members_address_is_not_taken_by_a_newcomer(name):
-    bench = settled()
+    harness = settled()
 
-    plan = after(bench, remote(name, 9, "10.9.9.2", **GREEDY))
+    plan = after(harness, remote(name, 9, "10.9.9.2", **GREEDY))
 
     assert [str(one) for one in plan.peers[key(2)].allowed_ips] == ["10.9.9.2/32"]
     assert plan.peers[key(9)].allowed_ips == ()
@@ -115,40 +115,40 @@ def test_a_members_address_is_not_taken_by_a_newcomer(name):
 
 @pytest.mark.parametrize("name", ["aaa", "zzz"])
 def test_our_own_address_is_not_left_to_a_newcomer(name):
-    bench = settled()
-    ours = bench.overlay_addr
+    harness = settled()
+    ours = harness.overlay_addr
 
-    after(bench, remote(name, 9, ours, **GREEDY))
+    after(harness, remote(name, 9, ours, **GREEDY))
 
-    assert bench.overlay_addr == ours
+    assert harness.overlay_addr == ours
 
 
 def test_room_is_made_for_a_member_of_the_original_which_cannot_move():
-    bench = settled()
-    ours = bench.overlay_addr
+    harness = settled()
+    ours = harness.overlay_addr
 
-    after(bench, remote("zzz", 9, meta=metadata(ours, 9)))
+    after(harness, remote("zzz", 9, meta=metadata(ours, 9)))
 
-    assert bench.overlay_addr != ours
+    assert harness.overlay_addr != ours
 
 
 @pytest.mark.parametrize("first", ["web", "WEB"])
 def test_a_name_in_another_case_takes_no_hosts_entry(first):
     other = {"web": "WEB", "WEB": "web"}[first]
     there = remote(first, 2)
-    bench = joined(there, DB)
-    bench.keep_alive(there, DB, until=bench.now + LATER)
+    harness = joined(there, DB)
+    harness.keep_alive(there, DB, until=harness.now + LATER)
 
-    plan = after(bench, remote(other, 9))
+    plan = after(harness, remote(other, 9))
 
     assert {entry.name for entry in plan.hosts} == {first, "db"}
 
 
 def test_who_has_failed_leaves_its_address_to_who_is_there():
-    bench = settled()
-    bench.hear(Dead(1, "web", "db"))
-    bench.pass_time(LATER)
+    harness = settled()
+    harness.hear(Dead(1, "web", "db"))
+    harness.pass_time(LATER)
 
-    plan = after(bench, remote("zzz", 9, "10.9.9.2", **GREEDY))
+    plan = after(harness, remote("zzz", 9, "10.9.9.2", **GREEDY))
 
     assert [str(one) for one in plan.peers[key(9)].allowed_ips] == ["10.9.9.2/32"]

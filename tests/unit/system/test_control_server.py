@@ -35,7 +35,7 @@ async def large(_request):
 ANSWERS = {"echo": echo, "refuse": refuse, "large": large, "monitor": echo}
 
 
-class Bench:
+class Harness:
     """A server that listens for interface wg0, and its clients."""
 
     def __init__(self, run_dir):
@@ -71,13 +71,13 @@ def serve(run_dir, work):
     """Run `work` with a bench; returns its result."""
 
     async def serving():
-        bench = Bench(run_dir)
-        await bench.server.open(run_dir, "wg0")
+        harness = Harness(run_dir)
+        await harness.server.open(run_dir, "wg0")
         try:
             async with asyncio.timeout(60):
-                return await work(bench)
+                return await work(harness)
         finally:
-            await bench.close()
+            await harness.close()
 
     return asyncio.run(serving())
 
@@ -91,23 +91,23 @@ def as_request(command, **arguments):
 
 
 def test_a_question_is_answered(tmp_path):
-    async def work(bench):
-        return await bench.ask("echo", name="web")
+    async def work(harness):
+        return await harness.ask("echo", name="web")
 
     assert serve(tmp_path, work) == {"version": 1, "command": "echo", "name": "web"}
 
 
 def test_an_answer_may_be_large(tmp_path):
-    async def work(bench):
-        return await bench.ask("large")
+    async def work(harness):
+        return await harness.ask("large")
 
     assert serve(tmp_path, work) == LARGE
 
 
 @pytest.mark.parametrize(("command", "reason"), [("refuse", "not now"), ("x", "no command 'x'")])
 def test_a_refusal_is_an_error_in_the_agent_s_words(tmp_path, command, reason):
-    async def work(bench):
-        await bench.ask(command)
+    async def work(harness):
+        await harness.ask(command)
 
     with pytest.raises(AgentError, match=reason):
         serve(tmp_path, work)
@@ -125,8 +125,8 @@ def test_a_directory_may_be_deeper_than_a_socket_s_name(tmp_path):
     deep = tmp_path / ("d" * 100) / ("e" * 100)
     deep.mkdir(parents=True)
 
-    async def work(bench):
-        return await bench.ask("echo")
+    async def work(harness):
+        return await harness.ask("echo")
 
     assert serve(deep, work)["command"] == "echo"
 
@@ -159,25 +159,25 @@ def test_a_silent_agent_is_told_from_a_missing_one(tmp_path):
 
 
 def test_the_socket_goes_when_the_server_closes(tmp_path):
-    async def work(bench):
-        bench.server.close()
+    async def work(harness):
+        harness.server.close()
         return socket_path(tmp_path, "wg0").exists()
 
     assert serve(tmp_path, work) is False
 
 
 def test_a_busy_agent_is_asked_again(tmp_path):
-    async def work(bench):
-        crowd = [await bench.connect() for _ in range(MAX_CLIENTS)]
+    async def work(harness):
+        crowd = [await harness.connect() for _ in range(MAX_CLIENTS)]
         turned_away = None
         while turned_away is None:  # until the server has seen them all
             try:
-                await bench.ask("echo", patience=0.01)
+                await harness.ask("echo", patience=0.01)
             except BusyError as error:
                 turned_away = error
         for _, writer in crowd:
             writer.close()
-        return await bench.ask("echo", patience=30)
+        return await harness.ask("echo", patience=30)
 
     assert serve(tmp_path, work)["command"] == "echo"
 
@@ -185,8 +185,8 @@ def test_a_busy_agent_is_asked_again(tmp_path):
 def test_who_does_not_read_is_hung_up_on(tmp_path, monkeypatch):
     monkeypatch.setattr(control, "PATIENCE", 0.1)
 
-    async def work(bench):
-        reader, _ = await bench.connect(as_request("large"))
+    async def work(harness):
+        reader, _ = await harness.connect(as_request("large"))
         reader._transport.pause_reading()
         await asyncio.sleep(0.5)
         reader._transport.resume_reading()
@@ -196,12 +196,12 @@ def test_who_does_not_read_is_hung_up_on(tmp_path, monkeypatch):
 
 
 def test_followers_hear_of_everything_until_the_end(tmp_path):
-    async def work(bench):
-        clients = [await bench.follower() for _ in range(2)]
-        bench.server.publish({"event": "one"})
-        bench.server.publish({"event": "two"})
+    async def work(harness):
+        clients = [await harness.follower() for _ in range(2)]
+        harness.server.publish({"event": "one"})
+        harness.server.publish({"event": "two"})
         heard = [[json.loads(await reader.readline()) for _ in "12"] for reader, *_ in clients]
-        bench.server.close()
+        harness.server.close()
         return heard, [await reader.read() for reader, *_ in clients]
 
     heard, ends = serve(tmp_path, work)
@@ -211,7 +211,7 @@ def test_followers_hear_of_everything_until_the_end(tmp_path):
 
 
 def test_the_client_s_side_yields_the_answer_and_then_events(tmp_path):
-    async def work(bench):
+    async def work(harness):
         def follow_to_the_end():
             with closing(follow(tmp_path, "wg0")) as events:
                 yield_to.put(next(events)["command"])
@@ -221,9 +221,9 @@ def test_the_client_s_side_yields_the_answer_and_then_events(tmp_path):
         yield_to = queue.Queue()
         client = asyncio.ensure_future(in_thread(follow_to_the_end))
         first = await in_thread(yield_to.get)
-        bench.server.publish({"event": "one"})
+        harness.server.publish({"event": "one"})
         second = await in_thread(yield_to.get)
-        bench.server.close()
+        harness.server.close()
         await client
         return first, second
 
@@ -234,12 +234,12 @@ def test_who_lags_far_behind_is_hung_up_on_and_nobody_else(tmp_path, monkeypatch
     monkeypatch.setattr(control, "PATIENCE", 0.2)
     event = {"event": "x" * 10_000}
 
-    async def work(bench):
-        slow, *_ = await bench.follower()
+    async def work(harness):
+        slow, *_ = await harness.follower()
         slow._transport.pause_reading()
-        quick, *_ = await bench.follower()
+        quick, *_ = await harness.follower()
         for _ in range(2 * MAX_UNREAD):
-            bench.server.publish(event)
+            harness.server.publish(event)
             assert json.loads(await quick.readline()) == event
         slow._transport.resume_reading()
         return len(await slow.read())
@@ -248,24 +248,24 @@ def test_who_lags_far_behind_is_hung_up_on_and_nobody_else(tmp_path, monkeypatch
 
 
 def test_a_burst_that_nobody_can_keep_up_with_ends_the_following(tmp_path):
-    async def work(bench):
-        reader, *_ = await bench.follower()
+    async def work(harness):
+        reader, *_ = await harness.follower()
         for _ in range(MAX_UNREAD + 1):
-            bench.server.publish({"event": "x"})
+            harness.server.publish({"event": "x"})
         return await reader.read()
 
     assert serve(tmp_path, work).count(b"\n") <= MAX_UNREAD
 
 
 def test_only_so_many_follow_and_who_hangs_up_makes_room(tmp_path):
-    async def work(bench):
-        clients = [await bench.follower() for _ in range(MAX_FOLLOWERS)]
-        *_, refused = await bench.follower()
+    async def work(harness):
+        clients = [await harness.follower() for _ in range(MAX_FOLLOWERS)]
+        *_, refused = await harness.follower()
         for _, writer, _ in clients:
             writer.close()
         accepted = refused
         while not accepted["ok"]:  # until the server has noticed
-            *_, accepted = await bench.follower()
+            *_, accepted = await harness.follower()
         return refused
 
     assert f"{MAX_FOLLOWERS} others" in serve(tmp_path, work)["error"]

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.unit.mesh.node_bench import Bench
+from tests.unit.mesh.node_harness import Harness
 from tests.unit.system.transports import opened
 from wesher.base.reachability import Contact, Heard
 from wesher.gossip import Ack, Address
@@ -23,7 +23,7 @@ def run(scenario):
 
 def node(key=KEY):
     """A node that has announced itself, with this cluster key."""
-    return Bench(ring=key).start().node
+    return Harness(ring=key).start().node
 
 
 def test_a_node_answers_by_udp_and_by_tcp():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools import Tools
+from tests.testbed.tools import Tools
 from wesher.base.errors import StartError
 from wesher.system.preflight import check_requirements
 

@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
 
-from tests.tools import Tools
+from tests.testbed.tools import Tools
 from wesher.base.errors import CommandError
 from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
 from wesher.system.network import Link, LinkAddress, Network

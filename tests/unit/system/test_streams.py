@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.unit.mesh.node_bench import SETTINGS
+from tests.unit.mesh.node_harness import SETTINGS
 from tests.unit.system.transports import (
     LOOPBACK,
     ask_for,
@@ -165,11 +165,11 @@ def test_what_cannot_be_a_frame_reaches_the_engine_and_its_reply_the_sender():
 @pytest.mark.parametrize("first", [b"\x00", b"\x06", b"\x09", b"\xff"])
 def test_an_unsealed_request_is_told_so_by_a_sealed_reply(first):
     async def scenario():
-        bench, node = node_host()
+        harness, node = node_host()
         async with opened(node) as host:
             reply = await host.ask(first + bytes(20))
 
-            assert isinstance(bench.wire.open_frame(reply, reply=True), ErrorReply)
+            assert isinstance(harness.wire.open_frame(reply, reply=True), ErrorReply)
 
     run(scenario)
 
@@ -177,24 +177,24 @@ def test_an_unsealed_request_is_told_so_by_a_sealed_reply(first):
 @pytest.mark.case(20)
 def test_a_frame_that_says_it_is_too_long_is_refused_before_it_is_read():
     async def scenario():
-        bench, node = node_host()
+        harness, node = node_host()
         async with opened(node) as host:
             reply = await host.ask(struct.pack(">BI", 10, 20_971_521))
 
-            assert isinstance(bench.wire.open_frame(reply, reply=True), ErrorReply)
+            assert isinstance(harness.wire.open_frame(reply, reply=True), ErrorReply)
 
     run(scenario)
 
 
 def test_a_ping_by_stream_is_answered_by_a_real_node():
     async def scenario():
-        bench, node = node_host()
+        harness, node = node_host()
         async with opened(node) as host:
-            ping = bench.wire.seal_frame(encode(Ping(5, SETTINGS.name, b"", 0, "")))
+            ping = harness.wire.seal_frame(encode(Ping(5, SETTINGS.name, b"", 0, "")))
 
             reply = await host.ask(ping)
 
-            assert bench.wire.open_frame(reply, reply=True) == Ack(5)
+            assert harness.wire.open_frame(reply, reply=True) == Ack(5)
 
     run(scenario)
 
@@ -205,8 +205,8 @@ def test_a_ping_by_stream_is_answered_by_a_real_node():
 @pytest.mark.case(23)
 def test_the_128th_push_pull_at_once_takes_the_place_of_the_oldest():
     async def scenario():
-        bench, node = node_host()
-        request = bench.wire.seal_frame(encode(PushPull(join=True, records=())))
+        harness, node = node_host()
+        request = harness.wire.seal_frame(encode(PushPull(join=True, records=())))
         async with opened(node) as host:
             streams = []
             for number in range(MAX_INBOUND_EXCHANGES):
@@ -222,7 +222,7 @@ def test_the_128th_push_pull_at_once_takes_the_place_of_the_oldest():
 
             assert MAX_INBOUND_EXCHANGES == 127
             assert await gone(streams[0][0]), "the oldest, which has asked nothing yet"
-            assert all(opens_to_push_pull(bench, reply) for reply in [late, *replies, after])
+            assert all(opens_to_push_pull(harness, reply) for reply in [late, *replies, after])
             for _, writer in streams:
                 writer.close()
 

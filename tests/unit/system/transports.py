@@ -6,7 +6,7 @@ import struct
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 
-from tests.unit.mesh.node_bench import Bench
+from tests.unit.mesh.node_harness import Harness
 from wesher.base.errors import ProtocolError
 from wesher.gossip import Address, PushPull, StreamRequest
 from wesher.system.transport import Transport, bind
@@ -150,8 +150,8 @@ async def stranger(sent=None):
 
 def node_host():
     """Return a bench whose node is alone in its cluster, as an engine."""
-    bench = Bench().start()
-    return bench, bench.node
+    harness = Harness().start()
+    return harness, harness.node
 
 
 def ask_for(host, to, timeout=5.0):
@@ -198,5 +198,5 @@ async def send_slowly(writer, data):
         await asyncio.sleep(0.01)
 
 
-def opens_to_push_pull(bench, reply):
-    return isinstance(bench.wire.open_frame(reply, reply=True), PushPull)
+def opens_to_push_pull(harness, reply):
+    return isinstance(harness.wire.open_frame(reply, reply=True), PushPull)

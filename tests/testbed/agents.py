@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.tools import Tools
+from tests.testbed.tools import Tools
 from wesher.base.errors import WesherError
 from wesher.system.control_client import ask
 

@@ -4,7 +4,7 @@ import base64
 import socket
 from dataclasses import dataclass
 
-from tests.lab.netns import Host
+from tests.testbed.lab.netns import Host
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.sim.bugs import planted
-from tests.sim.episodes import Step
-from tests.sim.mesh_world import MeshWorld
-from tests.sim.scenarios import Scenario, scenario
-from tests.sim.trace import Violation
+from tests.testbed.sim.faults import Step
+from tests.testbed.sim.mesh_world import MeshWorld
+from tests.testbed.sim.planted_bugs import planted
+from tests.testbed.sim.scenarios import Scenario, scenario
+from tests.testbed.sim.trace import Violation
 from wesher.gossip import MemberState
 from wesher.gossip.timing import PRESETS, suspicion_timeout
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from tests.sim.mesh_world import MeshParticipant, MeshWorld
+from tests.testbed.sim.mesh_world import MeshParticipant, MeshWorld
 from wesher.mesh.base.address import candidates, overlay_address
 from wesher.mesh.base.metadata import Metadata, read_metadata
 

@@ -69,7 +69,7 @@ def remote(name, number, overlay=None, *, ip=None, incarnation=1, state=0, meta=
     return Record(name, addr, 7946, meta, incarnation, state, VERSIONS)
 
 
-class Bench:
+class Harness:
     """A node, the time, and all it has put out so far."""
 
     def __init__(self, earlier=None, facts=None, *, ring=KEY, **settings):
@@ -278,12 +278,12 @@ class Bench:
 def joined(*records, earlier=None, facts=None, **settings):
     """Return a node that has looked and joined a cluster of these members through a seed."""
     settings = {"seeds": (seed("192.0.2.10"),)} | settings
-    bench = Bench(earlier, facts, **settings).start()
-    (look,) = bench.take_streams()
-    bench.answer(look, *records)
-    (join,) = bench.take_streams()
-    bench.answer(join, *records)
-    bench.pass_time(0.2)
-    bench.take_streams()
-    bench.events.clear()
-    return bench
+    harness = Harness(earlier, facts, **settings).start()
+    (look,) = harness.take_streams()
+    harness.answer(look, *records)
+    (join,) = harness.take_streams()
+    harness.answer(join, *records)
+    harness.pass_time(0.2)
+    harness.take_streams()
+    harness.events.clear()
+    return harness

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.lab.interfaces import private_keys
-from tests.lab.netns import Lab, LabError
+from tests.testbed.lab.interfaces import private_keys
+from tests.testbed.lab.netns import Lab, LabError
 
 KEY_SIZE = 32  # bytes, of cluster keys and private keys alike
 SHOWN_FILES = ("*.out", "*.err", "*.log", "calls", "environ", "*.prom")

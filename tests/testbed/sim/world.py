@@ -5,13 +5,13 @@ from itertools import count
 from random import Random
 from typing import Self
 
-from tests.sim.carrier import Carrier
-from tests.sim.converged import introduce, names_of
-from tests.sim.hosts import PORT, RECEIVE_QUEUE, Node
-from tests.sim.invariants import Rulebook, Watch
-from tests.sim.letters import LetterWire
-from tests.sim.network import Latency, Link
-from tests.sim.trace import Violation
+from tests.testbed.sim.cached_packets import LetterWire
+from tests.testbed.sim.converged import introduce, names_of
+from tests.testbed.sim.hosts import PORT, RECEIVE_QUEUE, Node
+from tests.testbed.sim.invariants import Rulebook, Watch
+from tests.testbed.sim.network import Latency, Link
+from tests.testbed.sim.network_io import Carrier
+from tests.testbed.sim.trace import Violation
 from wesher.gossip import (
     WAN,
     Event,

@@ -79,7 +79,7 @@ def record(
     return Record(name, pack_ip(ip), port, meta, incarnation, state, versions)
 
 
-class Bench:
+class Harness:
     """A participant named `local` at 10.0.0.1 that has heard the `known` messages before."""
 
     def __init__(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.sim.mesh_world import MeshWorld
+from tests.testbed.sim.mesh_world import MeshWorld
 from wesher.gossip import codec
 from wesher.mesh.planning import planner as planning
 from wesher.mesh.planning import validation as trust

@@ -6,11 +6,11 @@ from ipaddress import ip_interface, ip_network
 from random import Random
 from typing import Self
 
-from tests.sim.converged import introduce, let_rest, names_of
-from tests.sim.golang import GoNode
-from tests.sim.hosts import PORT, Node
-from tests.sim.invariants import check_plan
-from tests.sim.world import World
+from tests.testbed.sim.converged import introduce, let_rest, names_of
+from tests.testbed.sim.golang import GoNode
+from tests.testbed.sim.hosts import PORT, Node
+from tests.testbed.sim.invariants import check_plan
+from tests.testbed.sim.world import World
 from tests.unit.mesh.builders import key
 from wesher.gossip import Event
 from wesher.mesh.base.events import Departed, Notice, PlanChanged, Refused, Resolve, Severity

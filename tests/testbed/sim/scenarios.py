@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from tests.sim import episodes
-from tests.sim.episodes import Script, Step
+from tests.testbed.sim import faults as episodes
+from tests.testbed.sim.faults import Script, Step
 
 SETTLED = 15.0  # seconds after which a cast knows each other
 QUIET_START = 30.0  # seconds that a cast has before anything happens to it

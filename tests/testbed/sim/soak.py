@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import count, islice, takewhile
 
-from tests.sim.bugs import BUGS
-from tests.sim.many import played, positive
-from tests.sim.playing import PlanResult, play, play_seed
-from tests.sim.scenarios import KINDS, thundering_join
+from tests.testbed.sim.parallel import played, positive
+from tests.testbed.sim.planted_bugs import BUGS
+from tests.testbed.sim.runner import PlanResult, play, play_seed
+from tests.testbed.sim.scenarios import KINDS, thundering_join
 
 THUNDER = 500  # members
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.sim.agenda import Agenda
+from tests.testbed.sim.scheduler import Agenda
 from wesher.gossip import Address, Event, Gossip, Wire
 
 PORT = 7946

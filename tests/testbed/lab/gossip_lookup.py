@@ -3,7 +3,7 @@
 import os
 import socket
 
-from tests.lab.netns import Host, LabError
+from tests.testbed.lab.netns import Host, LabError
 from wesher.base.errors import ProtocolError
 from wesher.gossip import Keyring, PushPull, Record, RecordState, Wire
 from wesher.gossip.codec import encode

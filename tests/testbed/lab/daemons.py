@@ -9,12 +9,12 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.lab.interfaces import SeenPeer, seen_peers
-from tests.lab.looking import look
-from tests.lab.netns import Host, Lab, LabError, Process, wait_for
+from tests.testbed.lab.gossip_lookup import look
+from tests.testbed.lab.interfaces import SeenPeer, seen_peers
+from tests.testbed.lab.netns import Host, Lab, LabError, Process, wait_for
 from wesher.gossip import Record
 
-WESHER = [sys.executable, str(Path(__file__).resolve().parents[2] / "wesher.py")]
+WESHER = [sys.executable, str(Path(__file__).resolve().parents[3] / "wesher.py")]
 _INTERFACE = "wgoverlay"
 
 

@@ -6,7 +6,7 @@ What is promised is about nodes of ours: a Go-behaving one joins at its start an
 from dataclasses import dataclass
 from random import Random
 
-from tests.sim.mesh_world import MeshParticipant, MeshWorld
+from tests.testbed.sim.mesh_world import MeshParticipant, MeshWorld
 
 PROMISED = 30.0  # seconds from the network's return until all of ours are together again
 SETTLING = 60.0  # seconds in which nobody may come back who has left

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.lab.netns import Host, Lab
+from tests.testbed.lab.netns import Host, Lab
 
 _CUT = """
 table bridge partition {{

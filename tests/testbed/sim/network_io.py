@@ -3,10 +3,10 @@
 from collections import Counter
 from random import Random
 
-from tests.sim.agenda import Agenda
-from tests.sim.hosts import Node
-from tests.sim.network import Link, Network
-from tests.sim.trace import Trace, Violation
+from tests.testbed.sim.hosts import Node
+from tests.testbed.sim.network import Link, Network
+from tests.testbed.sim.scheduler import Agenda
+from tests.testbed.sim.trace import Trace, Violation
 from wesher.gossip import Address, StreamRequest
 
 EPHEMERAL_PORT = 40000  # where streams come from; nobody listens there

@@ -15,11 +15,11 @@ from functools import partial
 from statistics import median
 from typing import Protocol
 
-from tests.sim.addresses import Joins, crowds
-from tests.sim.many import played, positive
-from tests.sim.mesh_world import MeshWorld
-from tests.sim.reunions import Reconnect, partitions
-from tests.sim.trace import Violation
+from tests.testbed.sim.addresses import Joins, crowds
+from tests.testbed.sim.mesh_world import MeshWorld
+from tests.testbed.sim.parallel import played, positive
+from tests.testbed.sim.reunions import Reconnect, partitions
+from tests.testbed.sim.trace import Violation
 
 HISTORY = 30  # lines
 

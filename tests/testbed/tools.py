@@ -1,4 +1,4 @@
-"""Drive the fake `wg`, `ip` and `wireguard-go` of tests/fakes from a test."""
+"""Drive the fake `wg`, `ip` and `wireguard-go` of tests/testbed/fakes from a test."""
 
 import marshal
 import os

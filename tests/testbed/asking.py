@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Callable
 from typing import IO, Any
 
-from tests.integration.agents import WESHER, Agent, new_key, wait_until_met
+from tests.testbed.agents import WESHER, Agent, new_key, wait_until_met
 
 
 def typed(

@@ -1,0 +1,1 @@
+"""Hosts in network namespaces, the daemons on them, and what can be done to both."""

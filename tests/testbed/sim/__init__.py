@@ -1,0 +1,1 @@
+"""Whole nodes on a virtual clock and network, from one seed."""
