@@ -1,9 +1,9 @@
 """A wesher without what the Go program has not; run by the script go-behaving."""
 
 import sys
-from dataclasses import replace
 
 from wesher.__main__ import start
+from wesher.base.frozen import replace
 from wesher.mesh.base.metadata import Metadata, encode_metadata
 from wesher.mesh.planning import overlay
 from wesher.system import device

@@ -3,7 +3,7 @@
 import gc
 import tracemalloc
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from random import Random
 from statistics import median
@@ -21,6 +21,7 @@ from scripts.benches.sim_world import (
 )
 from tests.testbed.sim.converged import introduce, names_of, say_nothing
 from tests.testbed.sim.hosts import PORT, Node
+from wesher.base.frozen import replace
 from wesher.gossip import WAN, Gossip, GossipSettings, Keyring, Wire, pack_ip
 
 _SIZES = (100, 1000, 10000)

@@ -1,11 +1,12 @@
 """How often healthy members are declared dead because others are overloaded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from scripts.benches.sim_overload import Overload, OverloadedWorld
 from scripts.benches.sim_tables import Question, Table, verdict
 from scripts.benches.sim_world import LATENCY
+from wesher.base.frozen import replace
 from wesher.gossip import PRESETS, MemberFailed, Timing
 
 MECHANISMS = {

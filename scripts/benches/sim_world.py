@@ -1,11 +1,12 @@
 """The world that the numbers come from: members that know each other, and when each hears what."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from tests.testbed.sim.hosts import Node
 from tests.testbed.sim.world import World
+from wesher.base.frozen import replace
 from wesher.gossip import WAN, Event, GossipSettings, MemberFailed, MemberJoined, MemberLeft
 from wesher.gossip.timing import push_pull_scale
 from wesher.mesh.base.metadata import Metadata, encode_metadata

@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from loguru import logger
 
 from tests.unit.mesh.builders import key
+from wesher.base.frozen import replace
 from wesher.mesh.base.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
 from wesher.system import reconciler as reconcile
 from wesher.system.device import Device

@@ -3,13 +3,13 @@
 import asyncio
 import os
 import time
-from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
 
 from tests.testbed.tools import Tools
 from wesher.base.errors import CommandError, MissingToolError, StartError
+from wesher.base.frozen import replace
 from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
 from wesher.system.device import Applied, Device
 from wesher.system.network import read_network

@@ -11,7 +11,6 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 
 from tests.interop.golang import PATIENCE, PORT, wait_for
 from wesher.base.errors import ProtocolError
+from wesher.base.frozen import replace
 from wesher.gossip import (
     LOCAL,
     Address,

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from tests.interop.golang import GoMember, wait_for
 from tests.interop.ours import OurMember, look
+from wesher.base.frozen import replace
 from wesher.gossip import WAN, Address, MemberFailed, Record, RecordState
 
 GoOf = Callable[..., GoMember]

@@ -3,10 +3,10 @@
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from tests.interop.golang import CALM_GO, FORGETFUL_GO, GoMember, wait_for
 from tests.interop.ours import CALM, FORGETFUL, PATIENT, OurMember, exchange_once, look, wire_of
+from wesher.base.frozen import replace
 from wesher.gossip import (
     LAN,
     Address,

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from scripts.benches import sim, sim_rejoin
 from scripts.benches.sim import QUESTIONS
 from scripts.benches.sim_overload import Overload, OverloadedWorld
 from scripts.benches.sim_tables import Table, verdict
+from wesher.base.frozen import replace
 
 ROOT = Path(__file__).parents[2]
 

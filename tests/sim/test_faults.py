@@ -1,12 +1,11 @@
 """What can happen to the hosts of a simulated world: each fault does what it says."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.testbed.sim.hosts import RECEIVE_QUEUE, TIMERS_AT_ONCE
 from tests.testbed.sim.mesh_world import MeshWorld
 from tests.testbed.sim.world import Violation, World
+from wesher.base.frozen import replace
 from wesher.gossip import WAN, ExchangeFinished, Keyring, PingFinished, Wire
 from wesher.gossip.codec import encode
 from wesher.gossip.messages import Ping

@@ -1,6 +1,5 @@
 """Every rule that simulated runs are held to can be broken, and then the run ends there."""
 
-from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -10,6 +9,7 @@ from tests.testbed.sim.invariants import check_plan
 from tests.testbed.sim.mesh_world import MeshWorld
 from tests.testbed.sim.trace import Violation
 from tests.testbed.sim.world import World
+from wesher.base.frozen import replace
 from wesher.gossip import Keyring, MemberJoined, MemberState, Wire
 from wesher.gossip.codec import encode
 from wesher.gossip.messages import Nack

@@ -1,12 +1,12 @@
 """Every entry of streams.json: whole TCP frames, layer by layer."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from go_messages import push_pull_of
 
+from wesher.base.frozen import replace
 from wesher.gossip.codec import decode_compressed, decode_stream, encode, encode_compressed
 from wesher.gossip.keyring import Keyring
 from wesher.gossip.lzw import decode as inflate

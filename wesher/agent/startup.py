@@ -5,12 +5,12 @@ import base64
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from loguru import logger
 
 from wesher.agent.own_address import find_address
 from wesher.base.errors import ConfigError, StartError
+from wesher.base.frozen import frozen, replace
 from wesher.base.problems import NO_ADDRESS, OVERLAY_ENCLOSED, OVERLAY_HAS_US, SEVERAL_ADDRESSES
 from wesher.config.config import Config
 from wesher.mesh.base.plan import IPAddress
@@ -32,7 +32,7 @@ _POLL_INTERVAL = 0.5  # seconds
 _KEYLESS_JOIN = "--join needs the cluster's key: give it with --cluster-key or --cluster-key-file"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Underlay:
     """Where we listen and where others reach us; `network` is the host as it was seen then.
 

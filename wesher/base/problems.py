@@ -4,10 +4,11 @@ First what can be wrong with a host, then with a mesh, then what only `wesher do
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from wesher.base.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """One kind of trouble: templates of what is wrong and of what to do about it.
 

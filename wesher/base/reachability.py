@@ -1,7 +1,8 @@
 """How somebody answers who is contacted by UDP and by TCP, as values."""
 
-from dataclasses import dataclass
 from enum import Enum
+
+from wesher.base.frozen import frozen
 
 
 class Heard(Enum):
@@ -17,7 +18,7 @@ class Heard(Enum):
 _NOBODY = frozenset({Heard.SILENCE, Heard.REFUSED})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contact:
     """How an address answers by UDP and by TCP."""
 

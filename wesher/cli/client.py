@@ -5,18 +5,18 @@ import os
 import signal
 import sys
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wesher.base.errors import ConfigError, NoAgentError, StartError
 from wesher.base.escaping import printable
+from wesher.base.frozen import frozen
 from wesher.config.config import resolve
 from wesher.config.options import CLIENT_NAMES, pick
 from wesher.system import control_client as asking
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Agent:
     """The agent that a command is about."""
 

@@ -1,7 +1,6 @@
 """The table of commands: help, completions and man pages come from it."""
 
-from dataclasses import dataclass
-
+from wesher.base.frozen import frozen
 from wesher.config.options import (
     ALL,
     CLEANUP_NAMES,
@@ -23,7 +22,7 @@ from wesher.config.options import (
 _CLIENT = pick(CLIENT_NAMES)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """One word of the command line; wesher/cli/<module>.py runs it."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import tomli
 
 from wesher.base.errors import ConfigError, StartError
+from wesher.base.frozen import frozen
 from wesher.config.option_types import IPInterface, parse_key, parse_node_name
 from wesher.config.options import CONFIG_FILE, DEFAULT_FILE, OPTIONS, Option
 from wesher.mesh.base.plan import IPAddress
@@ -26,7 +27,7 @@ _PREFIX = "WESHER_"
 _NEAR = 0.8  # of 1, as difflib counts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """Values by option name, and the words for where each came from."""
 

@@ -6,17 +6,17 @@ Light on purpose: `--help` and `--version` import this and nothing heavier.
 import argparse
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from wesher import __version__
 from wesher.base.errors import ConfigError
+from wesher.base.frozen import frozen
 from wesher.config import option_types as v
 
 DEFAULT_FILE = "/etc/wesher/wesher.toml"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Option:
     """One setting: `--some-name`, `WESHER_SOME_NAME` and the TOML key `some-name`.
 
@@ -177,7 +177,7 @@ OPTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Operand:
     """A word that a command needs besides its options; `choices` are all there are, if any."""
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import re
-from dataclasses import replace
 
 from wesher.base.errors import AgentError, CommandError
+from wesher.base.frozen import replace
 from wesher.control.status import Json, Running
 from wesher.gossip import Address
 from wesher.mesh.base.events import Pinged

@@ -1,9 +1,10 @@
 """Take a changed configuration while running: what can change at once, and what needs a restart."""
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 
 from wesher.base.errors import AgentError, ConfigError, StartError
+from wesher.base.frozen import replace
 from wesher.config.config import Config
 from wesher.control.status import Json, Running
 from wesher.system import log

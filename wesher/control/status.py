@@ -3,10 +3,10 @@
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from wesher import __version__
+from wesher.base.frozen import frozen
 from wesher.config.config import Config
 from wesher.mesh.base.metadata import Metadata
 from wesher.mesh.base.seeds import SeedStatus
@@ -22,7 +22,7 @@ Json = dict[str, Any]
 _FINGERPRINT_SIZE = 4  # bytes: enough to tell the keys of one operator apart, useless to guess one
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Running:
     """An agent that has come so far as to have a node; instants are of its event loop's clock."""
 
@@ -35,7 +35,7 @@ class Running:
     started_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Moment:
     """When a status is taken, and what WireGuard told then: None when it told nothing.
 

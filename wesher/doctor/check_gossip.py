@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
 
 from wesher.base import problems
+from wesher.base.frozen import frozen
 from wesher.base.problems import OTHER_KEY, SEED_NAME, TAKEN_NAME, UDP_BLOCKED, Problem
 from wesher.base.reachability import Contact
 from wesher.doctor.contacts import contact_all, find_others, resolve
@@ -28,7 +28,7 @@ class Role(Enum):
     OURSELVES = "our own agent"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """Somebody to contact; `name` is a member's name, or a seed as it was given."""
 

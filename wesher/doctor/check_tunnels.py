@@ -4,11 +4,11 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 from wesher.base import problems
 from wesher.base.errors import CommandError
+from wesher.base.frozen import frozen
 from wesher.doctor.context import Case, Reply
 from wesher.doctor.echo import Echo, answered
 from wesher.doctor.findings import Finding, fault, ok, unknown
@@ -24,7 +24,7 @@ FAILED_SEND_AT, FAILED_PATIENCE = (0.0, 0.5), 1.5  # seconds, for those that we 
 SESSION_LIFE = 180.0  # seconds without a new handshake (WireGuard paper, section 6.1)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tunnel:
     """A member that is a peer; `address` is that of its gossip."""
 

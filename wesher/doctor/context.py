@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wesher.base.errors import AgentError, CommandError, NoAgentError
+from wesher.base.frozen import frozen
 from wesher.config.config import Config
 from wesher.mesh.base.plan import IPAddress, IPNetwork
 from wesher.mesh.base.seeds import Seed, parse_seed
@@ -25,7 +26,7 @@ TOOL_PATIENCE = 3.0  # seconds for `ip` and `wg`
 Reply = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """What the agent runs with, or would run with."""
 

@@ -6,8 +6,8 @@ import socket
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 
+from wesher.base.frozen import frozen
 from wesher.mesh.base.plan import IPAddress
 
 _HEAD = struct.Struct(">BBHHH")  # type, code, checksum, identifier, sequence number
@@ -17,7 +17,7 @@ _PROBE = 3  # IP_PMTUDISC_PROBE, ip(7): do not split, whatever the path was lear
 _LARGEST = 65536  # bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Echo:
     """One echo request of `size` bytes, with its IP header."""
 
@@ -25,7 +25,7 @@ class Echo:
     size: int = 84  # bytes, as ping sends
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Kind:
     """What differs between IPv4 and IPv6."""
 

@@ -1,9 +1,9 @@
 """What the doctor finds, one finding at a time."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 
+from wesher.base.frozen import frozen
 from wesher.base.problems import Problem
 
 
@@ -16,7 +16,7 @@ class Verdict(Enum):
     OK = "ok"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """What one check came to; `trouble` is the name of a Trouble, None when there is none.
 

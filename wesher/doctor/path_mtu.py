@@ -1,10 +1,10 @@
 """How large may packets to the members be?"""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 from wesher.base import problems
+from wesher.base.frozen import frozen
 from wesher.doctor.context import Case
 from wesher.doctor.echo import Echo, answered
 from wesher.doctor.findings import Finding, fault, ok
@@ -19,7 +19,7 @@ SIZES = (1500, 1492, 1480, 1472, 1460, 1450, 1440, 1420, 1400, 1380, 1360, 1340,
 SMALL_SIZES = (1280, 1240, 1200, 1100, 1000, 900, 800, 700, 576)  # bytes, as above
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Path:
     """The way to a member that answers small packets; `address` is that of its gossip."""
 

@@ -1,11 +1,11 @@
 """The membership protocol as one object: bytes, time and commands in; what is to be done out."""
 
 from collections.abc import Callable, Container, Iterator
-from dataclasses import replace
 from random import Random
 from typing import Any
 
 from wesher.base.errors import ProtocolError
+from wesher.base.frozen import replace
 from wesher.gossip.addresses import Address
 from wesher.gossip.codec import decode_stream, encode
 from wesher.gossip.context import Context

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from wesher.base.frozen import frozen
 from wesher.gossip.addresses import Address
 from wesher.gossip.members import Member
 from wesher.gossip.messages import Alive, Record
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemberJoined:
     """A remote member that was unknown, dead or left is alive."""
 
@@ -26,14 +27,14 @@ class MemberUpdated:
     old: Member | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemberSuspected:
     """A remote member that was alive is suspected not to be."""
 
     member: Member
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemberCleared:
     """A remote member that was suspected since `suspected_at` says that it is alive."""
 
@@ -41,35 +42,35 @@ class MemberCleared:
     suspected_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemberFailed:
     """A remote member was declared dead by somebody else than itself."""
 
     member: Member
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemberLeft:
     """A remote member announced its own departure."""
 
     member: Member
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemberProven:
     """A member that came in a crowd has answered us."""
 
     member: Member
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemberEvicted:
     """A member that never answered us gave its place to a newcomer."""
 
     member: Member
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TableFull:
     """A newcomer came when `members` were known, as many as we hold.
 
@@ -80,14 +81,14 @@ class TableFull:
     unproven: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NeverAnswered:
     """So many members of a crowd have been asked several times each, in vain."""
 
     members: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AddressConflict:
     """Somebody claims a known member's name (ours included) at another address."""
 
@@ -95,7 +96,7 @@ class AddressConflict:
     claim: Alive
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClaimRefused:
     """Somebody claims an incarnation of `name` that it cannot have; nothing followed from it.
 
@@ -120,14 +121,14 @@ class Refuted:
     claim: Alive | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TcpOnly:
     """A member answers TCP pings but no UDP: a firewall, most likely."""
 
     member: Member
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SeenElsewhere:
     """A suspect pings us from another address than the one it announces."""
 
@@ -135,7 +136,7 @@ class SeenElsewhere:
     ip: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExchangeFinished:
     """A push/pull that we opened has ended.
 
@@ -153,7 +154,7 @@ class ExchangeFinished:
     own: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PingFinished:
     """A ping that the owner asked for was answered after `seconds`, or never (None).
 
@@ -176,7 +177,7 @@ class DropReason(Enum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PacketDropped:
     """A packet, a stream or a part of one was thrown away; `detail` is for the debug log only."""
 
@@ -186,7 +187,7 @@ class PacketDropped:
     stream: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UserDataReceived:
     """Application bytes, from a user message or a push/pull's user state."""
 
@@ -194,7 +195,7 @@ class UserDataReceived:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LeaveFinished:
     """Our departure has been told to whom it could be told; it is time to stop."""
 

@@ -4,8 +4,8 @@ See spec/memberlist.md, 4.4, 4.5 and 10.2.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
+from wesher.base.frozen import replace
 from wesher.gossip.addresses import Address, unpack_ip
 from wesher.gossip.context import Context
 from wesher.gossip.events import (

@@ -1,11 +1,11 @@
 """Who is a member, as gossip knows it: the table, the order of probing, the random choice."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from random import Random
 
+from wesher.base.frozen import frozen
 from wesher.gossip.addresses import Address, unpack_ip
 from wesher.gossip.messages import Alive, Record
 from wesher.gossip.proofs import Proofs
@@ -30,7 +30,7 @@ def _address(addr: bytes, port: int) -> Address:
     return Address(unpack_ip(addr), port)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """One member at one moment; a change makes a new value.
 

@@ -6,8 +6,9 @@ compares them bytewise (spec/memberlist.md, 1.2 and 4.4). Versions are six bytes
 current; delegate min, max, current) or None.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from wesher.base.frozen import frozen
 
 
 class RecordState(IntEnum):
@@ -19,7 +20,7 @@ class RecordState(IntEnum):
     LEFT = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ping:
     """Ask `node` to acknowledge `sequence`; an empty `node` means whoever receives it.
 
@@ -33,7 +34,7 @@ class Ping:
     source_node: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IndirectPing:
     """Ask the receiver to ping `node` at `target`:`port`, and to report silence if `nack`."""
 
@@ -47,7 +48,7 @@ class IndirectPing:
     source_node: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ack:
     """Answer to the ping with this sequence number."""
 
@@ -55,21 +56,21 @@ class Ack:
     payload: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Nack:
     """A relay's report that the target of our indirect ping has been silent so far."""
 
     sequence: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ErrorReply:
     """Text a server answers with when it could not read the request (streams only)."""
 
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Suspect:
     """Claim by `accuser` that `node` stopped answering probes."""
 
@@ -78,7 +79,7 @@ class Suspect:
     accuser: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dead:
     """Claim by `accuser` that `node` is gone; from itself, or nobody (v0.1.4): it has left."""
 
@@ -87,7 +88,7 @@ class Dead:
     accuser: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Alive:
     """Claim that `node` is alive at `addr`:`port` with this metadata."""
 
@@ -99,7 +100,7 @@ class Alive:
     versions: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """One member as a push/pull carries it; `state` may be a number that RecordState lacks."""
 
@@ -112,7 +113,7 @@ class Record:
     versions: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PushPull:
     """A full table, sent to a member and answered with its own (streams only)."""
 
@@ -121,7 +122,7 @@ class PushPull:
     user_state: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UserMessage:
     """Bytes of an application on top of memberlist."""
 

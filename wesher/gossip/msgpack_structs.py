@@ -7,13 +7,13 @@ keys are scalars or short arrays of bytes. So nothing takes much more memory tha
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from msgpack import Packer, Unpacker, UnpackException
 
 from wesher.base.errors import LimitError, ProtocolError
+from wesher.base.frozen import frozen
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ _NIL = 0xC0
 _UNREADABLE = (UnpackException, ValueError, TypeError, RecursionError)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kind:
     """Type of a field: `check` turns what msgpack gave into our value, `zero` stands for nil."""
 
@@ -32,7 +32,7 @@ class Kind:
     zero: object
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """One field; an `optional` one is left out while it is zero or empty."""
 

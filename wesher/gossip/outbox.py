@@ -3,10 +3,10 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
 from wesher.base.errors import ProtocolError, UndecryptableError
+from wesher.base.frozen import frozen
 from wesher.gossip.addresses import Address
 from wesher.gossip.broadcasts import Broadcasts
 from wesher.gossip.codec import encode
@@ -22,7 +22,7 @@ CHECKSUM_SINCE = 5  # the protocol version whose speakers are sent checksums
 MAX_EVENTS = 1000  # undrained; beyond it, what strangers can cause goes unreported
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Packet:
     """A datagram to send."""
 
@@ -30,7 +30,7 @@ class Packet:
     to: Address
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StreamRequest:
     """A TCP exchange to make: connect, write `data`, hand what comes back to `receive_reply`.
 
@@ -43,7 +43,7 @@ class StreamRequest:
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """How a stream that we opened ended: with a message, or with an error."""
 

@@ -6,6 +6,7 @@ See spec/memberlist.md, 2.4, 2.5.
 from dataclasses import dataclass, field
 
 from wesher.base.errors import LimitError, ProtocolError, UndecryptableError
+from wesher.base.frozen import frozen
 from wesher.gossip import lzw
 from wesher.gossip.codec import MessageType, decode, decode_compressed
 from wesher.gossip.compound import split_parts
@@ -21,7 +22,7 @@ MAX_MESSAGES = 512  # parts of one packet, all its compounds together
 Drop = tuple[DropReason, str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """What a packet held: its messages, and why parts of it (or all of it) were dropped."""
 

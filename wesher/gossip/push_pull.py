@@ -1,11 +1,12 @@
 """Exchanging the full table with another member (spec/memberlist.md, 3.5 and 4.13)."""
 
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 from itertools import chain
 
+from wesher.base.frozen import replace
 from wesher.gossip.addresses import Address
 from wesher.gossip.context import Context
 from wesher.gossip.events import ExchangeFinished

@@ -1,12 +1,11 @@
 """Who a participant is and how it behaves."""
 
-from dataclasses import dataclass
-
+from wesher.base.frozen import frozen
 from wesher.gossip.members import MAX_UNPROVEN
 from wesher.gossip.timing import WAN, Timing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GossipSettings:
     """Settings of one participant, fixed for its life.
 

@@ -4,10 +4,11 @@ See spec/memberlist.md, 4.6, 4.7, 4.13, 5.
 """
 
 import math
-from dataclasses import dataclass
+
+from wesher.base.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Timing:
     """One preset; durations in seconds."""
 

@@ -3,8 +3,7 @@
 See spec/memberlist.md, 4.4 and 4.5.
 """
 
-from dataclasses import replace
-
+from wesher.base.frozen import replace
 from wesher.gossip.addresses import short_form
 from wesher.gossip.codec import encode
 from wesher.gossip.context import Context

@@ -2,9 +2,9 @@
 
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from wesher.base import problems
+from wesher.base.frozen import replace
 from wesher.gossip import (
     Address,
     Gossip,

@@ -4,9 +4,9 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Set
-from dataclasses import dataclass
 
 from wesher.base.errors import CommandError, StartError
+from wesher.base.frozen import frozen
 from wesher.mesh.base.plan import Endpoint, Plan
 from wesher.system.handshakes import greet, greet_at_once
 from wesher.system.interface import BORROWED, CREATED, MARKS, check_name, create, delete
@@ -31,7 +31,7 @@ from wesher.system.wireguard_keys import generate_private_key, public_key_of
 _FOREIGN = "interface {} exists and wesher did not make it"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Applied:
     """What one `Device.apply` found and did.
 

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any
 
 from wesher.base.errors import CommandError
+from wesher.base.frozen import frozen, replace
 from wesher.base.prefixes import Prefixes
 from wesher.mesh.base.plan import IPAddress, IPNetwork
 from wesher.system.shell import patiently, run
@@ -27,7 +28,7 @@ _MAIN = "254"  # RT_TABLE_MAIN, left out for most routes
 IPInterface = IPv4Interface | IPv6Interface
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkAddress:
     """One address of an interface; `network` is what it connects us to.
 
@@ -39,7 +40,7 @@ class LinkAddress:
     lasting: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """A network interface; `alias` is where a device carries our mark."""
 
@@ -50,7 +51,7 @@ class Link:
     addresses: tuple[LinkAddress, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gateway:
     """A route that leads through a next hop, or the default route without one."""
 
@@ -77,7 +78,7 @@ class Network:
     gateways: tuple[Gateway, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scope:
     """Which routes of others matter: to destinations inside the overlay network."""
 

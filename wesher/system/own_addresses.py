@@ -4,9 +4,9 @@ import socket
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from ipaddress import ip_address
 
+from wesher.base.frozen import replace
 from wesher.mesh.base.plan import IPAddress
 from wesher.system.host_facts import default_route_address
 from wesher.system.interface import MARKS

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 from wesher.base.errors import CommandError
+from wesher.base.frozen import frozen
 from wesher.mesh.base.plan import InterfaceSettings, IPNetwork, Plan
 from wesher.system.network import PROTOCOL, Link, LinkAddress, Network
 from wesher.system.shell import patiently, run
@@ -14,7 +14,7 @@ _FAILED_LINE = re.compile(r"Command failed .*:(\d+)$")
 _GONE = ("No such", "Cannot find device", "Cannot assign requested address", "not found")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IpChanges:
     """Lines for `ip -batch`, additions before removals, and routes that are not ours to change."""
 

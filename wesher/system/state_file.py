@@ -18,6 +18,7 @@ from typing import Any
 from loguru import logger
 
 from wesher.base.errors import StartError, WesherError
+from wesher.base.frozen import frozen
 from wesher.mesh.base.plan import IPAddress
 from wesher.system import atomic_write as files
 
@@ -37,7 +38,7 @@ class StateFileError(WesherError):
     """The state could not be saved; the earlier one is intact and the next attempt may succeed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SavedNode:
     """A member as we last knew it; one that left is kept only as somebody to contact.
 
@@ -54,7 +55,7 @@ class SavedNode:
     failed_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SavedTombstone:
     """A member that left or was forgotten, with which incarnation, and when."""
 
@@ -63,7 +64,7 @@ class SavedTombstone:
     made_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SavedFormer:
     """An overlay address of ours before the present one, and when we left it."""
 
@@ -71,7 +72,7 @@ class SavedFormer:
     left_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SavedSelf:
     """What this host was called, its underlay address, and its WireGuard key in base64."""
 

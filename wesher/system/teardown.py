@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from wesher.base.errors import CommandError
+from wesher.base.frozen import frozen
 from wesher.system.interface import BORROWED, CREATED, delete
 from wesher.system.network import PROTOCOL, Link, Network, read_network
 from wesher.system.routes import apply_lines, delete_address, delete_route
 from wesher.system.wireguard import read_wireguard, wg_set
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leftover:
     """Something of ours that could not be taken away, and the command that does it."""
 

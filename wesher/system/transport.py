@@ -7,12 +7,12 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Protocol
 
 from wesher.base.counters import Traffic
 from wesher.base.errors import ProtocolError, StartError
+from wesher.base.frozen import frozen
 from wesher.gossip import MAX_INBOUND_EXCHANGES, Address, Packet, StreamRequest
 from wesher.mesh.base.plan import IPAddress
 from wesher.system.sockets import port_process
@@ -33,7 +33,7 @@ REFUSED = os.strerror(errno.ECONNREFUSED).lower()
 SO_RCVBUFFORCE = 33  # Linux; the socket module does not name it
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sockets:
     """A UDP and a TCP socket on the same port, bound but silent."""
 

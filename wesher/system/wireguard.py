@@ -7,13 +7,14 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from wesher.base.errors import CommandError
+from wesher.base.frozen import frozen
 from wesher.mesh.base.plan import Endpoint, IPNetwork
 from wesher.system.shell import patiently, run
 
 _SESSION_LIFE = 180  # seconds without a new handshake (WireGuard paper, section 6.1)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PeerState:
     """One peer as the kernel has it.
 

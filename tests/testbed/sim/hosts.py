@@ -2,10 +2,11 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from tests.testbed.sim.scheduler import Agenda
+from wesher.base.frozen import replace
 from wesher.gossip import Address, Event, Gossip, Wire
 
 PORT = 7946

@@ -1,7 +1,7 @@
 """Whole MeshNodes on the virtual clock and network of `World`."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from ipaddress import ip_interface, ip_network
 from random import Random
 from typing import Self
@@ -12,6 +12,7 @@ from tests.testbed.sim.hosts import PORT, Node
 from tests.testbed.sim.invariants import check_plan
 from tests.testbed.sim.world import World
 from tests.unit.mesh.builders import key
+from wesher.base.frozen import replace
 from wesher.gossip import Event
 from wesher.mesh.base.events import Departed, Notice, PlanChanged, Refused, Resolve, Severity
 from wesher.mesh.base.local_facts import LocalFacts

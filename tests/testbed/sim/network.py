@@ -1,8 +1,10 @@
 """The network between hosts: how long packets and streams take, and what goes wrong on the way."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
+
+from wesher.base.frozen import replace
 
 Latency = tuple[float, float] | Callable[[Random], float]
 """Seconds one way: evenly distributed between two bounds, or drawn by a function."""

@@ -5,10 +5,10 @@ They change the product in memory, in this process, and only as long as one is p
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from wesher.base.frozen import replace
 from wesher.gossip.core import Gossip
 from wesher.gossip.members import MemberState
 from wesher.gossip.messages import Alive, Record, RecordState, Suspect

@@ -10,7 +10,7 @@ import os
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from statistics import median
 from typing import Protocol
@@ -20,6 +20,7 @@ from tests.testbed.sim.mesh_world import MeshWorld
 from tests.testbed.sim.parallel import played, positive
 from tests.testbed.sim.reunions import Reconnect, partitions
 from tests.testbed.sim.trace import Violation
+from wesher.base.frozen import replace
 
 HISTORY = 30  # lines
 

@@ -1,7 +1,6 @@
 """Seeds and members are contacted by UDP and TCP; what they answer is judged by who they are."""
 
 import asyncio
-from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from tests.unit.doctor.cases import account, case, member, settings, status
 from tests.unit.mesh.node_harness import Harness
 from tests.unit.system.transports import LOOPBACK, free_port, opened
+from wesher.base.frozen import replace
 from wesher.base.reachability import Contact, Heard
 from wesher.doctor.check_gossip import Role, Target, check_gossip, judge
 from wesher.doctor.contacts import find_others, resolve

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import socket
-from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
@@ -19,6 +18,7 @@ from tests.unit.doctor.cases import (
     status,
     verdicts,
 )
+from wesher.base.frozen import replace
 from wesher.doctor.check_host import check_clock, check_hosts_file, judge_hosts_file
 from wesher.doctor.check_tools import judge_rights
 from wesher.doctor.check_underlay import check_advertised, check_overlay, check_ports

@@ -3,12 +3,12 @@
 import asyncio
 import os
 import time
-from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 
 from tests.unit.doctor.cases import account, case, member, network, status, verdicts
+from wesher.base.frozen import replace
 from wesher.doctor.check_tunnels import check_tunnels, judge, tunnels_of
 from wesher.doctor.echo import Echo, answered
 from wesher.doctor.path_mtu import Path, judge_path

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from dataclasses import replace
 
 import pytest
 
@@ -20,6 +19,7 @@ from tests.unit.doctor.cases import (
 from tests.unit.mesh.node_harness import Harness
 from tests.unit.system.transports import opened
 from wesher.base.errors import AgentError, NotRootError
+from wesher.base.frozen import replace
 from wesher.doctor.check_agent import check_agent
 from wesher.doctor.check_warnings import FRESH, check_members, check_strangers, check_warnings
 from wesher.mesh.base.seeds import Seed

@@ -1,7 +1,5 @@
 """Gossip each interval, and at once (spec/memberlist.md, 4.13; decision 10)."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.unit.gossip.harness import (
@@ -15,6 +13,7 @@ from tests.unit.gossip.harness import (
     record,
     sealing,
 )
+from wesher.base.frozen import replace
 from wesher.gossip import WAN, Ack, Alive, Dead, ExchangeFinished, Ping, PushPull, Suspect
 from wesher.gossip.codec import encode
 from wesher.gossip.timers import Timers

@@ -1,10 +1,9 @@
 """Leaving (spec/memberlist.md, 4.14; decision 10)."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.unit.gossip.harness import LOCAL, Harness, address, alive, local_alive, others, record
+from wesher.base.frozen import replace
 from wesher.gossip import (
     LAN,
     WAN,

@@ -1,11 +1,11 @@
 """Each cell of the table of precedence, as a participant that hears the claim behaves."""
 
-from dataclasses import replace
 from itertools import product
 
 import pytest
 
 from tests.unit.gossip.harness import LOCAL, REMOTE, Harness, alive, local_alive, others
+from wesher.base.frozen import replace
 from wesher.gossip import Alive, Dead, Refuted, Suspect
 from wesher.gossip.members import MemberState
 from wesher.gossip.precedence import (

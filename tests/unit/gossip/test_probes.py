@@ -1,10 +1,9 @@
 """Probing members in turn, directly, through others and by TCP (spec/memberlist.md, 4.8)."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.unit.gossip.harness import LOCAL, REMOTE, Harness, address, alive, local_alive, others
+from wesher.base.frozen import replace
 from wesher.gossip import (
     LAN,
     PRESETS,

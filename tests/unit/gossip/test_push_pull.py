@@ -1,6 +1,5 @@
 """Exchanging full tables (spec/memberlist.md, 3.5, 4.11, 4.13)."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -19,6 +18,7 @@ from tests.unit.gossip.harness import (
     record,
     sealing,
 )
+from wesher.base.frozen import replace
 from wesher.gossip import (
     WAN,
     Ack,

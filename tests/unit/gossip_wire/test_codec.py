@@ -1,11 +1,10 @@
 """Messages and their structs: what we write, and what we accept from others."""
 
-from dataclasses import replace
-
 import pytest
 from msgpack import packb
 
 from wesher.base.errors import LimitError, ProtocolError
+from wesher.base.frozen import replace
 from wesher.gossip.codec import (
     MAX_RECORDS,
     MAX_REMEMBERED,

@@ -1,10 +1,10 @@
 """One MeshNode between strings: what it wants sent is kept, what others answer is made up."""
 
 import random
-from dataclasses import replace
 from ipaddress import ip_address, ip_interface
 
 from tests.unit.mesh.builders import key
+from wesher.base.frozen import replace
 from wesher.gossip import (
     WAN,
     Ack,

@@ -1,11 +1,11 @@
 """Who holds what several members claim."""
 
-from dataclasses import replace
 from ipaddress import ip_address
 from itertools import permutations
 
 import pytest
 
+from wesher.base.frozen import replace
 from wesher.mesh.base.seniority import Seniority
 from wesher.mesh.planning.claims import Claim, address_holders, key_holders, name_holder, things
 

@@ -1,8 +1,7 @@
 """A crowd of members that may not exist: no peers before they answer, and the operator is told."""
 
-from dataclasses import replace
-
 from tests.unit.mesh.node_harness import Harness, metadata, remote, saved, seed
+from wesher.base.frozen import replace
 from wesher.gossip import ErrorReply
 from wesher.gossip.codec import encode
 from wesher.mesh.base.events import MemberEvent, MemberEventKind, Severity

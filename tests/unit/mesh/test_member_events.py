@@ -1,10 +1,9 @@
 """What a node tells of members as it happens, and the pings its owner asks for."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.unit.mesh.node_harness import Harness, joined, metadata, remote, seed
+from wesher.base.frozen import replace
 from wesher.gossip import Ack, Address, Dead, Ping, Suspect, UserMessage
 from wesher.mesh.base.events import MemberEvent, MemberEventKind, Pinged
 from wesher.mesh.base.tombstones import Tombstone, encode_tombstones

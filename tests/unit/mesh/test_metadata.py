@@ -2,7 +2,6 @@
 
 import json
 import random
-from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import msgpack
 import pytest
 
 from wesher.base.errors import ProtocolError
+from wesher.base.frozen import replace
 from wesher.mesh.base import gob
 from wesher.mesh.base.metadata import FINGERPRINT_ROOM, Metadata, decode_metadata, encode_metadata
 

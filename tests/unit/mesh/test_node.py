@@ -1,7 +1,5 @@
 """How a node looks, enters its cluster and is refused; what it keeps for the next start."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.unit.mesh.node_harness import (
@@ -14,6 +12,7 @@ from tests.unit.mesh.node_harness import (
     saved,
     seed,
 )
+from wesher.base.frozen import replace
 from wesher.gossip import Ack, Address, Dead, RecordState, pack_ip
 from wesher.mesh.base.address import overlay_address
 from wesher.mesh.base.events import Departed

@@ -1,12 +1,13 @@
 """Two claims to one overlay address: everybody gives it to the same one, and the other moves."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 
 import pytest
 
 from tests.unit.mesh.builders import key, member, ours
 from tests.unit.mesh.node_harness import SETTINGS, Harness, joined, metadata, remote, saved, seed
+from wesher.base.frozen import replace
 from wesher.gossip import Dead
 from wesher.mesh.base.address import choose_address, is_usable, overlay_address
 from wesher.mesh.base.local_facts import LocalFacts

@@ -1,11 +1,11 @@
 """Members become a Plan; whoever cannot be trusted or lost a claim does not reroute anything."""
 
-from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
 
 from tests.unit.mesh.builders import LOCAL, Announcement, key, member, ours
+from wesher.base.frozen import replace
 from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
 from wesher.mesh.base.rejections import RejectionKind

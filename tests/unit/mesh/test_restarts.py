@@ -1,11 +1,11 @@
 """What a restart keeps: the peers of whoever is missing, who is gone, authority, and the seeds."""
 
-from dataclasses import replace
 from ipaddress import ip_address, ip_interface
 
 import pytest
 
 from tests.unit.mesh.node_harness import HERE, Harness, joined, metadata, remote, seed
+from wesher.base.frozen import replace
 from wesher.gossip import Address, Dead
 from wesher.mesh.base.settings import Saved, SavedMember
 from wesher.mesh.base.tombstones import Tombstone

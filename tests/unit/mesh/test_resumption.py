@@ -1,11 +1,10 @@
 """A node that slept: it looks before it tells, and brings nobody back who has left meanwhile."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.unit.mesh.node_harness import joined, remote, seed
 from wesher.base import problems
+from wesher.base.frozen import replace
 from wesher.gossip import WAN, Ack, Dead, PushPull, Suspect
 from wesher.gossip.codec import encode
 from wesher.mesh.base.tombstones import Tombstone, encode_tombstones

@@ -1,12 +1,12 @@
 """What a member may claim, one refusal after the other."""
 
 import base64
-from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
 
 from tests.unit.mesh.builders import LOCAL, key
+from wesher.base.frozen import replace
 from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.metadata import Metadata
 from wesher.mesh.base.plan import Endpoint

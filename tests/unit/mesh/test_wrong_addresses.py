@@ -1,8 +1,8 @@
 """A host that announces the wrong address is told of by both sides, with what to give it."""
 
-from dataclasses import replace
 from ipaddress import ip_address
 
+from wesher.base.frozen import replace
 from wesher.gossip import Address, Member, MemberState, SeenElsewhere, TcpOnly, pack_ip
 from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.operator_log import OperatorLog

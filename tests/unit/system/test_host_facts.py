@@ -1,11 +1,11 @@
 """What the mesh must know of this host, and the address it advertises."""
 
-from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 
 import pytest
 
+from wesher.base.frozen import replace
 from wesher.system.host_facts import (
     HostFacts,
     address_inside,

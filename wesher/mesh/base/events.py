@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from wesher.base.frozen import frozen
+
 
 class Severity(Enum):
     """How much an operator should care; the values are log levels."""
@@ -23,7 +25,7 @@ class Notice:
     data: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resolve:
     """Look up the addresses of `host`, then hand them to `MeshNode.resolved`."""
 
@@ -31,19 +33,19 @@ class Resolve:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlanChanged:
     """`MeshNode.plan` may differ from what it was."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """This node cannot be part of the cluster; `reason` says why and what to do."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Departed:
     """Our departure has been announced; the sockets can be closed."""
 
@@ -62,7 +64,7 @@ class MemberEventKind(Enum):
     FORGOTTEN = "forgotten"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemberEvent:
     """Something happened to a member; `data` has its addresses, old ones when they changed."""
 
@@ -71,7 +73,7 @@ class MemberEvent:
     data: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pinged:
     """A ping that `MeshNode.ping` sent was answered after `seconds`, or never (None).
 

@@ -5,11 +5,11 @@ whatever it is, within fixed bounds. The writer offers the pieces of a stream.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
 
 from wesher.base.errors import ProtocolError
+from wesher.base.frozen import frozen
 
 MAX_INPUT = 512  # bytes, memberlist's limit for metadata
 MAX_DEFINITIONS = 32
@@ -20,7 +20,7 @@ STRING = 6
 FIRST_USER_TYPE = 64
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opaque:
     """What a Go type encoded by its own binary marshaler."""
 
@@ -153,7 +153,7 @@ class _Kind(Enum):
     OPAQUE = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Type:
     kind: _Kind
     fields: tuple[tuple[str, int], ...] = ()

@@ -20,7 +20,6 @@ Go peer, which is what it looks like.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Literal, Protocol
@@ -28,6 +27,7 @@ from typing import Any, Literal, Protocol
 import msgpack
 
 from wesher.base.errors import ProtocolError
+from wesher.base.frozen import frozen
 from wesher.mesh.base import gob
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.base.rejections import Rejection, RejectionKind
@@ -43,7 +43,7 @@ _ZONE = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _VERSION = re.compile(r"[A-Za-z0-9.+~-]{1,32}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Metadata:
     """One member's metadata; only the shape has been checked, nothing is trusted yet.
 

@@ -6,8 +6,8 @@ What concerns somebody whom we relied upon is always told, or a crowd of inventi
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 
+from wesher.base.frozen import frozen, replace
 from wesher.base.problems import Problem
 from wesher.mesh.base.events import Notice, Severity
 
@@ -21,7 +21,7 @@ _MORE = "{count} more of this kind ({kind}) in the last ten minutes: see `wesher
 _ROUND = (1, 10, 100, 1000, MAX_COUNTED)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recent:
     """Trouble that an operator was, or could have been, warned of; last met at `last_at`.
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+from wesher.base.frozen import frozen
+
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Endpoint:
     """Where a peer's WireGuard listens."""
 
@@ -25,7 +27,7 @@ class Endpoint:
         return f"[{self.ip}]:{self.port}" if self.ip.version == 6 else f"{self.ip}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Peer:
     """One WireGuard peer; `keepalive` in seconds, 0 is off."""
 
@@ -34,7 +36,7 @@ class Peer:
     keepalive: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostsEntry:
     """One line of the hosts file."""
 
@@ -42,7 +44,7 @@ class HostsEntry:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InterfaceSettings:
     """Our own side of the interface; `address` is set as /32 or /128."""
 

@@ -1,7 +1,8 @@
 """Why a member is not a peer, as values."""
 
-from dataclasses import dataclass
 from enum import Enum
+
+from wesher.base.frozen import frozen
 
 
 class RejectionKind(Enum):
@@ -16,7 +17,7 @@ class RejectionKind(Enum):
     ENDPOINT = "endpoint"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rejection:
     """Why a member is not a peer; `reason` is a text for the operator that goes after its name."""
 

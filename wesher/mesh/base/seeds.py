@@ -1,13 +1,13 @@
 """Where to look for other members: seeds, as the operator gives them, and whom that makes."""
 
 import re
-from dataclasses import dataclass
 from ipaddress import ip_address
 
+from wesher.base.frozen import frozen
 from wesher.mesh.base.hostnames import is_host_name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seed:
     """A host given by the operator: a name, looked up anew for every attempt, or an address."""
 
@@ -18,7 +18,7 @@ class Seed:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contact:
     """Somebody to contact now; `seed` tells the operator's own from remembered members."""
 
@@ -68,7 +68,7 @@ def _is_address(host: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SeedStatus:
     """One of the seeds: when it last answered, and what came of trying it since then."""
 

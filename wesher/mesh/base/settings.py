@@ -1,7 +1,6 @@
 """What a MeshNode is told when it starts."""
 
-from dataclasses import dataclass
-
+from wesher.base.frozen import frozen
 from wesher.gossip import Address, Timing
 from wesher.gossip.members import MAX_UNPROVEN
 from wesher.mesh.base.address import OverlayNetwork
@@ -12,7 +11,7 @@ from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.tombstones import Tombstone
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostsNaming:
     """What the operator decided about the hosts file; `file` is None where it is left alone.
 
@@ -38,7 +37,7 @@ class HostsNaming:
 _NAMING = HostsNaming()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NodeSettings:
     """What the operator decided about this node.
 
@@ -67,7 +66,7 @@ class NodeSettings:
     max_unproven: int = MAX_UNPROVEN
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SavedMember:
     """A member as the state file keeps it; one that left is a contact address and nothing else.
 
@@ -82,7 +81,7 @@ class SavedMember:
     failed_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Former:
     """An overlay address that we have left, at an instant of the node's clock."""
 
@@ -90,7 +89,7 @@ class Former:
     left_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Self:
     """What a host is called, its underlay address, and its WireGuard key in base64."""
 
@@ -99,7 +98,7 @@ class Self:
     public_key: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Saved:
     """What outlives the process, besides the cluster key; `incarnation` is the last one we had.
 

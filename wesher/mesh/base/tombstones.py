@@ -5,11 +5,11 @@ member records, which would kill a Go node that has started again.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import msgpack
 
 from wesher.base.errors import ProtocolError
+from wesher.base.frozen import frozen
 from wesher.gossip.validation import MAX_INCARNATION, MAX_NAME
 
 FIRST_BYTE = 0xF7  # no other application on memberlist is known to begin its messages so
@@ -21,7 +21,7 @@ ALIKE = 180.0  # seconds that two accounts of one departure may be apart: ages t
 _MAX_SIZE = 2 + 5 + MAX_TOMBSTONES * (1 + 3 + MAX_NAME + 5 + 5)  # bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tombstone:
     """`name` left with this incarnation, or was forgotten by an operator, at `made_at`."""
 

@@ -2,10 +2,10 @@
 
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from ipaddress import ip_address
 from math import inf
 
+from wesher.base.frozen import replace
 from wesher.gossip import (
     Address,
     ExchangeFinished,

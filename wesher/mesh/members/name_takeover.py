@@ -2,9 +2,9 @@
 
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Protocol
 
+from wesher.base.frozen import frozen, replace
 from wesher.gossip import (
     Address,
     ExchangeFinished,
@@ -23,7 +23,7 @@ TRIES = 3  # with each member
 LASTS = 300.0  # seconds in which we look out for members that still hold the old address
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PreviousAddress:
     """What members hold under our name, at an address where nobody answers any more."""
 

@@ -5,16 +5,16 @@ the same ones finds the same holder, whatever it heard first.
 """
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
 from typing import TypeVar
 
+from wesher.base.frozen import frozen
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.base.seniority import Seniority
 
 T = TypeVar("T", bound=Hashable)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """One member's claim to its address and key, and what decides between several.
 
@@ -38,7 +38,7 @@ class Claim:
         return not self.live, not self.immovable, self.late, not self.kept, self.name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Conflict:
     """Two members claim one overlay address; `winner` holds it, for good if it is `fixed`.
 

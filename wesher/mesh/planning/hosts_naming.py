@@ -4,9 +4,9 @@ A peer whose name cannot be written stays a peer; only its hosts entry is left o
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from wesher.base import problems
+from wesher.base.frozen import frozen
 from wesher.base.problems import Problem
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.base.seniority import Seniority
@@ -14,7 +14,7 @@ from wesher.mesh.base.settings import HostsNaming
 from wesher.mesh.planning.claims import Claim, name_holder
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unnamed:
     """Why a peer has no hosts entry; `reason` is a text that goes after its name."""
 
@@ -23,7 +23,7 @@ class Unnamed:
     data: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Namer:
     """Knows which names this host may write; `foreign` maps those on others' lines to the line."""
 

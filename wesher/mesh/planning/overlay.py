@@ -5,10 +5,10 @@ whoever took it, by a mistyped `--overlay-addr` for instance, is gone by then, a
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from wesher import __version__
 from wesher.base import problems
+from wesher.base.frozen import replace
 from wesher.gossip import Member
 from wesher.mesh.base.address import choose_address, is_usable
 from wesher.mesh.base.local_facts import LocalFacts

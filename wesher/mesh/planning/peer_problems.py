@@ -1,9 +1,9 @@
 """What the last review of the members found wrong with them, for warnings and for the doctor."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from wesher.base import problems
+from wesher.base.frozen import frozen
 from wesher.base.problems import Problem
 from wesher.mesh.base.metadata import MetadataFormat
 from wesher.mesh.base.rejections import RejectionKind
@@ -21,7 +21,7 @@ PEER_REMEDIES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PeerProblem:
     """Trouble with the member named `about`."""
 

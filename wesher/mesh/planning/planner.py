@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import ip_address
 
+from wesher.base.frozen import frozen, replace
 from wesher.gossip.addresses import unpack_ip
 from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.metadata import DECODED, Announced, Metadata, read_metadata
@@ -26,7 +26,7 @@ from wesher.mesh.planning.validation import LocalMember, ValidMember, validate_m
 _NAMING = HostsNaming()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlanResult:
     """A Plan, and what an operator may want to know about it.
 
@@ -46,7 +46,7 @@ class PlanResult:
         return next((c.winner for c in self.conflicts if c.loser == name), None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Candidate:
     """A trusted member and what follows from that: made once, not for each of many Plans."""
 
@@ -58,7 +58,7 @@ class _Candidate:
     unnamed: Unnamed | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Judged:
     """A member and what was found about it."""
 

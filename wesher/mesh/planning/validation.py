@@ -5,10 +5,10 @@ Whoever fails a check gets no peer, no route and no line in the hosts file.
 
 import base64
 import binascii
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
 
+from wesher.base.frozen import frozen
 from wesher.mesh.base.address import OverlayNetwork
 from wesher.mesh.base.hostnames import name_problem
 from wesher.mesh.base.local_facts import LocalFacts
@@ -20,7 +20,7 @@ KEY_SIZE = 32  # bytes of a WireGuard public key
 BROADCAST = IPv4Address("255.255.255.255")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocalMember:
     """Ourselves, as the others see us."""
 
@@ -34,7 +34,7 @@ class LocalMember:
     late: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ValidMember:
     """A remote member whose every claim passed; `endpoint` is where its WireGuard listens."""
 

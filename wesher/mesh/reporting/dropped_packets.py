@@ -1,15 +1,15 @@
 """What we threw away: counted by reason, and who sent lately what no key of ours opens."""
 
 from collections import Counter, OrderedDict
-from dataclasses import dataclass
 
+from wesher.base.frozen import frozen
 from wesher.gossip import DropReason, PacketDropped
 
 LATELY = 600.0  # seconds
 MAX_SOURCES = 32  # strangers can invent as many as they like
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnknownSource:
     """Somebody who sent `count` things that no key of ours opens, the last at `last_at`.
 

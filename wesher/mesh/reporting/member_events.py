@@ -1,8 +1,8 @@
 """What happens to members, as it happens, for whoever watches."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from wesher.base.frozen import frozen
 from wesher.gossip import (
     Address,
     Event,
@@ -21,7 +21,7 @@ from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.members import FailedMembers
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Place:
     """Where a member is: its gossip, and its place in the overlay."""
 

@@ -6,10 +6,10 @@ found out by asking who is there, as `wesher doctor` does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from wesher.base import problems
+from wesher.base.frozen import frozen, replace
 from wesher.gossip import Member, MemberState
 from wesher.mesh.base.operator_log import Recent
 from wesher.mesh.planning import PeerProblem, PlanResult
@@ -20,7 +20,7 @@ LATE_RETRY = 60.0  # seconds, many retries of a host that looks for a cluster wi
 _Met = TypeVar("_Met", Recent, UnknownSource)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class View:
     """What is so at this moment, as far as it ends troubles.
 

@@ -1,8 +1,8 @@
 """What a node has counted and met since its start, as one value: for `metrics` and `doctor`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from wesher.base.frozen import frozen
 from wesher.gossip import DropReason
 from wesher.gossip.codec import MessageType
 from wesher.mesh.base.operator_log import Recent
@@ -10,7 +10,7 @@ from wesher.mesh.planning import PeerProblem
 from wesher.mesh.reporting.dropped_packets import UnknownSource
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NodeStats:
     """Counts since the start; `strangers` and `troubles` are those of the last ten minutes.
 

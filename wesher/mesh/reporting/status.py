@@ -1,9 +1,9 @@
 """What a node knows of itself and of everybody else at one moment, as values for the operator."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
+from wesher.base.frozen import frozen
 from wesher.gossip import Address, Member, MemberState
 from wesher.mesh.base.metadata import Metadata, read_metadata
 from wesher.mesh.base.plan import Endpoint, IPAddress
@@ -24,7 +24,7 @@ class Standing(Enum):
     LEFT = "left"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemberStatus:
     """One remote member.
 
@@ -48,7 +48,7 @@ class MemberStatus:
     unnamed: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NodeStatus:
     """A node and its view; `overlay_addr` is None until one is chosen.
 

@@ -1,0 +1,98 @@
+"""Value classes behave as frozen dataclasses with slots do."""
+
+import copy
+import pickle
+
+import pytest
+
+from wesher.base.frozen import frozen, replace
+
+
+@frozen
+class Point:
+    """A place."""
+
+    x: int
+    y: int = 0
+
+    @property
+    def far(self) -> int:
+        return self.x + self.y
+
+
+@frozen
+class Pixel:
+    x: int
+    y: int = 0
+
+
+@frozen
+class Nothing:
+    pass
+
+
+def test_fields_are_given_by_place_or_name_and_may_have_defaults():
+    assert (Point(1).x, Point(1).y) == (1, 0)
+    assert Point(x=1, y=2) == Point(1, 2)
+
+
+@pytest.mark.parametrize("given", [(), (1, 2, 3)])
+def test_what_is_missing_or_too_much_is_an_error(given):
+    with pytest.raises(TypeError):
+        Point(*given)
+
+
+def test_values_are_equal_when_kind_and_fields_are():
+    assert Point(1, 2) == Point(1, 2)
+    assert Point(1, 2) != Point(1, 3)
+    assert Point(1, 2) != Pixel(1, 2)
+    assert Point(1, 2) != (1, 2)
+    assert Nothing() == Nothing()
+
+
+def test_equal_values_have_one_hash():
+    assert len({Point(1, 2), Point(1, 2), Point(2, 1)}) == 2
+
+
+def test_nothing_can_be_set_or_deleted():
+    point = Point(1)
+
+    for change in (
+        lambda: setattr(point, "x", 2),
+        lambda: setattr(point, "new", 2),
+        lambda: delattr(point, "x"),
+    ):
+        with pytest.raises(AttributeError, match="Point is frozen"):
+            change()
+    assert point == Point(1)
+    assert not hasattr(point, "__dict__")
+
+
+def test_it_shows_what_it_holds():
+    assert repr(Point(1, 2)) == "Point(x=1, y=2)"
+    assert repr(Nothing()) == "Nothing()"
+
+
+def test_a_match_takes_fields_by_place():
+    match Point(1, 2):
+        case Point(x, y):
+            assert (x, y) == (1, 2)
+
+
+def test_methods_and_words_are_kept():
+    assert Point(1, 2).far == 3
+    assert Point.__doc__ == "A place."
+    assert Point.__module__ == __name__
+
+
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))]
+)
+def test_copies_are_equal(again):
+    assert again(Point(1, 2)) == Point(1, 2)
+
+
+def test_a_value_like_another_but_for_what_changes():
+    assert replace(Point(1, 2), y=3) == Point(1, 3)
+    with pytest.raises(TypeError):
+        replace(Point(1, 2), z=3)
