@@ -10,6 +10,7 @@ import tomli
 from scripts.generating.texts import with_section
 from wesher.gossip.members import MemberState
 from wesher.gossip.precedence import ABOUT_OTHERS, ABOUT_OURSELVES, BECOMES, Action, Age, Claim
+from wesher.mesh.base.phases import MOVES, Phase
 
 _ROOT = Path(__file__).parents[2]
 _PACKAGE = _ROOT / "wesher"
@@ -21,7 +22,16 @@ def with_diagrams(architecture: str) -> str:
     """Return docs/architecture.md with what is between its marks made anew."""
     page = with_section(architecture, "storeys", _storeys("wesher"))
     page = with_section(page, "wings", _storeys("wesher.mesh"))
+    page = with_section(page, "phases", _phases())
     return with_section(page, "precedence", f"{_table()}\n{_diagram()}")
+
+
+def _phases() -> str:
+    """Return the diagram of a node's life."""
+    edges = "".join(
+        f"    {held.value} --> {to.value}: {move.value}\n" for (held, move), to in MOVES.items()
+    )
+    return f"```mermaid\nstateDiagram-v2\n    [*] --> {Phase.NEW.value}\n{edges}```\n"
 
 
 def _storeys(container: str) -> str:

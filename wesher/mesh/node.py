@@ -21,6 +21,7 @@ from wesher.gossip.validation import SATURATED
 from wesher.mesh.base.events import Departed, MeshEvent, Pinged, PlanChanged, Refused, Resolve
 from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.operator_log import OperatorLog
+from wesher.mesh.base.phases import MOVES, Move, Phase
 from wesher.mesh.base.plan import Plan
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import NodeSettings, Saved, Self
@@ -93,13 +94,14 @@ class MeshNode:
         self._events: list[MeshEvent] = []
         self._review_at: float | None = None
         self._reviewed_at = float("-inf")
-        self._departing = False
+        self._phase = Phase.NEW
         self._ran_at = float("-inf")
 
     # Inputs
 
     def start(self, now: float) -> None:
         """Look for other members, or announce ourselves at once when there is nobody to ask."""
+        self._go(Move.START)
         self._coordinator.start(now)
         self._network_warnings.start(now, alone=not self._coordinator.discovery.has_contacts)
         self._advance(now)
@@ -189,7 +191,7 @@ class MeshNode:
 
     def leave(self, now: float) -> None:
         """Announce our departure; `Departed` follows within a second."""
-        self._stop()
+        self._depart(Move.LEAVE)
         self._gossip.leave(now)
         self._advance(now)
 
@@ -394,6 +396,7 @@ class MeshNode:
             incarnation=coordinator.incarnation_for(look),
             addr=look.address_form,
         )
+        self._go(Move.ENTER)
         coordinator.entered(look, now)
         # Whoever answers in time is in the first Plan already: one reconcile less.
         self._review_at = now + JOIN_PATIENCE if look.answered else now
@@ -403,14 +406,21 @@ class MeshNode:
         self._refuse(problems.TAKEN_NAME.text.format(**data))
 
     def _refuse(self, reason: str) -> None:
-        self._stop()
+        self._depart(Move.GIVE_WAY)
         self._events.append(Refused(reason))
 
-    def _stop(self) -> None:
+    def _depart(self, move: Move) -> None:
         """Seek and mind nobody any more."""
-        self._departing = True
+        self._go(move)
         self._coordinator.discovery.stop()
         self._network_warnings.stop()
+
+    def _go(self, move: Move) -> None:
+        self._phase = MOVES[self._phase, move]
+
+    @property
+    def _departing(self) -> bool:
+        return self._phase is Phase.DEPARTING
 
     def _changed(self, now: float) -> None:
         """See to it that the table is reviewed: at once, or soon when it has just been."""
