@@ -5,8 +5,8 @@ import re
 import time
 
 from scripts.benches.measuring import Options, Result, say
-from tests.lab.inventing import attack
 from tests.testbed.lab.daemons import Daemon, Mesh
+from tests.testbed.lab.inventing import attack
 from tests.testbed.lab.netns import Lab, LabError, Process, wait_for
 
 _INVENTED = 20_000

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from tests.unit.mesh.builders import key
+from tests.testbed.keys import key
 from wesher.base.frozen import replace
 from wesher.mesh.base.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
 from wesher.system import reconciler as reconcile

@@ -3,7 +3,7 @@
 import base64
 import time
 
-from tests.lab.inventing import attack
+from tests.testbed.lab.inventing import attack
 
 
 def test_invented_members_are_no_peers_and_keep_nobody_out(mesh_of):

@@ -6,12 +6,12 @@ from ipaddress import ip_interface, ip_network
 from random import Random
 from typing import Self
 
+from tests.testbed.keys import key
 from tests.testbed.sim.converged import introduce, let_rest, names_of
 from tests.testbed.sim.golang import GoNode
 from tests.testbed.sim.hosts import PORT, Node
 from tests.testbed.sim.invariants import check_plan
 from tests.testbed.sim.world import World
-from tests.unit.mesh.builders import key
 from wesher.base.frozen import replace
 from wesher.gossip import Event
 from wesher.mesh.base.events import Departed, Notice, PlanChanged, Refused, Resolve, Severity

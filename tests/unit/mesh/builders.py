@@ -1,19 +1,13 @@
 """Values that tests of the decisions need by the dozen."""
 
-import base64
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 
+from tests.testbed.keys import key
 from wesher.gossip import Record
 from wesher.gossip.addresses import pack_ip
 from wesher.mesh.base.metadata import Metadata, encode_metadata
 from wesher.mesh.planning.validation import LocalMember
-
-
-def key(number):
-    """Return a WireGuard public key, another for every number."""
-    return base64.b64encode(number.to_bytes(32, "big")).decode()
-
 
 LOCAL = LocalMember(
     name="local",
