@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from wesher.base.frozen import frozen, replace
+from wesher.base.frozen import fields, frozen, replace
 
 
 @frozen
@@ -96,3 +96,7 @@ def test_a_value_like_another_but_for_what_changes():
     assert replace(Point(1, 2), y=3) == Point(1, 3)
     with pytest.raises(TypeError):
         replace(Point(1, 2), z=3)
+
+
+def test_fields_by_name():
+    assert fields(Point(1, 2)) == {"x": 1, "y": 2}

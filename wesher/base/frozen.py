@@ -46,7 +46,12 @@ def replace(value: T, **changes: Any) -> T:
 
     Takes dataclasses as well.
     """
-    return type(value)(**(dict(_items(value)) | changes))
+    return type(value)(**(fields(value) | changes))
+
+
+def fields(value: object) -> dict[str, Any]:
+    """Return the fields of a value, or of a dataclass, by name."""
+    return dict(_items(value))
 
 
 def _compiled(cls: type, names: tuple[str, ...], defaults: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Whole MeshNodes on the virtual clock and network of `World`."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
 from ipaddress import ip_interface, ip_network
 from random import Random
 from typing import Self
@@ -12,7 +11,7 @@ from tests.testbed.sim.golang import GoNode
 from tests.testbed.sim.hosts import PORT, Node
 from tests.testbed.sim.invariants import check_plan
 from tests.testbed.sim.world import World
-from wesher.base.frozen import replace
+from wesher.base.frozen import fields, replace
 from wesher.gossip import Event
 from wesher.mesh.base.events import Departed, Notice, PlanChanged, Refused, Resolve, Severity
 from wesher.mesh.base.local_facts import LocalFacts
@@ -174,11 +173,8 @@ class MeshWorld(World):
             fresh.add("public_key")
         if not keep_state:
             earlier.forget()
-        settings = {
-            field.name: getattr(earlier.settings, field.name)
-            for field in fields(earlier.settings)
-            if field.name not in fresh
-        }
+        kept = fields(earlier.settings)
+        settings = {name: value for name, value in kept.items() if name not in fresh}
         return self.start(host, *earlier.seeds, go=earlier.go, **settings)
 
     def stop(self, *hosts: str) -> None:

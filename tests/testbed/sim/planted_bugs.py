@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from wesher.base.frozen import replace
-from wesher.gossip.core import Gossip
+from wesher.gossip.intake import Intake
 from wesher.gossip.members import MemberState
 from wesher.gossip.messages import Alive, Record, RecordState, Suspect
 from wesher.gossip.outbox import Outbox
@@ -38,11 +38,11 @@ def _rising_from_the_dead(
     return is_old(rules, name, incarnation, *address)
 
 
-def _resurrection(take: Wrapper, gossip: Gossip, record: Record, *rest: Any) -> None:
+def _resurrection(take: Wrapper, intake: Intake, record: Record, *rest: Any) -> None:
     """Take a table's word that someone left for the word that it is alive."""
     if record.state == RecordState.LEFT:
         record = replace(record, state=RecordState.ALIVE, incarnation=record.incarnation + 1)
-    take(gossip, record, *rest)
+    take(intake, record, *rest)
 
 
 def _presumption(suspect: Wrapper, rules: Transitions, message: Suspect, now: float) -> None:
@@ -63,7 +63,7 @@ def _fat_packets(budget: Wrapper, outbox: Outbox) -> int:
 BUGS: dict[str, tuple[type, str, Wrapper]] = {
     "weak-refutation": (Transitions, "_refute", _weak_refutation),
     "risen-dead": (Transitions, "is_old", _rising_from_the_dead),
-    "left-resurrected": (Gossip, "_take_record", _resurrection),
+    "left-resurrected": (Intake, "_take_record", _resurrection),
     "foreign-incarnation": (Transitions, "suspect", _presumption),
     "no-reunion": (Discovery, "_missing", _forgetfulness),
     "fat-packets": (Outbox, "budget", _fat_packets),
