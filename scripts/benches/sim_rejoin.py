@@ -56,7 +56,7 @@ def measure(case: RejoinCase) -> JoinRetry:
         for n in range(case.members - left)
     ]
     for node in world.nodes.values():
-        node.engine._membership.failed.restore(gone, world.now)
+        node.engine._coordinator.failed.restore(gone, world.now)
     world.run(case.seconds)
     return JoinRetry(world.tries * 60 / left / case.seconds)
 

@@ -123,7 +123,7 @@ def test_another_key_than_the_saved_one_wins_with_a_warning(agent_of: Callable[.
     one.start(f"--cluster-key={second}")
     wait_for(lambda: saved_key(one) == second, "the new key to be saved")
 
-    one.says("the given cluster key is not the saved one: the members of the old")
+    one.says("the given cluster key is not the saved one")
     assert one.state["Nodes"] == []
 
 

@@ -180,7 +180,7 @@ def test_two_claims_to_one_address_are_a_conflict(agent_of: Callable[..., Agent]
 
     # It had the address before, else its start would be refused.
     beta.start(claim[0], "--overlay-addr=10.5.5.5")
-    wait_for(beta.is_up, "beta is up")
+    wait_for(lambda: "10.5.5.5" in str(beta.state), "beta's address to be saved")
     assert beta.stop() == 0
     beta.start(*claim, f"--join={alpha.host.address}")
 

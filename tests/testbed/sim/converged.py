@@ -34,7 +34,7 @@ def let_rest(nodes: Sequence[MeshNode], now: float) -> None:
     """
     judged = {}
     for node in nodes:
-        node._coordinator.search._join_retry.answered()
+        node._coordinator.discovery._join_retry.answered()
         planner = node._overlay._planner
         if len(judged) == len(nodes):
             name = node._settings.name

@@ -13,17 +13,17 @@ from pathlib import Path
 
 from tests.testbed.sim.mesh_world import MeshWorld
 from wesher.gossip import codec
-from wesher.mesh.planning import planner as planning
-from wesher.mesh.planning import validation as trust
+from wesher.mesh.base import metadata
+from wesher.mesh.planning import planner, validation
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LASTING = 10.0  # seconds that the neighbour stays, and that it is away
 SAMPLES = 10
 SHOWN = 8  # lines of code, those that hold most of the growth
 _CODE = tracemalloc.Filter(True, str(ROOT / "wesher" / "*"), all_frames=True)
 _CACHES = [
     one
-    for module in (codec, planning, trust)
+    for module in (codec, metadata, planner, validation)
     for one in vars(module).values()
     if hasattr(one, "cache_info")
 ]
