@@ -76,7 +76,7 @@ def decode(data: bytes, limit: int) -> bytes:
     Raises LimitError as soon as the output passes `limit` bytes, or the table is cleared more often
     than there is reason to, ProtocolError when `data` is not LZW or lacks its end.
     """
-    output: list[bytes] = []
+    output = bytearray()  # a list would keep the strings of every table alive: ten times as much
     room = limit
     clears = limit // _FEWEST_BETWEEN_CLEARS + 1
     position = bits = count = 0
@@ -104,7 +104,7 @@ def decode(data: bytes, limit: int) -> bytes:
             raise ProtocolError(f"compressed data with an unknown code {code}")
         if not string:
             if code == _END:
-                return b"".join(output)
+                return bytes(output)
             clears -= 1
             if clears < 0:
                 raise LimitError("compressed data that clears its table time and again")
@@ -117,7 +117,7 @@ def decode(data: bytes, limit: int) -> bytes:
         room -= len(string)
         if room < 0:
             raise LimitError(f"compressed data of more than {limit} bytes")
-        output.append(string)
+        output += string
         if previous:
             table.append(previous + string[:1])
             size += 1
