@@ -20,6 +20,7 @@ FILES = (
     "members",
     "core",
     "intake",
+    "precedence",
     "transitions",
     "suspicion",
     "probe",

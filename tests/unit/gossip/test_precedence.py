@@ -15,6 +15,7 @@ from wesher.gossip.precedence import (
     Action,
     Age,
     Claim,
+    action_on,
     age_of,
 )
 
@@ -129,3 +130,11 @@ def test_the_address_of_a_member_that_has_left_may_change_at_any_incarnation():
 @pytest.mark.parametrize(("incarnation", "age"), [(4, Age.OLDER), (5, Age.SAME), (6, Age.NEWER)])
 def test_the_age_of_a_claim(incarnation: int, age: Age):
     assert age_of(incarnation, HELD) is age
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_each_age_has_its_own_place_in_a_row(ours: bool):
+    member = Harness(alive()).member()
+    row = (ABOUT_OURSELVES if ours else ABOUT_OTHERS)[MemberState.ALIVE, Claim.ALIVE]
+
+    assert tuple(action_on(member, Claim.ALIVE, age, ours=ours) for age in Age) == row
