@@ -76,14 +76,14 @@ def decode(data: bytes, limit: int) -> bytes:
     Raises LimitError as soon as the output passes `limit` bytes, or the table is cleared more often
     than there is reason to, ProtocolError when `data` is not LZW or lacks its end.
     """
-    output = bytearray()  # a list would keep the strings of every table alive: ten times as much
+    output: list[bytes] = []
+    strings: list[bytes] = []  # since the table was cleared: longer, they would keep it alive
     room = limit
     clears = limit // _FEWEST_BETWEEN_CLEARS + 1
     position = bits = count = 0
     width, top = _FIRST_WIDTH, _FIRST_TOP
     mask = top - 1
-    table = _FRESH_TABLE.copy()
-    size = len(table)
+    table, size = _FRESH_TABLE.copy(), len(_FRESH_TABLE)
     previous = b""
     while True:
         if count < width:
@@ -104,20 +104,20 @@ def decode(data: bytes, limit: int) -> bytes:
             raise ProtocolError(f"compressed data with an unknown code {code}")
         if not string:
             if code == _END:
-                return bytes(output)
+                return b"".join((*output, *strings))
             clears -= 1
             if clears < 0:
                 raise LimitError("compressed data that clears its table time and again")
-            width, top = _FIRST_WIDTH, _FIRST_TOP
-            mask = top - 1
-            table = _FRESH_TABLE.copy()
-            size = len(table)
+            output.append(b"".join(strings))
+            strings.clear()
+            width, top, mask = _FIRST_WIDTH, _FIRST_TOP, _FIRST_TOP - 1
+            table, size = _FRESH_TABLE.copy(), len(_FRESH_TABLE)
             previous = b""
             continue
         room -= len(string)
         if room < 0:
             raise LimitError(f"compressed data of more than {limit} bytes")
-        output += string
+        strings.append(string)
         if previous:
             table.append(previous + string[:1])
             size += 1
