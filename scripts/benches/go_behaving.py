@@ -19,6 +19,6 @@ def _nobody(*_: object) -> None:
 
 if __name__ == "__main__":
     # Set from outside: the agent has no option to be less than it is.
-    setattr(overlay, "encode_metadata", _without_ext)  # noqa: B010
-    setattr(device, "greet", _nobody)  # noqa: B010
+    overlay.encode_metadata = _without_ext
+    device.greet = _nobody
     sys.exit(start())

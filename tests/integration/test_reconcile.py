@@ -12,7 +12,7 @@ from loguru import logger
 from tests.testbed.keys import key
 from wesher.base.frozen import replace
 from wesher.mesh.base.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
-from wesher.system import reconciler as reconcile
+from wesher.system import reconciler
 from wesher.system.device import Device
 from wesher.system.hosts import HostsFile
 from wesher.system.reconciler import Reconciler
@@ -134,10 +134,10 @@ def node(tools, tmp_path):
 @pytest.fixture
 def brisk(monkeypatch):
     """Let a minute pass in a second."""
-    monkeypatch.setattr(reconcile, "INTERVAL", 0.2)
-    monkeypatch.setattr(reconcile, "RETRY_FIRST", 0.05)
-    monkeypatch.setattr(reconcile, "RETRY_LONGEST", 0.2)
-    monkeypatch.setattr(reconcile, "LONGEST_REST", 0.02)
+    monkeypatch.setattr(reconciler, "INTERVAL", 0.2)
+    monkeypatch.setattr(reconciler, "RETRY_FIRST", 0.05)
+    monkeypatch.setattr(reconciler, "RETRY_LONGEST", 0.2)
+    monkeypatch.setattr(reconciler, "LONGEST_REST", 0.02)
 
 
 def run(scenario):
@@ -240,7 +240,7 @@ def test_without_being_woken_it_looks_again_after_a_while(node):
 
 
 def test_what_others_break_is_repaired_within_thirty_seconds():
-    assert reconcile.INTERVAL + reconcile.LONGEST_REST + reconcile.RETRY_LONGEST / 2 < 30
+    assert reconciler.INTERVAL + reconciler.LONGEST_REST + reconciler.RETRY_LONGEST / 2 < 30
 
 
 @pytest.mark.usefixtures("brisk")
@@ -371,9 +371,9 @@ def test_a_state_that_cannot_be_saved_is_tried_again_with_the_newest(node):
 @pytest.fixture
 def stubborn(monkeypatch):
     """Let pauses between tries be a tenth of a second first, four at most."""
-    monkeypatch.setattr(reconcile, "RETRY_FIRST", 0.1)
-    monkeypatch.setattr(reconcile, "RETRY_LONGEST", 0.4)
-    monkeypatch.setattr(reconcile, "LONGEST_REST", 0)
+    monkeypatch.setattr(reconciler, "RETRY_FIRST", 0.1)
+    monkeypatch.setattr(reconciler, "RETRY_LONGEST", 0.4)
+    monkeypatch.setattr(reconciler, "LONGEST_REST", 0)
 
 
 @pytest.mark.usefixtures("stubborn")

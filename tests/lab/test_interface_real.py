@@ -14,7 +14,7 @@ from ipaddress import ip_address, ip_network
 from wesher.base.errors import WesherError
 from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
 from wesher.system import interface
-from wesher.system import host_facts as facts
+from wesher.system import host_facts
 from wesher.system.device import Device
 from wesher.system.network import read_network
 from wesher.system.teardown import clean_up

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from wesher.agent import own_address as advertising
+from wesher.agent import own_address
 from wesher.agent.own_address import STRANDED_AFTER, OwnAddress
 from wesher.system.network import Link, LinkAddress, Network
 
@@ -75,7 +75,7 @@ def test_an_option_may_differ_from_the_route_to_the_seed(
     address: OwnAddress, route: str, told: str | None, monkeypatch: pytest.MonkeyPatch
 ):
     """What follows the route by itself, or is of no interface here (NAT), does not differ."""
-    monkeypatch.setattr(advertising, "sources_towards", lambda _: [ip_address(route)])
+    monkeypatch.setattr(own_address, "sources_towards", lambda _: [ip_address(route)])
     two = network(V4, "198.51.100.7/24")
 
     found = address.talks_from(two, [ip_address("198.51.100.1")])

@@ -13,7 +13,8 @@ from wesher.base.escaping import printable
 from wesher.base.frozen import frozen
 from wesher.config.config import resolve
 from wesher.config.options import CLIENT_NAMES, pick
-from wesher.system import control_client as asking
+from wesher.system import control_client
+from wesher.system.control_client import PATIENCE
 
 
 @frozen
@@ -23,13 +24,15 @@ class Agent:
     run_dir: Path
     interface: str
 
-    def ask(self, command: str, *, patience: float = asking.PATIENCE, **arguments: Any) -> Any:
-        """Return its answer; raises what `asking.ask` raises."""
-        return asking.ask(self.run_dir, self.interface, command, patience=patience, **arguments)
+    def ask(self, command: str, *, patience: float = PATIENCE, **arguments: Any) -> Any:
+        """Return its answer; raises what `control_client.ask` raises."""
+        return control_client.ask(
+            self.run_dir, self.interface, command, patience=patience, **arguments
+        )
 
     def follow(self) -> Generator[Any, None, None]:
         """Yield an event at once, then all that come; raises what `asking.follow` raises."""
-        return asking.follow(self.run_dir, self.interface)
+        return control_client.follow(self.run_dir, self.interface)
 
 
 def choose_agent(given: Mapping[str, str], *, configured: bool = False) -> Agent:
@@ -42,7 +45,7 @@ def choose_agent(given: Mapping[str, str], *, configured: bool = False) -> Agent
     run_dir: Path = settings.values["run_dir"]
     if settings.given("interface"):
         return Agent(run_dir, settings.values["interface"])
-    found = asking.running(run_dir)
+    found = control_client.running(run_dir)
     if not found:
         raise NoAgentError(
             f"no agent runs on this host (there is no socket in {run_dir}): start one with "

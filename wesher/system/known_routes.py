@@ -27,7 +27,9 @@ class KnownRoutes:
         self._known = Network()
         self._read_at = -math.inf
         self._took = 0.0
-        self._ours_changed = self._others_changed = True
+        # Changes that were told of, and how many of them had been when the routes were read.
+        self._told = self._told_of_ours = 1
+        self._seen = self._seen_of_ours = 0
 
     def follow(self) -> None:
         """Say that from now on changes are told; the next `read` reads all."""
@@ -41,16 +43,17 @@ class KnownRoutes:
 
     def change(self) -> None:
         """Say that any routes may have changed."""
-        self._ours_changed = self._others_changed = True
+        self._told += 1
+        self._told_of_ours += 1
 
     def change_ours(self) -> None:
         """Say that routes of ours may have changed."""
-        self._ours_changed = True
+        self._told_of_ours += 1
 
     @property
     def due_in(self) -> float | None:
         """Seconds until routes of others that changed are read again, None if none have."""
-        if not (self._followed and self._others_changed):
+        if not self._followed or self._seen == self._told:
             return None
         return max(0.0, self._read_at + PAUSE * self._took - self._clock())
 
@@ -61,7 +64,7 @@ class KnownRoutes:
         """
         if self._all_due():
             self._known = await self._read_all()
-        elif self._ours_changed:
+        elif self._seen_of_ours < self._told_of_ours:
             self._known = await self._read_ours()
         else:
             self._known = await read_links(self._known)
@@ -72,22 +75,16 @@ class KnownRoutes:
         return not self._followed or self.due_in == 0 or self._clock() - self._read_at >= trust
 
     async def _read_all(self) -> Network:
-        # What changes while we read is told meanwhile, and read the next time.
-        self._ours_changed = self._others_changed = False
-        began = self._clock()
-        try:
-            network = await read_network(self._scope)
-        except BaseException:
-            self.change()
-            raise
+        # What is told while we read is read the next time, and what fails has seen nothing.
+        told, told_of_ours, began = self._told, self._told_of_ours, self._clock()
+        network = await read_network(self._scope)
+        self._seen, self._seen_of_ours = told, told_of_ours
         self._read_at = self._clock()
         self._took = self._read_at - began
         return network
 
     async def _read_ours(self) -> Network:
-        self._ours_changed = False
-        try:
-            return await read_marked(self._known)
-        except BaseException:
-            self._ours_changed = True
-            raise
+        told_of_ours = self._told_of_ours
+        network = await read_marked(self._known)
+        self._seen_of_ours = told_of_ours
+        return network

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from wesher.base.errors import StartError
-from wesher.system import atomic_write as files
+from wesher.system import atomic_write
 
 _POLL_INTERVAL = 0.02  # seconds
 _ENDING = ".lock"
@@ -31,7 +31,7 @@ class InterfaceLock:
                 "stop it first, or choose another with --interface"
             ) from None
         except OSError as error:
-            raise StartError(f"cannot lock {path}: {files.reason(error)}") from error
+            raise StartError(f"cannot lock {path}: {atomic_write.reason(error)}") from error
 
     def release(self) -> None:
         """Let the next agent have the interface; harmless when done twice."""
@@ -63,10 +63,10 @@ def open_locked(path: Path, wait: float = 0.0) -> int:
     lock after `wait` seconds (the calling thread sleeps meanwhile), OSError for anything else.
     """
     deadline = time.monotonic() + wait
-    files.make_directory(path.parent, 0o755)
+    atomic_write.make_directory(path.parent, 0o755)
     while True:
         # 0600: whoever can open the file could hold the lock.
-        descriptor = files.open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+        descriptor = atomic_write.open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         try:
             _flock(descriptor, deadline)
             if _names(path, descriptor):
@@ -82,7 +82,7 @@ def _hold(path: Path) -> int:
     descriptor = open_locked(path)
     try:
         os.ftruncate(descriptor, 0)
-        files.write_all(descriptor, f"{os.getpid()}\n".encode(), 0)
+        atomic_write.write_all(descriptor, f"{os.getpid()}\n".encode(), 0)
     except OSError:
         os.close(descriptor)
         raise

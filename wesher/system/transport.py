@@ -219,7 +219,7 @@ class Transport(asyncio.DatagramProtocol):
         self._sources[source.ip] += 1
         try:
             async with asyncio.timeout(self._stream_timeout):
-                await self._answer(reader, writer, source)
+                await self._answer(reader, writer, source, task)
         except (OSError, ProtocolError, asyncio.IncompleteReadError, asyncio.CancelledError):
             # Cancelled by our close(): asyncio's streams would take that for a bug.
             writer.transport.abort()
@@ -248,11 +248,15 @@ class Transport(asyncio.DatagramProtocol):
         return True
 
     async def _answer(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, source: Address
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        source: Address,
+        task: asyncio.Task[None],
     ) -> None:
         self.traffic.streams_accepted += 1
         frame = await self._read_frame(reader, source.ip, reply=False)
-        self._reading.pop(asyncio.current_task(), None)  # type: ignore[arg-type]  # we are one
+        self._reading.pop(task, None)
         reply = self._engine.receive_request(frame, source, self._now())
         self.flush()
         if reply is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from tests.testbed.sim import faults as episodes
+from tests.testbed.sim import faults
 from tests.testbed.sim.faults import Script, Step
 
 SETTLED = 15.0  # seconds after which a cast knows each other
@@ -16,23 +16,23 @@ LARGE = 100  # one of so many scenarios is large
 Episode = Callable[[Script, float], float]
 
 KINDS: dict[str, Episode] = {
-    "churn": episodes.churn,
-    "rolling restart": episodes.rolling_restart,
-    "mass crash": episodes.mass_crash,
-    "flapping link": episodes.flapping_link,
-    "partition": episodes.partition,
-    "long partition": episodes.long_partition,
-    "restart at once": episodes.restart_at_once,
-    "join storm": episodes.join_storm,
-    "asymmetric cut": episodes.asymmetric_cut,
-    "pauses": episodes.pauses,
-    "sleeps": episodes.sleeps,
-    "slow members": episodes.slow_members,
-    "drift": episodes.drift,
-    "broken streams": episodes.broken_streams,
-    "bad links": episodes.bad_links,
-    "departures": episodes.departures,
-    "moves": episodes.moves,
+    "churn": faults.churn,
+    "rolling restart": faults.rolling_restart,
+    "mass crash": faults.mass_crash,
+    "flapping link": faults.flapping_link,
+    "partition": faults.partition,
+    "long partition": faults.long_partition,
+    "restart at once": faults.restart_at_once,
+    "join storm": faults.join_storm,
+    "asymmetric cut": faults.asymmetric_cut,
+    "pauses": faults.pauses,
+    "sleeps": faults.sleeps,
+    "slow members": faults.slow_members,
+    "drift": faults.drift,
+    "broken streams": faults.broken_streams,
+    "bad links": faults.bad_links,
+    "departures": faults.departures,
+    "moves": faults.moves,
 }
 _WEIGHTS = {"churn": 4, "partition": 4, "departures": 3, "mass crash": 2}
 
@@ -81,7 +81,7 @@ def thundering_join(seed: int, members: int) -> Scenario:
     """Return a scenario in which all but the first start within a second."""
     script = Script(Random(f"thundering {seed}"), 1, ROOM)
     script.do(0, "start", "h000", timing="wan")
-    end = episodes.join_storm(script, 5.0, newcomers=members - 1)
+    end = faults.join_storm(script, 5.0, newcomers=members - 1)
     title = f"thundering join of {members}"
     return Scenario(seed, title, (), script.in_order(), script.founders, end)
 

@@ -4,8 +4,7 @@ import random
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies
 from wires import seal, seal_stream, wire
 
 from wesher.base.errors import ProtocolError
@@ -85,7 +84,7 @@ def test_damaged_streams_raise_nothing_but_protocol_errors(seed):
             assert encode(message)
 
 
-@given(st.binary(max_size=200))
+@given(strategies.binary(max_size=200))
 @settings(max_examples=300)
 def test_random_bytes_never_raise(data):
     for receiver in (wire(), wire(key=None), wire(verify_incoming=False, label=b"l")):
@@ -93,7 +92,7 @@ def test_random_bytes_never_raise(data):
         assert receiver.open_packet(seal(data)).messages is not None
 
 
-@given(st.integers(0, 255), st.binary(max_size=60))
+@given(strategies.integers(0, 255), strategies.binary(max_size=60))
 @settings(max_examples=300)
 def test_random_structs_raise_nothing_but_protocol_errors(kind, body):
     for read in (decode, decode_stream):

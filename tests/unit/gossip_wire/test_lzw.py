@@ -3,8 +3,7 @@
 import tracemalloc
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies
 from wires import lzw_bomb
 
 from wesher.base.errors import LimitError, ProtocolError
@@ -60,13 +59,13 @@ def without_repeated_pairs(size):
 
 
 @pytest.mark.case(4)
-@given(st.binary(max_size=3000) | st.text("ab", max_size=9000).map(str.encode))
+@given(strategies.binary(max_size=3000) | strategies.text("ab", max_size=9000).map(str.encode))
 def test_whatever_is_compressed_comes_back(plain):
     assert lzw.decode(lzw.encode(plain), len(plain)) == plain
 
 
 @pytest.mark.case(4)
-@given(st.binary(max_size=3000) | st.text("ab", max_size=9000).map(str.encode))
+@given(strategies.binary(max_size=3000) | strategies.text("ab", max_size=9000).map(str.encode))
 def test_compression_is_what_the_specification_says(plain):
     assert lzw.encode(plain) == encode_by_specification(plain)
 
@@ -83,7 +82,7 @@ def test_a_table_that_is_full_just_at_the_end_is_cleared(size):
 
 
 @pytest.mark.case(4)
-@given(st.binary(max_size=300), st.integers(0, 300))
+@given(strategies.binary(max_size=300), strategies.integers(0, 300))
 def test_damaged_data_gives_nothing_worse_than_a_protocol_error(data, limit):
     try:
         plain = lzw.decode(data, limit)

@@ -14,10 +14,11 @@ from wesher.mesh.planning.planner import Planner
 
 LATER = 60.0
 FORMAT: MetadataFormat = "current"
+PLAIN, NAMING = LocalFacts(), HostsNaming()
 FOREIGN = LocalFacts(foreign_host_names={"web": 3, "db.mesh": 4})
 
 
-def build(*live, failed=(), facts=LocalFacts(), naming=HostsNaming(), planner=None, now=0.0):  # noqa: B008
+def build(*live, failed=(), facts=PLAIN, naming=NAMING, planner=None, now=0.0):
     return (planner or Planner(naming)).build(LOCAL, live, failed, facts, complete=True, now=now)
 
 

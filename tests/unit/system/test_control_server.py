@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 import pytest
 
 from wesher.base.errors import AgentError, BusyError, NoAgentError, StartError
-from wesher.system import control_server as control
+from wesher.system import control_server
 from wesher.system.control_client import ask, follow, running, short_name, socket_path
 from wesher.system.control_server import (
     MAX_CLIENTS,
@@ -183,7 +183,7 @@ def test_a_busy_agent_is_asked_again(tmp_path):
 
 
 def test_who_does_not_read_is_hung_up_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(control, "PATIENCE", 0.1)
+    monkeypatch.setattr(control_server, "PATIENCE", 0.1)
 
     async def work(harness):
         reader, _ = await harness.connect(as_request("large"))
@@ -231,7 +231,7 @@ def test_the_client_s_side_yields_the_answer_and_then_events(tmp_path):
 
 
 def test_who_lags_far_behind_is_hung_up_on_and_nobody_else(tmp_path, monkeypatch):
-    monkeypatch.setattr(control, "PATIENCE", 0.2)
+    monkeypatch.setattr(control_server, "PATIENCE", 0.2)
     event = {"event": "x" * 10_000}
 
     async def work(harness):

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from wesher.system import handshakes as greeting
+from wesher.system import handshakes
 from wesher.system.handshakes import MOST, greet, greet_at_once
 
 IP_PKTINFO = 8  # <linux/in.h>; Python has no name for it
@@ -16,14 +16,14 @@ PATIENCE = 30  # seconds
 @pytest.fixture
 def listener(monkeypatch):
     """A socket where greetings to any loopback address arrive, with the address they were for."""
-    monkeypatch.setattr(greeting, "FIRST", 0.01)
-    monkeypatch.setattr(greeting, "SECOND", 0.02)
+    monkeypatch.setattr(handshakes, "FIRST", 0.01)
+    monkeypatch.setattr(handshakes, "SECOND", 0.02)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         listening.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         listening.bind(("", 0))
         listening.settimeout(PATIENCE)
-        monkeypatch.setattr(greeting, "DISCARD", listening.getsockname()[1])
+        monkeypatch.setattr(handshakes, "DISCARD", listening.getsockname()[1])
         yield listening
 
 
@@ -38,7 +38,9 @@ def greet_all(interface, public_key, peers):
 
     async def main():
         greet(interface, public_key, {key: ip_address(ip) for key, ip in peers.items()})
-        await asyncio.sleep(greeting.SECOND + len(peers) / greeting.BATCH * greeting.PAUSE + 0.01)
+        await asyncio.sleep(
+            handshakes.SECOND + len(peers) / handshakes.BATCH * handshakes.PAUSE + 0.01
+        )
 
     asyncio.run(main())
 
@@ -52,7 +54,7 @@ def test_who_has_the_larger_key_is_greeted_first(listener):
 
 
 def test_who_was_renewed_is_greeted_at_once(listener, monkeypatch):
-    monkeypatch.setattr(greeting, "FIRST", PATIENCE)
+    monkeypatch.setattr(handshakes, "FIRST", PATIENCE)
 
     async def main():
         greet_at_once("lo", [ip_address("127.0.0.2"), ip_address("127.0.0.3")])

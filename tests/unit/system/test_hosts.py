@@ -6,8 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies
 
 from wesher.mesh.base.plan import HostsEntry
 from wesher.system.hosts import HostsFile, HostsFileError, render
@@ -125,8 +124,10 @@ def test_foreign_bytes_survive_our_coming_and_going_exactly(path, hosts, content
 
 
 @given(
-    st.lists(
-        st.sampled_from([b"\n", b"\r", b"#", b" ", b"\x00", b"\xff", b"10.0.0.1", BANNER[:-1]])
+    strategies.lists(
+        strategies.sampled_from(
+            [b"\n", b"\r", b"#", b" ", b"\x00", b"\xff", b"10.0.0.1", BANNER[:-1]]
+        )
     )
 )
 def test_any_foreign_content_comes_back_unchanged(pieces):

@@ -7,8 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies
 
 from wesher.base.errors import StartError
 from wesher.system.state_file import (
@@ -280,12 +279,16 @@ def test_bad_marks_of_our_overlay_address_are_left_out(marks):
     assert (state.fixed, state.former) == (False, None)
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+JSON = strategies.recursive(
+    strategies.none()
+    | strategies.booleans()
+    | strategies.integers()
+    | strategies.floats()
+    | strategies.text(),
     lambda inner: (
-        st.lists(inner)
-        | st.dictionaries(
-            st.sampled_from(
+        strategies.lists(inner)
+        | strategies.dictionaries(
+            strategies.sampled_from(
                 [
                     *("Name", "Addr", "Meta", "Port", "Left", "Incarnation", "FailedAt"),
                     *("OverlayAddr", "Tombstones", "MadeAt"),
