@@ -1,13 +1,12 @@
 """Many members that exist in gossip only: a seed that tells of them, and answers for them all."""
 
-import base64
-import os
 import socket
 import threading
 from contextlib import suppress
 from ipaddress import IPv4Address
 
 from tests.testbed.lab.gossip_lookup import CLUSTER_PORT, wire_of
+from tests.testbed.lab.inventing import record_of
 from tests.testbed.lab.netns import Host
 from wesher.base.errors import ProtocolError
 from wesher.gossip import (
@@ -19,13 +18,10 @@ from wesher.gossip import (
     Ping,
     PushPull,
     Record,
-    RecordState,
 )
 from wesher.gossip.codec import encode
-from wesher.mesh.base.metadata import Metadata, encode_metadata
 
 _VERSIONS = bytes([1, 5, 5, 0, 0, 0])
-_FIRST_OVERLAY = int(IPv4Address("10.128.0.1"))
 
 
 class Crowd:
@@ -71,22 +67,7 @@ class Crowd:
         self._tell(target, Dead(1, name, name))
 
     def _member(self, number: int) -> Record:
-        metadata = Metadata(
-            overlay_addr=IPv4Address(_FIRST_OVERLAY + number),
-            public_key=base64.b64encode(os.urandom(32)).decode(),
-            wireguard_port=51820,
-            overlay_net="10.0.0.0/8",
-            has_ext=True,
-        )
-        return Record(
-            f"crowd{number}",
-            IPv4Address(self._host.address).packed,
-            CLUSTER_PORT,
-            encode_metadata(metadata, "current"),
-            1,
-            RecordState.ALIVE,
-            _VERSIONS,
-        )
+        return record_of(f"crowd{number}", number, IPv4Address(self._host.address))
 
     def _tell(self, target: Host, message: Message) -> None:
         packet = self._wire.seal_packet([encode(message)], checksum=True)

@@ -87,7 +87,10 @@ class Coordinator:
         self._crowded = False
         self.forgotten: list[Member] = []
         """Failed members that were given up for good since their reader took them out."""
-        self._handlers: dict[type[Any], Callable[[Any, float], None]] = {
+        self._handlers = self._by_event()
+
+    def _by_event(self) -> dict[type[Any], Callable[[Any, float], None]]:
+        return {
             MemberJoined: self._on_joined,
             MemberUpdated: self._on_updated,
             MemberFailed: self._on_failed,

@@ -18,25 +18,23 @@ _FIRST_UNDERLAY = int(IPv4Address("198.18.0.1"))  # RFC 2544: nobody has it
 _FIRST_OVERLAY = int(IPv4Address("10.128.0.1"))
 
 
+def record_of(name: str, number: int, underlay: IPv4Address) -> Record:
+    """Return what a member of ours would say of itself, with an overlay address by its number."""
+    metadata = Metadata(
+        overlay_addr=IPv4Address(_FIRST_OVERLAY + number),
+        public_key=base64.b64encode(os.urandom(32)).decode(),
+        wireguard_port=51820,
+        overlay_net="10.0.0.0/8",
+        has_ext=True,
+    )
+    encoded = encode_metadata(metadata, "current")
+    return Record(name, underlay.packed, CLUSTER_PORT, encoded, 1, RecordState.ALIVE, _VERSIONS)
+
+
 def invent(first: int, count: int) -> Iterator[Record]:
     """Yield so many members that look like any other."""
     for number in range(first, first + count):
-        metadata = Metadata(
-            overlay_addr=IPv4Address(_FIRST_OVERLAY + number),
-            public_key=base64.b64encode(os.urandom(32)).decode(),
-            wireguard_port=51820,
-            overlay_net="10.0.0.0/8",
-            has_ext=True,
-        )
-        yield Record(
-            f"invented{number}",
-            IPv4Address(_FIRST_UNDERLAY + number).packed,
-            CLUSTER_PORT,
-            encode_metadata(metadata, "current"),
-            1,
-            RecordState.ALIVE,
-            _VERSIONS,
-        )
+        yield record_of(f"invented{number}", number, IPv4Address(_FIRST_UNDERLAY + number))
 
 
 def attack(source: Host, target: Host, key: bytes, members: int, streams: int = 4) -> None:

@@ -1,6 +1,6 @@
 """How members become a Plan."""
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from ipaddress import ip_address
@@ -108,23 +108,10 @@ class Planner:
         wanted = len(claims)
         seniority = self._seniority
         names = {name: candidate.names for name, candidate in candidates.items()}
-        seniority.note(
-            (
-                (claim.name, thing)
-                for claim in claims
-                for thing in (*things(claim), *map(str.lower, names.get(claim.name, ())))
-            ),
-            now,
-        )
+        seniority.note(_wanted(claims, names), now)
         claims = _with_their_own_keys(claims, candidates, refusals, seniority)
         addresses = address_holders(claims, seniority)
-        conflicts = tuple(
-            Conflict(
-                claim.overlay_addr, holder.name, claim.name, holder.immovable and claim.immovable
-            )
-            for claim in claims
-            if (holder := addresses[claim.overlay_addr]) is not claim
-        )
+        conflicts = tuple(_conflicts(claims, addresses))
         shut = _without_packets(conflicts, local)
         named = settle_names(claims, names, seniority)
         plan = Plan(
@@ -283,6 +270,22 @@ def _sort_out(
         else:
             candidates[name] = verdict
     return candidates, refusals
+
+
+def _wanted(
+    claims: Iterable[Claim], names: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[str, Hashable]]:
+    """Yield who wants what: addresses, keys, and names in the hosts file, in lower case."""
+    for claim in claims:
+        for thing in (*things(claim), *map(str.lower, names.get(claim.name, ()))):
+            yield claim.name, thing
+
+
+def _conflicts(claims: Iterable[Claim], holders: Mapping[IPAddress, Claim]) -> Iterator[Conflict]:
+    for claim in claims:
+        if (holder := holders[claim.overlay_addr]) is not claim:
+            for_good = holder.immovable and claim.immovable
+            yield Conflict(claim.overlay_addr, holder.name, claim.name, for_good)
 
 
 def _local_claim(local: LocalMember) -> Claim:
