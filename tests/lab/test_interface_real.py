@@ -266,9 +266,9 @@ tell(during=during, left=len(leftovers), peers=peers(), routes=routes(),
 def test_the_hosts_facts_are_read(tell):
     told = tell("""
 network = await read_network()
-found = facts.host_facts(network, "wg0")
-tell(address=str(facts.default_route_address(network)),
-     bound=str(facts.first_global_address(network, "eth0")),
+found = host_facts.host_facts(network, "wg0")
+tell(address=str(host_facts.default_route_address(network)),
+     bound=str(host_facts.first_global_address(network, "eth0")),
      connected=sorted(map(str, found.connected)), hops=sorted(map(str, found.next_hops)),
      own=sorted(map(str, found.own_addresses)))
 """)
