@@ -10,7 +10,7 @@ Started by the scripts `wg`, `ip` and `wireguard-go` beside it. One directory, $
 
 $FAKES_CALLS, when set, gets the calls instead; a tool that hangs has its name in $FAKES_HANGING.
 A new host has `lo` and `eth0` with 192.0.2.10/24 and a default route. Nothing but built-in modules
-is imported: daemons call this often.
+is imported: daemons call this often. For the same reason types are named in quotes only.
 """
 
 import binascii
@@ -20,6 +20,36 @@ import posix
 import sys
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, ItemsView, Iterator
+    from types import TracebackType
+    from typing import TypedDict
+
+    class Peer(TypedDict):
+        endpoint: str
+        allowed: list[str]
+        keepalive: int
+        handshake: int
+
+    class Link(TypedDict):
+        kind: str
+        mtu: int
+        up: bool
+        alias: str
+        addresses: list[str]
+        private_key: str
+        public_key: str
+        port: int
+        peers: dict[str, Peer]  # by public key
+        owners: dict[str, str]  # of allowed networks: the public keys of their peers
+
+    class Host(TypedDict):
+        links: dict[str, Link]
+        routes: dict[str, dict[str, str]]  # by destination
+
+    Shown = list["Shown"] | dict[str, "Shown"] | str | int  # what `ip -json` prints
+
 SCOPES = {"host": "254", "link": "253", "global": "0"}
 
 
@@ -27,11 +57,11 @@ class Failure(Exception):
     """What the tool prints before it exits with status 1."""
 
 
-def fakes(name):
+def fakes(name: str) -> str:
     return f"{os.environ['FAKES']}/{name}"
 
 
-def read(path, default=""):
+def read(path: str, default: str = "") -> str:
     try:
         with open(path) as file:
             return file.read()
@@ -39,7 +69,7 @@ def read(path, default=""):
         return default
 
 
-def main():
+def main() -> None:
     tool, *words = sys.argv[1:]
     if tool == "ip" and "monitor" in words:
         watch_in_silence()
@@ -58,7 +88,7 @@ def main():
             sys.exit(1)
 
 
-def watch_in_silence():
+def watch_in_silence() -> None:
     """Be `ip monitor` on a host where nothing happens, until who started it is gone."""
     parent = posix.getppid()
     while posix.getppid() == parent:
@@ -66,7 +96,7 @@ def watch_in_silence():
     sys.exit(0)
 
 
-def obey(tool, words, host):
+def obey(tool: str, words: list[str], host: "Host") -> None:
     left = int(read(fakes(f"{tool}.fail"), "0"))
     if left > 0:
         with open(fakes(f"{tool}.fail"), "w") as file:
@@ -75,7 +105,7 @@ def obey(tool, words, host):
     {"wg": wg, "ip": ip, "wireguard-go": wireguard_go}[tool](words, host)
 
 
-def refuse(tool, words):
+def refuse(tool: str, words: list[str]) -> None:
     """Fail when a test said that one of these words must."""
     refused = set(read(fakes(f"{tool}.refuse")).split())
     if refused.intersection(words):
@@ -85,7 +115,9 @@ def refuse(tool, words):
 class locked_host:
     """The host's state, read and written by one process at a time."""
 
-    def __enter__(self):
+    host: "Host"
+
+    def __enter__(self) -> "Host":
         self.lock = os.open(fakes("lock"), os.O_CREAT | os.O_RDWR, 0o600)
         posix.lockf(self.lock, posix.F_LOCK, 0)
         try:
@@ -96,8 +128,13 @@ class locked_host:
             self.before, self.host = b"", new_host()
         return self.host
 
-    def __exit__(self, kind, error, traceback):
-        after = marshal.dumps(self.host)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: "TracebackType | None",
+    ) -> None:
+        after = marshal.dumps(dict(self.host))
         if after != self.before:
             # Renamed, since a daemon may kill us at any moment.
             with open(fakes("host.new"), "wb") as file:
@@ -106,10 +143,10 @@ class locked_host:
         os.close(self.lock)
 
 
-def new_host():
+def new_host() -> "Host":
     links = {
-        "lo": new_link("loopback", mtu=65536, up=True, addresses=["127.0.0.1/8", "::1/128"]),
-        "eth0": new_link("ether", mtu=1500, up=True, addresses=["192.0.2.10/24"]),
+        "lo": new_link("loopback", mtu=65536, up=True, addresses=("127.0.0.1/8", "::1/128")),
+        "eth0": new_link("ether", mtu=1500, up=True, addresses=("192.0.2.10/24",)),
     }
     routes = [
         {"dst": "default", "gateway": "192.0.2.1", "dev": "eth0", "protocol": "3"},
@@ -118,7 +155,9 @@ def new_host():
     return {"links": links, "routes": {route["dst"]: route for route in routes}}
 
 
-def new_link(kind, mtu=1420, up=False, addresses=()):
+def new_link(
+    kind: str, mtu: int = 1420, up: bool = False, addresses: tuple[str, ...] = ()
+) -> "Link":
     return {
         "kind": kind,
         "mtu": mtu,
@@ -136,21 +175,21 @@ def new_link(kind, mtu=1420, up=False, addresses=()):
 # --- wg ---------------------------------------------------------------------------------------
 
 
-def wg(words, host):
+def wg(words: list[str], host: "Host") -> None:
     if words[:1] == ["show"] and words[2:] == ["dump"]:
         wg_show(wg_link(words[1], host, "access"))
     elif words[:1] == ["set"]:
         refuse("wg", words)
         link = wg_link(words[1], host, "modify")
         # All or nothing, like the true one, which parses everything first.
-        changed = marshal.loads(marshal.dumps(link))
+        changed: Link = marshal.loads(marshal.dumps(dict(link)))
         wg_set(changed, iter(words[2:]))
         link.update(changed)
     else:
         raise Failure(f"fake wg: not understood: {words}")
 
 
-def wg_link(name, host, verb):
+def wg_link(name: str, host: "Host", verb: str) -> "Link":
     link = host["links"].get(name)
     if link is None:
         raise Failure(f"Unable to {verb} interface: No such device")
@@ -159,7 +198,7 @@ def wg_link(name, host, verb):
     return link
 
 
-def wg_show(link):
+def wg_show(link: "Link") -> None:
     keys = link["private_key"] or "(none)", link["public_key"] or "(none)"
     print(*keys, link["port"], "off", sep="\t")
     for key, peer in link["peers"].items():
@@ -168,10 +207,10 @@ def wg_show(link):
         print(key, "(none)", endpoint, allowed, peer["handshake"], 0, 0, keepalive, sep="\t")
 
 
-def wg_set(link, words):
-    peer = key = None
+def wg_set(link: "Link", words: "Iterator[str]") -> None:
+    peer, key = new_peer(), ""
     for word in words:
-        value = next(words) if word != "remove" else None
+        value = next(words) if word != "remove" else ""
         if word == "private-key":
             private = read_key_file(value)
             link["private_key"], link["public_key"] = private, private and public_key(private)
@@ -195,7 +234,7 @@ def wg_set(link, words):
             raise Failure(f"Invalid argument: {word}")
 
 
-def give_allowed(link, key, networks):
+def give_allowed(link: "Link", key: str, networks: list[str]) -> None:
     """Let the peer have exactly these, taking them from whoever has them."""
     owners, peers = link["owners"], link["peers"]
     for one in peers[key]["allowed"]:
@@ -207,17 +246,17 @@ def give_allowed(link, key, networks):
     peers[key]["allowed"] = networks
 
 
-def new_peer():
+def new_peer() -> "Peer":
     return {"endpoint": "", "allowed": [], "keepalive": 0, "handshake": 0}
 
 
-def checked_key(word):
+def checked_key(word: str) -> str:
     if len(word) != 44 or not word.endswith("="):
         raise Failure(f"Key is not the correct length or format: `{word}'")
     return word
 
 
-def read_key_file(path):
+def read_key_file(path: str) -> str:
     text = read(path)
     if path == "/dev/stdin":
         with open(fakes("wg.stdin"), "w") as file:
@@ -225,7 +264,7 @@ def read_key_file(path):
     return checked_key(text.strip()) if text.strip() else ""
 
 
-def public_key(private):
+def public_key(private: str) -> str:
     """X25519 with the base point (RFC 7748, section 5), so that hosts can know each other."""
     prime = 2**255 - 19
     scalar = int.from_bytes(binascii.a2b_base64(private), "little")
@@ -247,7 +286,7 @@ def public_key(private):
 # --- ip ---------------------------------------------------------------------------------------
 
 
-def ip(words, host):
+def ip(words: list[str], host: "Host") -> None:
     options = set()
     while words and words[0].startswith("-") and words[0] != "-batch":
         options.add(words.pop(0))
@@ -272,20 +311,20 @@ def ip(words, host):
         sys.exit(1)
 
 
-def ip_command(words, host, options):
+def ip_command(words: list[str], host: "Host", options: set[str]) -> None:
     noun = {"addr": "address"}.get(words[0], words[0])
     verb = {"delete": "del", "list": "show"}.get(words[1], words[1]) if words[1:] else "show"
     command = COMMANDS.get((noun, verb))
-    if command is None:
-        raise Failure(f'Object "{words[0]}" is unknown, try "ip help".')
-    if verb == "show":
-        text = json(command(host, words[2:]))
+    if verb == "show" and noun in SHOWN:
+        text = json(SHOWN[noun](host, words[2:]))
         print(text if "-json" in options else text.replace("},{", "}\n{"))
-    else:
+    elif command is not None:
         command(host, words[2:])
+    else:
+        raise Failure(f'Object "{words[0]}" is unknown, try "ip help".')
 
 
-def json(value):
+def json(value: "Shown") -> str:
     """Write lists, dicts, numbers, truths and plain words as JSON."""
     if isinstance(value, list):
         return f"[{','.join(map(json, value))}]"
@@ -296,33 +335,36 @@ def json(value):
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def show_links(host, _words):
+def show_links(host: "Host", _words: list[str]) -> "Shown":
     return [show_link(number, name, link) for number, (name, link) in enumerate(all_links(host), 1)]
 
 
-def show_addresses(host, _words):
-    shown = show_links(host, ())
-    for one, (_, link) in zip(shown, all_links(host), strict=True):
+def show_addresses(host: "Host", _words: list[str]) -> "Shown":
+    shown: list[Shown] = []
+    for number, (name, link) in enumerate(all_links(host), 1):
+        one = show_link(number, name, link)
         one.pop("ifalias", None)
-        one["addr_info"] = [show_address(address) for address in link["addresses"]]
+        shown.append(one | {"addr_info": [show_address(address) for address in link["addresses"]]})
     return shown
 
 
-def all_links(host):
+def all_links(host: "Host") -> "ItemsView[str, Link]":
     return host["links"].items()
 
 
-def show_link(number, name, link):
-    shown = {
+def show_link(number: int, name: str, link: "Link") -> dict[str, "Shown"]:
+    shown: dict[str, Shown] = {
         "ifindex": number,
         "ifname": name,
         "flags": ["UP", "LOWER_UP"] if link["up"] else [],
         "mtu": link["mtu"],
     }
-    return shown | ({"ifalias": link["alias"]} if link["alias"] else {})
+    if link["alias"]:
+        shown["ifalias"] = link["alias"]
+    return shown
 
 
-def show_address(address):
+def show_address(address: str) -> dict[str, "Shown"]:
     local, length = address.split("/")
     scope = "host" if local in ("127.0.0.1", "::1") else "link" if local[:4] == "fe80" else "global"
     return {
@@ -333,37 +375,37 @@ def show_address(address):
     }
 
 
-def show_routes(host, words):
+def show_routes(host: "Host", words: list[str]) -> "Shown":
     """Show all routes, or those of a protocol, which is then left out."""
-    routes = host["routes"].values()
+    routes = list(host["routes"].values())
     if "proto" in words:
         proto = words[words.index("proto") + 1]
         routes = [dict(route) for route in routes if route["protocol"] == proto]
         for route in routes:
             del route["protocol"]
-    return [route | {"flags": []} for route in routes]
+    return [{**route, "flags": []} for route in routes]
 
 
-def find_link(host, name):
+def find_link(host: "Host", name: str) -> "Link":
     if name not in host["links"]:
         raise Failure(f'Cannot find device "{name}"')
     return host["links"][name]
 
 
-def pairs(words):
+def pairs(words: list[str]) -> dict[str, str]:
     """Return the options of a command, a word and its value each."""
     return dict(zip(words[::2], words[1::2], strict=False))
 
 
-def without_dev(words):
+def without_dev(words: list[str]) -> list[str]:
     return words[1:] if words[:1] == ["dev"] else words
 
 
-def keep_routes(host, wanted):
+def keep_routes(host: "Host", wanted: "Callable[[dict[str, str]], bool]") -> None:
     host["routes"] = {dst: route for dst, route in host["routes"].items() if wanted(route)}
 
 
-def link_add(host, words):
+def link_add(host: "Host", words: list[str]) -> None:
     name, *rest = without_dev(words)
     kind = pairs(rest)["type"]
     if name in host["links"]:
@@ -373,50 +415,50 @@ def link_add(host, words):
     host["links"][name] = new_link(kind)
 
 
-def link_del(host, words):
+def link_del(host: "Host", words: list[str]) -> None:
     name = without_dev(words)[0]
     find_link(host, name)
     del host["links"][name]
     keep_routes(host, lambda route: route["dev"] != name)
 
 
-def link_set(host, words):
+def link_set(host: "Host", words: list[str]) -> None:
     name, *rest = without_dev(words)
     link = find_link(host, name)
-    rest = iter(rest)
-    for word in rest:
+    options = iter(rest)
+    for word in options:
         if word in ("up", "down"):
             link["up"] = word == "up"
             if word == "down":
                 keep_routes(host, lambda route: route["dev"] != name)
         elif word == "mtu":
-            link["mtu"] = int(next(rest))
+            link["mtu"] = int(next(options))
         elif word == "alias":
-            link["alias"] = next(rest, "")
+            link["alias"] = next(options, "")
         else:
             raise Failure(f"fake ip: not understood: link set {word}")
 
 
-def address_put(host, words):
+def address_put(host: "Host", words: list[str]) -> None:
     addresses = find_link(host, pairs(words[1:])["dev"])["addresses"]
     if words[0] not in addresses:
         addresses.append(words[0])
 
 
-def address_add(host, words):
+def address_add(host: "Host", words: list[str]) -> None:
     if words[0] in find_link(host, pairs(words[1:])["dev"])["addresses"]:
         raise Failure("RTNETLINK answers: File exists")
     address_put(host, words)
 
 
-def address_del(host, words):
+def address_del(host: "Host", words: list[str]) -> None:
     addresses = find_link(host, pairs(words[1:])["dev"])["addresses"]
     if words[0] not in addresses:
         raise Failure("RTNETLINK answers: Cannot assign requested address")
     addresses.remove(words[0])
 
 
-def parse_route(words):
+def parse_route(words: list[str]) -> dict[str, str]:
     destination, options = words[0].removesuffix("/32").removesuffix("/128"), pairs(words[1:])
     route = {"dst": destination, "dev": options["dev"]}
     if "via" in options:
@@ -427,20 +469,20 @@ def parse_route(words):
     return route | ({"pref": "medium"} if ":" in words[0] else {})
 
 
-def route_replace(host, words):
+def route_replace(host: "Host", words: list[str]) -> None:
     route = parse_route(words)
     if not find_link(host, route["dev"])["up"]:
         raise Failure("Error: Device for nexthop is not up.")
     host["routes"][route["dst"]] = route
 
 
-def route_add(host, words):
+def route_add(host: "Host", words: list[str]) -> None:
     if parse_route(words)["dst"] in host["routes"]:
         raise Failure("RTNETLINK answers: File exists")
     route_replace(host, words)
 
 
-def route_del(host, words):
+def route_del(host: "Host", words: list[str]) -> None:
     route = parse_route(words)
     find_link(host, route["dev"])
     if host["routes"].get(route["dst"], {}).get("dev") != route["dev"]:
@@ -448,17 +490,15 @@ def route_del(host, words):
     del host["routes"][route["dst"]]
 
 
-def route_flush(host, words):
+def route_flush(host: "Host", words: list[str]) -> None:
     dev, proto = pairs(words)["dev"], pairs(words).get("proto")
     keep_routes(
         host, lambda one: one["dev"] != dev or (proto is not None and one["protocol"] != proto)
     )
 
 
+SHOWN = {"link": show_links, "address": show_addresses, "route": show_routes}
 COMMANDS = {
-    ("link", "show"): show_links,
-    ("address", "show"): show_addresses,
-    ("route", "show"): show_routes,
     ("link", "add"): link_add,
     ("link", "del"): link_del,
     ("link", "set"): link_set,
@@ -475,7 +515,7 @@ COMMANDS = {
 # --- wireguard-go -----------------------------------------------------------------------------
 
 
-def wireguard_go(words, host):
+def wireguard_go(words: list[str], host: "Host") -> None:
     name = words[0]
     if name in host["links"]:
         print("Failed to create TUN device: device or resource busy")
