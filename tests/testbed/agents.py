@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,10 @@ class Agent:
         """What its state says of the others by their names; those that left are among them."""
         return {node["Name"]: node for node in self.state.get("Nodes", [])}
 
+    def has_saved(self, names: set[str]) -> bool:
+        """Tell whether its state has exactly these others."""
+        return self.saved_members.keys() == names
+
     @property
     def reconciles(self) -> int:
         """How many reconciles it has ended since its start; none as long as it does not answer."""
@@ -282,7 +287,7 @@ def wait_until_met(*agents: Agent, timeout: float = PATIENCE) -> None:
     """Return once each of these agents knows exactly the others."""
     for agent in agents:
         others = [other for other in agents if other is not agent]
-        wait_for(lambda a=agent, o=others: a.knows(*o), f"{agent.name} knows the others", timeout)
+        wait_for(partial(agent.knows, *others), f"{agent.name} knows the others", timeout)
 
 
 def wait_until_saved(*agents: Agent, timeout: float = PATIENCE) -> None:
@@ -290,7 +295,7 @@ def wait_until_saved(*agents: Agent, timeout: float = PATIENCE) -> None:
     wait_until_met(*agents, timeout=timeout)
     for agent in agents:
         others = {other.name for other in agents if other is not agent}
-        wait_for(lambda a=agent, o=others: a.saved_members.keys() == o, "the state", timeout)
+        wait_for(partial(agent.has_saved, others), "the state", timeout)
 
 
 def hanging_tools(agent: Agent) -> list[str]:

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from tests.testbed.lab.gossip_lookup import look
@@ -80,6 +81,10 @@ class Daemon:
         """The peers of its interface by public key."""
         return seen_peers(self.host, self.interface, kernel=self._kernel)
 
+    def has_peers(self, number: int) -> bool:
+        """Tell whether it runs, with so many peers."""
+        return self.lives() and len(self.peers()) == number
+
     def overlay_address(self) -> str | None:
         """The address of its interface, without the prefix length."""
         listed = self.host.run("ip", "-brief", "address", "show", self.interface, check=False)
@@ -91,6 +96,10 @@ class Daemon:
         text = self.host.path("/etc/hosts").read_text(errors="replace")
         ours = [line for line in text.splitlines() if line.endswith(f"interface {self.interface}")]
         return {line.split()[1]: line.split()[0] for line in ours}
+
+    def has_hosts_lines(self, number: int) -> bool:
+        """Tell whether its hosts file carries so many lines for this interface."""
+        return len(self.hosts_lines()) == number
 
 
 class Mesh:
@@ -129,7 +138,7 @@ class Mesh:
         deadline = time.monotonic() + timeout
         for daemon in waiting:
             wait_for(
-                lambda daemon=daemon: daemon.lives() and len(daemon.peers()) == wanted,
+                partial(daemon.has_peers, wanted),
                 deadline - time.monotonic(),
                 f"{wanted} peers on {daemon.host.name}",
             )
@@ -145,7 +154,7 @@ class Mesh:
         self.wait_until_complete(timeout)
         self.wait_for_hosts_lines(timeout)
         for daemon in self.daemons:
-            wait_for(lambda daemon=daemon: self._saved(daemon), timeout, "state to be saved")
+            wait_for(partial(self._saved, daemon), timeout, "state to be saved")
 
     def _saved(self, daemon: Daemon) -> bool:
         saved = daemon.state_file.read_text() if daemon.state_file.exists() else ""
@@ -156,7 +165,7 @@ class Mesh:
         """Return once every daemon's hosts file names every other."""
         for daemon in self.daemons:
             wait_for(
-                lambda daemon=daemon: len(daemon.hosts_lines()) == len(self.daemons) - 1,
+                partial(daemon.has_hosts_lines, len(self.daemons) - 1),
                 timeout,
                 f"/etc/hosts entries on {daemon.host.name}",
             )

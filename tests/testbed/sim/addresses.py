@@ -72,7 +72,7 @@ class Joins:
                 name,
                 *seeds,
                 go="current" if name in go else None,
-                **({"overlay_addr": self._fixed_address()} if name in fixed else {}),
+                overlay_addr=self._fixed_address() if name in fixed else None,
             )
 
     def _names(self) -> list[str]:
@@ -123,13 +123,15 @@ class Joins:
             rival = claims.setdefault(address, member.name)
             if rival == member.name:
                 continue
-            pair = (node.name, *sorted((rival, member.name)))
-            what = (address, node.gossip.members.get(rival).meta, member.meta)
-            known, since = self._known_since.get(pair, (None, 0.0))
+            one, other = sorted((rival, member.name))
+            held = node.gossip.members.get(rival)
+            assert held, f"{rival} is among the members"
+            what = (address, held.meta, member.meta)
+            known, since = self._known_since.get((node.name, one, other), (None, 0.0))
             if known != what:
-                self._known_since[pair] = (what, self.world.now)
+                self._known_since[node.name, one, other] = (what, self.world.now)
             elif self.world.now - since >= SEEN:
-                yield address, pair[1], pair[2]
+                yield address, one, other
 
     def _key_of(self, name: str) -> str:
         return self.world.nodes[name].settings.public_key

@@ -8,6 +8,7 @@ from random import Random
 
 from wesher.gossip import Gossip, Member
 from wesher.mesh.node import MeshNode
+from wesher.mesh.planning.planner import _Judged
 
 _ORDERS = 64  # orders of probing that are shuffled; each member begins somewhere in one of them
 
@@ -19,7 +20,7 @@ def names_of(number: int) -> list[str]:
 
 def introduce(gossips: Sequence[Gossip], rng: Random) -> None:
     """Let all of `gossips`, that have just announced themselves, know each other."""
-    table = {gossip.local.name: gossip.local for gossip in gossips}
+    table = {member.name: member for gossip in gossips if (member := gossip.local)}
     orders = [rng.sample(list(table), len(table)) for _ in range(min(_ORDERS, len(table)))]
     for gossip in gossips:
         order, start = rng.choice(orders), rng.randrange(len(table))
@@ -32,12 +33,13 @@ def let_rest(nodes: Sequence[MeshNode], now: float) -> None:
 
     All judge the others alike, having the same settings, so that two of them judge for all.
     """
-    judged = {}
+    judged: dict[str, _Judged] = {}
     for node in nodes:
         node._coordinator.discovery._join_retry.answered()
         planner = node._overlay._planner
         if len(judged) == len(nodes):
             name = node._settings.name
+            assert node._overlay._local, f"{name} is to be planned for"
             planner._basis = (node._overlay._local, node._facts)
             planner._judged = {other: judged[other] for other in judged if other != name}
             planner._undisputed = None

@@ -7,6 +7,7 @@ Steps are calls of a world. Episodes overlap, so a step may come when it makes n
 from dataclasses import dataclass
 from math import exp, log
 from random import Random
+from typing import Any
 
 FOUNDERS = 3
 PACE = {"wan": 1, "lan": 4, "local": 6}  # how much happens in a second, roughly
@@ -18,8 +19,8 @@ class Step:
 
     at: float
     call: str
-    args: tuple[object, ...] = ()
-    options: tuple[tuple[str, object], ...] = ()
+    args: tuple[Any, ...] = ()
+    options: tuple[tuple[str, Any], ...] = ()
 
     def __str__(self) -> str:
         options = [f"{name}={value}" for name, value in self.options]

@@ -21,15 +21,15 @@ from wesher.gossip.messages import Dead, Record
 from wesher.gossip.precedence import Action, Age, Claim
 from wesher.gossip.transitions import Transitions
 from wesher.mesh.base.address import overlay_address
-from wesher.mesh.base.events import Departed, PlanChanged
+from wesher.mesh.base.events import Departed, MeshEvent, PlanChanged
 from wesher.mesh.base.local_facts import LocalFacts
-from wesher.mesh.base.metadata import Metadata, encode_metadata
+from wesher.mesh.base.metadata import Metadata, MetadataFormat, encode_metadata
 from wesher.mesh.base.plan import Plan
 from wesher.mesh.base.settings import NodeSettings, Saved, SavedMember
 from wesher.mesh.planning.planner import Planner
 from wesher.mesh.planning.validation import LocalMember
 
-FORMATS = {"v0.1.4": "v0.2", "current": "current"}
+FORMATS: dict[str, MetadataFormat] = {"v0.1.4": "v0.2", "current": "current"}
 """Which metadata the wesher writes that has this version of memberlist."""
 FIRST_WAIT = 0.5  # seconds, wesher's back-off while it joins
 LONGEST_WAIT = 60.0
@@ -77,7 +77,7 @@ class GoNode:
         self._give_up_at = 0.0
         self._left_at: float | None = None
         self._departed = False
-        self._events: list[object] = []
+        self._events: list[MeshEvent] = []
 
     def start(self, now: float) -> None:
         """Enter, without metadata at first, and join."""
@@ -134,7 +134,7 @@ class GoNode:
         """Give out the streams to open, once."""
         return self._gossip.streams_to_open()
 
-    def events(self) -> Iterator[object]:
+    def events(self) -> Iterator[MeshEvent]:
         """Give out what happened, once."""
         events, self._events = self._events, []
         return iter(events)
@@ -177,7 +177,7 @@ class GoNode:
             self._on_event(event)
         if self._join_at is not None and now >= self._join_at:
             self._join(now)
-        if self._left_at is not None and not self._departed and self._has_told(now):
+        if self._left_at is not None and not self._departed and self._has_told(now - self._left_at):
             self._departed = True
             self._events.append(Departed())
 
@@ -187,9 +187,9 @@ class GoNode:
         else:
             self._events.append(PlanChanged())
 
-    def _has_told(self, now: float) -> bool:
+    def _has_told(self, seconds: float) -> bool:
         waiting = len(self._gossip._context.broadcasts)
-        return not waiting or now >= self._left_at + LEAVE_TIMEOUT or not self._live()
+        return not waiting or seconds >= LEAVE_TIMEOUT or not self._live()
 
     def _join(self, now: float) -> None:
         """Ask all contacts for the members, again and again until there is another live one."""
@@ -236,4 +236,4 @@ def _know_no_departures(gossip: Gossip) -> None:
         if record.state != MemberState.LEFT.value:
             take(record, source, now)
 
-    gossip._intake._take_record = take_known
+    gossip._intake._take_record = take_known  # type: ignore[method-assign] # other rules

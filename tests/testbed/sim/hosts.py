@@ -1,20 +1,44 @@
 """A process on a host: when it runs, what it has not come to yet, and what it has reported."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, TypeVar
 
+from tests.testbed.sim.cached_packets import LetterWire
+from tests.testbed.sim.invariants import Watch
 from tests.testbed.sim.scheduler import Agenda
 from wesher.base.frozen import replace
-from wesher.gossip import Address, Event, Gossip, Wire
+from wesher.gossip import Address, Gossip, Member, Packet, StreamRequest
 
 PORT = 7946
 RECEIVE_QUEUE = 256  # inputs that wait for a process; the kernel throws away what comes then
 TIMERS_AT_ONCE = 1000  # so many without time passing are a node that never sleeps
 _ROUNDING = 1e-6  # seconds, far above what floating-point numbers lose
 
-Action = Callable[..., None]
+Action = Callable[..., object]
+
+
+class Engine(Protocol):
+    """What a Gossip and a MeshNode have in common: inputs and a timer, and what comes of them."""
+
+    def receive_packet(self, data: bytes, source: Address, now: float) -> None: ...
+    def receive_request(self, data: bytes, source: Address, now: float) -> bytes | None: ...
+    def receive_reply(self, request_id: int, data: bytes, now: float) -> None: ...
+    def stream_failed(self, request_id: int, error: str, now: float) -> None: ...
+    def handle_timer(self, now: float) -> None: ...
+    def leave(self, now: float) -> None: ...
+    def packets_to_send(self) -> Iterator[Packet]: ...
+    def streams_to_open(self) -> Iterator[StreamRequest]: ...
+    def events(self) -> Iterator[object]: ...
+    def next_timer(self) -> float | None: ...
+
+
+class AboutMember(Protocol):
+    """An event that names a member."""
+
+    @property
+    def member(self) -> Member: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +61,27 @@ class Clock:
 class Node:
     """One participant: an engine (a Gossip or a MeshNode) that is driven as the agent drives it.
 
-    `follow_up` is called after every input. Inputs wait while the process is paused, or busy with
-    others because it is slow.
+    Who makes one gives it the annotated parts; `follow_up` is called after every input. Inputs wait
+    while the process is paused, or busy with others because it is slow.
     """
 
-    def __init__(
-        self, host: str, name: str, ip: str, agenda: Agenda, follow_up: Callable[[Any], None]
-    ) -> None:
+    engine: Engine
+    gossip: Gossip
+    wire: LetterWire
+    watch: Watch
+    follow_up: Callable[[], None]
+
+    def __init__(self, host: str, name: str, ip: str, agenda: Agenda) -> None:
         self.host = host
         self.name = name
         self.ip = ip
         self.address = Address(ip, PORT)
-        self.engine: Any = None
-        self.gossip: Gossip = None
-        self.wire: Wire = None
-        self.watch: Any = None
         self.up = True
         self.paused = False
         self.started_at = agenda.now
-        self.events: list[tuple[float, Event]] = []
+        self.events: list[tuple[float, object]] = []
         self.packets_sent = self.bytes_sent = self.stream_bytes_sent = 0
         self._agenda = agenda
-        self._follow_up = follow_up
         self._clock: Clock | None = None
         self._time = float("-inf")
         self._cost: float | None = None
@@ -72,7 +95,7 @@ class Node:
         self._work_planned = False
         self._timer_was_last = False
 
-    def heard(self, kind: type[Event]) -> list[str]:
+    def heard(self, kind: type[AboutMember]) -> list[str]:
         """Return about whom it reported events of this kind."""
         return [event.member.name for _, event in self.events if isinstance(event, kind)]
 
@@ -125,12 +148,12 @@ class Node:
         now = self.time()
         if self._clock is not None and self._timer_is_due():
             # A clock that drifts is never read at the very moment that we wait for.
-            now = max(now, self.engine.next_timer())
+            now = max(now, self.engine.next_timer() or now)
         self._timers_at_once = self._timers_at_once + 1 if now == self._handled_at else 0
         assert self._timers_at_once < TIMERS_AT_ONCE, f"{self.host} is woken without end"
         self._time = self._handled_at = now
         self.engine.handle_timer(now)
-        self._follow_up(self)
+        self.follow_up()
 
     # Inputs
 
@@ -140,7 +163,7 @@ class Node:
             return False
         if not self._held:
             action(*args, self.time())
-            self._follow_up(self)
+            self.follow_up()
             return True
         if len(self._inbox) >= RECEIVE_QUEUE:
             return False
@@ -170,14 +193,18 @@ class Node:
 
     def wake(self) -> None:
         """End `suspend`: its engine hears how long that was, before anything else."""
+        assert self._asleep, f"{self.host} does not sleep"
         slept = self._agenda.now - self._asleep.since
         self._clock = replace(self._asleep, since=self._agenda.now)
         self._asleep = None
         self._wakes_at = float("inf")
         if self.up:
-            self.engine.slept(slept, self.time())
-            self._follow_up(self)
+            self._notice_sleep(slept)
+            self.follow_up()
         self.resume()
+
+    def _notice_sleep(self, seconds: float) -> None:
+        """Let the engine hear how long its host slept, if it wants to."""
 
     def resume(self) -> None:
         """Go on: first with the timers that are late, then with all that has come meanwhile."""
@@ -202,7 +229,7 @@ class Node:
         while self.up and self._inbox and not self._held:
             action, args = self._inbox.popleft()
             action(*args, self.time())
-            self._follow_up(self)
+            self.follow_up()
         self.arm()
 
     def _plan_work(self) -> None:
@@ -225,9 +252,12 @@ class Node:
             self._timer_was_last = False
             action, args = self._inbox.popleft()
             action(*args, self.time())
-            self._follow_up(self)
+            self.follow_up()
         elif self._timer_is_due():
             self._timer_was_last = True
             self._handle_timer()
         if self.up:
             self._plan_work()
+
+
+N = TypeVar("N", bound=Node)

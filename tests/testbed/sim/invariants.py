@@ -21,8 +21,10 @@ from wesher.mesh.base.plan import Plan
 
 Report = Callable[[str], None]
 
+Change = MemberJoined | MemberUpdated | MemberFailed | MemberLeft | MemberSuspected | MemberCleared
+"""What is told of a change of a record."""
+
 _RANKS = {MemberState.ALIVE: 0, MemberState.SUSPECT: 1, MemberState.DEAD: 2, MemberState.LEFT: 2}
-_CHANGES = (MemberJoined, MemberUpdated, MemberFailed, MemberLeft, MemberSuspected, MemberCleared)
 
 
 @dataclass(slots=True)
@@ -47,23 +49,23 @@ class Watch:
         self._get = gossip.members.get
         self._put = gossip.members.put
         self._drain = gossip.events
-        self._untold: deque[Event] = deque()
-        self._overdue: Event | None = None
+        self._untold: deque[Change] = deque()
+        self._overdue: Change | None = None
         self._leaving = False
-        gossip.members.put = self._on_put
+        self._expects_events = events
+        gossip.members.put = self._on_put  # type: ignore[method-assign] # to see what it stores
         if events:
-            gossip.events = self._on_drain
-        else:
-            self._expect = _nothing
+            gossip.events = self._on_drain  # type: ignore[method-assign] # to see what it tells
 
     def after_step(self) -> None:
         """Check that what changed in the step before was told by now."""
         if not self._untold:
             self._overdue = None
             return
-        if self._untold[0] is self._overdue:
-            self._transitions.broken(f"{self._name} does not tell of {_told(self._overdue)}")
-        self._overdue = self._untold[0]
+        first = self._untold[0]
+        if first is self._overdue:
+            self._transitions.broken(f"{self._name} does not tell of {_told(first)}")
+        self._overdue = first
 
     def _on_put(self, member: Member) -> None:
         old = self._get(member.name)
@@ -95,16 +97,16 @@ class Watch:
         return old.incarnation == new.incarnation
 
     def _expect(self, old: Member | None, new: Member) -> None:
-        if new.name != self._name:
+        if self._expects_events and new.name != self._name:
             self._untold.extend(_events_of(old, new))
 
     def _on_drain(self) -> Iterator[Event]:
         for event in self._drain():
-            if isinstance(event, _CHANGES):
+            if isinstance(event, Change):
                 self._check_event(event)
             yield event
 
-    def _check_event(self, event: Event) -> None:
+    def _check_event(self, event: Change) -> None:
         if not self._untold or self._untold.popleft() != event:
             self._transitions.broken(f"{self._name} tells, without a change, of {_told(event)}")
 
@@ -124,10 +126,9 @@ def check_plan(plan: Plan, public_key: str) -> str | None:
     return None
 
 
-def _events_of(old: Member | None, new: Member) -> Iterator[Event]:
+def _events_of(old: Member | None, new: Member) -> Iterator[Change]:
     """Yield what has to be told of a change."""
-    was_live = old is not None and old.live
-    if not was_live:
+    if old is None or not old.live:
         if new.live:
             yield MemberJoined(new)
     elif new.state is MemberState.LEFT:
@@ -144,13 +145,9 @@ def _events_of(old: Member | None, new: Member) -> Iterator[Event]:
             yield MemberUpdated(new)
 
 
-def _nothing(old: Member | None, new: Member) -> None:
-    """Expect no event."""
-
-
 def _text(member: Member) -> str:
     return f"{member.name} {member.state.name.lower()} {member.incarnation}"
 
 
-def _told(event: Event) -> str:
+def _told(event: Change) -> str:
     return f"{type(event).__name__}({_text(event.member)})"

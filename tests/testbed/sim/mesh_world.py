@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_interface, ip_network
 from random import Random
-from typing import Self
+from typing import Self, Unpack
 
 from tests.testbed.keys import key
 from tests.testbed.sim.converged import introduce, let_rest, names_of
 from tests.testbed.sim.golang import GoNode
 from tests.testbed.sim.hosts import PORT, Node
 from tests.testbed.sim.invariants import check_plan
-from tests.testbed.sim.world import World
+from tests.testbed.sim.scheduler import Agenda
+from tests.testbed.sim.world import AnyWorld, Conditions
 from wesher.base.frozen import fields, replace
-from wesher.gossip import Event
 from wesher.mesh.base.events import Departed, Notice, PlanChanged, Refused, Resolve, Severity
 from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.plan import IPNetwork, Plan
@@ -24,8 +24,19 @@ from wesher.mesh.node import MeshNode
 class MeshParticipant(Node):
     """One host: its node, if it runs, and what has been written down about it."""
 
-    def __init__(self, settings: NodeSettings, saved: Saved, go: str | None, *process) -> None:
-        super().__init__(*process)
+    engine: MeshNode | GoNode
+
+    def __init__(
+        self,
+        host: str,
+        ip: str,
+        agenda: Agenda,
+        *,
+        settings: NodeSettings,
+        saved: Saved,
+        go: str | None,
+    ) -> None:
+        super().__init__(host, settings.name, ip, agenda)
         self.settings = settings
         self.go = go
         self.seeds: tuple[str, ...] = ()
@@ -42,7 +53,7 @@ class MeshParticipant(Node):
 
     @property
     def overlay_addr(self) -> str | None:
-        if self.go:
+        if self.go and self.plan:
             return str(self.plan.interface.address)
         return self.addresses[-1] if self.addresses else None
 
@@ -51,7 +62,7 @@ class MeshParticipant(Node):
         """What is written down: with every new Plan, or by a Go node at any time."""
         if self.up and (self.go or self._planned):
             now = self.engine.saved()
-            if now and not self.go:
+            if now and self._planned and not self.go:
                 address = self._planned.interface.address
                 now = replace(now, overlay_addr=address, incarnation=self._incarnation)
             self._saved = now or self._saved
@@ -77,13 +88,15 @@ class MeshParticipant(Node):
         if plan is None or plan is self._planned:
             return None
         self._planned = plan
-        self._incarnation = self.gossip.local.incarnation
+        local = self.gossip.local
+        assert local, f"{self.host} plans before it is a member"
+        self._incarnation = local.incarnation
         if str(plan.interface.address) != self.overlay_addr:
             self.addresses.append(str(plan.interface.address))
         return check_plan(plan, self.settings.public_key)
 
     @property
-    def route(self) -> tuple[IPNetwork]:
+    def route(self) -> tuple[IPNetwork, ...]:
         """What others ought to send to it."""
         return (ip_network(self.overlay_addr or 0),)
 
@@ -99,29 +112,34 @@ class MeshParticipant(Node):
         operator_log = [event for _, event in self.events if isinstance(event, Notice)]
         return [n.text.format(**n.data) for n in operator_log if n.severity is Severity.WARNING]
 
+    def _notice_sleep(self, seconds: float) -> None:
+        self.engine.slept(seconds, self.time())
+
     def refusal(self) -> str | None:
         return next((e.reason for _, e in self.events if isinstance(e, Refused)), None)
 
 
-class MeshWorld(World):
+class MeshWorld(AnyWorld[MeshParticipant]):
     """Hosts that run a MeshNode, or a node that behaves like the original (`go`), or nothing.
 
     `names` are what a resolver knows. What a node wants saved is saved with every new Plan, and is
     what its host's next start begins with.
     """
 
-    def __init__(self, seed: int, *, overlay_net: str = "10.0.0.0/8", **network: object) -> None:
+    def __init__(
+        self, seed: int, *, overlay_net: str = "10.0.0.0/8", **conditions: Unpack[Conditions]
+    ) -> None:
         self._overlay_net = ip_interface(overlay_net)
         self.names: dict[str, list[str]] = {}
-        super().__init__((), seed, **network)
+        super().__init__(seed, **conditions)
 
     @classmethod
-    def converged(cls, number: int, seed: int, **network: object) -> Self:
+    def converged(cls, number: int, seed: int, **conditions: Unpack[Conditions]) -> Self:
         """Return a world of `number` nodes that know each other, and have exchanged nothing."""
-        world = cls(seed, **network)
+        world = cls(seed, **conditions)
         nodes = [world.start(host) for host in names_of(number)]
         introduce([node.gossip for node in nodes], world._rng)
-        let_rest([node.engine for node in nodes], world.now)
+        let_rest([node.engine for node in nodes if isinstance(node.engine, MeshNode)], world.now)
         for node in nodes:
             world._follow_up(node)
         return world
@@ -146,8 +164,7 @@ class MeshWorld(World):
         ip = ip or (earlier.ip if earlier else f"192.168.{number // 250}.{number % 250 + 1}")
         saved = earlier.saved if earlier else Saved()
         chosen = replace(self._usual_settings(name or host, ip, seeds), **settings)
-        process = (host, chosen.name, ip, self._agenda, self._follow_up)
-        node = MeshParticipant(chosen, saved, go, *process)
+        node = MeshParticipant(host, ip, self._agenda, settings=chosen, saved=saved, go=go)
         node.seeds = seeds
         rng = Random(f"{self.seed} {host} {self.now}")
         node.wire = self._wire(number)
@@ -173,9 +190,8 @@ class MeshWorld(World):
             fresh.add("public_key")
         if not keep_state:
             earlier.forget()
-        kept = fields(earlier.settings)
-        settings = {name: value for name, value in kept.items() if name not in fresh}
-        return self.start(host, *earlier.seeds, go=earlier.go, **settings)
+        kept = {key: value for key, value in fields(earlier.settings).items() if key not in fresh}
+        return self.start(host, *earlier.seeds, go=earlier.go, **kept)
 
     def stop(self, *hosts: str) -> None:
         """Let nodes leave the cluster and end, all at the same moment."""
@@ -245,9 +261,10 @@ class MeshWorld(World):
                 yield f"{node.host} {problem}"
 
     def _resolve(self, source: MeshParticipant, request: Resolve) -> None:
+        assert isinstance(source.engine, MeshNode), "of ours only, Go nodes do not ask"
         source.take(source.engine.resolved, request, self.names.get(request.host, ()))
 
-    def _on_event(self, node: MeshParticipant, event: Event) -> None:
+    def _on_event(self, node: MeshParticipant, event: object) -> None:
         if isinstance(event, Resolve):
             delay = self._network.usual.delay(self._rng)
             self._agenda.later(delay, self._resolve, node, event)
@@ -258,7 +275,7 @@ class MeshWorld(World):
             self.violate(f"{node.host}: {problem}")
 
 
-def _mistake(node: MeshParticipant, routes: Mapping[str, tuple[IPNetwork]]) -> str | None:
+def _mistake(node: MeshParticipant, routes: Mapping[str, tuple[IPNetwork, ...]]) -> str | None:
     """Say what is wrong with the plan of a node whose peers ought to have these routes, by key."""
     plan = node.plan
     if plan is None or not plan.complete:

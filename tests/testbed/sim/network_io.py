@@ -2,8 +2,9 @@
 
 from collections import Counter
 from random import Random
+from typing import Generic, NoReturn
 
-from tests.testbed.sim.hosts import Node
+from tests.testbed.sim.hosts import N
 from tests.testbed.sim.network import Link, Network
 from tests.testbed.sim.scheduler import Agenda
 from tests.testbed.sim.trace import Trace, Violation
@@ -12,7 +13,7 @@ from wesher.gossip import Address, StreamRequest
 EPHEMERAL_PORT = 40000  # where streams come from; nobody listens there
 
 
-class Carrier:
+class Carrier(Generic[N]):
     """The part of a world between its hosts; every packet is looked into as it is sent."""
 
     def __init__(self, seed: int, link: Link, *, trace: bool) -> None:
@@ -22,7 +23,7 @@ class Carrier:
         self._agenda = Agenda()
         self._network = Network(self._rng, link)
         self._trace = Trace(lambda: self._agenda.now, full=trace)
-        self._by_address: dict[Address, Node] = {}
+        self._by_address: dict[Address, N] = {}
 
     @property
     def now(self) -> float:
@@ -37,12 +38,12 @@ class Carrier:
         """Return a hash over everything that happened."""
         return self._trace.digest()
 
-    def violate(self, what: str) -> None:
+    def violate(self, what: str) -> NoReturn:
         """Raise a Violation, with all that is needed to look into it."""
         history = "\n".join(self.history(30))
         raise Violation(f"{what}\n(seed {self.seed}, after {self.now:.4f} s)\n{history}")
 
-    def _send(self, source: Node, data: bytes, to: Address) -> None:
+    def _send(self, source: N, data: bytes, to: Address) -> None:
         self._count_packet(source, data)
         if problem := source.wire.inspect(data):
             self.violate(f"{source.host} sends a bad packet to {to}: {problem}")
@@ -57,7 +58,7 @@ class Carrier:
         target = self._by_address.get(address)
         return target.host if target else address.ip
 
-    def _count_packet(self, source: Node, data: bytes) -> None:
+    def _count_packet(self, source: N, data: bytes) -> None:
         stats, size = self.stats, len(data)
         stats["packets"] += 1
         stats["bytes"] += size
@@ -69,7 +70,7 @@ class Carrier:
         if target is None or not target.take(target.engine.receive_packet, data, source):
             self.stats["lost"] += 1
 
-    def _open_stream(self, source: Node, request: StreamRequest) -> None:
+    def _open_stream(self, source: N, request: StreamRequest) -> None:
         """Carry a stream there and back; TCP repeats what gets lost, so that takes time."""
         self._count_stream(source, request.data)
         target = self._host_at(request.to)
@@ -80,12 +81,12 @@ class Carrier:
         if delay is not None and fault != "stall":
             self._agenda.later(delay, self._connected, source, request, fault)
 
-    def _count_stream(self, source: Node, data: bytes) -> None:
+    def _count_stream(self, source: N, data: bytes) -> None:
         self.stats["streams"] += 1
         self.stats["stream bytes"] += len(data)
         source.stream_bytes_sent += len(data)
 
-    def _connected(self, source: Node, request: StreamRequest, fault: str | None) -> None:
+    def _connected(self, source: N, request: StreamRequest, fault: str | None) -> None:
         target = self._by_address.get(request.to)
         if target is None:
             return  # no such host: the opener will lose its patience
@@ -98,7 +99,7 @@ class Carrier:
         elif delay is not None:
             self._agenda.later(delay, self._serve, source, request, fault)
 
-    def _serve(self, source: Node, request: StreamRequest, fault: str | None) -> None:
+    def _serve(self, source: N, request: StreamRequest, fault: str | None) -> None:
         target = self._by_address[request.to]
 
         def serve(now: float) -> None:
@@ -109,9 +110,7 @@ class Carrier:
         if not target.take(serve):
             self._fail_stream(source, request, "closed without a reply")
 
-    def _reply(
-        self, target: Node, source: Node, request: StreamRequest, reply: bytes | None
-    ) -> None:
+    def _reply(self, target: N, source: N, request: StreamRequest, reply: bytes | None) -> None:
         if reply is None:
             self._fail_stream(source, request, "closed without a reply")
             return
@@ -123,7 +122,7 @@ class Carrier:
             receive = source.engine.receive_reply
             self._agenda.later(delay, source.take, receive, request.id, reply)
 
-    def _fail_stream(self, source: Node, request: StreamRequest, why: str) -> None:
+    def _fail_stream(self, source: N, request: StreamRequest, why: str) -> None:
         self._trace.detail(f"{source.host}'s stream to {request.to.ip}: {why}")
         delay = self._network.usual.delay(self._rng)
         self._agenda.later(delay, source.take, source.engine.stream_failed, request.id, why)

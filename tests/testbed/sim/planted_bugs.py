@@ -35,7 +35,7 @@ def _rising_from_the_dead(
     known = rules._members.get(name)
     if known and known.state is MemberState.DEAD and known.incarnation == incarnation:
         rules._members.put(replace(known, state=MemberState.ALIVE))
-    return is_old(rules, name, incarnation, *address)
+    return bool(is_old(rules, name, incarnation, *address))
 
 
 def _resurrection(take: Wrapper, intake: Intake, record: Record, *rest: Any) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
-from typing import Protocol
 
 from tests.testbed.sim.addresses import Joins, crowds
 from tests.testbed.sim.mesh_world import MeshWorld
@@ -41,12 +40,6 @@ class Kept:
     history: tuple[str, ...] = ()
 
 
-class Run(Protocol):
-    """A world and what happens in it."""
-
-    world: MeshWorld
-
-
 def main() -> int:
     given = _parse()
     play = partial(PROMISES[given.promise], members=given.members)
@@ -64,26 +57,27 @@ def keep_reunion(seed: int, *, members: int | None = None) -> Kept:
     """Cut the mesh of a seed, perhaps made of so many members, and let it heal."""
     world = partitions(seed)
     world = replace(world, members=members or world.members)
-    return _kept(Reconnect(world), Kept(seed, world.members, str(world)), seconds=Reconnect.run)
+    reconnect = Reconnect(world)
+    kept = Kept(seed, world.members, str(world))
+    return _kept(reconnect.world, kept, lambda: replace(kept, seconds=reconnect.run()))
 
 
 def keep_addresses(seed: int, *, members: int | None = None) -> Kept:
     """Let the crowd of a seed, perhaps of so many members, join."""
     crowd = crowds(seed)
     crowd = replace(crowd, members=members or crowd.members)
-    return _kept(Joins(crowd), Kept(seed, crowd.members, str(crowd)), moves=_moves)
+    joins = Joins(crowd)
+    kept = Kept(seed, crowd.members, str(crowd))
+    return _kept(joins.world, kept, lambda: replace(kept, moves=tuple(joins.run().values())))
 
 
-def _moves(joins: Joins) -> tuple[int, ...]:
-    return tuple(joins.run().values())
-
-
-def _kept(run: Run, kept: Kept, **measure: Callable[[Run], object]) -> Kept:
+def _kept(world: MeshWorld, kept: Kept, play: Callable[[], Kept]) -> Kept:
+    """Return what playing comes to, `kept` and what broke if that is not its end."""
     try:
-        return replace(kept, **{what: play(run) for what, play in measure.items()})
+        return play()
     except Violation as broken:
         violation = str(broken).partition("\n")[0]
-        return replace(kept, violation=violation, history=tuple(run.world.history(HISTORY)))
+        return replace(kept, violation=violation, history=tuple(world.history(HISTORY)))
 
 
 def summary_of_reunions(kept: list[Kept]) -> list[str]:

@@ -3,6 +3,7 @@
 import traceback
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.testbed.sim.faults import Step
 from tests.testbed.sim.mesh_world import MeshWorld
@@ -107,7 +108,7 @@ class Stage:
         elif self._makes_sense(call, hosts):
             getattr(world, call)(*hosts, **dict(step.options))
 
-    def _makes_sense(self, call: str, args: tuple[object, ...]) -> bool:
+    def _makes_sense(self, call: str, args: tuple[Any, ...]) -> bool:
         match call:
             case "start":
                 return False
@@ -117,7 +118,7 @@ class Stage:
                 return {args[0], args[1]} <= self.world.nodes.keys()
         return bool(args) or call == "heal"
 
-    def _start(self, host: str, *seeds: str, ip: str | None = None, **options: object) -> None:
+    def _start(self, host: str, *seeds: str, ip: str | None = None, **options: Any) -> None:
         """Start a host at its usual address, or move it."""
         ip = ip or address_of(host)
         self.world.names[host] = [ip]

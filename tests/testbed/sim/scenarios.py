@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from tests.testbed.sim import faults
 from tests.testbed.sim.faults import Script, Step
@@ -43,7 +44,7 @@ class Scenario:
 
     seed: int
     title: str
-    network: tuple[tuple[str, object], ...]
+    network: tuple[tuple[str, Any], ...]
     """Options of the world."""
     steps: tuple[Step, ...]
     founders: tuple[str, ...]
@@ -98,7 +99,7 @@ def _some_kinds(rng: Random) -> tuple[str, ...]:
     return tuple(dict.fromkeys(rng.choices(tuple(KINDS), weights, k=rng.choice((1, 1, 2, 2, 3)))))
 
 
-def _network(rng: Random) -> tuple[tuple[str, object], ...]:
+def _network(rng: Random) -> tuple[tuple[str, Any], ...]:
     """Return what the network is like all the time, until the faults end."""
     latency = rng.choice(((0.0005, 0.005), (0.001, 0.02), (0.01, 0.05), (0.02, 0.2), (0.05, 0.4)))
     options: list[tuple[str, object]] = [("latency", latency)]

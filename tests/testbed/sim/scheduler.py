@@ -11,13 +11,13 @@ class Agenda:
     def __init__(self) -> None:
         self.now = 0.0
         self._serials = count()
-        self._heap: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
+        self._heap: list[tuple[float, int, Callable[..., object], tuple[object, ...]]] = []
 
-    def at(self, when: float, action: Callable[..., None], *args: object) -> None:
+    def at(self, when: float, action: Callable[..., object], *args: object) -> None:
         """Do `action(*args)` when it is `when`."""
         heapq.heappush(self._heap, (when, next(self._serials), action, args))
 
-    def later(self, delay: float, action: Callable[..., None], *args: object) -> None:
+    def later(self, delay: float, action: Callable[..., object], *args: object) -> None:
         """Do `action(*args)` after `delay` seconds."""
         heapq.heappush(self._heap, (self.now + delay, next(self._serials), action, args))
 

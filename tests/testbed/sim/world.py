@@ -1,37 +1,50 @@
 """Many participants on one virtual clock and one virtual network; the same seed, the same run."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import count
 from random import Random
-from typing import Self
+from typing import Self, TypedDict, Unpack
 
 from tests.testbed.sim.cached_packets import LetterWire
 from tests.testbed.sim.converged import introduce, names_of
-from tests.testbed.sim.hosts import PORT, RECEIVE_QUEUE, Node
+from tests.testbed.sim.hosts import PORT, RECEIVE_QUEUE, N, Node
 from tests.testbed.sim.invariants import Rulebook, Watch
 from tests.testbed.sim.network import Latency, Link
 from tests.testbed.sim.network_io import Carrier
 from tests.testbed.sim.trace import Violation
+from wesher.base.frozen import replace
 from wesher.gossip import (
     WAN,
-    Event,
     Gossip,
     GossipSettings,
     Keyring,
     LeaveFinished,
     Timing,
-    Wire,
     pack_ip,
 )
 
-__all__ = ["PORT", "RECEIVE_QUEUE", "Node", "Violation", "World"]
+__all__ = ["PORT", "RECEIVE_QUEUE", "AnyWorld", "Conditions", "Node", "Violation", "World"]
 
 _KEY = bytes(range(32))
 _LOOK_EVERY = 0.05  # seconds between two looks whether something is reached
 
 
-class World(Carrier):
-    """Participants that are one Gossip each, and everything that can happen to them.
+class Conditions(TypedDict, total=False):
+    """What a world is like: shares of all packets, seconds of `latency`, and how nodes are set."""
+
+    latency: Latency
+    loss: float
+    twice: float
+    reorder: float
+    max_packet: int | None
+    timing: Timing
+    compress: bool
+    trace: bool
+
+
+class AnyWorld(Carrier[N]):
+    """What can happen to participants of any kind, and what they must agree on.
 
     `loss`, `twice` and `reorder` are shares of all packets, `latency` is in seconds. A `trace` that
     is asked for keeps packets in its history. After every step the rules in `invariants` are
@@ -40,7 +53,6 @@ class World(Carrier):
 
     def __init__(
         self,
-        names: Iterable[str],
         seed: int,
         *,
         latency: Latency = (0.001, 0.02),
@@ -53,55 +65,13 @@ class World(Carrier):
         trace: bool = False,
     ) -> None:
         super().__init__(seed, Link(latency, loss, twice, reorder, max_packet), trace=trace)
-        self.nodes: dict[str, Node] = {}
+        self.nodes: dict[str, N] = {}
         self._timing = timing
         self._compress = compress
         self._transitions = Rulebook(self.violate, self._trace.note)
         self._started = count(1)
-        for name in names:
-            self.add(name)
 
-    @classmethod
-    def converged(cls, number: int, seed: int, **network: object) -> Self:
-        """Return a world of `number` members that know each other, and have exchanged nothing."""
-        world = cls(names_of(number), seed, **network)
-        introduce([node.gossip for node in world.nodes.values()], world._rng)
-        return world
-
-    # Who takes part
-
-    def add(
-        self, name: str, *, ip: str | None = None, meta: bytes = b"metadata", **settings: object
-    ) -> Node:
-        """Start a participant, also instead of one of the same name (which is as if it crashed)."""
-        number = next(self._started)
-        ip = ip or f"10.0.{number // 250}.{number % 250 + 1}"
-        node = Node(name, name, ip, self._agenda, self._follow_up)
-        # Thousands are proven long ago here: asking all would be most of what is simulated.
-        settings = {"max_unproven": 16384} | settings
-        chosen = GossipSettings(name, pack_ip(ip), PORT, timing=self._timing, **settings)
-        rng = Random(f"{self.seed} {name} {number}")
-        node.wire = self._wire(number)
-        node.engine = node.gossip = Gossip(chosen, node.wire, rng)
-        self._place(node)
-        node.take(lambda now: node.gossip.announce(meta, now))
-        return node
-
-    def join(self, name: str, *seeds: str) -> None:
-        """Let a participant exchange tables with the seeds."""
-        gossip = self.nodes[name].gossip
-        for seed in seeds:
-            address = self.nodes[seed].address
-            self.nodes[name].take(lambda now, to=address: gossip.push_pull(to, now, join=True))
-
-    def update(self, name: str, meta: bytes) -> None:
-        """Let a participant publish other metadata."""
-        node = self.nodes[name]
-        node.take(lambda now: node.gossip.update_meta(meta, now))
-
-    def leave(self, name: str) -> None:
-        """Let a participant announce its departure, and end a moment later."""
-        self.stop(name)
+    # What happens to participants
 
     def stop(self, *hosts: str) -> None:
         """Let participants announce their departure, all at the same moment."""
@@ -137,7 +107,7 @@ class World(Carrier):
         self._happens("drifts", f"{host} {rate}")
         self.nodes[host].drift(rate)
 
-    def _up(self, hosts: Iterable[str]) -> list[Node]:
+    def _up(self, hosts: Iterable[str]) -> list[N]:
         return [node for host in hosts if (node := self.nodes[host]).up]
 
     # What happens to the network
@@ -206,7 +176,7 @@ class World(Carrier):
         if different:
             self.violate("not settled: " + "; ".join(different[:10]))
 
-    def _differences(self, hosts: Iterable[str]) -> Iterable[str]:
+    def _differences(self, hosts: Iterable[str]) -> Iterator[str]:
         members = self._expected(hosts)
         wanted = {node.name for node in members}
         tolerated = self._tolerated(wanted)
@@ -217,7 +187,7 @@ class World(Carrier):
             if surplus := sorted(live - wanted - tolerated):
                 yield f"{node.host} holds {' '.join(surplus)} for live"
 
-    def _expected(self, hosts: Iterable[str]) -> list[Node]:
+    def _expected(self, hosts: Iterable[str]) -> list[N]:
         return [self.nodes[host] for host in hosts or self.nodes if hosts or self.nodes[host].up]
 
     def _tolerated(self, wanted: set[str]) -> set[str]:
@@ -230,7 +200,7 @@ class World(Carrier):
         self.stats[kind] += 1
         self._trace.note(f"{kind}: {what}")
 
-    def _wire(self, number: int) -> Wire:
+    def _wire(self, number: int) -> LetterWire:
         nonces = count(number << 64)
         return LetterWire(
             Keyring(_KEY),
@@ -239,18 +209,19 @@ class World(Carrier):
             compress_streams=self._compress,
         )
 
-    def _place(self, node: Node, *, watch_events: bool = True) -> None:
+    def _place(self, node: N, *, watch_events: bool = True) -> None:
         """Put a new process on its host, in the place of an earlier one."""
         if earlier := self.nodes.get(node.host):
             self._end(earlier)
         self._happens("starts", f"{node.host} at {node.ip}")
+        node.follow_up = partial(self._follow_up, node)
         node.watch = Watch(node.name, node.gossip, self._transitions, events=watch_events)
         self.nodes[node.host] = self._by_address[node.address] = node
 
-    def _end(self, node: Node) -> None:
+    def _end(self, node: N) -> None:
         node.end()
 
-    def _follow_up(self, node: Node) -> None:
+    def _follow_up(self, node: N) -> None:
         """Carry out what an input has led to."""
         engine = node.engine
         for packet in engine.packets_to_send():
@@ -263,6 +234,55 @@ class World(Carrier):
         node.watch.after_step()
         node.arm()
 
-    def _on_event(self, node: Node, event: Event) -> None:
+    def _on_event(self, node: N, event: object) -> None:
         if isinstance(event, LeaveFinished):
             self._end(node)
+
+
+class World(AnyWorld[Node]):
+    """Participants that are one Gossip each."""
+
+    def __init__(self, names: Iterable[str], seed: int, **conditions: Unpack[Conditions]) -> None:
+        super().__init__(seed, **conditions)
+        for name in names:
+            self.add(name)
+
+    @classmethod
+    def converged(cls, number: int, seed: int, **conditions: Unpack[Conditions]) -> Self:
+        """Return a world of `number` members that know each other, and have exchanged nothing."""
+        world = cls(names_of(number), seed, **conditions)
+        introduce([node.gossip for node in world.nodes.values()], world._rng)
+        return world
+
+    def add(
+        self, name: str, *, ip: str | None = None, meta: bytes = b"metadata", **settings: object
+    ) -> Node:
+        """Start a participant, also instead of one of the same name (which is as if it crashed)."""
+        number = next(self._started)
+        ip = ip or f"10.0.{number // 250}.{number % 250 + 1}"
+        node = Node(name, name, ip, self._agenda)
+        # Thousands are proven long ago here: asking all would be most of what is simulated.
+        usual = GossipSettings(name, pack_ip(ip), PORT, timing=self._timing, max_unproven=16384)
+        chosen = replace(usual, **settings)
+        rng = Random(f"{self.seed} {name} {number}")
+        node.wire = self._wire(number)
+        node.engine = node.gossip = Gossip(chosen, node.wire, rng)
+        self._place(node)
+        node.take(lambda now: node.gossip.announce(meta, now))
+        return node
+
+    def join(self, name: str, *seeds: str) -> None:
+        """Let a participant exchange tables with the seeds."""
+        gossip = self.nodes[name].gossip
+        for seed in seeds:
+            push_pull = partial(gossip.push_pull, join=True)
+            self.nodes[name].take(push_pull, self.nodes[seed].address)
+
+    def update(self, name: str, meta: bytes) -> None:
+        """Let a participant publish other metadata."""
+        node = self.nodes[name]
+        node.take(lambda now: node.gossip.update_meta(meta, now))
+
+    def leave(self, name: str) -> None:
+        """Let a participant announce its departure, and end a moment later."""
+        self.stop(name)
