@@ -2,10 +2,11 @@
 
 import copy
 import pickle
+from collections.abc import Mapping
 
 import pytest
 
-from wesher.base.frozen import fields, frozen, replace
+from wesher.base.frozen import EMPTY, fields, frozen, replace
 
 
 @frozen
@@ -29,6 +30,14 @@ class Pixel:
 @frozen
 class Nothing:
     pass
+
+
+@frozen(hidden=("key",), uncompared=("source",))
+class Login:
+    key: str
+    user: str = ""
+    source: str = ""
+    others: Mapping[str, int] = EMPTY
 
 
 def test_fields_are_given_by_place_or_name_and_may_have_defaults():
@@ -71,6 +80,23 @@ def test_nothing_can_be_set_or_deleted():
 def test_it_shows_what_it_holds():
     assert repr(Point(1, 2)) == "Point(x=1, y=2)"
     assert repr(Nothing()) == "Nothing()"
+
+
+def test_what_is_hidden_is_not_shown():
+    assert (
+        repr(Login("secret", "alpha")) == "Login(user='alpha', source='', others=mappingproxy({}))"
+    )
+
+
+def test_what_is_not_compared_makes_no_difference():
+    assert Login("a", source="b") == Login("a", source="c")
+    assert hash(Pixel(1)) == hash(Pixel(1, 0))
+    assert Login("a", "b") != Login("a", "c")
+
+
+def test_a_wrong_call_names_class_and_field():
+    with pytest.raises(TypeError, match=r"Point\.__init__\(\) missing .* 'x'"):
+        Point()
 
 
 def test_a_match_takes_fields_by_place():

@@ -1,1 +1,1 @@
-"""What every storey stands on: errors, problems in words, counters. Imports nothing of wesher."""
+"""What every storey stands on: errors, problems in words, values. Imports nothing of wesher."""

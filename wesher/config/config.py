@@ -4,7 +4,6 @@ import difflib
 import os
 import stat
 from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,14 +42,14 @@ class Settings:
         return ConfigError(f"{self.sources[name]}: {reason}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(hidden=("cluster_key", "sources"), uncompared=("sources",))
 class Config:
     """Everything an agent is told; `forget_after` in seconds, infinity for never.
 
     `sources` says for each option who set it ("--join", "WESHER_JOIN", "FILE: join", "default").
     """
 
-    cluster_key: bytes | None = field(repr=False)
+    cluster_key: bytes | None
     join: tuple[Seed, ...]
     init: bool
     fresh_key: bool
@@ -73,7 +72,7 @@ class Config:
     hosts_suffix: str | None
     hosts_dots: bool
     run_dir: Path
-    sources: Mapping[str, str] = field(compare=False, repr=False)
+    sources: Mapping[str, str]
 
 
 def load(

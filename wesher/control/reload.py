@@ -1,10 +1,9 @@
 """Take a changed configuration while running: what can change at once, and what needs a restart."""
 
 from collections.abc import Callable
-from dataclasses import fields
 
 from wesher.base.errors import AgentError, ConfigError, StartError
-from wesher.base.frozen import replace
+from wesher.base.frozen import fields, replace
 from wesher.config.config import Config
 from wesher.control.status import Json, Running
 from wesher.system import log
@@ -27,10 +26,9 @@ def reload(running: Running, reread: Reread, now: float) -> tuple[Running, Json]
         raise AgentError(f"nothing was changed: {error}") from error
     config = running.config
     changed = [
-        field.name
-        for field in fields(Config)
-        if field.name not in _NOT_COMPARED
-        and getattr(wanted, field.name) != getattr(config, field.name)
+        name
+        for name, value in fields(wanted).items()
+        if name not in _NOT_COMPARED and value != getattr(config, name)
     ]
     applied = [name for name in changed if name in AT_ONCE]
     config = replace(config, **{name: getattr(wanted, name) for name in applied})

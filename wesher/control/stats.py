@@ -1,9 +1,7 @@
 """What an agent tells of its work, as JSON: for `wesher metrics` and `wesher doctor`."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 
-from wesher.base.counters import Reconciles, ToolCalls
 from wesher.base.problems import Problem
 from wesher.config.config import Config, renamed_to
 from wesher.control.status import Json, Running
@@ -12,7 +10,8 @@ from wesher.gossip.codec import MessageType
 from wesher.mesh.base.operator_log import Recent
 from wesher.mesh.planning import PeerProblem
 from wesher.mesh.reporting import NodeStats, UnknownSource
-from wesher.system.shell import tool_calls
+from wesher.system.reconciler import Reconciles
+from wesher.system.shell import ToolCalls, tool_calls
 
 NO_MESSAGES = frozenset(
     {
@@ -35,7 +34,7 @@ def as_account(running: Running, now: float) -> Json:
         "suspicions": account.suspicions,
         "refutations": account.refutations,
         "messages": _messages(account),
-        "traffic": asdict(running.transport.traffic),
+        "traffic": vars(running.transport.traffic),
         "dropped": {_word(reason): account.dropped.get(reason, 0) for reason in DropReason},
         "strangers": [_stranger(one, now) for one in account.strangers],
         "troubles": [_recent(one, now) for one in account.problems],

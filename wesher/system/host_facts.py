@@ -1,10 +1,10 @@
 """What the mesh must know of this host: its networks, next hops, resolvers, and its own address."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
+from wesher.base.frozen import frozen
 from wesher.base.prefixes import Prefixes
 from wesher.mesh.base.plan import IPAddress, IPNetwork
 from wesher.system.interface import MARKS
@@ -14,7 +14,7 @@ from wesher.system.network import Link, Network
 RESOLVER_FILES = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostFacts:
     """The host around our interface: nothing of our own is in it.
 
@@ -23,7 +23,7 @@ class HostFacts:
     """
 
     connected: tuple[IPNetwork, ...] = ()
-    routed: Prefixes = field(default_factory=Prefixes)
+    routed: Prefixes = Prefixes()
     own_addresses: frozenset[IPAddress] = frozenset()
     overlay_addresses: frozenset[IPAddress] = frozenset()
     next_hops: frozenset[IPAddress] = frozenset()

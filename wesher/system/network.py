@@ -3,14 +3,13 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any
 
 from wesher.base.errors import CommandError
-from wesher.base.frozen import frozen, replace
+from wesher.base.frozen import EMPTY, frozen, replace
 from wesher.base.prefixes import Prefixes
 from wesher.mesh.base.plan import IPAddress, IPNetwork
 from wesher.system.shell import patiently, run
@@ -63,7 +62,7 @@ class Gateway:
     metric: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Network:
     """Everything `ip` told; `marked` are the routes of our protocol, by interface.
 
@@ -71,10 +70,10 @@ class Network:
     route that is not marked; `routed` are those of them that an overlay network must not touch.
     """
 
-    links: Mapping[str, Link] = field(default_factory=dict)
-    marked: Mapping[str, frozenset[IPNetwork]] = field(default_factory=dict)
-    foreign: Mapping[str, str] = field(default_factory=dict)
-    routed: Prefixes = field(default_factory=Prefixes)
+    links: Mapping[str, Link] = EMPTY
+    marked: Mapping[str, frozenset[IPNetwork]] = EMPTY
+    foreign: Mapping[str, str] = EMPTY
+    routed: Prefixes = Prefixes()
     gateways: tuple[Gateway, ...] = ()
 
 

@@ -1,10 +1,10 @@
 """The difference between the peers that WireGuard has and those it should have."""
 
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass, field
 from itertools import chain
 
 from wesher.base.errors import CommandError, MissingToolError
+from wesher.base.frozen import EMPTY, frozen
 from wesher.mesh.base.plan import Endpoint, IPNetwork, Peer, Plan
 from wesher.system.shell import patiently
 from wesher.system.wireguard import PeerState, WireGuardState, wg_set
@@ -14,17 +14,17 @@ _NOT_THE_PEERS = ("No such device", "not permitted", "not supported")
 _MAX_FAILURES = 64  # calls we spend on finding out which peers are to blame
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(hidden=("private_key",))
 class PeerChanges:
     """What `wg set` has to do, and nothing it does not have to.
 
     `words` are the arguments for each peer, additions before removals; `endpoints` those it sets.
     """
 
-    private_key: str | None = field(default=None, repr=False)
+    private_key: str | None = None
     listen_port: int | None = None
-    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    words: Mapping[str, tuple[str, ...]] = EMPTY
+    endpoints: Mapping[str, Endpoint] = EMPTY
 
     def __bool__(self) -> bool:
         return bool(self.private_key or self.listen_port is not None or self.words)

@@ -1,11 +1,11 @@
 """Bring this host to the newest plan, and keep it there: interface, hosts file, state file."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
 from loguru import logger
 
-from wesher.base.counters import Reconciles
 from wesher.base.errors import WesherError
 from wesher.mesh.base.plan import HostsEntry, Plan
 from wesher.system.device import Device
@@ -19,6 +19,16 @@ RETRY_FIRST, RETRY_LONGEST = 0.5, 5.0  # seconds until what failed is tried agai
 REST = 1.0  # times as long as a reconcile took we rest after it, so that bursts coalesce
 LONGEST_REST = 1.0  # seconds
 SHOWN = 3  # failed changes that one warning names
+
+
+class Reconciles:
+    """How often and how long this host was compared with the plan; failures by what failed."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.seconds = 0.0
+        self.repairs = 0
+        self.failures: Counter[str] = Counter()
 
 
 class PartlyAppliedError(WesherError):

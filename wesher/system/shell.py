@@ -8,6 +8,7 @@ import shutil
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from io import FileIO
 from typing import Any
@@ -21,7 +22,6 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from wesher.base.counters import ToolCalls
 from wesher.base.errors import CommandError, MissingToolError, TransientCommandError
 from wesher.system.threads import in_thread
 
@@ -47,6 +47,16 @@ _CHUNK = 65536  # bytes that are read at once from a tool that is followed
 # A dump of 10,000 peers is 3 MB, the routes of a host with 50,000 foreign ones are 10 MB as JSON.
 _MAX_OUTPUT = 64 * 1024 * 1024  # bytes
 _SHOWN = 16  # arguments of a call that appear in the log: it may name a thousand peers
+
+
+class ToolCalls:
+    """Calls of the system's tools by name, those that failed, and repeated ones."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+        self.retries = 0
+
 
 tool_calls = ToolCalls()
 """What this process has run so far."""

@@ -10,7 +10,6 @@ import json
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
@@ -81,7 +80,7 @@ class SavedSelf:
     public_key: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(hidden=("cluster_key",), uncompared=("by_original",))
 class State:
     """Everything saved; no key means that nothing was saved yet.
 
@@ -89,7 +88,7 @@ class State:
     `by_original` tells that the Go program wrote the file last: it is then its interface, too.
     """
 
-    cluster_key: bytes | None = field(default=None, repr=False)
+    cluster_key: bytes | None = None
     nodes: tuple[SavedNode, ...] = ()
     overlay_addr: IPAddress | None = None
     incarnation: int = 0
@@ -97,7 +96,7 @@ class State:
     fixed: bool = False
     former: SavedFormer | None = None
     this_host: SavedSelf | None = None
-    by_original: bool = field(default=False, compare=False)
+    by_original: bool = False
 
 
 class StateFile:

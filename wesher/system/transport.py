@@ -10,7 +10,6 @@ from contextlib import suppress
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Protocol
 
-from wesher.base.counters import Traffic
 from wesher.base.errors import ProtocolError, StartError
 from wesher.base.frozen import frozen
 from wesher.gossip import MAX_INBOUND_EXCHANGES, Address, Packet, StreamRequest
@@ -31,6 +30,20 @@ RECEIVE_BUFFER = 2 << 20  # bytes, memberlist's request
 REFUSED = os.strerror(errno.ECONNREFUSED).lower()
 """What a stream comes to where nothing listens."""
 SO_RCVBUFFORCE = 33  # Linux; the socket module does not name it
+
+
+class Traffic:
+    """Packets and streams of the gossip, with their bytes as they are on the wire, sealed."""
+
+    def __init__(self) -> None:
+        self.packets_received = 0
+        self.packets_sent = 0
+        self.packet_bytes_received = 0
+        self.packet_bytes_sent = 0
+        self.streams_accepted = 0
+        self.streams_opened = 0
+        self.stream_bytes_received = 0
+        self.stream_bytes_sent = 0
 
 
 @frozen

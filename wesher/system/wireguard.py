@@ -1,13 +1,12 @@
 """WireGuard's own side of the interface: read it with `wg show`, change it with one `wg set`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
 
 from wesher.base.errors import CommandError
-from wesher.base.frozen import frozen
+from wesher.base.frozen import EMPTY, frozen
 from wesher.mesh.base.plan import Endpoint, IPNetwork
 from wesher.system.shell import patiently, run
 
@@ -33,13 +32,13 @@ class PeerState:
         return now - self.latest_handshake < _SESSION_LIFE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(hidden=("private_key",))
 class WireGuardState:
     """What `wg show NAME dump` tells."""
 
-    private_key: str | None = field(default=None, repr=False)
+    private_key: str | None = None
     listen_port: int = 0
-    peers: Mapping[str, PeerState] = field(default_factory=dict)
+    peers: Mapping[str, PeerState] = EMPTY
 
     @property
     def blank(self) -> bool:

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from wesher.base.counters import ToolCalls
 from wesher.base.errors import CommandError, MissingToolError, TransientCommandError
 from wesher.system import shell
 from wesher.system.shell import find_tool, follow, patiently, run
@@ -262,9 +261,9 @@ def test_lasting_failures_are_not_tried_again(write_tool, tmp_path):
 
 
 @pytest.fixture
-def tool_calls(monkeypatch: pytest.MonkeyPatch) -> ToolCalls:
+def tool_calls(monkeypatch: pytest.MonkeyPatch) -> shell.ToolCalls:
     """Count from zero."""
-    monkeypatch.setattr(shell, "tool_calls", ToolCalls())
+    monkeypatch.setattr(shell, "tool_calls", shell.ToolCalls())
     return shell.tool_calls
 
 
