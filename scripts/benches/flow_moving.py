@@ -61,7 +61,7 @@ class _Changes:
         *self.others, self.mover = mesh.daemons
         self.began: list[float] = []
         self._shown: list[float] = []
-        self._states: set[tuple[str, RecordState]] = set()
+        self._states: set[tuple[str, int]] = set()
 
     def run(self) -> None:
         """Change the address and watch what the others show, again and again."""

@@ -8,7 +8,7 @@ from itertools import count
 from random import Random
 from statistics import median
 from time import process_time, process_time_ns
-from typing import Any
+from typing import Any, cast
 
 from scripts.benches.sim_tables import QUICK_SIZES, Question, Table, verdict
 from scripts.benches.sim_world import (
@@ -19,10 +19,11 @@ from scripts.benches.sim_world import (
     MeasuredWorld,
     push_pull_interval,
 )
+from tests.testbed.sim.cached_packets import CheckedWire
 from tests.testbed.sim.converged import introduce, names_of, say_nothing
-from tests.testbed.sim.hosts import PORT, Node
+from tests.testbed.sim.hosts import PORT, Engine, Node
 from wesher.base.frozen import replace
-from wesher.gossip import WAN, Gossip, GossipSettings, Keyring, Wire, pack_ip
+from wesher.gossip import WAN, Gossip, GossipSettings, Keyring, StreamRequest, pack_ip
 
 _SIZES = (100, 1000, 10000)
 _SECONDS = {100: 300.0, 1000: 60.0, 10000: 20.0}
@@ -120,25 +121,21 @@ def _collected(method: Callable[[], Any]) -> Callable[[], Any]:
 class _TimedWorld(MeasuredWorld):
     """A world of members that do all their work themselves, each under a stopwatch."""
 
-    def add(self, name: str, **settings: object) -> Node:
-        node = super().add(name, **settings)
-        node.engine = _Stopwatch(node.gossip)
+    def add(
+        self, name: str, *, ip: str | None = None, meta: bytes = META, **settings: object
+    ) -> Node:
+        node = super().add(name, ip=ip, meta=meta, **settings)
+        node.engine = cast(Engine, _Stopwatch(node.gossip))
         return node
 
-    def _wire(self, number: int) -> Wire:
+    def _wire(self, number: int) -> CheckedWire:
         return _wire(number)
 
 
-class _UnreadWire(Wire):
-    """A Wire whose packets nobody looks into but their receivers."""
-
-    def inspect(self, data: bytes) -> None:
-        """Find nothing wrong with a packet."""
-
-
-def _wire(number: int) -> Wire:
+def _wire(number: int) -> CheckedWire:
+    """Return a Wire whose packets nobody looks into but their receivers."""
     nonces = count(number << 64)
-    return _UnreadWire(
+    return CheckedWire(
         Keyring(_KEY),
         lambda: next(nonces).to_bytes(12, "big"),
         compress_packets=False,
@@ -176,12 +173,21 @@ def _exchange_seconds(members: int) -> float:
     seconds = []
     for now in range(_EXCHANGES):
         start = process_time()
-        first.push_pull(second.local.address, now, join=False)
-        (request,) = first.streams_to_open()
-        reply = second.receive_request(request.data, first.local.address, now)
+        request, reply = _asked(first, second, now, join=False)
         first.receive_reply(request.id, reply, now)
         seconds.append(process_time() - start)
     return median(seconds)
+
+
+def _asked(asker: Gossip, other: Gossip, now: float, *, join: bool) -> tuple[StreamRequest, bytes]:
+    """Return a request for the other's table, and the reply."""
+    assert asker.local
+    assert other.local
+    asker.push_pull(other.local.address, now, join=join)
+    (request,) = asker.streams_to_open()
+    reply = other.receive_request(request.data, asker.local.address, now)
+    assert reply
+    return request, reply
 
 
 def _shared_bytes(members: int) -> float:
@@ -196,9 +202,7 @@ def _own_bytes(members: int) -> float:
     introduce(gossips, Random(1))
     host, newcomer = gossips[0], _gossip("newcomer", members)
     newcomer.announce(META, 0)
-    newcomer.push_pull(host.local.address, 0, join=True)
-    (request,) = newcomer.streams_to_open()
-    reply = host.receive_request(request.data, newcomer.local.address, 0)
+    request, reply = _asked(newcomer, host, 0, join=True)
 
     def learn() -> None:
         newcomer.receive_reply(request.id, reply, 0)

@@ -72,8 +72,8 @@ def measure(case: CrashCase) -> CrashTimes:
         return CrashTimes(suspected)
     return CrashTimes(
         suspected,
-        median(crash.declared_first for crash in times),
-        median(crash.declared_last for crash in times),
+        median(crash.declared_first for crash in times if crash.declared_first is not None),
+        median(crash.declared_last for crash in times if crash.declared_last is not None),
         times[0].cost,
     )
 
@@ -110,7 +110,8 @@ def _suspicions(world: MeasuredWorld, victims: Sequence[str]) -> Iterator[tuple[
     while trusted:
         world.run(world.now + _LOOK_EVERY)
         for name in sorted(trusted):
-            if any(table.get(name).state is not MemberState.ALIVE for table in tables):
+            held = [member for table in tables if (member := table.get(name))]
+            if any(member.state is not MemberState.ALIVE for member in held):
                 trusted.remove(name)
                 yield name, world.now
 
@@ -149,7 +150,7 @@ def _row(
     case: CrashCase, noticed: CrashTimes, told: CrashTimes | None, smallest: CrashTimes
 ) -> tuple[object, ...]:
     declared: tuple[object, ...] = ("",) * 4
-    if told:
+    if told and told.cost:
         cost = (told.cost.packets, told.cost.bytes) if case.loss == 0 else ("", "")
         declared = (told.declared_first, told.declared_last, *cost)
     worth = verdict(noticed.suspected, smallest.suspected, "few crashes were looked at")

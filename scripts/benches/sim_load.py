@@ -120,8 +120,13 @@ def _events(case: EventCase) -> EventCosts:
 
 def tables(measured: Mapping[LoadCase | EventCase, Load | EventCosts]) -> list[Table]:
     """Return the idle load and the costs of events."""
-    idle = {case: cost for case, cost in measured.items() if isinstance(case, LoadCase)}
-    events = {case: cost for case, cost in measured.items() if isinstance(case, EventCase)}
+    idle: dict[LoadCase, Load] = {}
+    events: dict[EventCase, EventCosts] = {}
+    for case, cost in measured.items():
+        if isinstance(case, LoadCase) and isinstance(cost, Load):
+            idle[case] = cost
+        elif isinstance(case, EventCase) and isinstance(cost, EventCosts):
+            events[case] = cost
     return [_idle_table(idle), _event_table(events)]
 
 

@@ -4,13 +4,15 @@
 the block, its timers do not. "process" stops it altogether, so that its timers are late as well.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from typing import Self, Unpack
 
+from tests.testbed.sim.converged import names_of
 from tests.testbed.sim.hosts import Node
-from tests.testbed.sim.world import World
+from tests.testbed.sim.world import Conditions, World
 from wesher.gossip import Address, Member, StreamRequest
 from wesher.gossip.codec import encode
 
@@ -30,14 +32,32 @@ class Overload:
 class OverloadedWorld(World):
     """Members of which some can be blocked; `buddy` off keeps accusations out of pings."""
 
-    def __init__(self, *args: object, buddy: bool = True, **network: object) -> None:
+    def __init__(
+        self,
+        names: Iterable[str],
+        seed: int,
+        *,
+        buddy: bool = True,
+        **conditions: Unpack[Conditions],
+    ) -> None:
         self._buddy = buddy
         self._held: dict[str, list[Callable[[], None]]] = {}
-        super().__init__(*args, **network)
+        super().__init__(names, seed, **conditions)
 
-    def add(self, name: str, **settings: object) -> Node:
+    @classmethod
+    def converged(
+        cls, number: int, seed: int, *, buddy: bool = True, **conditions: Unpack[Conditions]
+    ) -> Self:
+        """Return a world of `number` members that know each other, and have exchanged nothing."""
+        world = cls(names_of(number), seed, buddy=buddy, **conditions)
+        world._introduce()
+        return world
+
+    def add(
+        self, name: str, *, ip: str | None = None, meta: bytes = b"metadata", **settings: object
+    ) -> Node:
         """Start a participant with the mechanisms that are on."""
-        node = super().add(name, **settings)
+        node = super().add(name, ip=ip, meta=meta, **settings)
         if not self._buddy:
             _keep_accusations_from_pings(node)
         return node
@@ -114,4 +134,4 @@ def _keep_accusations_from_pings(node: Node) -> None:
     def send_ping(member: Member, sequence: int) -> None:
         outbox.send_parts([encode(probes._pings.ping(sequence, member.name))], member)
 
-    probes._send_ping = send_ping
+    probes._send_ping = send_ping  # type: ignore[method-assign] # one mechanism less

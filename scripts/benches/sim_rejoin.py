@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from scripts.benches.sim_tables import QUICK_SIZES, Question, Table, verdict
 from scripts.benches.sim_world import LATENCY
-from tests.testbed.sim.hosts import PORT, Node
-from tests.testbed.sim.mesh_world import MeshWorld
+from tests.testbed.sim.hosts import PORT
+from tests.testbed.sim.mesh_world import MeshParticipant, MeshWorld
 from wesher.gossip import Address, StreamRequest
 from wesher.mesh.base.settings import SavedMember
+from wesher.mesh.node import MeshNode
 
 _SIZES = (10, 100, 1000)
 
@@ -34,7 +35,7 @@ class _WatchedWorld(MeshWorld):
 
     tries = 0
 
-    def _open_stream(self, source: Node, request: StreamRequest) -> None:
+    def _open_stream(self, source: MeshParticipant, request: StreamRequest) -> None:
         target = self._by_address.get(request.to)
         if target is None or not target.up:
             self.tries += 1
@@ -56,6 +57,7 @@ def measure(case: RejoinCase) -> JoinRetry:
         for n in range(case.members - left)
     ]
     for node in world.nodes.values():
+        assert isinstance(node.engine, MeshNode)
         node.engine._coordinator.failed.restore(gone, world.now)
     world.run(case.seconds)
     return JoinRetry(world.tries * 60 / left / case.seconds)

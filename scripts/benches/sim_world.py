@@ -1,13 +1,15 @@
 """The world that the numbers come from: members that know each other, and when each hears what."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import Any, Self, Unpack
 
+from tests.testbed.sim.converged import names_of
 from tests.testbed.sim.hosts import Node
-from tests.testbed.sim.world import World
+from tests.testbed.sim.world import Conditions, World
 from wesher.base.frozen import replace
-from wesher.gossip import WAN, Event, GossipSettings, MemberFailed, MemberJoined, MemberLeft
+from wesher.gossip import WAN, GossipSettings, MemberFailed, MemberJoined, MemberLeft
 from wesher.gossip.timing import push_pull_scale
 from wesher.mesh.base.metadata import Metadata, encode_metadata
 
@@ -48,17 +50,38 @@ class MeasuredWorld(World):
     """A world that writes down who has heard of what; all have the same `settings`."""
 
     def __init__(
-        self, *args: object, settings: Mapping[str, object] | None = None, **network: object
+        self,
+        names: Iterable[str],
+        seed: int,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> None:
         self._settings = settings or {}
-        self.heard: dict[tuple[type[Event], str], list[float]] = {}
-        super().__init__(*args, **network)
+        self.heard: dict[tuple[type, str], list[float]] = {}
+        super().__init__(names, seed, **conditions)
 
-    def add(self, name: str, **settings: object) -> Node:
+    @classmethod
+    def converged(
+        cls,
+        number: int,
+        seed: int,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        **conditions: Unpack[Conditions],
+    ) -> Self:
+        """Return a world of `number` members that know each other, and have exchanged nothing."""
+        world = cls(names_of(number), seed, settings=settings, **conditions)
+        world._introduce()
+        return world
+
+    def add(
+        self, name: str, *, ip: str | None = None, meta: bytes = META, **settings: object
+    ) -> Node:
         """Start a participant with metadata of the usual size."""
-        return super().add(name, meta=META, **self._settings, **settings)
+        return super().add(name, ip=ip, meta=meta, **{**self._settings, **settings})
 
-    def times(self, kind: type[Event], name: str) -> list[float]:
+    def times(self, kind: type, name: str) -> list[float]:
         """Return when members heard this about `name`, the first one first."""
         return self.heard.setdefault((kind, name), [])
 
@@ -72,7 +95,7 @@ class MeasuredWorld(World):
         self.run(self.now + seconds)
         return self.traffic() - before
 
-    def _on_event(self, node: Node, event: Event) -> None:
+    def _on_event(self, node: Node, event: object) -> None:
         if isinstance(event, _KINDS):
             self.times(type(event), event.member.name).append(self.now)
         super()._on_event(node, event)

@@ -7,8 +7,10 @@ import shtab
 from wesher.cli import AGENT, COMMANDS
 from wesher.config import options
 
-_FILES = {"config", "cluster_key_file", "hosts_file", "output"}
-_DIRECTORIES = {"state_dir", "run_dir"}
+_PATHS = (
+    (shtab.FILE, {"config", "cluster_key_file", "hosts_file", "output"}),
+    (shtab.DIRECTORY, {"state_dir", "run_dir"}),
+)
 
 
 def completion(shell: str) -> str:
@@ -31,7 +33,6 @@ def completion(shell: str) -> str:
 
 def _complete_paths(parser: argparse.ArgumentParser) -> None:
     for action in parser._actions:
-        if action.dest in _FILES:
-            action.complete = shtab.FILE
-        elif action.dest in _DIRECTORIES:
-            action.complete = shtab.DIRECTORY
+        kinds = [kind for kind, options in _PATHS if action.dest in options]
+        if kinds:
+            action.complete = kinds[0]  # type: ignore[attr-defined] # where shtab looks

@@ -1,6 +1,7 @@
 """Show a mesh at work: real agents, real WireGuard, every pair pinged by name."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -15,7 +16,8 @@ _MOST_NODES = 100  # the kernel's neighbour table holds no larger bridge
 
 def main() -> int:
     options = _parse_options()
-    sys.stdout.reconfigure(line_buffering=True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         with ended_by_signals(), Lab(options.nodes) as lab:
             answered, pairs = _show(Mesh(lab, command=parse_command(options.command)))

@@ -8,13 +8,14 @@ nothing of each other, is dealt out to several processes by its files.
 """
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 YIELDING = {"sim"}
 YIELDING_TIMEOUT = 600  # seconds that one of their tests may take
@@ -36,7 +37,7 @@ class Lane:
             [*niceness, *self._argv], stdout=self._output, stderr=subprocess.STDOUT
         )
 
-    def report(self, usage: Any, *, failed: bool) -> str:
+    def report(self, usage: resource.struct_rusage, *, failed: bool) -> str:
         """Print what it said; return what it cost, in words."""
         self._output.seek(0)
         print(f"== {self._name}\n{self._output.read()}", end="", flush=True)
@@ -53,12 +54,18 @@ def lanes_of(names: str) -> list[Lane]:
     return [Lane(f"{names} {at + 1}/{parts}", files[at::parts]) for at in range(parts)]
 
 
+def interrupt(pids: Iterable[int]) -> None:
+    """Do to these processes what Ctrl-C does."""
+    for pid in pids:
+        os.kill(pid, signal.SIGINT)
+
+
 def main(lanes: list[str]) -> int:
     """Run all lanes to their ends; returns 1 if one failed."""
     running: dict[int, Lane] = {}
     # Ctrl-C reaches the layers, too, which end in order and are waited for; other signals do not.
     signal.signal(signal.SIGINT, lambda *_: None)
-    signal.signal(signal.SIGTERM, lambda *_: [os.kill(pid, signal.SIGINT) for pid in running])
+    signal.signal(signal.SIGTERM, lambda *_: interrupt(running))
     for lane in [lane for names in lanes for lane in lanes_of(names)]:
         running[lane.process.pid] = lane
     costs, failures = [], 0

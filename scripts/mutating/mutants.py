@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 _OTHER_COMPARISON: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -85,15 +86,16 @@ def _function_at(line: int, tree: ast.AST) -> str:
 def _places(tree: ast.AST) -> Iterator[tuple[ast.stmt | ast.expr, Edit]]:
     for parent, field, index, node in _nodes(tree):
         if isinstance(node, ast.stmt | ast.expr):
-
-            def put(new: ast.AST, parent=parent, field=field, index=index) -> None:
-                if index is None:
-                    setattr(parent, field, new)
-                else:
-                    getattr(parent, field)[index] = new
-
+            put = partial(_put, parent, field, index)
             for edit in (*_in_expression(node, put), *_in_statement(node, put)):
                 yield node, edit
+
+
+def _put(parent: ast.AST, field: str, index: int | None, new: ast.AST) -> None:
+    if index is None:
+        setattr(parent, field, new)
+    else:
+        getattr(parent, field)[index] = new
 
 
 def _nodes(parent: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
@@ -115,14 +117,11 @@ def _in_expression(node: ast.AST, put: Callable[[ast.AST], None]) -> Iterator[Ed
                 other = _OTHER_COMPARISON[type(op)]
                 yield (
                     f"{_name(op)} became {_name(other())}",
-                    lambda place=place, other=other: ops.__setitem__(place, other()),
+                    partial(ops.__setitem__, place, other()),
                 )
         case ast.BoolOp(op=op):
-            other = ast.Or if isinstance(op, ast.And) else ast.And
-            yield (
-                f"{_name(op)} became {_name(other())}",
-                lambda other=other: setattr(node, "op", other()),
-            )
+            opposite = ast.Or() if isinstance(op, ast.And) else ast.And()
+            yield f"{_name(op)} became {_name(opposite)}", partial(setattr, node, "op", opposite)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             yield "not was dropped", lambda: put(operand)
         case ast.BinOp(op=op) if type(op) in _OTHER_OPERATOR:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from tests.testbed.sim.cached_packets import LetterWire
+from tests.testbed.sim.cached_packets import CheckedWire
 from tests.testbed.sim.invariants import Watch
 from tests.testbed.sim.scheduler import Agenda
 from wesher.base.frozen import replace
@@ -67,7 +67,7 @@ class Node:
 
     engine: Engine
     gossip: Gossip
-    wire: LetterWire
+    wire: CheckedWire
     watch: Watch
     follow_up: Callable[[], None]
 

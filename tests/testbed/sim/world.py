@@ -6,7 +6,7 @@ from itertools import count
 from random import Random
 from typing import Self, TypedDict, Unpack
 
-from tests.testbed.sim.cached_packets import LetterWire
+from tests.testbed.sim.cached_packets import CheckedWire, LetterWire
 from tests.testbed.sim.converged import introduce, names_of
 from tests.testbed.sim.hosts import PORT, RECEIVE_QUEUE, N, Node
 from tests.testbed.sim.invariants import Rulebook, Watch
@@ -200,7 +200,7 @@ class AnyWorld(Carrier[N]):
         self.stats[kind] += 1
         self._trace.note(f"{kind}: {what}")
 
-    def _wire(self, number: int) -> LetterWire:
+    def _wire(self, number: int) -> CheckedWire:
         nonces = count(number << 64)
         return LetterWire(
             Keyring(_KEY),
@@ -251,8 +251,11 @@ class World(AnyWorld[Node]):
     def converged(cls, number: int, seed: int, **conditions: Unpack[Conditions]) -> Self:
         """Return a world of `number` members that know each other, and have exchanged nothing."""
         world = cls(names_of(number), seed, **conditions)
-        introduce([node.gossip for node in world.nodes.values()], world._rng)
+        world._introduce()
         return world
+
+    def _introduce(self) -> None:
+        introduce([node.gossip for node in self.nodes.values()], self._rng)
 
     def add(
         self, name: str, *, ip: str | None = None, meta: bytes = b"metadata", **settings: object

@@ -1,0 +1,46 @@
+"""mypy reads everything: no file falls out of the check unnoticed."""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SHADOWED = ROOT / "wesher.py"
+"""Starts the program from a checkout; mypy takes one module of a name, and the package has it."""
+NOT_YET = [
+    ROOT / "tests" / layer
+    for layer in sorted({"unit", "vectors", "sim", "integration", "lab", "interop", "conftest.py"})
+]
+
+
+def python_files() -> Iterator[Path]:
+    """Yield what is Python by its suffix or its first line."""
+    yield from ROOT.glob("*.py")
+    for folder in ("wesher", "scripts", "tests", "packaging", ".ci"):
+        for path in filter(Path.is_file, (ROOT / folder).rglob("*")):
+            if path.suffix == ".py" or (not path.suffix and is_script(path)):
+                yield path
+
+
+def is_script(path: Path) -> bool:
+    with path.open("rb") as file:
+        first = file.readline(100)
+    return first.startswith(b"#!") and b"python" in first
+
+
+def test_mypy_reads_every_file() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    read = [ROOT / path for path in pyproject["tool"]["mypy"]["files"]]
+
+    unread = [
+        file
+        for file in python_files()
+        if file != SHADOWED
+        # A folder is searched for files of this suffix.
+        and not any(
+            file == path or (path in file.parents and file.suffix == ".py") for path in read
+        )
+        and not any(file == path or path in file.parents for path in NOT_YET)
+    ]
+
+    assert unread == []
