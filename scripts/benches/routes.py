@@ -17,9 +17,9 @@ from ipaddress import ip_address, ip_network
 from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
 from wesher.system.device import Device
 from wesher.system.host_facts import host_facts
-from wesher.system.known_routes import KnownRoutes
+from wesher.system.network import KnownRoutes
 from wesher.system.network import Scope
-from wesher.system.wireguard_keys import public_key_of
+from wesher.system.wireguard import public_key_of
 from wesher.agent.watch import HEARS_AFTER, Watch
 
 known, peers, reconciles = sys.argv[1] == "known", int(sys.argv[2]), int(sys.argv[3])

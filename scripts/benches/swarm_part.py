@@ -20,7 +20,8 @@ from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import NodeSettings, Saved
 from wesher.mesh.node import MeshNode
-from wesher.system.transport import Transport, bind
+from wesher.system.sockets import bind
+from wesher.system.transport import Transport
 
 PORT = 17946
 NONCE_SIZE = 12  # bytes

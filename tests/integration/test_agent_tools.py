@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.testbed.agents import NAME, Agent, new_key, wait_for, wait_until_met
-from wesher.system.lock import open_locked
+from wesher.system.files import open_locked
 
 Pair = tuple[Agent, Agent, tuple[str, ...]]
 

@@ -12,9 +12,9 @@ from wesher.base.errors import CommandError, MissingToolError, StartError
 from wesher.base.frozen import replace
 from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
 from wesher.system.device import Applied, Device
+from wesher.system.interface import Leftover, clean_up
 from wesher.system.network import read_network
-from wesher.system.teardown import Leftover, clean_up
-from wesher.system.wireguard_keys import generate_private_key, public_key_of
+from wesher.system.wireguard import generate_private_key, public_key_of
 
 NAME = "wgoverlay"
 OURS = ip_address("10.1.2.3")

@@ -39,7 +39,8 @@ from wesher.gossip import (
     pack_ip,
 )
 from wesher.gossip.codec import encode
-from wesher.system.transport import Transport, bind
+from wesher.system.sockets import bind
+from wesher.system.transport import Transport
 
 PATIENT = replace(LOCAL, stream_timeout=10)
 """The time of a stream is nothing that a test is about."""

@@ -16,7 +16,7 @@ from wesher.gossip import Alive, Dead, Keyring, Message, Suspect, Wire, pack_ip
 from wesher.gossip.codec import encode
 from wesher.mesh.base.metadata import Metadata, decode_metadata, encode_metadata
 from wesher.mesh.base.seniority import TOGETHER
-from wesher.system.wireguard_keys import generate_private_key, public_key_of
+from wesher.system.wireguard import generate_private_key, public_key_of
 
 VERSIONS = bytes([1, 5, 2, 0, 0, 0])
 HIGHEST = 2**32 - 2

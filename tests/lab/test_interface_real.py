@@ -17,8 +17,8 @@ from wesher.system import interface
 from wesher.system import host_facts
 from wesher.system.device import Device
 from wesher.system.network import read_network
-from wesher.system.teardown import clean_up
-from wesher.system.wireguard_keys import generate_private_key, public_key_of
+from wesher.system.interface import clean_up
+from wesher.system.wireguard import generate_private_key, public_key_of
 
 def key(number):
     return public_key_of(base64.b64encode((number << 99).to_bytes(32, "big")).decode())

@@ -8,7 +8,7 @@ import pytest
 from wesher.agent import watch
 from wesher.agent.watch import Watch, lines_of_others, lines_of_ours, relevant_lines
 from wesher.system.hosts import HostsFile
-from wesher.system.known_routes import KnownRoutes
+from wesher.system.network import KnownRoutes
 
 
 # As iproute2 6.1 printed them, shortened.

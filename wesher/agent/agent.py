@@ -49,20 +49,17 @@ from wesher.mesh.base.settings import HostsNaming, NodeSettings
 from wesher.mesh.node import MeshNode
 from wesher.system import log
 from wesher.system.device import Device
-from wesher.system.host_facts import host_facts
+from wesher.system.event_loop import Suspension, in_thread
+from wesher.system.files import InterfaceLock
+from wesher.system.host_facts import ASKED, host_facts
 from wesher.system.hosts import HostsFile
-from wesher.system.known_routes import KnownRoutes
-from wesher.system.lock import InterfaceLock
+from wesher.system.interface import Leftover, check_requirements
 from wesher.system.log import complain, tell
-from wesher.system.network import Network, Scope
-from wesher.system.own_addresses import ASKED
-from wesher.system.preflight import check_requirements
+from wesher.system.network import KnownRoutes, Network, Scope
 from wesher.system.reconciler import Reconciler
+from wesher.system.sockets import Sockets, bind, check_port_free
 from wesher.system.state_file import State, StateFile
-from wesher.system.suspension import Suspension
-from wesher.system.teardown import Leftover
-from wesher.system.threads import in_thread
-from wesher.system.transport import Sockets, Transport, bind, check_port_free
+from wesher.system.transport import Transport
 
 STOP_TIME = 1.8  # seconds that an orderly stop takes at most, of the two that are promised
 LEAVE_TIME = 1.1  # seconds of it for telling the others

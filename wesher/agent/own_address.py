@@ -10,11 +10,11 @@ from ipaddress import ip_address
 from wesher.config.config import Config
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.base.seeds import Seed
-from wesher.system.host_facts import first_global_address
-from wesher.system.network import Network
-from wesher.system.own_addresses import (
+from wesher.system.event_loop import in_thread
+from wesher.system.host_facts import (
     ASKED,
     commonest,
+    first_global_address,
     is_here,
     link_of,
     only_address,
@@ -23,7 +23,7 @@ from wesher.system.own_addresses import (
     sources_towards,
     stays,
 )
-from wesher.system.threads import in_thread
+from wesher.system.network import Network
 
 RESOLVE_PATIENCE = 1.0  # seconds for the names of seeds; without them the default route decides
 STRANDED_AFTER = 5.0  # seconds without an address of our family; DHCP takes less to replace one

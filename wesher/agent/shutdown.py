@@ -6,9 +6,9 @@ from contextlib import suppress
 from wesher.base.errors import WesherError
 from wesher.config.config import Config
 from wesher.system.device import Device
+from wesher.system.event_loop import in_thread
 from wesher.system.hosts import HostsFile
-from wesher.system.teardown import Leftover, clean_up
-from wesher.system.threads import in_thread
+from wesher.system.interface import Leftover, clean_up
 
 LEAST = 0.5  # seconds for each of the two, however late it is: the host may have stood still
 

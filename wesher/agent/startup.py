@@ -19,11 +19,11 @@ from wesher.system.host_facts import (
     enclosing_network,
     first_global_address,
     host_facts,
+    lasting_addresses,
 )
 from wesher.system.hosts import HostsFile, HostsFileError
 from wesher.system.log import tell
 from wesher.system.network import Network, Scope, read_network
-from wesher.system.own_addresses import lasting_addresses
 from wesher.system.state_file import State, StateFile, StateFileError
 
 ADDRESS_PATIENCE = 30.0  # seconds that the host may take to get an address

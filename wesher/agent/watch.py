@@ -9,8 +9,7 @@ from loguru import logger
 
 from wesher.base.errors import CommandError
 from wesher.system.hosts import HostsFile
-from wesher.system.known_routes import KnownRoutes
-from wesher.system.network import PROTOCOL
+from wesher.system.network import PROTOCOL, KnownRoutes
 from wesher.system.shell import follow
 
 GATHER = 0.1  # seconds, so that one wake serves a burst of changes

@@ -11,9 +11,9 @@ from wesher.config.config import resolve
 from wesher.config.option_types import parse_interface
 from wesher.config.options import CLEANUP_NAMES, pick
 from wesher.system import log
+from wesher.system.files import InterfaceLock, once_locked
 from wesher.system.hosts import HostsFile, HostsFileError
-from wesher.system.lock import InterfaceLock, once_locked
-from wesher.system.teardown import clean_up
+from wesher.system.interface import clean_up
 
 
 def run(given: Mapping[str, str]) -> int:

@@ -8,7 +8,7 @@ from wesher.base import problems
 from wesher.doctor.context import Case
 from wesher.doctor.findings import Finding, fault, ok, unknown
 from wesher.doctor.formatting import counted
-from wesher.system import atomic_write
+from wesher.system import files
 from wesher.system.hosts import banner
 
 _TIMEX_SIZE = 256  # bytes, more than struct timex has anywhere
@@ -23,7 +23,7 @@ async def check_hosts_file(case: Case) -> list[Finding]:
         return [ok("hosts-file", "left alone, as --no-etc-hosts says")]
     if error := _error_of(settings.hosts_file):
         return [judge_hosts_file(settings.hosts_file, error, root=os.geteuid() == 0)]
-    lines = atomic_write.read(settings.hosts_file).splitlines()
+    lines = files.read(settings.hosts_file).splitlines()
     ours = sum(line.rstrip().endswith(banner(case.interface)) for line in lines)
     return [
         ok("hosts-file", f"{settings.hosts_file} is writable, with {counted(ours, 'line')} of ours")

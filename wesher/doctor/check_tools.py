@@ -10,7 +10,7 @@ from wesher.base.errors import CommandError
 from wesher.base.problems import NO_RIGHTS, NO_TOOL, NO_WIREGUARD
 from wesher.doctor.context import Case
 from wesher.doctor.findings import Finding, fault, ok, unknown
-from wesher.system.preflight import PACKAGES, may_administer
+from wesher.system.interface import PACKAGES, may_administer
 from wesher.system.shell import find_tool, run
 
 _MODULE = Path("/sys/module/wireguard")

@@ -21,9 +21,10 @@ from wesher.system.host_facts import (
     enclosing_network,
     first_global_address,
     host_facts,
+    lasting_addresses,
+    other_family,
 )
 from wesher.system.network import Network, Scope, routed_inside
-from wesher.system.own_addresses import lasting_addresses, other_family
 from wesher.system.sockets import port_owner
 
 _NO_IP = "`ip` told nothing about this host"

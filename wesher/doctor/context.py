@@ -14,7 +14,7 @@ from wesher.base.frozen import frozen
 from wesher.config.config import Config
 from wesher.mesh.base.plan import IPAddress, IPNetwork
 from wesher.mesh.base.seeds import Seed, parse_seed
-from wesher.system import atomic_write
+from wesher.system import files
 from wesher.system.control_client import ask
 from wesher.system.network import Network, read_network
 from wesher.system.state_file import State, decode
@@ -106,7 +106,7 @@ class Case:
     def saved(self) -> State:
         """The state file, read without touching it; an empty State when it tells nothing."""
         with suppress(OSError, ValueError):
-            return decode(atomic_write.read(self.settings.state_dir / f"{self.interface}.json"))
+            return decode(files.read(self.settings.state_dir / f"{self.interface}.json"))
         return State()
 
     @property

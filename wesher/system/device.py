@@ -8,25 +8,38 @@ from collections.abc import Set
 from wesher.base.errors import CommandError, StartError
 from wesher.base.frozen import frozen
 from wesher.mesh.base.plan import Endpoint, Plan
-from wesher.system.handshakes import greet, greet_at_once
-from wesher.system.interface import BORROWED, CREATED, MARKS, check_name, create, delete
-from wesher.system.known_routes import KnownRoutes
-from wesher.system.network import Link, Network, read_network
-from wesher.system.peers import (
+from wesher.system.changes import (
+    IpChanges,
     PeerChanges,
+    apply_lines,
     apply_peer_changes,
     endpoints_in_place,
+    ip_changes,
     peer_changes,
 )
-from wesher.system.routes import IpChanges, apply_lines, ip_changes
+from wesher.system.interface import (
+    BORROWED,
+    CREATED,
+    MARKS,
+    Leftover,
+    as_lent,
+    check_name,
+    create,
+    delete,
+    delete_created,
+    strip_borrowed,
+)
+from wesher.system.network import KnownRoutes, Link, Network, read_network
 from wesher.system.shell import patiently
-from wesher.system.teardown import Leftover, as_lent, delete_created, strip_borrowed
 from wesher.system.wireguard import (
     WireGuardState,
+    generate_private_key,
+    greet,
+    greet_at_once,
     is_no_wireguard,
+    public_key_of,
     read_wireguard,
 )
-from wesher.system.wireguard_keys import generate_private_key, public_key_of
 
 _FOREIGN = "interface {} exists and wesher did not make it"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from wesher.base.errors import WesherError
 from wesher.mesh.base.plan import HostsEntry
-from wesher.system import atomic_write
-from wesher.system.lock import open_locked
+from wesher.system import files
+from wesher.system.files import open_locked
 
 _BANNER = b"# ! managed automatically by wesher interface "
 _OLD_BANNER = b"# ! MANAGED AUTOMATICALLY !"  # v0.2.6
@@ -69,9 +69,7 @@ class HostsFile:
         except BlockingIOError:
             raise HostsFileError(f"another wesher keeps {self._lock} locked") from None
         except OSError as error:
-            raise HostsFileError(
-                f"cannot update {self._path}: {atomic_write.reason(error)}"
-            ) from error
+            raise HostsFileError(f"cannot update {self._path}: {files.reason(error)}") from error
         finally:
             self._left = _signature(self._path)
 
@@ -92,7 +90,7 @@ class HostsFile:
     def interfaces(self) -> frozenset[str]:
         """Return the names of all interfaces whose lines are in the file."""
         try:
-            content = atomic_write.read(self._path)
+            content = files.read(self._path)
         except OSError:
             return frozenset()
         found = (_OUR_BANNER.search(line.rstrip()) for line in _LINE.findall(content))
@@ -104,7 +102,7 @@ class HostsFile:
         Each with the number of the first such line, counted from 1.
         """
         try:
-            content = atomic_write.read(self._path)
+            content = files.read(self._path)
         except OSError:
             return {}
         found: dict[str, int] = {}
@@ -122,7 +120,7 @@ class HostsFile:
             _create(path)
         for _ in range(_ATTEMPTS):
             before = path.stat()
-            old = atomic_write.read(path)
+            old = files.read(path)
             new = render(old, self._interface, () if self._given_up else entries)
             if new == old:
                 return False
@@ -199,7 +197,7 @@ def _write(path: Path, old: bytes, new: bytes, before: os.stat_result) -> None:
     temporary = path.parent / f"{_TEMPORARY}{os.urandom(6).hex()}"
     owner = (before.st_uid, before.st_gid)
     try:
-        atomic_write.replace(path, new, temporary, stat.S_IMODE(before.st_mode), owner)
+        files.replace(path, new, temporary, stat.S_IMODE(before.st_mode), owner)
     except OSError as error:
         if error.errno not in _NO_RENAME:
             raise
@@ -216,7 +214,7 @@ def _write_in_place(path: Path, old: bytes, new: bytes) -> None:
     try:
         if len(new) > len(old):
             _reserve(descriptor, len(old), len(new) - len(old))
-        atomic_write.write_all(descriptor, new[same:], same)
+        files.write_all(descriptor, new[same:], same)
         os.ftruncate(descriptor, len(new))
         os.fsync(descriptor)
     finally:

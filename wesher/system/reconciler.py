@@ -9,10 +9,10 @@ from loguru import logger
 from wesher.base.errors import WesherError
 from wesher.mesh.base.plan import HostsEntry, Plan
 from wesher.system.device import Device
+from wesher.system.event_loop import in_thread
 from wesher.system.hosts import HostsFile
 from wesher.system.network import Network
 from wesher.system.state_file import State, StateFile
-from wesher.system.threads import in_thread
 
 INTERVAL = 25.0  # seconds between two looks at what others may have broken, repaired within 30
 RETRY_FIRST, RETRY_LONGEST = 0.5, 5.0  # seconds until what failed is tried again

@@ -23,7 +23,7 @@ from tenacity import (
 )
 
 from wesher.base.errors import CommandError, MissingToolError, TransientCommandError
-from wesher.system.threads import in_thread
+from wesher.system.event_loop import in_thread
 
 TIMEOUT = 10.0  # seconds; 5,000 peers take a healthy `wg` half a second
 

@@ -19,7 +19,7 @@ from loguru import logger
 from wesher.base.errors import StartError, WesherError
 from wesher.base.frozen import frozen
 from wesher.mesh.base.plan import IPAddress
-from wesher.system import atomic_write
+from wesher.system import files
 
 _KEY_LENGTH = 32  # bytes
 _MAX_META = 512  # bytes, memberlist's limit
@@ -144,13 +144,11 @@ class StateFile:
             if state == self._saved and self.path.exists():
                 return False
             try:
-                atomic_write.make_directory(self.path.parent, 0o700)
+                files.make_directory(self.path.parent, 0o700)
                 temporary = self.path.with_name(self.path.name + ".tmp")
-                atomic_write.replace(self.path, encode(state), temporary, 0o600)
+                files.replace(self.path, encode(state), temporary, 0o600)
             except OSError as error:
-                raise StateFileError(
-                    f"cannot save {self.path}: {atomic_write.reason(error)}"
-                ) from error
+                raise StateFileError(f"cannot save {self.path}: {files.reason(error)}") from error
             self._saved = state
             return True
 
@@ -382,8 +380,8 @@ def _decode_integer(value: object, lowest: int, highest: int) -> int | None:
 def _read(path: Path) -> bytes | None:
     """Return the content of a state file, None when there is none."""
     try:
-        return atomic_write.read(path)
+        return files.read(path)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StartError(f"cannot read {path}: {atomic_write.reason(error)}") from error
+        raise StartError(f"cannot read {path}: {files.reason(error)}") from error

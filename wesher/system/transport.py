@@ -7,29 +7,23 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Protocol
 
-from wesher.base.errors import ProtocolError, StartError
-from wesher.base.frozen import frozen
+from wesher.base.errors import ProtocolError
 from wesher.gossip import MAX_INBOUND_EXCHANGES, Address, Packet, StreamRequest
-from wesher.mesh.base.plan import IPAddress
-from wesher.system.sockets import port_process
-from wesher.system.stream_buffers import Frames
+from wesher.system.sockets import BACKLOG, Frames, Sockets
 
 CROWDED = 64  # streams; from here on one source may hold only a few, so as to lock nobody out
 MAX_STREAMS_PER_SOURCE = 8  # when crowded
 NETWORK_BITS = {4: 24, 6: 64}  # prefix length: who has one address of such a network has them all
 BEGIN_TIME = 2.0  # seconds until a stream has begun to say something; a join takes two round trips
-BACKLOG = 512  # connections: everybody may join at once
 ACCEPTED = 16  # of them are accepted at once: a flood must not use up our file descriptors
 BURST = 32  # packets that are taken at once, before streams and timers have their turn
 MAX_PACKET = 65_535  # bytes
 HEAD = 512  # bytes, more than a label and a frame's length need
-RECEIVE_BUFFER = 2 << 20  # bytes, memberlist's request
 REFUSED = os.strerror(errno.ECONNREFUSED).lower()
 """What a stream comes to where nothing listens."""
-SO_RCVBUFFORCE = 33  # Linux; the socket module does not name it
 
 
 class Traffic:
@@ -44,54 +38,6 @@ class Traffic:
         self.streams_opened = 0
         self.stream_bytes_received = 0
         self.stream_bytes_sent = 0
-
-
-@frozen
-class Sockets:
-    """A UDP and a TCP socket on the same port, bound but silent."""
-
-    udp: socket.socket
-    tcp: socket.socket
-
-    def close(self) -> None:
-        """Give the port back; calling it again does nothing."""
-        self.udp.close()
-        self.tcp.close()
-
-
-def bind(ip: IPAddress, port: int) -> Sockets:
-    """Take `port` for UDP and TCP; raises StartError when that is impossible."""
-    family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
-    udp = socket.socket(family, socket.SOCK_DGRAM)
-    tcp = socket.socket(family, socket.SOCK_STREAM)
-    sockets = Sockets(udp, tcp)
-    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        for one in (udp, tcp):
-            one.setblocking(False)
-            one.bind((str(ip), port))
-        tcp.listen(BACKLOG)
-    except OSError as error:
-        sockets.close()
-        raise StartError(_bind_problem(error, ip, port)) from error
-    _widen(udp)
-    return sockets
-
-
-def check_port_free(port: int) -> None:
-    """Raise StartError when another program has this UDP port, which WireGuard is to have."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        # Two of us that look at the same moment do not disturb each other.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("0.0.0.0", port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                by = _by(port_process("udp", port, IPv4Address(0)))
-                raise StartError(
-                    f"UDP port {port} is taken{by}: stop what uses it, "
-                    "or choose another --wireguard-port"
-                ) from error
 
 
 class Engine(Protocol):
@@ -346,30 +292,6 @@ def _source_of_streams(listening: socket.socket) -> tuple[str, int] | None:
     ip = ip_address(listening.getsockname()[0])
     # A link-local one says nothing without its interface.
     return None if ip.is_unspecified or ip.is_link_local else (str(ip), 0)
-
-
-def _widen(sock: socket.socket) -> None:
-    """Ask for memberlist's receive buffer; the kernel may grant less."""
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
-    except OSError:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-
-
-def _bind_problem(error: OSError, ip: IPAddress, port: int) -> str:
-    where = Address(str(ip), port)
-    if error.errno == errno.EADDRINUSE:
-        by = _by(port_process("udp", port, ip) or port_process("tcp", port, ip))
-        return f"{where} is taken{by}: stop what listens there, or choose another --cluster-port"
-    if error.errno == errno.EACCES:
-        return f"not allowed to listen on {where}: choose a --cluster-port above 1023"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"{ip} is no address of this host: choose another --bind-addr"
-    return f"cannot listen on {where}: {error.strerror or error}"
-
-
-def _by(process: str | None) -> str:
-    return f" by {process}" if process else ""
 
 
 def _stream_problem(error: Exception, timeout: float) -> str:

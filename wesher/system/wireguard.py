@@ -1,15 +1,29 @@
-"""WireGuard's own side of the interface: read it with `wg show`, change it with one `wg set`."""
+"""WireGuard's own side of the interface: its keys, `wg show`, one `wg set`, and handshakes."""
 
-from collections.abc import Mapping
+import asyncio
+import base64
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
+from importlib import import_module
 from ipaddress import ip_network
+from itertools import islice
 from pathlib import Path
 
 from wesher.base.errors import CommandError
 from wesher.base.frozen import EMPTY, frozen
-from wesher.mesh.base.plan import Endpoint, IPNetwork
+from wesher.mesh.base.plan import Endpoint, IPAddress, IPNetwork
 from wesher.system.shell import patiently, run
 
+GREET_FIRST, GREET_SECOND = 0.25, 0.5  # seconds: longer than a handshake takes to be heard of
+MOST_GREETED = 200  # of new peers: the others greet us, and many dead ones block wireguard-go
+BATCH, PAUSE = 16, 0.02  # so many, and seconds: a burst of handshakes would delay other packets
+DISCARD = 9  # port; nobody needs to listen there (RFC 863)
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+_KEY_LENGTH = 32  # bytes
+_BASE_POINT = bytes([9, *bytes(_KEY_LENGTH - 1)])  # of Curve25519
 _SESSION_LIFE = 180  # seconds without a new handshake (WireGuard paper, section 6.1)
 
 
@@ -108,3 +122,63 @@ def _networks(words: str) -> frozenset[IPNetwork]:
     if words == "(none)":
         return frozenset()
     return frozenset(ip_network(word) for word in words.split(","))
+
+
+def generate_private_key() -> str:
+    """Return a new private key in base64, as `wg genkey` would: clamped (RFC 7748, 5)."""
+    key = bytearray(os.urandom(_KEY_LENGTH))
+    key[0] &= 248
+    key[-1] = key[-1] & 127 | 64
+    return base64.b64encode(key).decode()
+
+
+def public_key_of(private_key: str) -> str:
+    """Return the public key in base64 that belongs to a private one (RFC 7748, 6.1)."""
+    # Whoever only reads an interface need not wait for it. The way by `serialization` costs more.
+    x25519 = import_module("cryptography.hazmat.primitives.asymmetric.x25519")
+    private = x25519.X25519PrivateKey.from_private_bytes(base64.b64decode(private_key))
+    base_point = x25519.X25519PublicKey.from_public_bytes(_BASE_POINT)
+    return base64.b64encode(private.exchange(base_point)).decode()
+
+
+# WireGuard begins a handshake with the first packet. One that begins before the peer knows us is
+# lost, and tried again 5 s later; so each side sends a packet soon after it is ready. Handshakes
+# that cross fail, both: so no side does it at once, when a flow may begin, nor do both at the same
+# time.
+
+
+def greet(interface: str, public_key: str, peers: Mapping[str, IPAddress]) -> None:
+    """Send each of these peers, overlay addresses by key, an empty datagram in a moment.
+
+    Of two that greet each other, the one with the smaller key goes first. What is not sent is not
+    missed: then it is the first packet of somebody else that begins the handshake.
+    """
+    some = list(islice(peers.items(), MOST_GREETED))
+    first = [ip for key, ip in some if public_key < key]
+    second = [ip for key, ip in some if public_key > key]
+    for delay, ips in ((GREET_FIRST, first), (GREET_SECOND, second)):
+        _send_later(delay, interface, ips)
+
+
+def greet_at_once(interface: str, ips: Sequence[IPAddress]) -> None:
+    """Have sessions begun with peers that were just renewed: until then we take nothing of theirs.
+
+    They know us already, so that nothing is lost, and begin one themselves only by chance just now.
+    """
+    _send_later(0, interface, ips[:MOST_GREETED])
+
+
+def _send_later(delay: float, interface: str, ips: Sequence[IPAddress]) -> None:
+    loop = asyncio.get_running_loop()
+    for start in range(0, len(ips), BATCH):
+        loop.call_later(delay, _send, interface, ips[start : start + BATCH])
+        delay += PAUSE
+
+
+def _send(interface: str, ips: Sequence[IPAddress]) -> None:
+    for ip in ips:
+        with suppress(OSError), socket.socket(_FAMILIES[ip.version], socket.SOCK_DGRAM) as sending:
+            # Without this it could leave for elsewhere, by a route that hides ours.
+            sending.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+            sending.setblocking(False)
+            sending.sendto(b"", (str(ip), DISCARD))

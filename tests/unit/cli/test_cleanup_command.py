@@ -5,7 +5,7 @@ import pytest
 from loguru import logger
 
 from wesher.cli import main
-from wesher.system.lock import InterfaceLock
+from wesher.system.files import InterfaceLock
 
 OURS = "10.0.0.1\tnorth\t# ! managed automatically by wesher interface wg0\n"
 FOREIGN = "127.0.0.1 localhost\n"

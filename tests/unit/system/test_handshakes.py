@@ -6,8 +6,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from wesher.system import handshakes
-from wesher.system.handshakes import MOST, greet, greet_at_once
+from wesher.system import wireguard
+from wesher.system.wireguard import MOST_GREETED, greet, greet_at_once
 
 IP_PKTINFO = 8  # <linux/in.h>; Python has no name for it
 PATIENCE = 30  # seconds
@@ -16,14 +16,14 @@ PATIENCE = 30  # seconds
 @pytest.fixture
 def listener(monkeypatch):
     """A socket where greetings to any loopback address arrive, with the address they were for."""
-    monkeypatch.setattr(handshakes, "FIRST", 0.01)
-    monkeypatch.setattr(handshakes, "SECOND", 0.02)
+    monkeypatch.setattr(wireguard, "GREET_FIRST", 0.01)
+    monkeypatch.setattr(wireguard, "GREET_SECOND", 0.02)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         listening.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         listening.bind(("", 0))
         listening.settimeout(PATIENCE)
-        monkeypatch.setattr(handshakes, "DISCARD", listening.getsockname()[1])
+        monkeypatch.setattr(wireguard, "DISCARD", listening.getsockname()[1])
         yield listening
 
 
@@ -39,7 +39,7 @@ def greet_all(interface, public_key, peers):
     async def main():
         greet(interface, public_key, {key: ip_address(ip) for key, ip in peers.items()})
         await asyncio.sleep(
-            handshakes.SECOND + len(peers) / handshakes.BATCH * handshakes.PAUSE + 0.01
+            wireguard.GREET_SECOND + len(peers) / wireguard.BATCH * wireguard.PAUSE + 0.01
         )
 
     asyncio.run(main())
@@ -54,7 +54,7 @@ def test_who_has_the_larger_key_is_greeted_first(listener):
 
 
 def test_who_was_renewed_is_greeted_at_once(listener, monkeypatch):
-    monkeypatch.setattr(handshakes, "FIRST", PATIENCE)
+    monkeypatch.setattr(wireguard, "GREET_FIRST", PATIENCE)
 
     async def main():
         greet_at_once("lo", [ip_address("127.0.0.2"), ip_address("127.0.0.3")])
@@ -79,10 +79,11 @@ def test_who_cannot_be_reached_keeps_nobody_else_from_being_greeted(listener):
 
 
 def test_of_a_crowd_some_are_greeted_a_few_at_a_time(listener):
-    crowd = {f"z{number}": str(ip_address("127.0.1.0") + number) for number in range(MOST + 50)}
+    many = range(MOST_GREETED + 50)
+    crowd = {f"z{number}": str(ip_address("127.0.1.0") + number) for number in many}
 
     greet_all("lo", "m", crowd)
     greet_all("lo", "m", {"z": "127.0.0.3"})
-    heard = [greeted(listener)[0] for _ in range(MOST + 1)]
+    heard = [greeted(listener)[0] for _ in range(MOST_GREETED + 1)]
 
-    assert heard == [*list(crowd.values())[:MOST], "127.0.0.3"]
+    assert heard == [*list(crowd.values())[:MOST_GREETED], "127.0.0.3"]

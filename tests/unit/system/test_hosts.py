@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, strategies
 
 from wesher.mesh.base.plan import HostsEntry
+from wesher.system.files import open_locked
 from wesher.system.hosts import HostsFile, HostsFileError, render
-from wesher.system.lock import open_locked
 
 BANNER = b"# ! managed automatically by wesher interface wg0"
 OLD_BANNER = b"# ! MANAGED AUTOMATICALLY !"

@@ -8,7 +8,7 @@ import pytest
 
 from wesher.base.errors import CommandError
 from wesher.system import network
-from wesher.system.known_routes import LONGEST_TRUST, PAUSE, TRUST, KnownRoutes
+from wesher.system.network import LONGEST_TRUST, PAUSE, TRUST, KnownRoutes
 
 OTHER = {"dst": "10.9.0.0/24", "gateway": "192.0.2.1", "dev": "eth0", "protocol": "3"}
 OUR = {"dst": "10.99.0.5", "dev": "wgoverlay", "protocol": "87"}

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from tests.unit.system.test_host_facts import gateway, link, network
-from wesher.system.own_addresses import (
+from wesher.system.host_facts import (
     is_here,
     only_address,
     routed_address,

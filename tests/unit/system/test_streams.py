@@ -29,7 +29,7 @@ from tests.unit.system.transports import (
 )
 from wesher.gossip import MAX_INBOUND_EXCHANGES, Ack, Address, ErrorReply, Ping, PushPull
 from wesher.gossip.codec import encode
-from wesher.system import stream_buffers, transport
+from wesher.system import sockets, transport
 from wesher.system.transport import CROWDED, MAX_STREAMS_PER_SOURCE
 
 # Requests from others
@@ -303,7 +303,7 @@ async def begun(host, source, size):
 
 
 def test_who_holds_most_memory_with_unfinished_requests_loses_the_oldest(monkeypatch):
-    monkeypatch.setattr(stream_buffers, "MAX_BUFFERED", 1_000_000)
+    monkeypatch.setattr(sockets, "MAX_BUFFERED", 1_000_000)
 
     async def scenario():
         async with opened() as host:
@@ -324,7 +324,7 @@ def test_who_holds_most_memory_with_unfinished_requests_loses_the_oldest(monkeyp
 
 
 def test_a_single_source_is_bounded_too(monkeypatch):
-    monkeypatch.setattr(stream_buffers, "MAX_BUFFERED", 1_000_000)
+    monkeypatch.setattr(sockets, "MAX_BUFFERED", 1_000_000)
 
     async def scenario():
         async with opened() as host:
@@ -339,7 +339,7 @@ def test_a_single_source_is_bounded_too(monkeypatch):
 
 
 def test_a_request_too_large_for_the_bound_gives_way_itself(monkeypatch):
-    monkeypatch.setattr(stream_buffers, "MAX_BUFFERED", 100_000)
+    monkeypatch.setattr(sockets, "MAX_BUFFERED", 100_000)
 
     async def scenario():
         async with opened() as host:

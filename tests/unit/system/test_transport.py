@@ -25,7 +25,7 @@ from wesher.base.errors import StartError
 from wesher.gossip import Address, Packet
 from wesher.system import sockets
 from wesher.system import transport as module
-from wesher.system.transport import bind, check_port_free
+from wesher.system.sockets import bind, check_port_free
 
 # Packets
 

@@ -10,10 +10,11 @@ from wesher.mesh.base.plan import Endpoint
 from wesher.system.wireguard import (
     PeerState,
     WireGuardState,
+    generate_private_key,
     is_no_wireguard,
     parse_dump,
+    public_key_of,
 )
-from wesher.system.wireguard_keys import generate_private_key, public_key_of
 
 
 def test_a_blank_interface_has_neither_key_nor_peers():

@@ -9,7 +9,8 @@ from ipaddress import ip_address
 from tests.unit.mesh.node_harness import Harness
 from wesher.base.errors import ProtocolError
 from wesher.gossip import Address, PushPull, StreamRequest
-from wesher.system.transport import Transport, bind
+from wesher.system.sockets import bind
+from wesher.system.transport import Transport
 
 LOOPBACK = ip_address("127.0.0.1")
 HEAD = struct.Struct(">I")

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from wesher.system.writer import MAX_WAITING, Writer
+from wesher.system.log import MAX_WAITING, Writer
 
 PATIENCE = 10  # seconds
 SIZE = 4096  # bytes, the smallest pipe

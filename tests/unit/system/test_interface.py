@@ -6,7 +6,7 @@ import pytest
 
 from tests.testbed.tools import Tools
 from wesher.base.errors import StartError
-from wesher.system.preflight import check_requirements
+from wesher.system.interface import check_requirements
 
 
 @pytest.fixture

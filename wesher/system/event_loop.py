@@ -1,13 +1,16 @@
-"""Blocking work off the event loop, in threads that nobody waits for at the end."""
+"""What an event loop cannot do: wait for blocking work, and count the time that the host slept."""
 
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 Args = ParamSpec("Args")
 Result = TypeVar("Result")
+
+LEAST_SUSPENSION = 1.0  # seconds; less is none
 
 
 async def in_thread(
@@ -40,3 +43,23 @@ async def in_thread(
 
     threading.Thread(target=work, name=f"in_thread {function!r}", daemon=True).start()
     return await outcome
+
+
+class Suspension:
+    """Notices that the host was suspended, by the clock that counts such time."""
+
+    def __init__(self) -> None:
+        self._ahead = _ahead()
+
+    def seconds(self) -> float:
+        """Return how long the host was suspended since the last call, 0 for not at all."""
+        ahead = _ahead()
+        if ahead - self._ahead < LEAST_SUSPENSION:
+            return 0.0
+        before, self._ahead = self._ahead, ahead
+        return ahead - before
+
+
+def _ahead() -> float:
+    """Return the seconds that the host was suspended since it started."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)

@@ -8,8 +8,8 @@ import pytest
 from tests.testbed.tools import Tools
 from wesher.base.errors import CommandError
 from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
+from wesher.system.changes import IpChanges, apply_lines, ip_changes
 from wesher.system.network import Link, LinkAddress, Network
-from wesher.system.routes import IpChanges, apply_lines, ip_changes
 
 NAME = "wg0"
 ENDPOINT = Endpoint(ip_address("198.51.100.7"), 51820)

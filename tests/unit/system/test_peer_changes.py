@@ -8,7 +8,7 @@ import pytest
 from tests.testbed.tools import Tools
 from wesher.base.errors import CommandError
 from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
-from wesher.system.peers import (
+from wesher.system.changes import (
     PeerChanges,
     apply_peer_changes,
     endpoints_in_place,

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from wesher.base.errors import StartError
-from wesher.system.lock import InterfaceLock, open_locked
+from wesher.system.files import InterfaceLock, open_locked
 
 
 def test_a_second_agent_is_refused_and_told_the_pid_of_the_first(tmp_path):
@@ -47,7 +47,7 @@ def test_a_holder_that_has_not_said_its_pid_yet_is_refused_all_the_same(tmp_path
 
 def test_a_killed_holder_releases_the_interface(tmp_path):
     script = (
-        "import sys, time; from pathlib import Path; from wesher.system.lock import InterfaceLock;"
+        "import sys, time; from pathlib import Path; from wesher.system.files import InterfaceLock;"
         "lock = InterfaceLock(Path(sys.argv[1]), 'wg0'); print('held', flush=True); time.sleep(60)"
     )
     argv = [sys.executable, "-c", script, str(tmp_path)]
