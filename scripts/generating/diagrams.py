@@ -2,19 +2,24 @@
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 
 import tomli
 
 from scripts.generating.texts import with_section
+from wesher.agent import phases as agent_phases
 from wesher.gossip.members import MemberState
 from wesher.gossip.precedence import ABOUT_OTHERS, ABOUT_OURSELVES, BECOMES, Action, Age, Claim
-from wesher.mesh.base.phases import MOVES, Phase
+from wesher.mesh.base import phases as node_phases
 
 _ROOT = Path(__file__).parents[2]
 _PACKAGE = _ROOT / "wesher"
 
+P = TypeVar("P", bound=Enum)
+M = TypeVar("M", bound=Enum)
 Moves = dict[tuple[MemberState, MemberState], list[str]]
 
 
@@ -22,16 +27,19 @@ def with_diagrams(architecture: str) -> str:
     """Return docs/architecture.md with what is between its marks made anew."""
     page = with_section(architecture, "storeys", _storeys("wesher"))
     page = with_section(page, "wings", _storeys("wesher.mesh"))
-    page = with_section(page, "phases", _phases())
+    page = with_section(page, "phases", _phases(node_phases.MOVES, node_phases.Phase.NEW))
+    page = with_section(page, "agent", _phases(agent_phases.MOVES, agent_phases.Phase.STARTING))
     return with_section(page, "precedence", f"{_table()}\n{_diagram()}")
 
 
-def _phases() -> str:
-    """Return the diagram of a node's life."""
-    edges = "".join(
-        f"    {held.value} --> {to.value}: {move.value}\n" for (held, move), to in MOVES.items()
-    )
-    return f"```mermaid\nstateDiagram-v2\n    [*] --> {Phase.NEW.value}\n{edges}```\n"
+def _phases(moves: Mapping[tuple[P, M], P], first: P) -> str:
+    """Return the diagram of a life, which ends where no move leads on."""
+    edges = [f"{held.value} --> {to.value}: {move.value}" for (held, move), to in moves.items()]
+    ends = dict.fromkeys(to.value for to in moves.values())
+    for held, _ in moves:
+        ends.pop(held.value, None)
+    lines = [f"[*] --> {first.value}", *edges, *(f"{end} --> [*]" for end in ends)]
+    return "```mermaid\nstateDiagram-v2\n" + "".join(f"    {one}\n" for one in lines) + "```\n"
 
 
 def _storeys(container: str) -> str:

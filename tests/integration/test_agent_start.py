@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.testbed.agents import NAME, WESHER, Agent, new_key, wait_for
-from wesher.agent.startup import ADDRESS_PATIENCE
+from wesher.agent.own_address import ADDRESS_PATIENCE
 
 WITHOUT_NET_ADMIN = ("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
 # A network namespace of its own, where no port below 1024 has been made free to all.
@@ -222,8 +222,8 @@ def test_a_host_that_gets_no_address_is_given_up(agent: Agent, flag: str, reason
     agent.host.tools.do("ip addr del 192.0.2.10/24 dev eth0")
     flags = [flag for flag in agent.flags if not flag.startswith("--bind-addr")]
     impatient = (
-        "import sys, wesher.agent.startup, wesher.cli; "
-        "wesher.agent.startup.ADDRESS_PATIENCE = 0.5; sys.exit(wesher.cli.main())"
+        "import sys, wesher.agent.own_address, wesher.cli; "
+        "wesher.agent.own_address.ADDRESS_PATIENCE = 0.5; sys.exit(wesher.cli.main())"
     )
 
     agent.launch([sys.executable, "-c", impatient, *flags, flag])

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 CIRCLES = {
     "control knows the agent": ("control/status.py", "import wesher.agent.agent"),
-    "the configuration knows the start": ("config/config.py", "import wesher.agent.startup"),
+    "the configuration knows the start": ("config/config.py", "import wesher.agent.state"),
     "one wing of the mesh knows another": (
         "mesh/planning/claims.py",
         "import wesher.mesh.reporting.status",

@@ -8,8 +8,9 @@ from ipaddress import ip_address
 import pytest
 from loguru import logger
 
-from wesher.agent import startup
-from wesher.agent.startup import find_underlay, load_state, settle_state
+from wesher.agent import own_address
+from wesher.agent.own_address import find_underlay
+from wesher.agent.state import load_state, settle_state
 from wesher.base.errors import ConfigError, StartError
 from wesher.config.config import load
 from wesher.system.state_file import SavedNode, State, StateFile
@@ -226,8 +227,8 @@ def underlay(**flags):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(startup, "ADDRESS_PATIENCE", 0.3)
-    monkeypatch.setattr(startup, "_POLL_INTERVAL", 0.05)
+    monkeypatch.setattr(own_address, "ADDRESS_PATIENCE", 0.3)
+    monkeypatch.setattr(own_address, "_POLL_INTERVAL", 0.05)
 
 
 @pytest.mark.usefixtures("tools")
@@ -307,7 +308,7 @@ def test_the_operator_is_told_at_once_what_is_waited_for(tools, impatient, logge
 
 
 def test_an_address_that_comes_within_thirty_seconds_is_waited_for(tools, monkeypatch):
-    monkeypatch.setattr(startup, "_POLL_INTERVAL", 0.05)
+    monkeypatch.setattr(own_address, "_POLL_INTERVAL", 0.05)
     tools.do("ip addr del 192.0.2.10/24 dev eth0")
 
     async def scenario():
@@ -321,7 +322,7 @@ def test_an_address_that_comes_within_thirty_seconds_is_waited_for(tools, monkey
 
     assert waited
     assert str(found.advertise) == "192.0.2.10"
-    assert startup.ADDRESS_PATIENCE == 30
+    assert own_address.ADDRESS_PATIENCE == 30
 
 
 IP = """#!/bin/sh

@@ -3,7 +3,7 @@
 import time
 from ipaddress import ip_address
 
-from wesher.agent.state_conversion import as_saved, as_state, wall_clock_began
+from wesher.agent.state import as_saved, as_state, wall_clock_began
 from wesher.gossip import Address
 from wesher.mesh.base.settings import Former, Saved, SavedMember
 from wesher.mesh.base.tombstones import Tombstone

@@ -1,70 +1,50 @@
-"""The agent: one MeshNode with real time, real sockets and real effects."""
+"""The agent: from its start, step by step, to its end, which undoes the steps it has to.
+
+Each step of a start registers how it is undone, before anything can interrupt it, on one stack.
+Whatever ends an agent, a signal or a failure, at whatever moment, takes the same way: every task is
+halted, so that nothing changes any more; then the stack is undone from its top. That gives an order
+that matters: the others are told while there are sockets, the sockets are closed before the
+interface goes, and no entry in /etc/hosts outlives what it leads to.
+
+What is on this host lies at the bottom, in a stack of its own: a phase that keeps it forgets that
+part (phases.py). An interface that is just being opened goes on being opened when the start is
+halted, since nobody could tell what half of it is on the host; it is waited for.
+"""
 
 import asyncio
+import math
 import os
-import random
-import secrets
-import socket
-import sys
-from collections.abc import Coroutine
-from contextlib import suppress
-from typing import Any
+from contextlib import AsyncExitStack, suppress
 
 from loguru import logger
 
-from wesher.agent import signals
-from wesher.agent.own_address import LOOK_INTERVAL, OwnAddress, parsed
-from wesher.agent.shutdown import opened, take_down
-from wesher.agent.signals import Stop
-from wesher.agent.startup import (
-    Underlay,
-    drop_hosts_lines,
-    find_underlay,
-    load_state,
-    settle_state,
-)
-from wesher.agent.state_conversion import as_saved, as_state, wall_clock_began
-from wesher.agent.systemd import Service
-from wesher.agent.watch import Watch
-from wesher.base.errors import StartError, WesherError
-from wesher.base.problems import OTHER_FAMILY, RENAMED
-from wesher.config.config import Config, renamed_to
+from wesher.agent import phases
+from wesher.agent.driver import Driver, Prepared, Tasks
+from wesher.agent.own_address import find_underlay
+from wesher.agent.phases import MOVES, Move, Phase
+from wesher.agent.state import load_state, settle_state
+from wesher.base.errors import WesherError
+from wesher.config.config import Config
 from wesher.control.commands import Control
 from wesher.control.reload import Reread
-from wesher.control.status import Running
-from wesher.gossip import PRESETS, Keyring, Wire
-from wesher.mesh.base.events import (
-    Departed,
-    MemberEvent,
-    MeshEvent,
-    Notice,
-    Pinged,
-    PlanChanged,
-    Refused,
-    Resolve,
-)
-from wesher.mesh.base.local_facts import LocalFacts
-from wesher.mesh.base.plan import IPAddress
-from wesher.mesh.base.settings import HostsNaming, NodeSettings
-from wesher.mesh.node import MeshNode
 from wesher.system import log
 from wesher.system.device import Device
-from wesher.system.event_loop import Suspension, in_thread
+from wesher.system.event_loop import in_thread
 from wesher.system.files import InterfaceLock
-from wesher.system.host_facts import ASKED, host_facts
-from wesher.system.hosts import HostsFile
-from wesher.system.interface import Leftover, check_requirements
-from wesher.system.log import complain, tell
-from wesher.system.network import KnownRoutes, Network, Scope
-from wesher.system.reconciler import Reconciler
-from wesher.system.sockets import Sockets, bind, check_port_free
-from wesher.system.state_file import State, StateFile
-from wesher.system.transport import Transport
+from wesher.system.hosts import HostsFile, HostsFileError
+from wesher.system.interface import Leftover, check_requirements, clean_up
+from wesher.system.log import complain
+from wesher.system.network import KnownRoutes, Scope
+from wesher.system.notify import Notifier
+from wesher.system.sockets import bind, check_port_free
+from wesher.system.state_file import StateFile
 
 STOP_TIME = 1.8  # seconds that an orderly stop takes at most, of the two that are promised
 LEAVE_TIME = 1.1  # seconds of it for telling the others
-NAME_INTERVAL = 2.0  # seconds between two looks at the host's name; a look is one uname(2)
-NONCE_SIZE = 12  # bytes
+HALT_TIME = LEAVE_TIME / 4  # seconds of it for ending tasks and the tools they run
+LEAST = (
+    0.5  # seconds for each of entries and interface, however late: the host may have stood still
+)
 
 
 def run(config: Config, reread: Reread | None = None) -> int:
@@ -77,365 +57,191 @@ def run(config: Config, reread: Reread | None = None) -> int:
     with InterfaceLock(config.run_dir, config.interface):
         log.detach()
         try:
-            return asyncio.run(Agent(config, reread or (lambda: config)).run())
+            return asyncio.run(_run(config, reread or (lambda: config)))
         finally:
-            signals.ignore()
+            phases.ignore_signals()
             log.flush()
 
 
+async def _run(config: Config, reread: Reread) -> int:
+    return await Agent(config, reread).run()
+
+
 class Agent:
-    """One node on this host, from its start to its orderly stop."""
+    """One node on this host, from its start to its end; it is made in its event loop."""
 
     def __init__(self, config: Config, reread: Reread) -> None:
         self._config = config
         self._hosts = HostsFile(config.hosts_file, config.interface, config.run_dir)
-        self._state_file = StateFile(config.state_dir, config.interface)
+        self._loop = asyncio.get_running_loop()
         self._control = Control(config, reread)
-        self._service = Service()
-        self._key = b""
-        self._sockets: Sockets | None = None
-        self._opening: asyncio.Task[Device] | None = None
-        self._node: MeshNode | None = None
-        self._transport: Transport | None = None
-        self._reconciler: Reconciler | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._departed = asyncio.Event()
-        self._suspension = Suspension()
-        self._refused: set[int | None] = set()  # errors of the system that were reported
+        self._notifier = Notifier(os.environ)
+        self._tasks = Tasks()
+        self._stop: asyncio.Future[Move] = self._loop.create_future()
+        self._phase = Phase.STARTING
+        self._made = False  # the interface, by this start
+        self._deadline = math.inf  # of the end
+        self._leftovers: list[Leftover] = []
+        self._undo = AsyncExitStack()
+        self._undo_host = AsyncExitStack()
+        self._undo.push_async_exit(self._undo_host)
 
     async def run(self) -> int:
         """Run until a signal or a failure ends it; returns the exit code or raises the failure."""
-        loop = asyncio.get_running_loop()
-        self._failure: asyncio.Future[None] = loop.create_future()
-        self._stop: asyncio.Future[Stop] = loop.create_future()
-        loop.set_exception_handler(self._on_bug)
-        signals.catch(loop, self._request_stop, self._control.reload)
-        self._spawn(self._work())
-        ends: set[asyncio.Future[Any]] = {self._stop, self._failure}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        deadline = loop.time() + STOP_TIME
+        self._loop.set_exception_handler(self._tasks.on_bug)
+        phases.catch_signals(self._loop, self._request_stop, self._control.reload)
+        self._tasks.spawn(self._work())
+        failure = self._tasks.failure
+        await asyncio.wait((self._stop, failure), return_when=asyncio.FIRST_COMPLETED)
         if self._stop.done():
-            self._failure.cancel()
-            return await self._end(self._stop.result(), deadline)
-        return await self._give_up(self._failure, deadline)
+            failure.cancel()
+            self._notifier.stopping()
+            return await self._stopped(self._stop.result())
+        error = failure.exception()
+        assert error
+        raise await self._failed(error)
 
-    # Running
+    def _request_stop(self, move: Move) -> None:
+        if not self._stop.done():
+            self._stop.set_result(move)
+
+    # The start
 
     async def _work(self) -> None:
-        """Start step by step, then reconcile for ever."""
-        config, started_at = self._config, asyncio.get_running_loop().time()
+        """Start step by step, then keep this host as planned."""
+        driver = Driver(await self._prepare(), self._control, self._notifier, self._tasks)
+        self._undo.callback(driver.close)
+        self._control.running = driver.running
+        await driver.enter()
+        self._undo.push_async_callback(self._leave, driver)
+        self._go(Move.READY)
+        await driver.run()
+
+    async def _prepare(self) -> Prepared:
+        """Get all that a node stands on; what is saved is replaced once nothing can refuse us."""
+        config, started_at = self._config, self._loop.time()
+        self._undo.callback(self._control.close)
         await self._control.open()
-        state = load_state(config, self._state_file)
+        state_file = StateFile(config.state_dir, config.interface)
+        state = load_state(config, state_file)
         underlay = await find_underlay(config, [node.addr for node in state.nodes])
-        self._sockets = bind(underlay.bind, config.cluster_port)
+        sockets = bind(underlay.bind, config.cluster_port)
+        self._undo.callback(sockets.close)
         routes = KnownRoutes(Scope(config.interface, config.overlay_net.network))
-        self._opening = asyncio.create_task(
+        device = await self._open_device(routes, of_original=state.by_original)
+        self._made = not device.adopted
+        if self._made:
+            check_port_free(config.wireguard_port)
+        if not config.etc_hosts:
+            await in_thread(_drop_hosts_entries, self._hosts)
+        state = settle_state(config, state, state_file)
+        assert state.cluster_key
+        if config.etc_hosts:
+            self._undo_host.push_async_callback(self._remove_hosts_entries)
+        return Prepared(
+            config,
+            state.cluster_key,
+            state,
+            underlay,
+            sockets,
+            device,
+            routes,
+            self._hosts if config.etc_hosts else None,
+            state_file,
+            started_at,
+        )
+
+    async def _open_device(self, routes: KnownRoutes, *, of_original: bool) -> Device:
+        opening = asyncio.create_task(
             Device.open(
-                config.interface,
-                fresh_key=config.fresh_key,
-                of_original=state.by_original,
+                self._config.interface,
+                fresh_key=self._config.fresh_key,
+                of_original=of_original,
                 routes=routes,
             )
         )
-        device = await asyncio.shield(self._opening)
-        if not device.adopted:
-            check_port_free(config.wireguard_port)
-        if not config.etc_hosts:
-            await in_thread(drop_hosts_lines, self._hosts)
-        state = settle_state(config, state, self._state_file)
-        assert state.cluster_key
-        self._key = state.cluster_key
-        self._node = self._make_node(state, underlay, device)
-        self._reconciler = Reconciler(
-            device,
-            self._hosts if config.etc_hosts else None,
-            self._state_file,
-            plan=self._node.plan,
-            state=self._state,
-            observed=self._observe,
-        )
-        self._transport = Transport(
-            self._node,
-            PRESETS[config.timing].stream_timeout,
-            self._drain_events,
-            self._notice_suspension,
-        )
-        self._control.running = Running(
-            config, self._key, self._node, self._transport, device, self._reconciler, started_at
-        )
-        self._node.start(asyncio.get_running_loop().time())
-        self._tell_address(underlay.network)
-        await self._transport.open(self._sockets)
-        self._spawn(self._announce(self._reconciler))
-        self._spawn(self._watch_address(self._reconciler))
-        self._spawn(self._watch_name())
-        hosts = self._hosts if config.etc_hosts else None
-        self._spawn(Watch(config.interface, hosts, routes, self._reconciler.wake).run())
-        await self._reconciler.run()
+        self._undo_host.push_async_callback(self._take_down, opening)
+        return await asyncio.shield(opening)
 
-    def _notice_suspension(self, now: float) -> None:
-        """Tell the node, before anything else, when the host was suspended."""
-        if self._node and (seconds := self._suspension.seconds()):
-            self._clock_began += seconds
-            self._node.slept(seconds, now)
+    # The end
 
-    def _make_node(self, state: State, underlay: Underlay, device: Device) -> MeshNode:
-        config = self._config
-        settings = NodeSettings(
-            name=config.node_name,
-            ip=str(underlay.advertise),
-            port=config.cluster_port,
-            mapped=underlay.mapped,
-            seeds=config.join,
-            overlay_net=config.overlay_net,
-            overlay_addr=config.overlay_addr,
-            public_key=device.public_key,
-            interface_kept=device.adopted,
-            wireguard_port=config.wireguard_port,
-            metadata_format=config.metadata_format,
-            forget_after=config.forget_after,
-            timing=PRESETS[config.timing],
-            first_sequence=secrets.randbits(32),
-            hosts=HostsNaming(
-                str(config.hosts_file) if config.etc_hosts else None,
-                config.hosts_suffix,
-                config.hosts_dots,
-            ),
-        )
-        self._address = OwnAddress(config, underlay.advertise, underlay.network)
-        self._bound_to_any = underlay.bind.is_unspecified
-        self._loopback_bound = underlay.bind.is_loopback
-        self._clock_began = wall_clock_began(asyncio.get_running_loop().time())
-        self._family = socket.AF_INET if underlay.bind.version == 4 else socket.AF_INET6
-        wire = Wire(
-            Keyring(self._key),
-            lambda: os.urandom(NONCE_SIZE),
-            compress_packets=False,
-            compress_streams=False,
-        )
-        facts = self._local_facts(underlay.network)
-        saved = as_saved(state, config.cluster_port, self._clock_began)
-        return MeshNode(settings, saved, facts, wire, random.Random())
-
-    def _state(self) -> State | None:
-        """Return what belongs in the state file now, None while it is to stay as it is."""
-        saved = self._node.saved() if self._node else None
-        return as_state(self._key, saved, self._clock_began) if saved else None
-
-    def _local_facts(self, network: Network) -> LocalFacts:
-        facts = host_facts(network, self._config.interface)
-        return LocalFacts(
-            connected=facts.connected,
-            routed=facts.routed,
-            own_addresses=facts.own_addresses,
-            next_hops=facts.next_hops,
-            resolvers=facts.resolvers,
-            foreign_host_names=self._hosts.foreign_names() if self._config.etc_hosts else {},
-            talks_from=self._address.talks_from(network, self._contacts()),
-            loopback_bound=self._loopback_bound,
-        )
-
-    async def _observe(self, network: Network) -> None:
-        """Tell the node what a reconcile has seen of this host."""
-        facts = await in_thread(self._local_facts, network)
-        if self._node and self._transport:
-            self._node.update_facts(facts, asyncio.get_running_loop().time())
-            await self._follow_address(network, self._node, self._transport)
-            self._transport.flush()
-
-    async def _follow_address(self, network: Network, node: MeshNode, transport: Transport) -> None:
-        """Go on at another address when ours is gone, or is not where our packets come from."""
-        if other := self._address.stranded(network, asyncio.get_running_loop().time()):
-            version = self._address.current.version
-            logger.warning(OTHER_FAMILY.text, version=version, address=other)
-        address = self._address.moved(network, self._contacts())
-        if address is None:
-            return
-        if not self._bound_to_any:
-            self._sockets = bind(address, self._config.cluster_port)
-            await transport.open(self._sockets)
-        self._address.move_to(address, network)
-        node.move_to(str(address), asyncio.get_running_loop().time())
-
-    def _contacts(self) -> list[IPAddress]:
-        return list(parsed(self._node.contacts()))[:ASKED] if self._node else []
-
-    def _tell_address(self, network: Network) -> None:
-        """Say what others are told, and when an option makes it differ from what they will see."""
-        logger.info("others are told to reach us at {address}", address=self._address.current)
-        if source := self._address.talks_from(network, self._contacts()):
-            logger.info(
-                "but the route to {peers} leaves from {source}: if they do not reach us, "
-                "give --advertise-addr {source}",
-                peers="the seed" if self._config.join else "the members",
-                source=source,
-            )
-
-    async def _watch_address(self, reconciler: Reconciler) -> None:
-        """Have this host looked at as soon as something says that its address changed."""
-        seen = None
-        while self._address.may_move:
-            signs = self._address.signs(self._contacts())
-            if seen is not None and signs != seen:
-                reconciler.wake()
-            seen = signs
-            await asyncio.sleep(LOOK_INTERVAL)
-
-    async def _watch_name(self) -> None:
-        """Say once that this host was renamed while we run."""
-        while (name := renamed_to(self._config)) is None:
-            await asyncio.sleep(NAME_INTERVAL)
-        logger.warning(RENAMED.text, name=name, member=self._config.node_name)
-
-    async def _announce(self, reconciler: Reconciler) -> None:
-        """Say that the interface is up, and from then on how we live."""
-        await reconciler.up.wait()
-        plan = self._node.plan() if self._node else None
-        if plan is None:
-            return
-        name, address = self._config.interface, plan.interface.address
-        logger.info("{interface} is up as {address}", interface=name, address=address)
-        if sys.stdout.isatty():
-            waiting = "" if plan.peers else ", waiting for members"
-            tell(f"{name} up as {address}{waiting}")
-        await self._service.run(self._describe)
-
-    def _describe(self) -> str:
-        """Say in a line how the mesh is doing, for the service manager."""
-        plan = self._node.plan() if self._node else None
-        if self._node is None or plan is None:
-            return ""
-        return f"{self._node.members.live_remotes} other members alive, {len(plan.peers)} peers"
-
-    def _drain_events(self) -> None:
-        """Act on what the node has to say after an input."""
-        for event in self._node.events() if self._node else ():
-            self._on_event(event)
-
-    def _on_event(self, event: MeshEvent) -> None:
-        match event:
-            case Notice():
-                logger.log(event.severity.value, event.text, **event.data)
-                self._control.noticed(event)
-            case PlanChanged():
-                self._control.plan_changed()
-                if self._reconciler:
-                    self._reconciler.wake()
-            case MemberEvent():
-                self._control.happened(event)
-            case Pinged():
-                self._control.pinged(event)
-            case Resolve():
-                self._spawn(self._resolve(event))
-            case Refused():
-                self._fail(StartError(event.reason))
-            case Departed():
-                self._departed.set()
-
-    async def _resolve(self, request: Resolve) -> None:
-        """Look a seed's name up, which may take as long as the resolver likes."""
-        ips: list[str] = []
-        with suppress(OSError, UnicodeError):
-            found = await in_thread(
-                socket.getaddrinfo, request.host, request.port, self._family, socket.SOCK_DGRAM
-            )
-            ips = [str(address[0]) for *_, address in found]
-        if self._node and self._transport:
-            self._node.resolved(request, ips, asyncio.get_running_loop().time())
-            self._transport.flush()
-
-    # Stopping
-
-    def _request_stop(self, how: Stop) -> None:
-        if not self._stop.done():
-            self._stop.set_result(how)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._on_task_done)
-
-    def _on_task_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            self._fail(error)
-
-    def _on_bug(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """End on what nobody expected: a restart is safer than going on half-broken.
-
-        What the system refused for the moment (descriptors, memory) asyncio tries again by itself.
-        """
-        error = context.get("exception") or RuntimeError(context["message"])
-        if not isinstance(error, OSError):
-            self._fail(error)
-        elif error.errno not in self._refused:
-            self._refused.add(error.errno)
-            logger.warning("{what}: {error}", what=context["message"], error=error)
-
-    def _fail(self, error: BaseException) -> None:
-        if not self._failure.done():
-            self._failure.set_exception(error)
-
-    async def _end(self, how: Stop, deadline: float) -> int:
-        """Stop as we were told to; returns the exit code."""
-        self._service.stopping()
-        await self._halt()
-        if how is Stop.HAND_OVER:
-            self._close_sockets()
-            return 0
-        await self._leave(deadline)
-        self._close_sockets()
-        leftovers = await self._take_down(deadline)
-        for left in leftovers:
+    async def _stopped(self, move: Move) -> int:
+        """End as we were told to; returns the exit code."""
+        await self._end(move)
+        for left in self._leftovers:
             complain(f"wesher: {left.what} is left; run: {left.command}")
-        return 1 if leftovers else 0
+        return 1 if self._leftovers else 0
 
-    async def _give_up(self, failure: "asyncio.Future[None]", deadline: float) -> int:
-        """Undo a failed start and raise its failure; after a bug all stays, as after a crash."""
-        await self._halt()
-        self._close_sockets()
-        error = failure.exception()
-        assert error
-        if isinstance(error, WesherError):
-            await self._undo_start(deadline)
-        raise error
+    async def _failed(self, error: BaseException) -> BaseException:
+        """End because of this error, which is returned."""
+        if not isinstance(error, WesherError):
+            await self._end(Move.BREAK)
+        else:
+            await self._end(Move.FAIL if self._made else Move.FAIL_ADOPTED)
+        for left in self._leftovers:
+            logger.warning("{what} is left; run: {command}", what=left.what, command=left.command)
+        return error
 
-    async def _halt(self) -> None:
-        """End every task of ours, and with them the tools they run."""
-        tasks = set(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=LEAVE_TIME / 4)
+    async def _end(self, move: Move) -> None:
+        """Undo what the start has done, but for what the phase keeps, within STOP_TIME."""
+        self._deadline = self._loop.time() + STOP_TIME
+        self._go(move)
+        await self._tasks.halt(HALT_TIME)
+        if self._phase is Phase.KEEPING:
+            self._undo_host.pop_all()
+        await self._undo.aclose()
 
-    async def _leave(self, deadline: float) -> None:
-        """Tell the others that we leave."""
-        if not (self._node and self._transport):
-            return
-        loop = asyncio.get_running_loop()
-        self._node.leave(loop.time())
-        self._transport.flush()
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(min(deadline, loop.time() + LEAVE_TIME)):
-                await self._departed.wait()
+    def _go(self, move: Move) -> None:
+        self._phase = MOVES[self._phase, move]
 
-    def _close_sockets(self) -> None:
-        self._control.close()
-        if self._transport:
-            self._transport.close()
-        if self._sockets:
-            self._sockets.close()
+    @property
+    def _left(self) -> float:
+        return self._deadline - self._loop.time()
 
-    async def _undo_start(self, deadline: float) -> None:
-        """Remove what this start has made; what an earlier agent left stays for the next one."""
-        patience = deadline - asyncio.get_running_loop().time()
-        device = await opened(self._opening, patience) if self._opening else None
-        if device is not None and not device.adopted:
-            for left in await self._take_down(deadline):
-                logger.warning(
-                    "{what} is left; run: {command}", what=left.what, command=left.command
-                )
+    async def _leave(self, driver: Driver) -> None:
+        """Tell the others that we leave, if that is what we do."""
+        if self._phase is Phase.LEAVING:
+            await driver.leave(min(self._deadline, self._loop.time() + LEAVE_TIME))
+            self._go(Move.DEPARTED)
 
-    async def _take_down(self, deadline: float) -> list[Leftover]:
-        hosts = self._hosts if self._reconciler and self._config.etc_hosts else None
-        return await take_down(self._config, hosts, self._opening, deadline)
+    async def _remove_hosts_entries(self) -> None:
+        try:
+            async with asyncio.timeout(max(LEAST, self._left / 2)):
+                await in_thread(self._hosts.remove_all)
+        except (WesherError, TimeoutError) as error:
+            reason = error if isinstance(error, WesherError) else "no time left"
+            self._leave_over(f"what we wrote to {self._config.hosts_file} ({reason})")
+
+    async def _take_down(self, opening: asyncio.Task[Device]) -> None:
+        """Take our interface away; one that is still being opened is waited for."""
+        device = None
+        with suppress(WesherError, TimeoutError):  # one that is given up, like one that failed
+            async with asyncio.timeout(self._left / 2):
+                device = await opening
+        limit = max(LEAST, self._left)
+        if device:
+            self._leftovers += await device.close(limit)
+        else:
+            await self._clean_up(limit)
+
+    async def _clean_up(self, limit: float) -> None:
+        """Remove an interface that was perhaps made or adopted before we stopped waiting for it."""
+        try:
+            async with asyncio.timeout(limit):
+                _, leftovers = await clean_up(self._config.interface, limit)
+        except (WesherError, TimeoutError):
+            self._leave_over(f"perhaps interface {self._config.interface}")
+        else:
+            self._leftovers += leftovers
+
+    def _leave_over(self, what: str) -> None:
+        command = f"wesher cleanup --interface {self._config.interface}"
+        self._leftovers.append(Leftover(what, command))
+
+
+def _drop_hosts_entries(hosts: HostsFile) -> None:
+    """Take out what an earlier agent, which kept the hosts file, has left there."""
+    try:
+        hosts.remove_all()
+    except HostsFileError as error:
+        logger.warning("lines of an earlier start stay in the hosts file: {error}", error=error)

@@ -3,19 +3,28 @@
 import asyncio
 import math
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 
+from loguru import logger
+
+from wesher.base.errors import StartError
+from wesher.base.frozen import frozen
+from wesher.base.problems import NO_ADDRESS, OVERLAY_ENCLOSED, OVERLAY_HAS_US, SEVERAL_ADDRESSES
 from wesher.config.config import Config
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.base.seeds import Seed
 from wesher.system.event_loop import in_thread
 from wesher.system.host_facts import (
     ASKED,
+    address_inside,
     commonest,
+    enclosing_network,
     first_global_address,
+    host_facts,
     is_here,
+    lasting_addresses,
     link_of,
     only_address,
     other_family,
@@ -23,13 +32,97 @@ from wesher.system.host_facts import (
     sources_towards,
     stays,
 )
-from wesher.system.network import Network
+from wesher.system.network import Network, Scope, read_network
 
+ADDRESS_PATIENCE = 30.0  # seconds that the host may take to get an address,
+_POLL_INTERVAL = 0.5  # seconds between two looks whether it has one
 RESOLVE_PATIENCE = 1.0  # seconds for the names of seeds; without them the default route decides
 STRANDED_AFTER = 5.0  # seconds without an address of our family; DHCP takes less to replace one
 LOOK_INTERVAL = 0.5  # seconds between two cheap looks at our address, noticed within one
 
 Signs = tuple[tuple[IPAddress, ...], bool]
+
+
+@frozen
+class Underlay:
+    """Where we listen and where others reach us; `network` is the host as it was seen then.
+
+    `mapped` is the form in which a Go node bound like us would write the address
+    (spec/memberlist.md, 4.2).
+    """
+
+    bind: IPAddress
+    advertise: IPAddress
+    mapped: bool
+    network: Network
+
+
+async def find_underlay(config: Config, members: Sequence[str] = ()) -> Underlay:
+    """Return our own addresses, waiting up to 30 s for the host to get one.
+
+    `members` are where others were the last time: without seeds the route to them decides.
+
+    Raises StartError when it gets none, or when the overlay network cannot work on this host.
+    """
+    loop = asyncio.get_running_loop()
+    deadline: float | None = None
+    while True:
+        network = await read_network(Scope(config.interface, config.overlay_net.network))
+        if underlay := await _underlay(config, network, members):
+            _check_overlay(config, network)
+            return underlay
+        if deadline is None:
+            deadline = loop.time() + ADDRESS_PATIENCE
+            logger.warning(
+                "{reason}; waiting up to {seconds:.0f} s for one",
+                reason=_no_address(config, network),
+                seconds=ADDRESS_PATIENCE,
+            )
+        if loop.time() >= deadline:
+            raise StartError(_no_address(config, network))
+        await asyncio.sleep(_POLL_INTERVAL)
+
+
+async def _underlay(config: Config, network: Network, members: Sequence[str]) -> Underlay | None:
+    bind: IPAddress | None = config.bind_addr
+    if config.bind_iface:
+        bind = first_global_address(network, config.bind_iface)
+    if bind is None:
+        return None
+    advertise = config.advertise_addr or bind
+    if advertise.is_unspecified:
+        version = 6 if bind.version == 6 else None
+        advertise = await find_address(config.join, members, network, version) or bind
+    if advertise.is_unspecified:
+        return None
+    if bind.is_unspecified:
+        bind = type(advertise)(0)
+    mapped = bind.is_unspecified and bind.version == 4 and config.advertise_addr is None
+    return Underlay(bind, advertise, mapped, network)
+
+
+def _no_address(config: Config, network: Network) -> str:
+    if config.bind_iface and config.bind_iface not in network.links:
+        return f"there is no interface {config.bind_iface}: choose another --bind-iface"
+    if config.bind_iface:
+        return (
+            f"interface {config.bind_iface} has no global address: give it one, "
+            "or choose another --bind-iface"
+        )
+    found = lasting_addresses(network, 6 if config.bind_addr.version == 6 else None)
+    if not found:
+        return NO_ADDRESS.text
+    listed = ", ".join(str(address.ip) for _, address in found)
+    return SEVERAL_ADDRESSES.text.format(addresses=listed)
+
+
+def _check_overlay(config: Config, network: Network) -> None:
+    overlay = config.overlay_net.network
+    facts = host_facts(network, config.interface)
+    if outer := enclosing_network(overlay, facts):
+        raise StartError(OVERLAY_ENCLOSED.text.format(overlay=overlay, network=outer))
+    if inner := address_inside(overlay, facts):
+        logger.warning(OVERLAY_HAS_US.text, address=inner, network=overlay)
 
 
 async def find_address(
@@ -75,7 +168,7 @@ class OwnAddress:
     """Says when the address that we advertise must be another one."""
 
     def __init__(self, config: Config, advertised: IPAddress, network: Network) -> None:
-        self._iface = config.bind_iface
+        self._config = config
         self._link = link_of(network, advertised)
         self._stranded_at: float | None = None  # infinity once it was told
         self.current = advertised
@@ -117,6 +210,18 @@ class OwnAddress:
         self._stranded_at = math.inf
         return other
 
+    async def watch(
+        self, contacts: Callable[[], Iterable[IPAddress]], wake: Callable[[], None]
+    ) -> None:
+        """Call `wake` as soon as something says that our address changed."""
+        seen = None
+        while self.may_move:
+            signs = self.signs(contacts())
+            if seen is not None and signs != seen:
+                wake()
+            seen = signs
+            await asyncio.sleep(LOOK_INTERVAL)
+
     def signs(self, contacts: Iterable[IPAddress]) -> Signs:
         """Return what changes with our address; it costs next to nothing."""
         return tuple(sources_towards(contacts)), is_here(self.current)
@@ -130,10 +235,21 @@ class OwnAddress:
         usable = source != self.current and link_of(network, source) is not None
         return source if usable else None
 
+    def tell(self, network: Network, contacts: Iterable[IPAddress]) -> None:
+        """Say what others are told, and when an option makes it differ from what they will see."""
+        logger.info("others are told to reach us at {address}", address=self.current)
+        if source := self.talks_from(network, contacts):
+            logger.info(
+                "but the route to {peers} leaves from {source}: if they do not reach us, "
+                "give --advertise-addr {source}",
+                peers="the seed" if self._config.join else "the members",
+                source=source,
+            )
+
     def _found(self, network: Network, contacts: Iterable[IPAddress]) -> IPAddress | None:
         version = self.current.version
-        if self._iface:
-            found = first_global_address(network, self._iface)
+        if iface := self._config.bind_iface:
+            found = first_global_address(network, iface)
             return found if found and found.version == version else None
         sources = commonest(sources_towards(contacts))
         if routed := routed_address(network, sources, version):

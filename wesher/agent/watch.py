@@ -8,6 +8,8 @@ from contextlib import aclosing
 from loguru import logger
 
 from wesher.base.errors import CommandError
+from wesher.base.problems import RENAMED
+from wesher.config.config import Config, renamed_to
 from wesher.system.hosts import HostsFile
 from wesher.system.network import PROTOCOL, KnownRoutes
 from wesher.system.shell import follow
@@ -15,6 +17,7 @@ from wesher.system.shell import follow
 GATHER = 0.1  # seconds, so that one wake serves a burst of changes
 REST = 0.4  # seconds after a wake without another: at most two a second, whatever happens
 LOOK_INTERVAL = 0.5  # seconds between two looks at the hosts file; a look is one stat(2)
+NAME_INTERVAL = 2.0  # seconds between two looks at the host's name; a look is one uname(2)
 RETRY_FIRST, RETRY_LONGEST = 1.0, 60.0  # seconds until `ip monitor` is started again
 
 HEARS_AFTER = 2.0  # seconds after its start `ip monitor` surely hears everything
@@ -112,6 +115,13 @@ class Watch:
             await asyncio.sleep(LOOK_INTERVAL)
             if hosts.touched():
                 self._changed.set()
+
+
+async def watch_name(config: Config) -> None:
+    """Say once that this host was renamed while we run."""
+    while (name := renamed_to(config)) is None:
+        await asyncio.sleep(NAME_INTERVAL)
+    logger.warning(RENAMED.text, name=name, member=config.node_name)
 
 
 def relevant_lines(interface: str) -> re.Pattern[str]:

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
-from wesher.agent import signals
+from wesher.agent import phases
 from wesher.base.errors import ConfigError, NoAgentError, StartError, WesherError
 from wesher.cli.commands import AGENT, COMMANDS, Command
 from wesher.config import options
@@ -57,7 +57,7 @@ def _run(arguments: Sequence[str]) -> int:
 def _load(command: Command) -> Callable[[Mapping[str, str]], int]:
     """Import what runs a command, without looking through it for garbage: it all stays."""
     if command is AGENT:
-        signals.end_at_once()
+        phases.end_at_signals()
     gc.disable()
     try:
         run: Callable[[Mapping[str, str]], int] = import_module(f"wesher.cli.{command.module}").run

@@ -1,0 +1,168 @@
+"""The saved state: settled with its cluster key by a start, and in the mesh's terms and back."""
+
+import base64
+import os
+import sys
+import time
+
+from loguru import logger
+
+from wesher.base.errors import ConfigError, StartError
+from wesher.base.frozen import replace
+from wesher.config.config import Config
+from wesher.gossip import Address
+from wesher.mesh.base.settings import Former, Saved, SavedMember, Self
+from wesher.mesh.base.tombstones import Tombstone
+from wesher.system.log import tell
+from wesher.system.state_file import (
+    SavedFormer,
+    SavedNode,
+    SavedSelf,
+    SavedTombstone,
+    State,
+    StateFile,
+    StateFileError,
+)
+
+KEY_SIZE = 32  # bytes
+_KEYLESS_JOIN = "--join needs the cluster's key: give it with --cluster-key or --cluster-key-file"
+
+
+def load_state(config: Config, file: StateFile) -> State:
+    """Return the earlier state, or an empty one when the cluster key is another or yet to be made.
+
+    Blocks on the disk. Raises ConfigError or StartError when there is no usable key. Nothing is
+    replaced: a start that is refused later leaves the earlier state in its place.
+    """
+    given = config.cluster_key
+    if config.init:
+        if config.join and not given:
+            raise ConfigError(_KEYLESS_JOIN)
+        return State()
+    earlier = file.load(key_needed=given is None)
+    if config.join and not given and not earlier.cluster_key:
+        raise ConfigError(_KEYLESS_JOIN)
+    if given and earlier.cluster_key and earlier.cluster_key != given:
+        logger.warning(
+            "the given cluster key is not the saved one:"
+            " this start knows nothing of the old cluster's members"
+        )
+        return State()
+    return earlier
+
+
+def settle_state(config: Config, state: State, file: StateFile) -> State:
+    """Save what `load_state` returned with its key; once nothing else can fail the start.
+
+    Blocks on the disk. Raises StartError, with the earlier state in its place.
+    """
+    if state.cluster_key:
+        return state
+    old = file.set_aside() if config.init else None
+    try:
+        settled = _with_key(config.cluster_key, state, file)
+    except StartError:
+        if old:
+            file.put_back(old)
+        raise
+    if old:
+        logger.warning("set the earlier state aside as {path}", path=old)
+    return settled
+
+
+def _with_key(given: bytes | None, state: State, file: StateFile) -> State:
+    if given is None:
+        return _with_new_key(file)
+    state = replace(state, cluster_key=given)
+    try:
+        file.save(state)
+    except StateFileError as error:
+        logger.warning("{error}; the next start needs the cluster key again", error=error)
+    return state
+
+
+def _with_new_key(file: StateFile) -> State:
+    """Make a cluster key, save it, and only then say so."""
+    state = State(cluster_key=os.urandom(KEY_SIZE))
+    try:
+        file.save(state)
+    except StateFileError as error:
+        raise StartError(f"{error}; a new cluster key is of no use unsaved") from error
+    assert state.cluster_key
+    if sys.stdout.isatty():
+        text = base64.b64encode(state.cluster_key).decode()
+        tell(f"new cluster key generated: {text}")
+    else:
+        tell(f"new cluster key generated, it is in {file.path}")
+    return state
+
+
+def wall_clock_began(now: float) -> float:
+    """Return the wall-clock time at which the node's clock, which tells `now`, was at 0."""
+    return time.clock_gettime(time.CLOCK_REALTIME) - now
+
+
+def as_saved(state: State, port: int, began: float) -> Saved:
+    """Return what the mesh needs of a state.
+
+    `port` is for members saved by Go, without one; `began` is when the node's clock was at 0.
+    """
+    members = tuple(
+        SavedMember(
+            node.name,
+            Address(node.addr, node.port or port),
+            node.meta,
+            node.left,
+            node.incarnation,
+            None if node.failed_at is None else node.failed_at - began,
+        )
+        for node in state.nodes
+    )
+    tombstones = tuple(
+        Tombstone(one.name, one.incarnation, one.made_at - began) for one in state.tombstones
+    )
+    former = None
+    if state.former:
+        former = Former(state.former.overlay_addr, state.former.left_at - began)
+    return Saved(
+        state.overlay_addr,
+        state.incarnation,
+        members,
+        tombstones,
+        state.fixed,
+        former,
+        Self(one.name, one.addr, one.public_key) if (one := state.this_host) else None,
+    )
+
+
+def as_state(key: bytes, saved: Saved, began: float) -> State:
+    """Return what belongs in the state file of a member of the cluster with this key."""
+    nodes = tuple(
+        SavedNode(
+            member.name,
+            member.address.ip,
+            member.address.port,
+            member.meta,
+            member.left,
+            member.incarnation,
+            None if member.failed_at is None else round(member.failed_at + began),
+        )
+        for member in saved.members
+    )
+    tombstones = tuple(
+        SavedTombstone(one.name, one.incarnation, round(one.made_at + began))
+        for one in saved.tombstones
+    )
+    former = None
+    if saved.former:
+        former = SavedFormer(saved.former.overlay_addr, round(saved.former.left_at + began))
+    return State(
+        key,
+        nodes,
+        saved.overlay_addr,
+        saved.incarnation,
+        tombstones,
+        fixed=saved.fixed,
+        former=former,
+        this_host=SavedSelf(one.name, one.ip, one.public_key) if (one := saved.this_host) else None,
+    )
