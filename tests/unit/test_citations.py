@@ -36,17 +36,17 @@ def sections(page: str) -> set[str]:
 
 
 @pytest.mark.parametrize("page", sorted({page for _, page, _ in citations()}))
-def test_every_section_that_is_cited_is_there(page: str):
+def test_every_section_that_is_cited_is_there(page: str) -> None:
     cited = {(where, section) for where, of, section in citations() if of == page}
 
     assert not {(where, section) for where, section in cited if section not in sections(page)}
 
 
-def test_there_are_citations():
+def test_there_are_citations() -> None:
     assert len(list(citations())) > 40
 
 
-def test_nobody_cites_a_page_without_its_path():
+def test_nobody_cites_a_page_without_its_path() -> None:
     loose = [source for source in SOURCES if _LOOSE.search(source.read_text())]
 
     assert loose == []

@@ -6,23 +6,30 @@ import sys
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, Protocol
 
 import pytest
 
 from wesher.base.errors import ConfigError, StartError
 from wesher.config.config import load, renamed_to
-from wesher.config.options import OPTIONS
+from wesher.config.options import OPTIONS, Option
 from wesher.mesh.base.seeds import Seed
 
 KEY = bytes(range(32))
 KEY_TEXT = base64.b64encode(KEY).decode()
 
 
+class Toml(Protocol):
+    """Writes a configuration file; returns the flag that names it."""
+
+    def __call__(self, text: str, mode: int = 0o600) -> dict[str, str]: ...
+
+
 @pytest.fixture
-def toml(tmp_path):
+def toml(tmp_path: Path) -> Toml:
     """Write a configuration file and return the flag that names it."""
 
-    def write(text, mode=0o600):
+    def write(text: str, mode: int = 0o600) -> dict[str, str]:
         path = tmp_path / "wesher.toml"
         path.write_text(text)
         path.chmod(mode)
@@ -32,14 +39,14 @@ def toml(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def default_file(tmp_path, monkeypatch):
+def default_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the default configuration file would be: not this machine's own."""
     path = tmp_path / "default.toml"
     monkeypatch.setattr("wesher.config.config.DEFAULT_FILE", str(path))
     return path
 
 
-def test_defaults_are_those_of_the_documentation():
+def test_defaults_are_those_of_the_documentation() -> None:
     config = load({}, {})
 
     assert config.cluster_key is None
@@ -63,7 +70,9 @@ def test_defaults_are_those_of_the_documentation():
     assert config.run_dir == Path("/run/wesher")
 
 
-def test_flags_win_over_environment_over_file_over_defaults(toml):
+def test_flags_win_over_environment_over_file_over_defaults(
+    toml: Toml,
+) -> None:
     file = toml("cluster-port = 1\nwireguard-port = 1\ntiming = 'lan'\n")
     environ = {"WESHER_CLUSTER_PORT": "2", "WESHER_WIREGUARD_PORT": "2"}
 
@@ -107,7 +116,7 @@ SAMPLES = {
 @pytest.mark.parametrize(
     "option", [one for one in OPTIONS if one.name != "cluster_key_file"], ids=lambda one: one.name
 )
-def test_every_option_works_from_every_source(option, toml):
+def test_every_option_works_from_every_source(option: Option, toml: Toml) -> None:
     name = option.name
     text, field, wanted = SAMPLES[name]
     key = name.replace("_", "-")
@@ -165,7 +174,9 @@ def test_every_option_works_from_every_source(option, toml):
         ("state_dir", "", "is not a path"),
     ],
 )
-def test_wrong_values_are_refused_with_their_source_and_reason(name, text, reason):
+def test_wrong_values_are_refused_with_their_source_and_reason(
+    name: str, text: str, reason: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         load({name: text}, {})
 
@@ -186,17 +197,17 @@ def test_wrong_values_are_refused_with_their_source_and_reason(name, text, reaso
         ("all", "is not an interface name"),
     ],
 )
-def test_an_interface_that_cannot_exist_is_a_wrong_option(name, reason):
+def test_an_interface_that_cannot_exist_is_a_wrong_option(name: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=f"^--interface: .*{reason}"):
         load({"interface": name}, {})
 
 
-def test_a_wrong_variable_is_named():
+def test_a_wrong_variable_is_named() -> None:
     with pytest.raises(ConfigError, match=r"^WESHER_CLUSTER_PORT: 'x' is not a port"):
         load({}, {"WESHER_CLUSTER_PORT": "x"})
 
 
-def test_a_refused_key_is_not_repeated():
+def test_a_refused_key_is_not_repeated() -> None:
     with pytest.raises(ConfigError) as caught:
         load({"cluster_key": "c2VjcmV0"}, {})
 
@@ -207,7 +218,9 @@ def test_a_refused_key_is_not_repeated():
     ("network", "address"),
     [("10.0.0.0/31", "10.0.0.0"), ("10.0.0.7/32", "10.0.0.7"), ("fd00::/64", "fd00::ffff")],
 )
-def test_overlay_addresses_at_the_edge_of_their_network_are_allowed(network, address):
+def test_overlay_addresses_at_the_edge_of_their_network_are_allowed(
+    network: str, address: str
+) -> None:
     config = load({"overlay_net": network, "overlay_addr": address}, {})
 
     assert config.overlay_addr == ip_address(address)
@@ -225,39 +238,41 @@ def test_overlay_addresses_at_the_edge_of_their_network_are_allowed(network, add
         ("never", math.inf),
     ],
 )
-def test_times_have_units(text, seconds):
+def test_times_have_units(text: str, seconds: float) -> None:
     config = load({"forget_after": text}, {})
 
     assert config.forget_after == seconds
 
 
 @pytest.mark.parametrize("text", ["1", "true", "Yes", "on"])
-def test_switches_in_the_environment_can_be_on(text):
+def test_switches_in_the_environment_can_be_on(text: str) -> None:
     config = load({}, {"WESHER_NO_ETC_HOSTS": text, "WESHER_INIT": text})
 
     assert (config.etc_hosts, config.init) == (False, True)
 
 
 @pytest.mark.parametrize("text", ["0", "false", "No", "off", ""])
-def test_switches_in_the_environment_can_be_off(text):
+def test_switches_in_the_environment_can_be_off(text: str) -> None:
     config = load({}, {"WESHER_NO_ETC_HOSTS": text, "WESHER_INIT": text})
 
     assert (config.etc_hosts, config.init) == (True, False)
 
 
-def test_a_false_flag_in_the_environment_overrules_the_file(toml):
+def test_a_false_flag_in_the_environment_overrules_the_file(
+    toml: Toml,
+) -> None:
     config = load(toml("no-etc-hosts = true\n"), {"WESHER_NO_ETC_HOSTS": "false"})
 
     assert config.etc_hosts is True
 
 
-def test_an_empty_variable_counts_as_unset(toml):
+def test_an_empty_variable_counts_as_unset(toml: Toml) -> None:
     config = load(toml("interface = 'wg3'\n"), {"WESHER_INTERFACE": ""})
 
     assert config.interface == "wg3"
 
 
-def test_an_empty_variable_names_no_configuration_file(default_file):
+def test_an_empty_variable_names_no_configuration_file(default_file: Path) -> None:
     default_file.write_text("interface = 'wg3'\n")
 
     config = load({}, {"WESHER_CONFIG": ""})
@@ -265,12 +280,12 @@ def test_an_empty_variable_names_no_configuration_file(default_file):
     assert config.interface == "wg3"
 
 
-def test_an_empty_flag_names_no_configuration_file_either():
+def test_an_empty_flag_names_no_configuration_file_either() -> None:
     with pytest.raises(ConfigError, match=r"^--config: it names no file"):
         load({"config": ""}, {})
 
 
-def test_an_empty_list_of_seeds_names_nobody(toml):
+def test_an_empty_list_of_seeds_names_nobody(toml: Toml) -> None:
     assert load({"join": ""}, {}).join == ()
     assert load(toml("join = []\n"), {}).join == ()
 
@@ -284,21 +299,21 @@ def test_an_empty_list_of_seeds_names_nobody(toml):
         ("WESHER_OVERLAY_NETWORK", "WESHER_OVERLAY_NET"),
     ],
 )
-def test_a_misspelt_variable_is_refused_without_its_value(name, nearest):
+def test_a_misspelt_variable_is_refused_without_its_value(name: str, nearest: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load({}, {name: "secret"})
 
     assert str(caught.value) == f"unknown variable {name}; the nearest is {nearest}"
 
 
-def test_variables_of_somebody_else_are_none_of_ours():
+def test_variables_of_somebody_else_are_none_of_ours() -> None:
     """Kubernetes sets the first ones in every container beside a service called wesher."""
     names = ("SERVICE_HOST", "SERVICE_PORT", "PORT", "PORT_7946_TCP_ADDR", "PORT_7946_UDP_PROTO")
 
     assert load({}, {f"WESHER_{name}": "x" for name in names} | {"OTHER": "x"}) == load({}, {})
 
 
-def test_the_key_leaves_the_environment_once_read():
+def test_the_key_leaves_the_environment_once_read() -> None:
     environ = {"WESHER_CLUSTER_KEY": KEY_TEXT, "PATH": "/bin"}
 
     config = load({}, environ)
@@ -307,7 +322,7 @@ def test_the_key_leaves_the_environment_once_read():
     assert environ == {"PATH": "/bin"}
 
 
-def test_the_key_leaves_the_environment_even_when_the_configuration_is_wrong():
+def test_the_key_leaves_the_environment_even_when_the_configuration_is_wrong() -> None:
     environ = {"WESHER_CLUSTER_KEY": KEY_TEXT}
 
     with pytest.raises(ConfigError):
@@ -316,14 +331,14 @@ def test_the_key_leaves_the_environment_even_when_the_configuration_is_wrong():
     assert environ == {}
 
 
-def test_the_key_is_not_in_the_printed_configuration():
+def test_the_key_is_not_in_the_printed_configuration() -> None:
     config = load({"cluster_key": KEY_TEXT}, {})
 
     assert KEY_TEXT not in repr(config)
     assert repr(KEY) not in repr(config)
 
 
-def test_a_key_file_holds_the_key(tmp_path):
+def test_a_key_file_holds_the_key(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text(KEY_TEXT + "\n")
     path.chmod(0o400)
@@ -334,27 +349,31 @@ def test_a_key_file_holds_the_key(tmp_path):
     assert config.sources["cluster_key_file"] == "--cluster-key-file"
 
 
-def key_from_standard_input(given):
+def key_from_standard_input(
+    given: dict[str, Any],
+) -> subprocess.CompletedProcess[str]:
     script = "from wesher.config.config import load; "
     script += "print(load({'cluster_key_file': '-'}, {}).cluster_key)"
     argv = [sys.executable, "-c", script]
     return subprocess.run(argv, capture_output=True, text=True, check=False, **given)
 
 
-def test_a_key_can_come_from_standard_input():
+def test_a_key_can_come_from_standard_input() -> None:
     done = key_from_standard_input({"input": f"{KEY_TEXT}\nsomething else"})
 
     assert done.stdout == f"{KEY!r}\n"
 
 
-def test_closed_standard_input_is_an_error_of_its_own():
+def test_closed_standard_input_is_an_error_of_its_own() -> None:
     done = key_from_standard_input({"preexec_fn": lambda: os.close(0)})
 
     assert "--cluster-key-file: cannot read -: Bad file descriptor" in done.stderr
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
-def test_a_key_file_that_others_can_touch_is_refused_with_the_remedy(tmp_path, mode):
+def test_a_key_file_that_others_can_touch_is_refused_with_the_remedy(
+    tmp_path: Path, mode: int
+) -> None:
     path = tmp_path / "key"
     path.write_text(KEY_TEXT)
     path.chmod(mode)
@@ -363,12 +382,16 @@ def test_a_key_file_that_others_can_touch_is_refused_with_the_remedy(tmp_path, m
         load({"cluster_key_file": str(path)}, {})
 
 
-def test_a_configuration_file_with_a_key_must_be_private_too(toml):
+def test_a_configuration_file_with_a_key_must_be_private_too(
+    toml: Toml,
+) -> None:
     with pytest.raises(ConfigError, match="chmod 600"):
         load(toml(f"cluster-key = '{KEY_TEXT}'\n", mode=0o644), {})
 
 
-def test_a_configuration_file_without_a_key_may_be_public(toml):
+def test_a_configuration_file_without_a_key_may_be_public(
+    toml: Toml,
+) -> None:
     config = load(toml("interface = 'wg3'\n", mode=0o644), {})
 
     assert config.interface == "wg3"
@@ -382,7 +405,9 @@ def test_a_configuration_file_without_a_key_may_be_public(toml):
         ("\xff\xfe", "is not base64"),
     ],
 )
-def test_a_key_file_with_something_else_is_refused(tmp_path, content, reason):
+def test_a_key_file_with_something_else_is_refused(
+    tmp_path: Path, content: str, reason: str
+) -> None:
     path = tmp_path / "key"
     path.write_bytes(content.encode("latin-1"))
     path.chmod(0o600)
@@ -395,7 +420,7 @@ def test_a_key_file_with_something_else_is_refused(tmp_path, content, reason):
     assert "c2VjcmV0" not in str(caught.value)
 
 
-def test_a_missing_key_file_is_an_error(tmp_path):
+def test_a_missing_key_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--cluster-key-file: cannot read .*No such file"):
         load({"cluster_key_file": str(tmp_path / "none")}, {})
 
@@ -407,12 +432,14 @@ def test_a_missing_key_file_is_an_error(tmp_path):
         ({"bind_addr": "10.0.0.1"}, {"bind_iface": "eth0"}),
     ],
 )
-def test_options_that_exclude_each_other_are_refused(first, second):
+def test_options_that_exclude_each_other_are_refused(
+    first: dict[str, str], second: dict[str, str]
+) -> None:
     with pytest.raises(ConfigError, match="not together with --"):
         load({**first, **second}, {})
 
 
-def test_the_default_configuration_file_is_read_when_it_is_there(default_file):
+def test_the_default_configuration_file_is_read_when_it_is_there(default_file: Path) -> None:
     default_file.write_text("interface = 'wg3'\n")
 
     config = load({}, {})
@@ -420,12 +447,14 @@ def test_the_default_configuration_file_is_read_when_it_is_there(default_file):
     assert config.interface == "wg3"
 
 
-def test_a_named_configuration_file_must_exist(tmp_path):
+def test_a_named_configuration_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
         load({"config": str(tmp_path / "none.toml")}, {})
 
 
-def test_the_configuration_file_can_be_named_in_the_environment(toml):
+def test_the_configuration_file_can_be_named_in_the_environment(
+    toml: Toml,
+) -> None:
     path = toml("interface = 'wg3'\n")["config"]
 
     config = load({}, {"WESHER_CONFIG": path})
@@ -451,7 +480,9 @@ def test_the_configuration_file_can_be_named_in_the_environment(toml):
         ("a = 'never closed\n", "Expected"),
     ],
 )
-def test_mistakes_in_the_configuration_file_are_named_on_one_line(toml, text, reason):
+def test_mistakes_in_the_configuration_file_are_named_on_one_line(
+    toml: Toml, text: str, reason: str
+) -> None:
     file = toml(text)
 
     with pytest.raises(ConfigError) as caught:
@@ -463,7 +494,7 @@ def test_mistakes_in_the_configuration_file_are_named_on_one_line(toml, text, re
     assert "\n" not in message
 
 
-def test_a_configuration_file_that_is_not_text_is_an_error(tmp_path):
+def test_a_configuration_file_that_is_not_text_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "wesher.toml"
     path.write_bytes(b"\xff\xfe\x00")
 
@@ -471,13 +502,15 @@ def test_a_configuration_file_that_is_not_text_is_an_error(tmp_path):
         load({"config": str(path)}, {})
 
 
-def test_seeds_may_be_a_list_in_the_configuration_file(toml):
+def test_seeds_may_be_a_list_in_the_configuration_file(
+    toml: Toml,
+) -> None:
     config = load(toml("join = ['a', '[::1]:5']\ncluster-port = 9\n"), {})
 
     assert config.join == (Seed("a", 9), Seed("::1", 5))
 
 
-def test_an_unusable_host_name_is_refused_with_the_remedy(monkeypatch):
+def test_an_unusable_host_name_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     names = os.uname()
     fields = (names.sysname, "localhost", names.release, names.version, names.machine)
     monkeypatch.setattr(os, "uname", lambda: os.uname_result(fields))
@@ -488,27 +521,27 @@ def test_an_unusable_host_name_is_refused_with_the_remedy(monkeypatch):
     assert load({"node_name": "north"}, {}).node_name == "north"
 
 
-def test_a_host_name_may_end_in_the_dot_of_the_root():
+def test_a_host_name_may_end_in_the_dot_of_the_root() -> None:
     assert load({"node_name": "north.example."}, {}).node_name == "north.example"
 
 
 @pytest.mark.parametrize("suffix", ["", ".", "a b", "localhost", "-x", "mesh.1"])
-def test_a_suffix_must_be_a_domain(suffix):
+def test_a_suffix_must_be_a_domain(suffix: str) -> None:
     with pytest.raises(ConfigError, match="is not a domain"):
         load({"hosts_suffix": suffix}, {})
 
 
-def test_the_configuration_cannot_be_changed():
-    config = load({}, {})
+def test_the_configuration_cannot_be_changed() -> None:
+    config, field = load({}, {}), "interface"
 
     with pytest.raises(AttributeError):
-        config.interface = "wg9"
+        setattr(config, field, "wg9")
 
 
 # A host that is renamed
 
 
-def renaming(monkeypatch, *names):
+def renaming(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Let the host have these names, one at each look."""
     given = iter(names)
     monkeypatch.setattr(
@@ -526,7 +559,9 @@ def renaming(monkeypatch, *names):
         ({"node_name": "old"}, "new", None),
     ],
 )
-def test_a_node_named_after_its_host_knows_when_that_is_renamed(monkeypatch, given, by_now, wanted):
+def test_a_node_named_after_its_host_knows_when_that_is_renamed(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], by_now: str, wanted: str | None
+) -> None:
     renaming(monkeypatch, "old", by_now) if not given else renaming(monkeypatch, by_now)
     config = load(given, {})
 

@@ -45,14 +45,14 @@ def house(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_house_is_built_as_planned(house: Path):
+def test_the_house_is_built_as_planned(house: Path) -> None:
     done = linted(house)
 
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize(("file", "planted"), CIRCLES.values(), ids=list(CIRCLES))
-def test_an_import_against_the_plan_is_found(house: Path, file: str, planted: str):
+def test_an_import_against_the_plan_is_found(house: Path, file: str, planted: str) -> None:
     path = house / "wesher" / file
     path.write_text((path.read_text() if path.exists() else "") + f"\n{planted}\n")
 

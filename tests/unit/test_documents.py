@@ -28,7 +28,7 @@ OTHERS = {"cp", "echo", "kill", "sed", "systemd-tmpfiles"}
 
 
 @pytest.mark.parametrize("shown", commands(), ids=str)
-def test_every_command_is_understood(shown: Shown):
+def test_every_command_is_understood(shown: Shown) -> None:
     program, *arguments = words(shown.text)
 
     if program in OURS:
@@ -61,7 +61,7 @@ def understand(arguments: list[str]) -> None:
             option.parse(given[option.name])
 
 
-def test_there_are_commands_to_be_understood():
+def test_there_are_commands_to_be_understood() -> None:
     assert len(commands()) > 80
     assert {words(shown.text)[0] for shown in commands()} >= {"wesher", "systemctl", "scripts/test"}
 
@@ -78,7 +78,7 @@ def cloud_init_files() -> list[Shown]:
 
 
 @pytest.mark.parametrize("shown", [*blocks("toml"), *cloud_init_files()], ids=str)
-def test_every_configuration_can_be_loaded(shown: Shown, tmp_path: Path):
+def test_every_configuration_can_be_loaded(shown: Shown, tmp_path: Path) -> None:
     file = tmp_path / "wesher.toml"
     file.write_text(shown.text.replace("…", KEY))
     file.chmod(0o600)
@@ -89,7 +89,7 @@ def test_every_configuration_can_be_loaded(shown: Shown, tmp_path: Path):
 
 
 @pytest.mark.parametrize("shown", blocks("ini"), ids=str)
-def test_every_drop_in_fits_to_the_unit(shown: Shown, tmp_path: Path):
+def test_every_drop_in_fits_to_the_unit(shown: Shown, tmp_path: Path) -> None:
     drop_in = tmp_path / "wesher.service.d/override.conf"
     drop_in.parent.mkdir()
     for file, text in (
@@ -99,7 +99,7 @@ def test_every_drop_in_fits_to_the_unit(shown: Shown, tmp_path: Path):
         file.write_text(text.replace("/usr/bin/wesher", "/bin/true"))
 
     parsed = configparser.RawConfigParser(strict=False)
-    parsed.optionxform = str  # its documented way to keep capitals
+    vars(parsed)["optionxform"] = str  # its documented way to keep capitals
     parsed.read(drop_in)
 
     assert parsed.sections() == ["Service"]
@@ -121,7 +121,7 @@ def complaints(unit: Path) -> str:
     os.geteuid() != 0 or shutil.which("nft") is None, reason="needs root and nftables"
 )
 @pytest.mark.parametrize("shown", blocks("nft"), ids=str)
-def test_every_firewall_rule_is_one(shown: Shown):
+def test_every_firewall_rule_is_one(shown: Shown) -> None:
     chain = f"chain input {{\ntype filter hook input priority 0\n{shown.text}}}\n"
 
     done = subprocess.run(
@@ -136,13 +136,13 @@ def test_every_firewall_rule_is_one(shown: Shown):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_somewhere(page: Path):
+def test_every_link_leads_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text())
 
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
-def test_the_troubleshooting_page_has_every_trouble_of_the_doctor():
+def test_the_troubleshooting_page_has_every_trouble_of_the_doctor() -> None:
     troubles = set(re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs/doctor.md").read_text(), re.M))
 
     explained = set(re.findall(r"`([a-z-]+)`", (ROOT / "docs/troubleshooting.md").read_text()))
@@ -151,7 +151,7 @@ def test_the_troubleshooting_page_has_every_trouble_of_the_doctor():
     assert troubles - explained == set()
 
 
-def test_the_architecture_page_names_files_that_exist():
+def test_the_architecture_page_names_files_that_exist() -> None:
     text = (ROOT / "docs/architecture.md").read_text()
     names = set(re.findall(r"[\w/]+\.py\b", text))
 
@@ -169,24 +169,24 @@ def where_is() -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(("question", "file", "name"), where_is())
-def test_the_architecture_page_says_where_things_are(question: str, file: str, name: str):
+def test_the_architecture_page_says_where_things_are(question: str, file: str, name: str) -> None:
     code = (ROOT / "wesher" / file).read_text()
 
     assert re.search(rf"^\s*(async def|def|class) {name}\b|^{name}\b.* = ", code, re.MULTILINE)
 
 
-def test_the_architecture_page_answers_the_first_questions():
+def test_the_architecture_page_answers_the_first_questions() -> None:
     assert len(where_is()) >= 15
 
 
-def test_the_pages_name_tests_and_files_of_tests_that_exist():
+def test_the_pages_name_tests_and_files_of_tests_that_exist() -> None:
     named = [(page, name) for page in PAGES for name in _TEST_NAME.findall(page.read_text())]
 
     assert len(named) > 5
     assert [(page, name) for page, name in named if not _exists(*name)] == []
 
 
-def test_the_interop_page_names_tests_that_exist_and_every_file():
+def test_the_interop_page_names_tests_that_exist_and_every_file() -> None:
     named = list(_interop_tests())
 
     missing = [(file, test) for file, test in named if not _exists(f"{file}.py", test)]
@@ -217,5 +217,5 @@ def _exists(path: str, test: str) -> bool:
     return file.exists() and (not test or f"def {test}(" in file.read_text())
 
 
-def test_the_readme_stays_short():
+def test_the_readme_stays_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) < 200

@@ -9,17 +9,18 @@ import tomli
 from scripts.generating.__main__ import ROOT, generated
 from scripts.generating.texts import usage
 from wesher.cli import AGENT, COMMANDS
+from wesher.config.options import Option
 
 FILES = generated()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_nothing_is_older_than_the_tables(path: Path):
+def test_nothing_is_older_than_the_tables(path: Path) -> None:
     assert path.read_text() == FILES[path], "run scripts/generate"
 
 
 @pytest.mark.parametrize("option", AGENT.options, ids=lambda option: option.name)
-def test_every_option_is_in_each_of_them(option):
+def test_every_option_is_in_each_of_them(option: Option) -> None:
     flag = option.flag.replace("-", "\\-")
 
     assert flag in FILES[ROOT / "packaging/man/wesher.8"]
@@ -30,7 +31,7 @@ def test_every_option_is_in_each_of_them(option):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_is_in_the_manual_and_the_completions(command: str):
+def test_every_command_is_in_the_manual_and_the_completions(command: str) -> None:
     assert f"wesher {command}" in FILES[ROOT / "packaging/man/wesher.8"]
     assert command in FILES[ROOT / "packaging/completions/wesher"]
     assert command in FILES[ROOT / "packaging/completions/_wesher"]
@@ -41,7 +42,9 @@ def test_every_command_is_in_the_manual_and_the_completions(command: str):
     [(word, option) for word, command in COMMANDS.items() for option in command.options],
     ids=lambda one: one if isinstance(one, str) else one.name,
 )
-def test_every_option_of_a_command_is_in_the_manual_and_the_completions(word: str, option):
+def test_every_option_of_a_command_is_in_the_manual_and_the_completions(
+    word: str, option: Option
+) -> None:
     flag = option.flag.replace("-", "\\-")
 
     assert f"\n.B {flag}" in FILES[ROOT / "packaging/man/wesher.8"]
@@ -58,7 +61,9 @@ def test_every_option_of_a_command_is_in_the_manual_and_the_completions(word: st
         (("key", "s"), "show"),
     ],
 )
-def test_bash_completes_options_commands_and_their_words(typed: tuple[str, ...], wanted: str):
+def test_bash_completes_options_commands_and_their_words(
+    typed: tuple[str, ...], wanted: str
+) -> None:
     assert wanted in completions_after(*typed)
 
 
@@ -75,19 +80,19 @@ def completions_after(*typed: str) -> list[str]:
     return done.stdout.split()
 
 
-def test_the_readme_has_every_command():
+def test_the_readme_has_every_command() -> None:
     for word, command in COMMANDS.items():
         assert f"| `{usage(word, command)}` | {command.description} |" in FILES[ROOT / "README.md"]
 
 
-def test_the_synopsis_has_what_a_command_needs():
+def test_the_synopsis_has_what_a_command_needs() -> None:
     manual = FILES[ROOT / "packaging/man/wesher.8"]
 
     assert ".B wesher info\n[\\fIOPTION\\fR]... \\fINAME\\fR\n" in manual
     assert ".B wesher key\n[\\fIOPTION\\fR]... \\fBshow\\fR\n" in manual
 
 
-def test_every_line_of_the_sample_configuration_can_be_put_in_force():
+def test_every_line_of_the_sample_configuration_can_be_put_in_force() -> None:
     text = FILES[ROOT / "packaging/wesher.toml"]
 
     settings = [line[1:] for line in text.splitlines() if " = " in line and line[1] != " "]

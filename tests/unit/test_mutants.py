@@ -35,17 +35,19 @@ def mutants_of_text(tmp_path: Path, text: str) -> dict[str, str]:
         ("def f():\n    return a", "nothing was returned", "def f():\n    return None"),
     ],
 )
-def test_a_mistake_is_made_where_it_can_be(tmp_path: Path, source: str, mistake: str, wrong: str):
+def test_a_mistake_is_made_where_it_can_be(
+    tmp_path: Path, source: str, mistake: str, wrong: str
+) -> None:
     assert mutants_of_text(tmp_path, source)[mistake] == wrong
 
 
-def test_what_only_says_types_or_explains_stays_as_it_is(tmp_path: Path):
+def test_what_only_says_types_or_explains_stays_as_it_is(tmp_path: Path) -> None:
     text = '@decorated(1)\ndef f(a: dict[1, 2]) -> list[3]:\n    """Return 4."""\n'
 
     assert mutants_of_text(tmp_path, text) == {}
 
 
-def test_each_mutant_differs_from_the_file_in_one_place(tmp_path: Path):
+def test_each_mutant_differs_from_the_file_in_one_place(tmp_path: Path) -> None:
     path = tmp_path / "rules.py"
     path.write_text("def f(a, b):\n    return a < b or a > b + 1\n")
 
@@ -55,7 +57,7 @@ def test_each_mutant_differs_from_the_file_in_one_place(tmp_path: Path):
     assert ast.unparse(ast.parse(path.read_text())) not in trees
 
 
-def test_a_mutant_tells_in_which_function_it_is(tmp_path: Path):
+def test_a_mutant_tells_in_which_function_it_is(tmp_path: Path) -> None:
     path = tmp_path / "rules.py"
     path.write_text("A = 1\n\ndef outer():\n    def inner():\n        f(2)\n    f(3)\n")
 
@@ -80,7 +82,7 @@ def one_in(function: str, mistake: str = "1 became 2", number: int = 0) -> Mutan
     [(one_in("f"), True), (one_in("g"), False), (one_in("f", "11 became 12"), False)],
     ids=["same", "elsewhere", "another mistake"],
 )
-def test_a_row_explains_the_mistake_that_it_names(mutant: Mutant, explained: bool):
+def test_a_row_explains_the_mistake_that_it_names(mutant: Mutant, explained: bool) -> None:
     assert is_explained(mutant, rows_of(PAGE)) is explained
 
 
@@ -101,13 +103,13 @@ ONE, TWIN = one_in("f"), one_in("f", number=1)
 )
 def test_a_row_is_stale_if_nothing_it_names_survives(
     known: set[Mutant], tried: set[Mutant], survivors: set[Mutant], is_stale: bool
-):
+) -> None:
     rows = rows_of(PAGE)
 
     assert stale(rows, known, tried, survivors) == (rows if is_stale else [])
 
 
-def test_the_page_names_only_mistakes_that_can_be_made():
+def test_the_page_names_only_mistakes_that_can_be_made() -> None:
     beginnings = [beginning(one) for name in FILES for one in mutants_of(GOSSIP / f"{name}.py")]
 
     rows = rows_of(EXPLAINED.read_text())

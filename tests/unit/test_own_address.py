@@ -1,12 +1,12 @@
 """The advertised address is followed, and what cannot be followed is told."""
 
 from ipaddress import ip_address, ip_interface
-from types import SimpleNamespace
 
 import pytest
 
 from wesher.agent import own_address
 from wesher.agent.own_address import STRANDED_AFTER, OwnAddress
+from wesher.config.config import load
 from wesher.system.network import Link, LinkAddress, Network
 
 V4, V6 = "192.0.2.10/24", "2001:db8::5/64"
@@ -18,16 +18,13 @@ def network(*addresses: str) -> Network:
 
 
 def own(current: str = V4, bind: str = "0.0.0.0", advertise: str | None = None) -> OwnAddress:
-    config = SimpleNamespace(
-        bind_iface=None,
-        bind_addr=ip_address(bind),
-        advertise_addr=None if advertise is None else ip_address(advertise),
-    )
+    flags = {"bind_addr": bind} | ({"advertise_addr": advertise} if advertise else {})
+    config = load(flags, {})
     return OwnAddress(config, ip_interface(current).ip, network(V4, V6))
 
 
 @pytest.mark.parametrize(("ours", "left"), [(V4, V6), (V6, V4)])
-def test_a_host_that_lost_all_addresses_of_our_family_says_so_once(ours: str, left: str):
+def test_a_host_that_lost_all_addresses_of_our_family_says_so_once(ours: str, left: str) -> None:
     address = own(ours)
 
     assert address.stranded(network(left), 100.0) is None
@@ -38,7 +35,7 @@ def test_a_host_that_lost_all_addresses_of_our_family_says_so_once(ours: str, le
     assert address.stranded(network(left), 400.0 + STRANDED_AFTER) == ip_interface(left).ip
 
 
-def test_an_address_that_is_only_being_replaced_is_no_reason_to_warn():
+def test_an_address_that_is_only_being_replaced_is_no_reason_to_warn() -> None:
     address = own()
 
     assert address.stranded(network(V6), 100.0) is None
@@ -55,7 +52,7 @@ def test_an_address_that_is_only_being_replaced_is_no_reason_to_warn():
         (own(), network(V4, V6)),
     ],
 )
-def test_others_are_not_told_so(address: OwnAddress, left: Network):
+def test_others_are_not_told_so(address: OwnAddress, left: Network) -> None:
     for now in (100.0, 200.0, 300.0):
         assert address.stranded(left, now) is None
 
@@ -73,7 +70,7 @@ def test_others_are_not_told_so(address: OwnAddress, left: Network):
 )
 def test_an_option_may_differ_from_the_route_to_the_seed(
     address: OwnAddress, route: str, told: str | None, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     """What follows the route by itself, or is of no interface here (NAT), does not differ."""
     monkeypatch.setattr(own_address, "sources_towards", lambda _: [ip_address(route)])
     two = network(V4, "198.51.100.7/24")

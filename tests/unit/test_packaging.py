@@ -46,12 +46,12 @@ def settings(unit: Path) -> dict[str, str]:
         ("TasksMax", "512"),
     ],
 )
-def test_a_unit_says_what_operators_rely_on(unit: Path, name: str, value: str):
+def test_a_unit_says_what_operators_rely_on(unit: Path, name: str, value: str) -> None:
     assert settings(unit)[name] == value
 
 
 @each_unit
-def test_no_stop_empties_directories_that_others_use(unit: Path):
+def test_no_stop_empties_directories_that_others_use(unit: Path) -> None:
     """As RuntimeDirectory= does: without its socket every wireguard-go ends."""
     of_tmpfiles = re.findall(r"^d (\S+)", (DEBIAN / "wesher.tmpfiles").read_text(), re.MULTILINE)
 
@@ -60,7 +60,7 @@ def test_no_stop_empties_directories_that_others_use(unit: Path):
     assert set(of_tmpfiles) <= set(settings(unit)["ReadWritePaths"].split())
 
 
-def test_an_instance_differs_in_nothing_but_its_configuration():
+def test_an_instance_differs_in_nothing_but_its_configuration() -> None:
     single, instance = map(settings, UNITS)
     file = " --config /etc/wesher/%i.toml"
 
@@ -72,7 +72,7 @@ def test_an_instance_differs_in_nothing_but_its_configuration():
 
 
 @needs_systemd
-def test_the_units_are_hardened_and_correct(tmp_path: Path):
+def test_the_units_are_hardened_and_correct(tmp_path: Path) -> None:
     for unit in UNITS:
         text = unit.read_text().replace("/usr/bin/wesher", "/bin/true")
         (tmp_path / unit.name).write_text(text)
@@ -91,7 +91,7 @@ def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize("script", sorted(DEBIAN.glob("wesher.p*")), ids=lambda path: path.name)
-def test_a_maintainer_script_is_one_that_sh_can_run(script: Path):
+def test_a_maintainer_script_is_one_that_sh_can_run(script: Path) -> None:
     done = subprocess.run(["sh", "-n", script], check=False, capture_output=True, text=True)
 
     assert (done.returncode, done.stderr) == (0, "")

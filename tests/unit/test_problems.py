@@ -11,7 +11,7 @@ ALL = [one for one in vars(problems).values() if isinstance(one, Problem)]
 
 
 @pytest.mark.parametrize("trouble", ALL, ids=lambda trouble: trouble.name)
-def test_a_warning_is_the_fault_and_then_the_remedy(trouble):
+def test_a_warning_is_the_fault_and_then_the_remedy(trouble: Problem) -> None:
     fields = {field for _, field, *_ in string.Formatter().parse(trouble.text) if field}
     data = {field: field.upper() for field in fields}
 
@@ -20,6 +20,6 @@ def test_a_warning_is_the_fault_and_then_the_remedy(trouble):
     assert trouble.text.format(**data) == (f"{fault}: {remedy}" if remedy else fault)
 
 
-def test_troubles_are_told_apart_by_name_and_by_text():
+def test_troubles_are_told_apart_by_name_and_by_text() -> None:
     assert len({trouble.name for trouble in ALL}) == len(ALL)
     assert len({trouble.text for trouble in ALL}) == len(ALL)

@@ -65,12 +65,12 @@ def test_harmless(tmp_path):
         f"State(cluster_key={SECRET!r})",
     ],
 )
-def test_a_value_is_recognised_however_it_is_written(written):
+def test_a_value_is_recognised_however_it_is_written(written: str) -> None:
     assert SECRET in set(values_in(written.encode()))
 
 
 @pytest.mark.parametrize("written", ["", "no key at all", "A" * 42, TEXT[:40], "b'\\x'"])
-def test_what_is_no_value_is_none(written):
+def test_what_is_no_value_is_none(written: str) -> None:
     assert SECRET not in set(values_in(written.encode()))
 
 
@@ -90,7 +90,7 @@ def run(tests: str) -> subprocess.CompletedProcess[str]:
         )
 
 
-def test_planted_leaks_fail_the_run_and_are_named_without_being_shown():
+def test_planted_leaks_fail_the_run_and_are_named_without_being_shown() -> None:
     done = run(PLANTED)
 
     assert done.returncode == 1, done.stdout + done.stderr
@@ -100,7 +100,7 @@ def test_planted_leaks_fail_the_run_and_are_named_without_being_shown():
     assert TEXT not in done.stdout
 
 
-def test_a_run_that_shows_nothing_secret_passes():
+def test_a_run_that_shows_nothing_secret_passes() -> None:
     other = base64.b64encode(bytes(range(9, 41))).decode()
 
     done = run(HARMLESS % (TEXT, other))
@@ -109,7 +109,7 @@ def test_a_run_that_shows_nothing_secret_passes():
     assert "1 secrets, and none among 1 values shown" in done.stdout
 
 
-def test_secrets_are_taken_from_state_files_and_from_what_wg_was_given(tmp_path):
+def test_secrets_are_taken_from_state_files_and_from_what_wg_was_given(tmp_path: Path) -> None:
     watch = Watch()
     private = base64.b64encode(bytes(range(3, 35))).decode()
     (tmp_path / "private-keys").write_text(f"{private}\n")

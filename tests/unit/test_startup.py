@@ -3,40 +3,44 @@
 import asyncio
 import base64
 import json
+from collections.abc import Iterator
 from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
 
 import pytest
 from loguru import logger
 
+from tests.testbed.tools import Tools
 from wesher.agent import own_address
 from wesher.agent.own_address import find_underlay
 from wesher.agent.state import load_state, settle_state
 from wesher.base.errors import ConfigError, StartError
-from wesher.config.config import load
+from wesher.config.config import Config, load
 from wesher.system.state_file import SavedNode, State, StateFile
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
 NODES = (SavedNode("web", "192.0.2.2"),)
 
 
-def keyed_state(settings, file):
+def keyed_state(settings: Config, file: StateFile) -> State:
     """Return the state that an agent starts with."""
     return settle_state(settings, load_state(settings, file), file)
 
 
-def text(key):
+def text(key: bytes) -> str:
     return base64.b64encode(key).decode()
 
 
 @pytest.fixture(autouse=True)
-def no_configuration(tmp_path, monkeypatch):
+def no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wesher.config.config.DEFAULT_FILE", str(tmp_path / "default.toml"))
 
 
 @pytest.fixture
-def logged():
+def logged() -> Iterator[list[str]]:
     """Return what is logged while a test runs, each line with its level."""
-    lines = []
+    lines: list[str] = []
     number = logger.add(
         lambda line: lines.append(line.rstrip()), format="{level} {message}", level="INFO"
     )
@@ -45,18 +49,18 @@ def logged():
 
 
 @pytest.fixture
-def file(tmp_path):
+def file(tmp_path: Path) -> StateFile:
     return StateFile(tmp_path / "state", "wgoverlay")
 
 
 @pytest.fixture
-def unsavable(file):
+def unsavable(file: StateFile) -> StateFile:
     """A state file in a directory that takes no new files, not even from root."""
     file.path.with_name(file.path.name + ".tmp").mkdir(parents=True)
     return file
 
 
-def config(key=None, **flags):
+def config(key: bytes | None = None, **flags: str) -> Config:
     given = {"node_name": "local", **flags}
     return load(given | ({"cluster_key": text(key)} if key else {}), {})
 
@@ -64,38 +68,51 @@ def config(key=None, **flags):
 # The key
 
 
-def test_without_any_key_one_is_made_saved_and_pointed_to(file, capsys):
+def test_without_any_key_one_is_made_saved_and_pointed_to(
+    file: StateFile, capsys: pytest.CaptureFixture[str]
+) -> None:
     state = keyed_state(config(), file)
 
+    assert state.cluster_key
     assert len(state.cluster_key) == 32
     assert StateFile(file.path.parent, "wgoverlay").load() == state
     assert capsys.readouterr().out == f"new cluster key generated, it is in {file.path}\n"
 
 
-def test_on_a_terminal_a_new_key_is_shown_and_never_logged(file, capsys, monkeypatch, logged):
+def test_on_a_terminal_a_new_key_is_shown_and_never_logged(
+    file: StateFile,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    logged: list[str],
+) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
 
     state = keyed_state(config(), file)
 
+    assert state.cluster_key
     shown = text(state.cluster_key)
     assert capsys.readouterr().out == f"new cluster key generated: {shown}\n"
     assert shown not in "".join(logged)
 
 
-def test_two_new_keys_are_different(tmp_path):
+def test_two_new_keys_are_different(tmp_path: Path) -> None:
     one, two = (keyed_state(config(), StateFile(tmp_path / name, "wg")) for name in "ab")
 
     assert one.cluster_key != two.cluster_key
 
 
-def test_a_new_key_that_cannot_be_saved_is_not_used(unsavable, capsys):
+def test_a_new_key_that_cannot_be_saved_is_not_used(
+    unsavable: StateFile, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(StartError, match="of no use unsaved"):
         keyed_state(config(), unsavable)
 
     assert capsys.readouterr().out == ""
 
 
-def test_a_saved_key_is_used_in_silence_with_all_that_was_saved(file, capsys, logged):
+def test_a_saved_key_is_used_in_silence_with_all_that_was_saved(
+    file: StateFile, capsys: pytest.CaptureFixture[str], logged: list[str]
+) -> None:
     saved = State(KEY, NODES, ip_address("10.7.7.7"), 5)
     file.save(saved)
 
@@ -106,7 +123,9 @@ def test_a_saved_key_is_used_in_silence_with_all_that_was_saved(file, capsys, lo
     assert logged == []
 
 
-def test_a_given_key_that_is_the_saved_one_keeps_everything(file, logged):
+def test_a_given_key_that_is_the_saved_one_keeps_everything(
+    file: StateFile, logged: list[str]
+) -> None:
     saved = State(KEY, NODES, ip_address("10.7.7.7"), 5)
     file.save(saved)
 
@@ -114,7 +133,9 @@ def test_a_given_key_that_is_the_saved_one_keeps_everything(file, logged):
     assert logged == []
 
 
-def test_a_given_key_that_differs_wins_and_drops_the_old_cluster(file, logged):
+def test_a_given_key_that_differs_wins_and_drops_the_old_cluster(
+    file: StateFile, logged: list[str]
+) -> None:
     file.save(State(OTHER, NODES, ip_address("10.7.7.7"), 5))
 
     state = keyed_state(config(KEY), file)
@@ -126,7 +147,9 @@ def test_a_given_key_that_differs_wins_and_drops_the_old_cluster(file, logged):
     assert text(KEY) not in line
 
 
-def test_a_given_key_on_a_fresh_host_is_saved_in_silence(file, capsys, logged):
+def test_a_given_key_on_a_fresh_host_is_saved_in_silence(
+    file: StateFile, capsys: pytest.CaptureFixture[str], logged: list[str]
+) -> None:
     state = keyed_state(config(KEY, join="192.0.2.2"), file)
 
     assert state == StateFile(file.path.parent, "wgoverlay").load() == State(KEY)
@@ -134,21 +157,23 @@ def test_a_given_key_on_a_fresh_host_is_saved_in_silence(file, capsys, logged):
     assert logged == []
 
 
-def test_a_given_key_that_cannot_be_saved_is_used_with_a_warning(unsavable, logged):
+def test_a_given_key_that_cannot_be_saved_is_used_with_a_warning(
+    unsavable: StateFile, logged: list[str]
+) -> None:
     state = keyed_state(config(KEY), unsavable)
 
     assert state == State(KEY)
     assert "the next start needs the cluster key again" in logged[0]
 
 
-def test_joining_without_a_key_is_refused(file):
+def test_joining_without_a_key_is_refused(file: StateFile) -> None:
     with pytest.raises(ConfigError, match="--cluster-key"):
         keyed_state(config(join="192.0.2.2"), file)
 
     assert not file.path.exists()
 
 
-def test_a_new_beginning_sets_the_earlier_state_aside(file, logged):
+def test_a_new_beginning_sets_the_earlier_state_aside(file: StateFile, logged: list[str]) -> None:
     file.save(State(OTHER, NODES))
 
     state = keyed_state(config(init="true"), file)
@@ -160,20 +185,24 @@ def test_a_new_beginning_sets_the_earlier_state_aside(file, logged):
     assert str(old) in logged[0]
 
 
-def test_a_new_beginning_with_a_key_knows_nothing_of_the_old_cluster(file, logged):
+def test_a_new_beginning_with_a_key_knows_nothing_of_the_old_cluster(
+    file: StateFile, logged: list[str]
+) -> None:
     file.save(State(KEY, NODES, ip_address("10.7.7.7"), 5))
 
     assert keyed_state(config(KEY, init="true"), file) == State(KEY)
     assert len(logged) == 1
 
 
-def test_a_new_beginning_on_a_fresh_host_says_nothing_special(file, logged):
+def test_a_new_beginning_on_a_fresh_host_says_nothing_special(
+    file: StateFile, logged: list[str]
+) -> None:
     keyed_state(config(init="true"), file)
 
     assert logged == []
 
 
-def test_a_new_beginning_that_is_refused_leaves_the_earlier_state_in_place(file):
+def test_a_new_beginning_that_is_refused_leaves_the_earlier_state_in_place(file: StateFile) -> None:
     file.save(State(OTHER, NODES))
 
     with pytest.raises(ConfigError):
@@ -183,7 +212,9 @@ def test_a_new_beginning_that_is_refused_leaves_the_earlier_state_in_place(file)
 
 
 @pytest.mark.parametrize("flags", [{"init": "true"}, {"init": "true", "key": KEY}, {"key": KEY}])
-def test_nothing_is_replaced_before_the_state_is_settled(file, logged, flags):
+def test_nothing_is_replaced_before_the_state_is_settled(
+    file: StateFile, logged: list[str], flags: dict[str, Any]
+) -> None:
     """Taken ports and missing rights may refuse the start in between."""
     saved = State(OTHER, NODES)
     file.save(saved)
@@ -195,7 +226,9 @@ def test_nothing_is_replaced_before_the_state_is_settled(file, logged, flags):
     assert not any("aside" in line for line in logged)
 
 
-def test_a_new_key_that_cannot_be_saved_puts_the_earlier_state_back(file, logged):
+def test_a_new_key_that_cannot_be_saved_puts_the_earlier_state_back(
+    file: StateFile, logged: list[str]
+) -> None:
     saved = State(OTHER, NODES)
     file.save(saved)
     file.path.with_name(file.path.name + ".tmp").mkdir()
@@ -208,7 +241,7 @@ def test_a_new_key_that_cannot_be_saved_puts_the_earlier_state_back(file, logged
     assert logged == []
 
 
-def test_a_damaged_state_without_a_key_is_fatal_unless_one_is_given(file):
+def test_a_damaged_state_without_a_key_is_fatal_unless_one_is_given(file: StateFile) -> None:
     file.path.parent.mkdir()
     file.path.write_text("{")
 
@@ -220,13 +253,13 @@ def test_a_damaged_state_without_a_key_is_fatal_unless_one_is_given(file):
 # Our addresses
 
 
-def underlay(**flags):
+def underlay(**flags: Any) -> tuple[str, str, bool]:
     found = asyncio.run(find_underlay(config(**flags)))
     return str(found.bind), str(found.advertise), found.mapped
 
 
 @pytest.fixture
-def impatient(monkeypatch):
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_address, "ADDRESS_PATIENCE", 0.3)
     monkeypatch.setattr(own_address, "_POLL_INTERVAL", 0.05)
 
@@ -247,17 +280,21 @@ def impatient(monkeypatch):
         ({"advertise_addr": "2001:db8::9"}, ("::", "2001:db8::9", False)),
     ],
 )
-def test_what_is_advertised_follows_from_what_is_bound_and_asked_for(flags, found):
+def test_what_is_advertised_follows_from_what_is_bound_and_asked_for(
+    flags: dict[str, Any], found: tuple[str, str, bool]
+) -> None:
     assert underlay(**flags) == found
 
 
-def test_without_a_default_route_the_only_address_is_advertised(tools):
+def test_without_a_default_route_the_only_address_is_advertised(tools: Tools) -> None:
     tools.do("ip route del default dev eth0")
 
     assert underlay() == ("0.0.0.0", "192.0.2.10", True)
 
 
-def test_without_a_default_route_one_of_several_addresses_must_be_given(tools, impatient):
+def test_without_a_default_route_one_of_several_addresses_must_be_given(
+    tools: Tools, impatient: None
+) -> None:
     tools.do("ip route del default dev eth0")
     tools.do("ip link add eth1 type ether")
     tools.do("ip link set eth1 up")
@@ -270,7 +307,7 @@ def test_without_a_default_route_one_of_several_addresses_must_be_given(tools, i
     assert underlay(advertise_addr="192.0.2.10") == ("0.0.0.0", "192.0.2.10", False)
 
 
-def test_without_ipv4_the_ipv6_default_route_counts(tools):
+def test_without_ipv4_the_ipv6_default_route_counts(tools: Tools) -> None:
     tools.do("ip addr del 192.0.2.10/24 dev eth0")
     tools.do("ip addr add 2001:db8::10/64 dev eth0")
     tools.do("ip route replace default via fe80::1 dev eth0")
@@ -278,7 +315,7 @@ def test_without_ipv4_the_ipv6_default_route_counts(tools):
     assert underlay() == ("::", "2001:db8::10", False)
 
 
-def test_a_default_route_through_our_own_interface_does_not_count(tools):
+def test_a_default_route_through_our_own_interface_does_not_count(tools: Tools) -> None:
     tools.do("ip link add wgoverlay type wireguard")
     tools.do("ip link set wgoverlay alias wesher")
     tools.do("ip link set wgoverlay up")
@@ -289,7 +326,9 @@ def test_a_default_route_through_our_own_interface_does_not_count(tools):
 
 
 @pytest.mark.parametrize("address", [None, "fe80::10/64"])
-def test_an_interface_without_a_global_address_is_refused(tools, impatient, address):
+def test_an_interface_without_a_global_address_is_refused(
+    tools: Tools, impatient: None, address: str | None
+) -> None:
     tools.do("ip link add eth1 type ether")
     if address:
         tools.do(f"ip addr add {address} dev eth1")
@@ -298,7 +337,9 @@ def test_an_interface_without_a_global_address_is_refused(tools, impatient, addr
         underlay(bind_iface="eth1")
 
 
-def test_the_operator_is_told_at_once_what_is_waited_for(tools, impatient, logged):
+def test_the_operator_is_told_at_once_what_is_waited_for(
+    tools: Tools, impatient: None, logged: list[str]
+) -> None:
     with pytest.raises(StartError):
         underlay(bind_iface="eth7")
 
@@ -307,11 +348,13 @@ def test_the_operator_is_told_at_once_what_is_waited_for(tools, impatient, logge
     ]
 
 
-def test_an_address_that_comes_within_thirty_seconds_is_waited_for(tools, monkeypatch):
+def test_an_address_that_comes_within_thirty_seconds_is_waited_for(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(own_address, "_POLL_INTERVAL", 0.05)
     tools.do("ip addr del 192.0.2.10/24 dev eth0")
 
-    async def scenario():
+    async def scenario() -> tuple[bool, own_address.Underlay]:
         finding = asyncio.create_task(find_underlay(config()))
         await asyncio.sleep(0.3)
         waited = not finding.done()
@@ -333,7 +376,7 @@ END
 
 
 @pytest.fixture
-def dual_stack(tmp_path, monkeypatch):
+def dual_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host with both families, each with a default route: what `ip` says is written down."""
     addresses = [
         {"local": "192.0.2.10", "prefixlen": 24, "scope": "0"},
@@ -361,12 +404,14 @@ def dual_stack(tmp_path, monkeypatch):
         ({"bind_addr": "::", "advertise_addr": "2001:db8::9"}, ("::", "2001:db8::9", False)),
     ],
 )
-def test_with_both_families_ipv4_is_taken_unless_ipv6_is_bound(flags, found):
+def test_with_both_families_ipv4_is_taken_unless_ipv6_is_bound(
+    flags: dict[str, Any], found: tuple[str, str, bool]
+) -> None:
     assert underlay(**flags) == found
 
 
 @pytest.mark.usefixtures("dual_stack")
-def test_the_host_is_seen_whole_whatever_family_is_bound():
+def test_the_host_is_seen_whole_whatever_family_is_bound() -> None:
     found = asyncio.run(find_underlay(config(bind_addr="::")))
 
     assert {gateway.version for gateway in found.network.gateways} == {4, 6}
@@ -377,13 +422,13 @@ def test_the_host_is_seen_whole_whatever_family_is_bound():
 
 @pytest.mark.usefixtures("tools")
 @pytest.mark.parametrize("network", ["192.0.2.0/24", "192.0.2.128/25", "192.0.2.77/32"])
-def test_an_overlay_network_inside_a_connected_one_is_refused(network):
+def test_an_overlay_network_inside_a_connected_one_is_refused(network: str) -> None:
     with pytest.raises(StartError, match=r"lies inside 192\.0\.2\.0/24.*--overlay-net"):
         underlay(overlay_net=network)
 
 
 @pytest.mark.usefixtures("tools")
-def test_an_overlay_network_around_an_address_of_the_host_is_a_warning(logged):
+def test_an_overlay_network_around_an_address_of_the_host_is_a_warning(logged: list[str]) -> None:
     underlay(overlay_net="192.0.0.0/16")
 
     (line,) = logged
@@ -392,13 +437,13 @@ def test_an_overlay_network_around_an_address_of_the_host_is_a_warning(logged):
 
 
 @pytest.mark.usefixtures("tools")
-def test_an_overlay_network_apart_from_the_host_is_no_trouble(logged):
+def test_an_overlay_network_apart_from_the_host_is_no_trouble(logged: list[str]) -> None:
     underlay(overlay_net="10.0.0.0/8")
 
     assert logged == []
 
 
-def test_our_own_interface_of_an_earlier_run_is_no_trouble(tools, logged):
+def test_our_own_interface_of_an_earlier_run_is_no_trouble(tools: Tools, logged: list[str]) -> None:
     tools.do("ip link add wgoverlay type wireguard")
     tools.do("ip addr add 10.1.2.3/8 dev wgoverlay")
 

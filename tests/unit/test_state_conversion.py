@@ -23,25 +23,27 @@ SAVED = Saved(
 )
 
 
-def test_what_is_kept_comes_back_unchanged():
+def test_what_is_kept_comes_back_unchanged() -> None:
     state = as_state(KEY, SAVED, 1_000_000.0)
 
     assert as_saved(state, 7946, 1_000_000.0) == SAVED
 
 
-def test_times_are_told_by_the_clock_on_the_wall():
+def test_times_are_told_by_the_clock_on_the_wall() -> None:
     state = as_state(KEY, SAVED, 1_000_000.4)
 
     later = as_saved(state, 7946, 1_000_500.0)
 
     assert state.nodes[1].failed_at == 1_000_050
+    assert state.former
     assert state.former.left_at == 1_000_070
     assert later.members[1].failed_at == -450.0
     assert later.tombstones[0].made_at == -440.0
+    assert later.former
     assert later.former.left_at == -430.0
 
 
-def test_the_clock_of_the_node_began_when_it_says():
+def test_the_clock_of_the_node_began_when_it_says() -> None:
     now = time.clock_gettime(time.CLOCK_REALTIME)
 
     assert abs(wall_clock_began(100.0) - (now - 100.0)) < 60

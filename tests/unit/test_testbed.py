@@ -20,19 +20,19 @@ def files(*folders: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("file", files("tests/testbed"), ids=lambda file: file.name)
-def test_the_testbed_stands_on_the_program_alone(file: Path):
+def test_the_testbed_stands_on_the_program_alone(file: Path) -> None:
     assert {one for one in imported(file) if not one.startswith("tests.testbed")} == set()
 
 
 @pytest.mark.parametrize("file", files("scripts"), ids=lambda file: file.name)
-def test_scripts_use_of_the_tests_only_the_testbed(file: Path):
+def test_scripts_use_of_the_tests_only_the_testbed(file: Path) -> None:
     of_tests = {one for one in imported(file) if one.startswith("tests")}
 
     assert {one for one in of_tests if not one.startswith("tests.testbed")} == set()
 
 
 @pytest.mark.parametrize("layer", ["lab", "integration", "interop"])
-def test_no_layer_uses_scripts(layer: str):
+def test_no_layer_uses_scripts(layer: str) -> None:
     using = {
         file.name for file in files(f"tests/{layer}") for one in imported(file) if "scripts" in one
     }

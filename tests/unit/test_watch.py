@@ -1,6 +1,7 @@
 """What others change on the host wakes the reconciler, and little else does."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from wesher.system.network import KnownRoutes
         "netlink receive error No buffer space available (105)",
     ],
 )
-def test_a_line_that_may_concern_us_is_found(line: str):
+def test_a_line_that_may_concern_us_is_found(line: str) -> None:
     assert relevant_lines("wgoverlay").search(f"{line}\n")
 
 
@@ -40,7 +41,7 @@ def test_a_line_that_may_concern_us_is_found(line: str):
         "2 fd00::2 dev eth0 table 255 proto 2 metric 0 pref medium",
     ],
 )
-def test_routes_of_others_and_our_own_new_ones_are_passed_over(line: str):
+def test_routes_of_others_and_our_own_new_ones_are_passed_over(line: str) -> None:
     assert not relevant_lines("wgoverlay").search(f"{line}\n")
 
 
@@ -57,7 +58,7 @@ def test_routes_of_others_and_our_own_new_ones_are_passed_over(line: str):
         "netlink receive error No buffer space available (105)",
     ],
 )
-def test_after_these_lines_the_routes_of_others_may_be_different(line: str):
+def test_after_these_lines_the_routes_of_others_may_be_different(line: str) -> None:
     assert lines_of_others("wgoverlay").search(f"{line}\n")
 
 
@@ -70,12 +71,14 @@ def test_after_these_lines_the_routes_of_others_may_be_different(line: str):
         ("10.98.0.5 dev wgother proto 87 scope 253 ", False),
     ],
 )
-def test_routes_of_meshes_are_not_those_of_others(line: str, ours: bool):
+def test_routes_of_meshes_are_not_those_of_others(line: str, ours: bool) -> None:
     assert not lines_of_others("wgoverlay").search(f"{line}\n")
     assert bool(lines_of_ours("wgoverlay").search(f"{line}\n")) == ours
 
 
-async def _woken(hosts: HostsFile | None, change, routes: KnownRoutes | None = None) -> int:
+async def _woken(
+    hosts: HostsFile | None, change: Callable[..., object], routes: KnownRoutes | None = None
+) -> int:
     """Return how often `change` woke, after it did so once."""
     woken = asyncio.Event()
     times = 0
@@ -97,13 +100,13 @@ async def _woken(hosts: HostsFile | None, change, routes: KnownRoutes | None = N
     return times
 
 
-async def _silence(*_argv: str):
+async def _silence(*_argv: str) -> AsyncIterator[str]:
     await asyncio.Event().wait()
     yield ""
 
 
-def test_a_burst_of_changes_wakes_once(monkeypatch: pytest.MonkeyPatch):
-    async def burst(*_argv: str):
+def test_a_burst_of_changes_wakes_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def burst(*_argv: str) -> AsyncIterator[str]:
         for _ in range(1000):
             yield "3: eth0    inet 192.0.2.1/24 scope 0\n"
         await asyncio.Event().wait()
@@ -115,7 +118,7 @@ def test_a_burst_of_changes_wakes_once(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_hosts_file_that_somebody_else_wrote_wakes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
+) -> None:
     monkeypatch.setattr(watch, "follow", _silence)
     path = tmp_path / "hosts"
     path.write_text("127.0.0.1 localhost\n")
@@ -128,10 +131,10 @@ def test_a_hosts_file_that_somebody_else_wrote_wakes(
     assert not hosts.touched()
 
 
-def test_a_monitor_that_ends_is_started_again(monkeypatch: pytest.MonkeyPatch):
+def test_a_monitor_that_ends_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     started = 0
 
-    async def short_lived(*_argv: str):
+    async def short_lived(*_argv: str) -> AsyncIterator[str]:
         nonlocal started
         started += 1
         if started == 3:
@@ -144,10 +147,10 @@ def test_a_monitor_that_ends_is_started_again(monkeypatch: pytest.MonkeyPatch):
     assert started >= 3
 
 
-def test_changing_routes_of_others_wake_seldom(monkeypatch: pytest.MonkeyPatch):
+def test_changing_routes_of_others_wake_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = asyncio.Event()
 
-    async def churn(*_argv: str):
+    async def churn(*_argv: str) -> AsyncIterator[str]:
         for _ in range(200):
             yield "20.1.0.0/24 via 192.168.1.1 dev eth0 proto 12 \n"
             await asyncio.sleep(0.005)

@@ -1,5 +1,6 @@
 """Turns the fields of the recorded vectors into our messages."""
 
+from collections.abc import Callable
 from typing import Any
 
 from wesher.gossip.messages import (
@@ -21,7 +22,7 @@ _ALIVE = (Alive, ("Incarnation", "Node", "Addr", "Port", "Meta", "Vsn"))
 _ACCUSATION = ("Incarnation", "Node", "From")
 _SOURCE = ("SourceAddr", "SourcePort", "SourceNode")
 _RECORD = ("Name", "Addr", "Port", "Meta", "Incarnation", "State", "Vsn")
-_BY_NAME: dict[str, tuple[type, tuple[str, ...]]] = {
+_BY_NAME: dict[str, tuple[Callable[..., Message], tuple[str, ...]]] = {
     "ping": (Ping, ("SeqNo", "Node", *_SOURCE)),
     "indirectPing": (IndirectPing, ("SeqNo", "Target", "Port", "Node", "Nack", *_SOURCE)),
     "ackResp": (Ack, ("SeqNo", "Payload")),

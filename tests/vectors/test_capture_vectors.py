@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from go_messages import message_of, push_pull_of
-from pcap_reader import datagrams, streams
 
+from tests.vectors.go_messages import message_of, push_pull_of
+from tests.vectors.pcap_reader import datagrams, streams
+from wesher.gossip import Message
 from wesher.gossip.codec import encode
 from wesher.gossip.keyring import Keyring
 from wesher.gossip.wire import Wire
@@ -21,7 +23,9 @@ DATAGRAMS = datagrams(CAPTURE)
 FLOWS = streams(CAPTURE)
 
 
-def messages_of(decoded):
+def messages_of(
+    decoded: dict[str, Any],
+) -> tuple[Message, ...]:
     if "inner" in decoded:
         return messages_of(decoded["inner"])
     if decoded["type"] == "compound":
@@ -31,7 +35,7 @@ def messages_of(decoded):
     return (message_of(decoded["type"], {k: v for k, v in decoded.items() if k != "type"}),)
 
 
-def test_the_capture_and_its_decoded_form_have_the_same_packets():
+def test_the_capture_and_its_decoded_form_have_the_same_packets() -> None:
     assert [(d.source, d.destination, len(d.data)) for d in DATAGRAMS] == [
         (entry["src"], entry["dst"], entry["wire_len"]) for entry in PACKETS
     ]
@@ -41,7 +45,7 @@ def test_the_capture_and_its_decoded_form_have_the_same_packets():
 
 
 @pytest.mark.parametrize("index", range(len(PACKETS)))
-def test_a_captured_packet_opens_and_is_sealed_again_to_the_same_bytes(index):
+def test_a_captured_packet_opens_and_is_sealed_again_to_the_same_bytes(index: int) -> None:
     data, entry = DATAGRAMS[index].data, PACKETS[index]
     wire = Wire(Keyring(KEY), lambda: data[1:13], encryption_version=entry["enc_version"])
 
@@ -54,7 +58,9 @@ def test_a_captured_packet_opens_and_is_sealed_again_to_the_same_bytes(index):
 
 
 @pytest.mark.parametrize("entry", STREAMS, ids=lambda entry: f"{entry['src']} to {entry['dst']}")
-def test_a_captured_stream_opens_and_is_sealed_again_to_the_same_bytes(entry):
+def test_a_captured_stream_opens_and_is_sealed_again_to_the_same_bytes(
+    entry: dict[str, Any],
+) -> None:
     data = FLOWS[entry["src"], entry["dst"]]
     wire = Wire(Keyring(KEY), lambda: data[6:18], encryption_version=entry["enc_version"])
 

@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from go_messages import push_pull_of
 
+from tests.vectors.go_messages import push_pull_of
 from wesher.base.frozen import replace
+from wesher.gossip import Message
 from wesher.gossip.codec import decode_compressed, decode_stream, encode, encode_compressed
 from wesher.gossip.keyring import Keyring
 from wesher.gossip.lzw import decode as inflate
@@ -15,7 +17,7 @@ from wesher.gossip.messages import Ack, ErrorReply, Ping, PushPull
 from wesher.gossip.wire import MAX_STREAM, Wire
 
 VECTORS = json.loads((Path(__file__).parent / "streams.json").read_text())
-SMALL = {
+SMALL: dict[str, Message] = {
     "stream_ping": Ping(5, "node02", bytes([192, 168, 77, 1]), 7946, "node01"),
     "stream_ack": Ack(5),
     "stream_err": ErrorReply("boom"),
@@ -24,14 +26,14 @@ SMALL = {
 pytestmark = pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
 
 
-def message_of(vector):
+def message_of(vector: dict[str, Any]) -> Message:
     if vector["name"] in SMALL:
         return SMALL[vector["name"]]
     fields = vector["fields"]
     return push_pull_of(fields, fields["states"], bytes.fromhex(fields["user"]))
 
 
-def as_recorded(message):
+def as_recorded(message: Message) -> Message:
     """Return `message` without what these vectors do not record: nil or empty metadata."""
     if not isinstance(message, PushPull):
         return message
@@ -39,7 +41,7 @@ def as_recorded(message):
     return replace(message, records=records)
 
 
-def wire_of(vector):
+def wire_of(vector: dict[str, Any]) -> Wire:
     return Wire(
         Keyring(bytes.fromhex(vector["key"])),
         lambda: bytes.fromhex(vector["nonce"]),
@@ -49,7 +51,7 @@ def wire_of(vector):
 
 
 @pytest.mark.case(1)
-def test_the_plain_message_decodes_to_its_fields(vector):
+def test_the_plain_message_decodes_to_its_fields(vector: dict[str, Any]) -> None:
     message = decode_stream(bytes.fromhex(vector["plain_hex"]))
 
     assert as_recorded(message) == message_of(vector)
@@ -57,7 +59,7 @@ def test_the_plain_message_decodes_to_its_fields(vector):
 
 @pytest.mark.case(1)
 @pytest.mark.case(3)
-def test_a_decoded_message_encodes_to_the_recorded_bytes(vector):
+def test_a_decoded_message_encodes_to_the_recorded_bytes(vector: dict[str, Any]) -> None:
     message = decode_stream(bytes.fromhex(vector["plain_hex"]))
     # Newer codecs write 200 records as a signed integer; we write what all of them accept.
     recorded = vector["plain_hex"].replace("a54e6f646573d100c8", "a54e6f646573ccc8")
@@ -66,7 +68,7 @@ def test_a_decoded_message_encodes_to_the_recorded_bytes(vector):
 
 
 @pytest.mark.case(4)
-def test_messages_are_always_compressed_as_go_does(vector):
+def test_messages_are_always_compressed_as_go_does(vector: dict[str, Any]) -> None:
     plain, compressed = bytes.fromhex(vector["plain_hex"]), bytes.fromhex(vector["compressed_hex"])
 
     assert encode_compressed(deflate(plain)) == compressed
@@ -74,14 +76,14 @@ def test_messages_are_always_compressed_as_go_does(vector):
 
 
 @pytest.mark.case(6)
-def test_the_whole_frame_is_that_of_go(vector):
+def test_the_whole_frame_is_that_of_go(vector: dict[str, Any]) -> None:
     frame = wire_of(vector).seal_frame(bytes.fromhex(vector["plain_hex"]))
 
     assert frame.hex() == vector["wire_hex"]
 
 
 @pytest.mark.case(6)
-def test_a_reply_is_the_frame_without_the_label(vector):
+def test_a_reply_is_the_frame_without_the_label(vector: dict[str, Any]) -> None:
     reply = wire_of(vector).seal_frame(bytes.fromhex(vector["plain_hex"]), reply=True)
 
     assert reply.hex() == vector["encrypted_stream_hex"]
@@ -89,7 +91,7 @@ def test_a_reply_is_the_frame_without_the_label(vector):
 
 
 @pytest.mark.case(6)
-def test_the_whole_frame_opens_to_its_message(vector):
+def test_the_whole_frame_opens_to_its_message(vector: dict[str, Any]) -> None:
     frame = bytes.fromhex(vector["wire_hex"])
 
     assert wire_of(vector).frame_size(frame) == len(frame)

@@ -1,5 +1,7 @@
 import json
 import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from loguru import logger
@@ -20,7 +22,7 @@ cat >>"$FAKES/changes"
 
 
 @pytest.fixture
-def fakes(tmp_path, monkeypatch):
+def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A directory whose `ip` stands first on PATH, on a host without interfaces."""
     directory = tmp_path / "fakes"
     directory.mkdir()
@@ -35,22 +37,22 @@ def fakes(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def cleanup(tmp_path, fakes):
+def cleanup(tmp_path: Path, fakes: Path) -> Callable[..., int]:
     """Run `wesher cleanup` on files of this test."""
     (tmp_path / "hosts").write_text(FOREIGN)
     paths = ["--hosts-file", str(tmp_path / "hosts"), "--run-dir", str(tmp_path / "run")]
 
-    def run(*arguments):
+    def run(*arguments: str) -> int:
         return main(["cleanup", "--interface", "wg0", *paths, *arguments])
 
     return run
 
 
-def put_interface(fakes, alias):
+def put_interface(fakes: Path, alias: str) -> None:
     put_interfaces(fakes, wg0=alias)
 
 
-def put_interfaces(fakes, **aliases):
+def put_interfaces(fakes: Path, **aliases: str) -> None:
     links = [
         {"ifname": name, "flags": ["UP"], "mtu": 1420, "ifalias": alias}
         for name, alias in aliases.items()
@@ -58,14 +60,18 @@ def put_interfaces(fakes, **aliases):
     (fakes / "answer").write_text(f"[]\n{json.dumps(links)}\n[]\n")
 
 
-def test_where_nothing_is_left_nothing_is_done(cleanup, fakes, capsys):
+def test_where_nothing_is_left_nothing_is_done(
+    cleanup: Callable[..., int], fakes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cleanup() == 0
 
     assert capsys.readouterr().out == "nothing to clean up\n"
     assert not (fakes / "changes").exists()
 
 
-def test_what_a_crashed_agent_left_is_removed(cleanup, fakes, tmp_path, capsys):
+def test_what_a_crashed_agent_left_is_removed(
+    cleanup: Callable[..., int], fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "hosts").write_text(FOREIGN + OURS)
     put_interface(fakes, "wesher")
 
@@ -80,14 +86,16 @@ def test_what_a_crashed_agent_left_is_removed(cleanup, fakes, tmp_path, capsys):
     ]
 
 
-def test_an_interface_without_our_mark_stays(cleanup, fakes):
+def test_an_interface_without_our_mark_stays(cleanup: Callable[..., int], fakes: Path) -> None:
     put_interface(fakes, "office vpn")
 
     assert cleanup() == 0
     assert not (fakes / "changes").exists()
 
 
-def test_a_running_agent_is_left_alone(cleanup, fakes, tmp_path, capsys):
+def test_a_running_agent_is_left_alone(
+    cleanup: Callable[..., int], fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "hosts").write_text(FOREIGN + OURS)
     put_interface(fakes, "wesher")
 
@@ -100,7 +108,9 @@ def test_a_running_agent_is_left_alone(cleanup, fakes, tmp_path, capsys):
     assert not (fakes / "changes").exists()
 
 
-def test_what_could_not_be_undone_is_named_with_the_command(cleanup, fakes, tmp_path, capsys):
+def test_what_could_not_be_undone_is_named_with_the_command(
+    cleanup: Callable[..., int], fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "hosts").write_text(FOREIGN + OURS)
     put_interface(fakes, "wesher")
     (fakes / "refuse").touch()
@@ -113,7 +123,9 @@ def test_what_could_not_be_undone_is_named_with_the_command(cleanup, fakes, tmp_
     assert error == "wesher: interface wg0 is left; run: ip link del wg0\n"
 
 
-def test_a_hosts_file_that_resists_does_not_save_the_interface(cleanup, fakes, tmp_path, capsys):
+def test_a_hosts_file_that_resists_does_not_save_the_interface(
+    cleanup: Callable[..., int], fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "hosts").unlink()
     (tmp_path / "hosts").mkdir()
     put_interface(fakes, "wesher")
@@ -125,7 +137,9 @@ def test_a_hosts_file_that_resists_does_not_save_the_interface(cleanup, fakes, t
     assert (fakes / "changes").read_text() == "link del dev wg0\n"
 
 
-def test_all_of_ours_are_found(cleanup, fakes, tmp_path, capsys):
+def test_all_of_ours_are_found(
+    cleanup: Callable[..., int], fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     put_interfaces(fakes, wg0="wesher", lab="wesher", elsewhere="wesher", office="office vpn")
     for interface in ("lab", "office"):
         InterfaceLock(tmp_path / "run", interface).release()
@@ -141,7 +155,9 @@ def test_all_of_ours_are_found(cleanup, fakes, tmp_path, capsys):
     assert capsys.readouterr().out.count("removed ") == 4
 
 
-def test_of_all_interfaces_the_one_that_an_agent_holds_is_left(cleanup, fakes, tmp_path, capsys):
+def test_of_all_interfaces_the_one_that_an_agent_holds_is_left(
+    cleanup: Callable[..., int], fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     put_interfaces(fakes, wg0="wesher", lab="wesher")
     InterfaceLock(tmp_path / "run", "wg0").release()
 
@@ -153,7 +169,9 @@ def test_of_all_interfaces_the_one_that_an_agent_holds_is_left(cleanup, fakes, t
     assert (fakes / "changes").read_text() == "link del dev wg0\n"
 
 
-def test_where_nothing_of_ours_is_left_there_is_nothing_to_do(cleanup, fakes, capsys):
+def test_where_nothing_of_ours_is_left_there_is_nothing_to_do(
+    cleanup: Callable[..., int], fakes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     put_interfaces(fakes, office="office vpn", elsewhere="wesher")
 
     assert cleanup("--all") == 0

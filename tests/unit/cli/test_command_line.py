@@ -1,6 +1,8 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -8,17 +10,18 @@ from wesher import __version__
 from wesher.agent import agent
 from wesher.base.errors import ConfigError, StartError
 from wesher.cli import COMMANDS, main
-from wesher.config.options import CONFIG_FILE, OPTIONS, parse_arguments, parser
+from wesher.config.config import Config
+from wesher.config.options import CONFIG_FILE, OPTIONS, Option, parse_arguments, parser
 
 HEAVY = ("asyncio", "cryptography", "loguru", "sh", "tenacity", "msgpack", "wesher.gossip")
 
 
-def parsed(*arguments):
+def parsed(*arguments: str) -> dict[str, str]:
     return parse_arguments(parser("wesher", "", OPTIONS), arguments)
 
 
 @pytest.fixture(autouse=True)
-def _signals():
+def _signals() -> Iterator[None]:
     """Give pytest its signals back, which an agent takes from its first moment on."""
     taken = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
     handlers = {number: signal.getsignal(number) for number in taken}
@@ -28,11 +31,11 @@ def _signals():
 
 
 @pytest.fixture
-def agents(monkeypatch):
+def agents(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The configurations the agent was started with, instead of starting it."""
     started = []
 
-    def run(config, _reread):
+    def run(config: Config, _reread: Callable[..., object]) -> int:
         started.append(config)
         return 0
 
@@ -40,21 +43,21 @@ def agents(monkeypatch):
     return started
 
 
-def test_no_word_starts_the_agent(agents):
+def test_no_word_starts_the_agent(agents: list[Any]) -> None:
     code = main(["--interface", "wg7"])
 
     assert code == 0
     assert [config.interface for config in agents] == ["wg7"]
 
 
-def test_the_exit_code_of_the_agent_is_ours(monkeypatch):
+def test_the_exit_code_of_the_agent_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent, "run", lambda config, reread: 1)
 
     assert main([]) == 1
 
 
 @pytest.mark.parametrize("flag", ["--version", "--help"])
-def test_version_and_help_import_nothing_heavy(flag):
+def test_version_and_help_import_nothing_heavy(flag: str) -> None:
     script = (
         "import sys; from wesher.cli import main; code = main(sys.argv[2:]);"
         "print('loaded', [name for name in sys.argv[1].split(',') if name in sys.modules], code)"
@@ -66,7 +69,7 @@ def test_version_and_help_import_nothing_heavy(flag):
     assert output.splitlines()[-1] == "loaded [] 0"
 
 
-def test_the_version_is_printed(capsys):
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["--version"])
 
     assert code == 0
@@ -74,14 +77,14 @@ def test_the_version_is_printed(capsys):
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
-def test_the_help_shows_every_option(option, capsys):
+def test_the_help_shows_every_option(option: Option, capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["--help"])
 
     assert code == 0
     assert f"  {option.flag}" in capsys.readouterr().out
 
 
-def test_the_help_lists_the_commands(capsys):
+def test_the_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--help"])
 
     output = " ".join(capsys.readouterr().out.split())
@@ -90,7 +93,7 @@ def test_the_help_lists_the_commands(capsys):
 
 
 @pytest.mark.parametrize("word", COMMANDS)
-def test_every_command_has_help(word, capsys):
+def test_every_command_has_help(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     code = main([word, "--help"])
 
     assert code == 0
@@ -105,7 +108,9 @@ def test_every_command_has_help(word, capsys):
         (["help", "help"], "usage: wesher [-h]"),
     ],
 )
-def test_who_asks_for_help_by_a_word_gets_it(arguments, shown, capsys):
+def test_who_asks_for_help_by_a_word_gets_it(
+    arguments: list[str], shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments) == 0
     assert capsys.readouterr().out.startswith(shown)
 
@@ -128,7 +133,9 @@ def test_who_asks_for_help_by_a_word_gets_it(arguments, shown, capsys):
         (["cleanup", "--join", "x"], "unknown option --join"),
     ],
 )
-def test_wrong_usage_is_one_line_and_exit_code_2(arguments, reason, capsys):
+def test_wrong_usage_is_one_line_and_exit_code_2(
+    arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     code = main(arguments)
 
     error = capsys.readouterr().err
@@ -146,9 +153,16 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments, reason, capsys):
         ["status", "--interface", "wg7", "--json"],
     ],
 )
-def test_general_options_may_stand_before_the_command(arguments, monkeypatch):
-    asked = []
-    monkeypatch.setattr("wesher.cli.status.run", lambda given: asked.append(given) or 0)
+def test_general_options_may_stand_before_the_command(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def run(given: dict[str, Any]) -> int:
+        asked.append(given)
+        return 0
+
+    monkeypatch.setattr("wesher.cli.status.run", run)
 
     assert main(arguments) == 0
     (given,) = asked
@@ -156,7 +170,9 @@ def test_general_options_may_stand_before_the_command(arguments, monkeypatch):
     assert "json" in given
 
 
-def test_variables_that_look_like_ours_are_named(agents, monkeypatch, capsys):
+def test_variables_that_look_like_ours_are_named(
+    agents: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("WESHER_FOO", "1")
     monkeypatch.setenv("WESHER_SERVICE_HOST", "10.96.0.7")
     monkeypatch.setenv("WESHER_PORT_7946_UDP_ADDR", "10.96.0.7")
@@ -169,15 +185,17 @@ def test_variables_that_look_like_ours_are_named(agents, monkeypatch, capsys):
     assert "PORT" not in told
 
 
-def test_the_value_of_an_unknown_option_is_not_repeated():
+def test_the_value_of_an_unknown_option_is_not_repeated() -> None:
     with pytest.raises(ConfigError) as caught:
         parsed("--cluster_key=c2VjcmV0")
 
     assert "c2VjcmV0" not in str(caught.value)
 
 
-def test_what_could_not_be_done_is_one_line_and_exit_code_1(monkeypatch, capsys):
-    def refuse(config, _reread):
+def test_what_could_not_be_done_is_one_line_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(config: Config, _reread: Callable[..., object]) -> None:
         raise StartError("port 7946 is taken:\nchoose another")
 
     monkeypatch.setattr(agent, "run", refuse)
@@ -186,8 +204,10 @@ def test_what_could_not_be_done_is_one_line_and_exit_code_1(monkeypatch, capsys)
     assert capsys.readouterr().err == "wesher: port 7946 is taken: choose another\n"
 
 
-def test_a_bug_shows_its_traceback_and_exit_code_1(monkeypatch, capsys):
-    def fail(config, _reread):
+def test_a_bug_shows_its_traceback_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(config: Config, _reread: Callable[..., object]) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(agent, "run", fail)
@@ -198,8 +218,10 @@ def test_a_bug_shows_its_traceback_and_exit_code_1(monkeypatch, capsys):
     assert error.splitlines()[-1].startswith("wesher: ")
 
 
-def test_an_interrupt_before_anything_runs_is_one_line(monkeypatch, capsys):
-    def interrupt(config, _reread):
+def test_an_interrupt_before_anything_runs_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(config: Config, _reread: Callable[..., object]) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(agent, "run", interrupt)
@@ -208,20 +230,22 @@ def test_an_interrupt_before_anything_runs_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err == "wesher: interrupted\n"
 
 
-def test_the_names_of_the_first_releases_still_work():
+def test_the_names_of_the_first_releases_still_work() -> None:
     assert parsed("--clusterkey", "k", "--joinaddrs", "a,b") == {"cluster_key": "k", "join": "a,b"}
 
 
-def test_join_may_be_repeated():
+def test_join_may_be_repeated() -> None:
     assert parsed("--join", "a", "--join", "b,c") == {"join": "a,b,c"}
 
 
-def test_options_that_were_not_given_are_absent():
+def test_options_that_were_not_given_are_absent() -> None:
     assert parsed("--init", "--interface=wg1") == {"init": "true", "interface": "wg1"}
 
 
-def test_a_shortage_of_memory_is_said_and_no_bug(monkeypatch, capsys):
-    def run(_arguments):
+def test_a_shortage_of_memory_is_said_and_no_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(_arguments: list[Any]) -> None:
         raise MemoryError
 
     monkeypatch.setattr("wesher.cli._run", run)

@@ -1,5 +1,7 @@
 """What `wesher status` says of the mesh as a whole."""
 
+from typing import Any
+
 import pytest
 
 from wesher.cli.status import render
@@ -37,7 +39,7 @@ REACHED = {
 }
 
 
-def verdict(*members, **node):
+def verdict(*members: dict[str, bool | str | None], **node: Any) -> str:
     """Return what is said of the mesh; members differ in this from one that is well."""
     status = {
         "node": NODE | node,
@@ -62,17 +64,19 @@ def verdict(*members, **node):
         ([{}, {"reason": "shares"}], "1 of 2 members reached; run `wesher doctor`"),
     ],
 )
-def test_the_mesh_is_judged_by_whom_we_reach(members, said):
+def test_the_mesh_is_judged_by_whom_we_reach(
+    members: list[dict[str, bool | str | None]], said: str
+) -> None:
     assert verdict(*members) == said
 
 
-def test_who_has_found_nobody_yet_is_not_told_that_there_is_nobody():
+def test_who_has_found_nobody_yet_is_not_told_that_there_is_nobody() -> None:
     assert verdict(complete=False) == "no member reached yet; run `wesher doctor`"
 
 
-def test_nothing_is_said_of_tunnels_that_cannot_be_looked_at():
+def test_nothing_is_said_of_tunnels_that_cannot_be_looked_at() -> None:
     assert verdict({}, wireguard_answers=False).startswith("unknown, `wg show` gives no answer")
 
 
-def test_a_bad_score_of_our_own_is_no_verdict_on_the_mesh():
+def test_a_bad_score_of_our_own_is_no_verdict_on_the_mesh() -> None:
     assert verdict({}, health_score=3) == "the other member is reached"

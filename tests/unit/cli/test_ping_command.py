@@ -1,5 +1,7 @@
 """What `wesher ping` advises: a host where nothing listens is not one behind a firewall."""
 
+from typing import Any
+
 import pytest
 
 from wesher.cli import ping
@@ -8,16 +10,18 @@ AT = "192.0.2.2:7946"
 
 
 class _Agent:
-    def __init__(self, **result):
+    def __init__(self, **result: Any) -> None:
         overlay = {"address": "10.0.0.2", "seconds": None, "method": "icmp", "reason": None}
         none = {"name": "web", "address": AT, "gossip_udp": None, "gossip_tcp": None}
         self._result = none | {"overlay": overlay} | result
 
-    def ask(self, _command, **_data):
+    def ask(self, _command: str, **_data: Any) -> dict[str, Any]:
         return self._result
 
 
-def advice(monkeypatch, capsys, **result):
+def advice(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **result: Any
+) -> list[str]:
     """Return the lines below the three ways."""
     monkeypatch.setattr(ping, "choose_agent", lambda given: _Agent(**result))
     assert ping.run({"name": "web"}) == 1
@@ -46,7 +50,12 @@ def advice(monkeypatch, capsys, **result):
         ),
     ],
 )
-def test_refused_is_told_from_filtered(monkeypatch, capsys, result, expected):
+def test_refused_is_told_from_filtered(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    result: dict[str, Any],
+    expected: list[str],
+) -> None:
     lines = advice(monkeypatch, capsys, **result)
 
     assert len(lines) == len(expected)

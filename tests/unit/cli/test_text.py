@@ -22,7 +22,7 @@ from wesher.cli.formatting import duration, facts, milliseconds, size, table
         (86400.0 * 400, "400d00h"),
     ],
 )
-def test_durations_have_their_two_greatest_units(seconds, text):
+def test_durations_have_their_two_greatest_units(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
 
 
@@ -40,7 +40,7 @@ def test_durations_have_their_two_greatest_units(seconds, text):
         (7000 * 1024**4, "7000TiB"),
     ],
 )
-def test_sizes_have_three_digits(count, text):
+def test_sizes_have_three_digits(count: int | None, text: str) -> None:
     assert size(count) == text
 
 
@@ -48,15 +48,15 @@ def test_sizes_have_three_digits(count, text):
     ("seconds", "text"),
     [(None, "-"), (0.000421, "0.42ms"), (0.0123, "12.3ms"), (1.5, "1500ms")],
 )
-def test_round_trips_are_in_milliseconds(seconds, text):
+def test_round_trips_are_in_milliseconds(seconds: float | None, text: str) -> None:
     assert milliseconds(seconds) == text
 
 
-def test_a_table_is_aligned_and_numbers_to_the_right():
+def test_a_table_is_aligned_and_numbers_to_the_right() -> None:
     lines = list(table(("NAME", ">SENT"), [["a", "10B"], ["longer", "1.00KiB"]]))
 
     assert lines == ["NAME       SENT", "a           10B", "longer  1.00KiB"]
 
 
-def test_facts_have_their_names_in_a_column():
+def test_facts_have_their_names_in_a_column() -> None:
     assert list(facts([("a", "1"), ("bcd", "2")])) == ["a    1", "bcd  2"]

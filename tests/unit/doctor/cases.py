@@ -1,19 +1,25 @@
 """Cases as the doctor opens them, without a host around them."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any, TypeVar
 
 from wesher.base.errors import AgentError, NoAgentError
 from wesher.doctor.context import Case, Settings
+from wesher.doctor.findings import Finding
 from wesher.system.network import Gateway, Link, LinkAddress, Network
+
+T = TypeVar("T")
+Check = Callable[[Case], Coroutine[Any, Any, list[Finding]]]
 
 NO_AGENT = NoAgentError("no agent runs")
 SILENT = AgentError("it does not answer")
 
 
-def settings(**changes):
-    values = {
+def settings(**changes: Any) -> Settings:
+    values: dict[str, Any] = {
         "node_name": "local",
         "join": (),
         "bind_addr": ip_address("0.0.0.0"),
@@ -29,13 +35,21 @@ def settings(**changes):
     return Settings(**(values | changes))
 
 
-def case(*, told=None, silence=None, run_dir=Path("/nowhere"), **known):
+def case(
+    *,
+    told: Settings | None = None,
+    silence: NoAgentError | AgentError | None = None,
+    run_dir: Path = Path("/nowhere"),
+    **known: Any,
+) -> Case:
     """Return a case whose agent told this, or is silent for that reason."""
     silence = silence or (None if "account" in known or "status" in known else NO_AGENT)
     return Case("wgoverlay", run_dir, told or settings(), None, silence=silence, **known)
 
 
-def network(address="192.0.2.10/24", gateway="192.0.2.1", link="eth0"):
+def network(
+    address: str = "192.0.2.10/24", gateway: str = "192.0.2.1", link: str = "eth0"
+) -> Network:
     """A host with one address and a default route."""
     ip, _, _ = address.partition("/")
     here = LinkAddress(ip_address(ip), ip_network(address, strict=False))
@@ -43,7 +57,7 @@ def network(address="192.0.2.10/24", gateway="192.0.2.1", link="eth0"):
     return Network({link: Link(link, True, 1500, None, (here,))}, gateways=gateways)
 
 
-def member(name="web", state="alive", **changes):
+def member(name: str = "web", state: str = "alive", **changes: Any) -> dict[str, Any]:
     """A member as `status` tells it."""
     told = {
         "name": name,
@@ -60,7 +74,7 @@ def member(name="web", state="alive", **changes):
     return told | changes
 
 
-def status(*members, **node):
+def status(*members: dict[str, Any], **node: Any) -> dict[str, Any]:
     """What an agent tells of itself and these members."""
     told = {
         "name": "local",
@@ -73,22 +87,26 @@ def status(*members, **node):
     return {"node": told | node, "members": list(members), "seeds": []}
 
 
-def account(**changes):
+def account(**changes: Any) -> dict[str, Any]:
     """What an agent tells of its work."""
-    told = {"pending": {}, "strangers": [], "troubles": [], "objections": []}
+    told: dict[str, Any] = {"pending": {}, "strangers": [], "troubles": [], "objections": []}
     return told | changes
 
 
-def trouble(name, ago=1.0, **changes):
+def trouble(name: str, ago: float = 1.0, **changes: Any) -> dict[str, Any]:
     """A trouble that an agent met."""
     told = {"name": name, "fault": f"{name}!", "remedy": "help", "data": {}, "count": 2, "ago": ago}
     return told | changes
 
 
-def found(check, of):
+def run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(asyncio.wait_for(work, 60))
+
+
+def found(check: Check, of: Case) -> list[tuple[str, str | None, str]]:
     """Return verdict, trouble and text of what a check finds."""
-    return [(one.verdict.value, one.trouble, one.text) for one in asyncio.run(check(of))]
+    return [(one.verdict.value, one.trouble, one.text) for one in run(check(of))]
 
 
-def verdicts(check, of):
+def verdicts(check: Check, of: Case) -> list[tuple[str, str | None]]:
     return [(verdict, name) for verdict, name, _ in found(check, of)]

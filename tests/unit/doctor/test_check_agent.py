@@ -1,5 +1,7 @@
 """What the doctor says of the agent itself."""
 
+from typing import Any
+
 import pytest
 
 from tests.unit.doctor.cases import account, case, found, status
@@ -7,8 +9,8 @@ from wesher.doctor.check_agent import check_agent
 
 
 @pytest.mark.parametrize(("told", "wanted"), [({"renamed_to": "new"}, True), ({}, False)])
-def test_a_host_that_was_renamed_is_told(told, wanted):
-    node = {"name": "node1", "pid": 7, "uptime": 60.0}
+def test_a_host_that_was_renamed_is_told(told: dict[str, Any], wanted: bool) -> None:
+    node: dict[str, Any] = {"name": "node1", "pid": 7, "uptime": 60.0}
 
     says = found(check_agent, case(status=status(**node), account=account(**told)))
 

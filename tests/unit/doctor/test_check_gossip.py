@@ -1,19 +1,23 @@
 """Seeds and members are contacted by UDP and TCP; what they answer is judged by who they are."""
 
-import asyncio
 from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.unit.doctor.cases import account, case, member, settings, status
+from tests.unit.doctor.cases import account, case, member, run, settings, status
 from tests.unit.mesh.node_harness import Harness
-from tests.unit.system.transports import LOOPBACK, free_port, opened
+from tests.unit.system.transports import LOOPBACK, Host, free_port, opened
 from wesher.base.frozen import replace
 from wesher.base.reachability import Contact, Heard
 from wesher.doctor.check_gossip import Role, Target, check_gossip, judge
 from wesher.doctor.contacts import find_others, resolve
+from wesher.doctor.context import Case
+from wesher.doctor.findings import Finding
 from wesher.mesh.base.plan import Endpoint
 from wesher.mesh.base.seeds import Seed
+from wesher.mesh.node import MeshNode
 from wesher.system.state_file import SavedNode, State, StateFile
 
 KEY = bytes(range(32))
@@ -24,11 +28,7 @@ ALONE = case(account=account(), status=status())
 IN_COMPANY = case(account=account(), status=status(member()))
 
 
-def run(scenario):
-    return asyncio.run(asyncio.wait_for(scenario, 60))
-
-
-def node(key=KEY):
+def node(key: bytes = KEY) -> MeshNode:
     """A node that has announced itself, with this cluster key."""
     return Harness(ring=key).start().node
 
@@ -36,7 +36,7 @@ def node(key=KEY):
 # Whom to contact
 
 
-def test_addresses_and_names_are_resolved():
+def test_addresses_and_names_are_resolved() -> None:
     assert run(resolve("192.0.2.2", 7946)) == [HERE]
     assert Endpoint(ip_address("127.0.0.1"), 7946) in run(resolve("localhost", 7946))
     assert run(resolve("no host has this name", 7946)) == []
@@ -68,14 +68,16 @@ def test_addresses_and_names_are_resolved():
         (Role.OURSELVES, Contact(SILENCE, ANSWER), ALONE, [("fault", "ourselves-unreached")]),
     ],
 )
-def test_what_is_silent_is_judged_by_who_it_is(role, made, of, expected):
+def test_what_is_silent_is_judged_by_who_it_is(
+    role: Role, made: Contact, of: Case, expected: list[tuple[str, str]]
+) -> None:
     found = judge(Target(role, "web", HERE), made, of)
 
     assert [(one.verdict.value, one.trouble) for one in found] == expected
 
 
 @pytest.mark.parametrize("heard", [SILENCE, NAMESAKE])
-def test_a_member_that_has_failed_is_only_a_warning(heard):
+def test_a_member_that_has_failed_is_only_a_warning(heard: Heard) -> None:
     target = Target(Role.MEMBER, "web", HERE, failed_for=300.0)
 
     [finding] = judge(target, Contact(heard, heard), ALONE)
@@ -87,19 +89,19 @@ def test_a_member_that_has_failed_is_only_a_warning(heard):
 # The whole check
 
 
-def keyed(of, **changes):
+def keyed(of: Case, **changes: Any) -> Case:
     return replace(of, given_key=KEY, **changes)
 
 
-def found(of):
+def found(of: Case) -> list[tuple[str, str | None]]:
     return [(one.verdict.value, one.trouble) for one in run(check_gossip(of))]
 
 
-def test_without_a_key_nobody_can_be_asked():
+def test_without_a_key_nobody_can_be_asked() -> None:
     assert found(case()) == [("unknown", None)]
 
 
-def test_without_others_there_is_nobody_to_ask():
+def test_without_others_there_is_nobody_to_ask() -> None:
     [finding] = run(check_gossip(keyed(case())))
 
     assert finding.text.startswith("nobody to contact")
@@ -108,21 +110,23 @@ def test_without_others_there_is_nobody_to_ask():
 @pytest.mark.parametrize(
     ("left", "expected"), [(True, ("ok", None)), (False, ("fault", "seed-refused"))]
 )
-def test_without_an_agent_the_saved_are_contacted_but_not_who_has_left(tmp_path, left, expected):
+def test_without_an_agent_the_saved_are_contacted_but_not_who_has_left(
+    tmp_path: Path, left: bool, expected: tuple[str, str | None]
+) -> None:
     gone = SavedNode("gone", str(LOOPBACK), free_port(LOOPBACK), left=left)
     StateFile(tmp_path, "wgoverlay").save(State(cluster_key=KEY, nodes=(gone,)))
 
     assert found(keyed(case(told=settings(state_dir=tmp_path)))) == [expected]
 
 
-def test_a_seed_without_an_address_is_a_warning():
+def test_a_seed_without_an_address_is_a_warning() -> None:
     of = keyed(case(told=settings(join=(Seed("no host has this name", 7946),))))
 
     assert found(of) == [("warning", "seed-name")]
 
 
-def test_a_seed_that_answers_is_well():
-    async def scenario():
+def test_a_seed_that_answers_is_well() -> None:
+    async def scenario() -> list[Finding]:
         async with opened(node()) as host:
             told = settings(join=(Seed(host.ip, host.port),))
             return await check_gossip(keyed(case(told=told)))
@@ -133,14 +137,14 @@ def test_a_seed_that_answers_is_well():
     assert finding.text == "1 other reached by UDP and by TCP"
 
 
-def told_of(name, host):
+def told_of(name: str, host: Host) -> Case:
     """A status with one member at a host of ours, which has a name of its own."""
     web = member(name, address=f"{host.ip}:{host.port}")
     return keyed(case(status=status(web)))  # an older agent contacts nobody for us
 
 
-def test_a_member_counts_as_reached_only_if_it_is_the_one_that_answers():
-    async def scenario(name):
+def test_a_member_counts_as_reached_only_if_it_is_the_one_that_answers() -> None:
+    async def scenario(name: str) -> list[Finding]:
         async with opened(node()) as host:
             return await check_gossip(told_of(name, host))
 
@@ -152,27 +156,27 @@ def test_a_member_counts_as_reached_only_if_it_is_the_one_that_answers():
     assert finding.text.endswith(", not web")
 
 
-def test_a_host_is_not_told_of_as_a_seed_and_as_a_member():
-    async def scenario():
+def test_a_host_is_not_told_of_as_a_seed_and_as_a_member() -> None:
+    async def scenario() -> list[Finding]:
         async with opened(node()) as host:
             of = told_of("web", host)
             return await check_gossip(replace(of, settings=settings(join=(Seed(host.ip, 1),))))
 
-    async def both():
+    async def both() -> list[Finding]:
         port = free_port(LOOPBACK)
         web = member("web", address=f"{LOOPBACK}:{port}")
         told = settings(join=(Seed(str(LOOPBACK), port),))
         return await check_gossip(keyed(case(told=told, status=status(web))))
 
-    assert sorted(one.trouble for one in run(both()) if "web" in one.text) == ["member-refused"]
+    assert [one.trouble for one in run(both()) if "web" in one.text] == ["member-refused"]
     assert "seed-refused" not in [one.trouble for one in run(both())]
     assert "seed-refused" in [one.trouble for one in run(scenario())]
 
 
-def test_the_first_who_knows_members_tells_who_else_has_our_name():
+def test_the_first_who_knows_members_tells_who_else_has_our_name() -> None:
     nobody = Endpoint(ip_address("127.0.0.1"), 1)
 
-    async def scenario():
+    async def scenario() -> None:
         async with opened(node()) as twin:
             claims_its_address = Harness(ring=KEY, ip=twin.ip, port=twin.port).start().node
             async with opened(claims_its_address) as host:

@@ -3,7 +3,9 @@
 import asyncio
 import errno
 import socket
+from collections.abc import Callable
 from ipaddress import ip_address, ip_interface, ip_network
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +24,7 @@ from wesher.base.frozen import replace
 from wesher.doctor.check_host import check_clock, check_hosts_file, judge_hosts_file
 from wesher.doctor.check_tools import judge_rights
 from wesher.doctor.check_underlay import check_advertised, check_overlay, check_ports
+from wesher.doctor.context import Case
 from wesher.system import sockets
 from wesher.system.network import Link, LinkAddress, Network
 from wesher.system.sockets import port_owner
@@ -29,7 +32,7 @@ from wesher.system.wireguard import WireGuardState
 
 
 @pytest.fixture
-def taken(tmp_path, monkeypatch):
+def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Be on a host where only the given UDP ports are taken, by one program."""
     (tmp_path / "net").mkdir()
     (tmp_path / "123" / "fd").mkdir(parents=True)
@@ -37,7 +40,7 @@ def taken(tmp_path, monkeypatch):
     (tmp_path / "123" / "fd" / "4").symlink_to("socket:[99]")
     monkeypatch.setattr(sockets, "_PROC", tmp_path)
 
-    def take(*ports):
+    def take(*ports: int) -> None:
         lines = [f"1: 00000000:{port:04X} 00000000:0000 07 0 0 0 0 0 99 2" for port in ports]
         (tmp_path / "net" / "udp").write_text("\n".join(["heads", *lines]))
 
@@ -56,7 +59,9 @@ def taken(tmp_path, monkeypatch):
         (socket.AF_INET6, socket.SOCK_STREAM, "tcp", "::"),
     ],
 )
-def test_the_owner_of_a_port_is_found(family, kind, protocol, address):
+def test_the_owner_of_a_port_is_found(
+    family: socket.AddressFamily, kind: socket.SocketKind, protocol: str, address: str
+) -> None:
     with socket.socket(family, kind) as taken:
         taken.bind((address, 0))
         if kind is socket.SOCK_STREAM:
@@ -67,7 +72,7 @@ def test_the_owner_of_a_port_is_found(family, kind, protocol, address):
     assert "(pid " in owner
 
 
-def test_a_port_at_another_address_is_free_for_us():
+def test_a_port_at_another_address_is_free_for_us() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.2", 0))
         port = taken.getsockname()[1]
@@ -77,7 +82,9 @@ def test_a_port_at_another_address_is_free_for_us():
         assert port_owner("tcp", port, ip_address("0.0.0.0")) is None
 
 
-def test_without_an_agent_a_taken_port_is_a_fault_and_a_free_one_is_well(taken):
+def test_without_an_agent_a_taken_port_is_a_fault_and_a_free_one_is_well(
+    taken: Callable[..., None],
+) -> None:
     taken()
     assert verdicts(check_ports, case()) == [("ok", None)]
 
@@ -89,18 +96,16 @@ def test_without_an_agent_a_taken_port_is_a_fault_and_a_free_one_is_well(taken):
     ]
 
 
-def test_the_port_of_an_interface_that_an_agent_left_is_ours(taken):
+def test_the_port_of_an_interface_that_an_agent_left_is_ours(taken: Callable[..., None]) -> None:
     taken(51820)
 
     assert verdicts(check_ports, case()) == [("fault", "port-taken")]
     assert verdicts(check_ports, case(wireguard=WireGuardState("secret", 51820))) == [("ok", None)]
 
 
-def test_ports_of_a_running_agent_are_its_own_unless_wireguard_has_another():
-    agent = {"account": account(), "status": status()}
-
-    right = case(**agent, wireguard=WireGuardState("secret", 51820))
-    wrong = case(**agent, wireguard=WireGuardState("secret", 40000))
+def test_ports_of_a_running_agent_are_its_own_unless_wireguard_has_another() -> None:
+    right = case(account=account(), status=status(), wireguard=WireGuardState("secret", 51820))
+    wrong = case(account=account(), status=status(), wireguard=WireGuardState("secret", 40000))
 
     assert verdicts(check_ports, right) == [("ok", None)]
     assert verdicts(check_ports, wrong) == [("warning", "wireguard-port")]
@@ -137,14 +142,16 @@ def test_ports_of_a_running_agent_are_its_own_unless_wireguard_has_another():
         ),
     ],
 )
-def test_the_advertised_address_must_be_of_use_to_others(of, verdict, words):
+def test_the_advertised_address_must_be_of_use_to_others(
+    of: Case, verdict: str, words: str
+) -> None:
     [(told, _, text)] = found(check_advertised, of)
 
     assert told == verdict
     assert words in text
 
 
-def test_an_address_whose_family_is_gone_from_this_host_is_told():
+def test_an_address_whose_family_is_gone_from_this_host_is_told() -> None:
     told = status(address="192.0.2.10:7946")
     ipv6 = replace(network(), links={"eth0": link_with("2001:db8::5/64")})
 
@@ -176,13 +183,15 @@ def link_with(address: str) -> Link:
         ("192.0.0.0/16", [("fault", "overlay-covers"), ("warning", "overlay-has-us")]),
     ],
 )
-def test_an_overlay_network_in_the_way_of_ours_is_told(overlay, expected):
+def test_an_overlay_network_in_the_way_of_ours_is_told(
+    overlay: str, expected: list[tuple[str, str | None]]
+) -> None:
     of = case(told=settings(overlay_net=ip_network(overlay)), network=network())
 
     assert verdicts(check_overlay, of) == expected
 
 
-def test_networks_that_others_route_to_inside_the_overlay_are_told():
+def test_networks_that_others_route_to_inside_the_overlay_are_told() -> None:
     others = ["198.18.0.0/15", "198.18.50.0/24", "198.19.60.7", "198.18.1.2", "203.0.113.0/24"]
     here = replace(network(), foreign=dict.fromkeys(others, "eth0"))
     of = case(told=settings(overlay_net=ip_network("198.18.0.0/15")), network=here)
@@ -193,14 +202,14 @@ def test_networks_that_others_route_to_inside_the_overlay_are_told():
     assert "covers 198.18.1.2/32 and 2 more networks, to which this host has other" in found.text
 
 
-def test_without_ip_the_overlay_network_cannot_be_judged():
+def test_without_ip_the_overlay_network_cannot_be_judged() -> None:
     assert verdicts(check_overlay, case()) == [("unknown", None)]
 
 
 # The hosts file and the clock
 
 
-def test_a_writable_hosts_file_is_well_and_our_lines_are_counted(tmp_path):
+def test_a_writable_hosts_file_is_well_and_our_lines_are_counted(tmp_path: Path) -> None:
     file = tmp_path / "hosts"
     ours = "10.0.0.2\tweb\t# ! managed automatically by wesher interface wgoverlay\n"
     file.write_text(f"127.0.0.1 localhost\n{ours}")
@@ -215,7 +224,9 @@ def test_a_writable_hosts_file_is_well_and_our_lines_are_counted(tmp_path):
 @pytest.mark.parametrize(
     ("etc_hosts", "verdict"), [(True, ("fault", "hosts-file")), (False, ("ok", None))]
 )
-def test_a_missing_hosts_file_matters_unless_it_is_left_alone(tmp_path, etc_hosts, verdict):
+def test_a_missing_hosts_file_matters_unless_it_is_left_alone(
+    tmp_path: Path, etc_hosts: bool, verdict: tuple[str, str | None]
+) -> None:
     told = settings(hosts_file=tmp_path / "none", etc_hosts=etc_hosts)
 
     assert verdicts(check_hosts_file, case(told=told)) == [verdict]
@@ -223,7 +234,9 @@ def test_a_missing_hosts_file_matters_unless_it_is_left_alone(tmp_path, etc_host
 
 
 @pytest.mark.parametrize(("root", "verdict"), [(True, "fault"), (False, "unknown")])
-def test_what_only_root_may_write_is_a_fault_only_when_root_may_not(tmp_path, root, verdict):
+def test_what_only_root_may_write_is_a_fault_only_when_root_may_not(
+    tmp_path: Path, root: bool, verdict: str
+) -> None:
     error = PermissionError(errno.EPERM, "Operation not permitted")
 
     assert judge_hosts_file(tmp_path, error, root=root).verdict.value == verdict
@@ -238,13 +251,13 @@ def test_what_only_root_may_write_is_a_fault_only_when_root_may_not(tmp_path, ro
         ("0000000000000000", False, "unknown"),
     ],
 )
-def test_rights_that_root_lacks_are_a_fault(capabilities, root, verdict):
+def test_rights_that_root_lacks_are_a_fault(capabilities: str, root: bool, verdict: str) -> None:
     status = f"Name:\twesher\nCapEff:\t{capabilities}\n"
 
     assert judge_rights(status, root=root).verdict.value == verdict
 
 
-def test_the_clock_is_never_a_fault():
+def test_the_clock_is_never_a_fault() -> None:
     [(verdict, _)] = verdicts(check_clock, case())
 
     assert verdict in ("ok", "unknown")

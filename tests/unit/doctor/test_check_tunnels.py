@@ -4,12 +4,13 @@ import asyncio
 import os
 import time
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
 from tests.unit.doctor.cases import account, case, member, network, status, verdicts
 from wesher.base.frozen import replace
-from wesher.doctor.check_tunnels import check_tunnels, judge, tunnels_of
+from wesher.doctor.check_tunnels import Tunnel, check_tunnels, judge, tunnels_of
 from wesher.doctor.echo import Echo, answered
 from wesher.doctor.path_mtu import Path, judge_path
 from wesher.system.wireguard import PeerState, WireGuardState
@@ -22,7 +23,7 @@ MORE = replace(LATELY, received=900)
 NOBODY_ELSE = ip_address("127.0.0.1")
 
 
-def tunnel(state="alive"):
+def tunnel(state: str = "alive") -> Tunnel:
     [one] = tunnels_of(status(member(state=state)), {"key": LATELY})
     return one
 
@@ -42,8 +43,8 @@ def tunnel(state="alive"):
     ],
 )
 def test_a_tunnel_is_judged_by_answer_handshake_and_traffic(
-    state, reached, before, after, expected
-):
+    state: str, reached: bool, before: PeerState, after: PeerState, expected: str | None
+) -> None:
     found = judge(tunnel(state), reached, {"key": before}, {"key": after})
 
     assert [(one.verdict.value, one.trouble) for one in found] == (
@@ -51,7 +52,7 @@ def test_a_tunnel_is_judged_by_answer_handshake_and_traffic(
     )
 
 
-def test_a_peer_that_went_meanwhile_is_not_judged():
+def test_a_peer_that_went_meanwhile_is_not_judged() -> None:
     assert list(judge(tunnel(), False, {"key": LATELY}, {})) == []
 
 
@@ -59,11 +60,11 @@ def test_a_peer_that_went_meanwhile_is_not_judged():
     "changes",
     [{"peer": False}, {"reason": "has just come"}, {"public_key": "another"}],
 )
-def test_who_is_no_peer_has_no_tunnel(changes):
+def test_who_is_no_peer_has_no_tunnel(changes: dict[str, Any]) -> None:
     assert tunnels_of(status(member(**changes)), {"key": LATELY}) == []
 
 
-def test_those_without_a_handshake_come_first_and_the_failed_last():
+def test_those_without_a_handshake_come_first_and_the_failed_last() -> None:
     members = [
         member(name, state, public_key=name)
         for name, state in (("old", "alive"), ("dead", "failed"), ("new", "alive"))
@@ -73,11 +74,11 @@ def test_those_without_a_handshake_come_first_and_the_failed_last():
     assert [one.member for one in tunnels_of(status(*members), peers)] == ["new", "old", "dead"]
 
 
-def test_without_an_agent_or_peers_there_is_nothing_to_try():
-    agent = {"account": account(), "status": status()}
+def test_without_an_agent_or_peers_there_is_nothing_to_try() -> None:
+    alone = case(account=account(), status=status(), wireguard=WireGuardState())
 
     assert verdicts(check_tunnels, case()) == [("unknown", None)]
-    assert verdicts(check_tunnels, case(**agent, wireguard=WireGuardState())) == [("ok", None)]
+    assert verdicts(check_tunnels, alone) == [("ok", None)]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,9 @@ def test_without_an_agent_or_peers_there_is_nothing_to_try():
         ({"192.0.2.2": 1280}, "narrow-path"),
     ],
 )
-def test_a_path_is_told_with_its_width_where_it_could_be_measured(measured, expected):
+def test_a_path_is_told_with_its_width_where_it_could_be_measured(
+    measured: dict[str, int], expected: str
+) -> None:
     path = Path("web", ip_address("10.0.0.2"), "192.0.2.2:7946")
     widths = {ip_address(ip): width for ip, width in measured.items()}
 
@@ -97,6 +100,7 @@ def test_a_path_is_told_with_its_width_where_it_could_be_measured(measured, expe
     assert finding.trouble == expected
     assert "1480" in f"{finding.text} {finding.remedy}"
     lowered = "`ip link set dev wgoverlay mtu 1220` on both hosts"
+    assert finding.remedy
     assert (lowered in finding.remedy) == (expected == "narrow-path")
 
 
@@ -107,12 +111,13 @@ def test_a_path_is_told_with_its_width_where_it_could_be_measured(measured, expe
         (1360, "narrow-path", "`ip link set dev wgoverlay mtu 1280`"),
     ],
 )
-def test_ipv6_inside_the_mesh_needs_1280_bytes(width, expected, command):
+def test_ipv6_inside_the_mesh_needs_1280_bytes(width: int, expected: str, command: str) -> None:
     path = Path("web", ip_address("fd99::2"), "[fd77::2]:7946")
 
     of = case(network=network())
     finding = judge_path(of, path, 1420, {ip_address("fd77::2"): width})
 
+    assert finding.remedy
     assert (finding.trouble, command in finding.remedy) == (expected, True)
 
 
@@ -120,7 +125,7 @@ def test_ipv6_inside_the_mesh_needs_1280_bytes(width, expected, command):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="raw sockets need root")
-def test_echoes_are_answered_each_for_itself():
+def test_echoes_are_answered_each_for_itself() -> None:
     here, there = ip_address("127.0.0.1"), ip_address("192.0.2.77")
     echoes = [Echo(here), Echo(here, 1420), Echo(ip_address("::1"), 1281), Echo(there)]
 
@@ -131,7 +136,7 @@ def test_echoes_are_answered_each_for_itself():
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="raw sockets need root")
-def test_no_time_is_lost_once_all_are_answered():
+def test_no_time_is_lost_once_all_are_answered() -> None:
     began = time.monotonic()
 
     heard = asyncio.run(answered([Echo(NOBODY_ELSE)], (0, 1, 2, 3), 60))
@@ -140,5 +145,5 @@ def test_no_time_is_lost_once_all_are_answered():
     assert time.monotonic() - began < 30
 
 
-def test_nothing_to_ask_is_answered_at_once():
+def test_nothing_to_ask_is_answered_at_once() -> None:
     assert asyncio.run(answered([], (0, 1), 60)) == set()

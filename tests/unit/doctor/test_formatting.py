@@ -20,15 +20,15 @@ FAULT = Finding("tools", Verdict.FAULT, "`wg` is not installed", "run `apt insta
         (2e5, "2 days"),
     ],
 )
-def test_durations_are_rough(seconds, words):
+def test_durations_are_rough(seconds: float, words: str) -> None:
     assert lasting(seconds) == words
 
 
-def test_things_are_counted():
+def test_things_are_counted() -> None:
     assert (counted(1, "line"), counted(2, "line")) == ("1 line", "2 lines")
 
 
-def test_a_warning_has_words_and_remedy_of_its_trouble():
+def test_a_warning_has_words_and_remedy_of_its_trouble() -> None:
     finding = warning("tools", NO_TOOL, tool="wg", package="wireguard-tools")
 
     assert finding.text == "`wg` is not installed"
@@ -36,7 +36,7 @@ def test_a_warning_has_words_and_remedy_of_its_trouble():
     assert finding.trouble == "no-tool"
 
 
-def test_a_fault_is_shown_with_its_remedy_below_and_counted():
+def test_a_fault_is_shown_with_its_remedy_below_and_counted() -> None:
     assert list(render([FAULT, ok("clock", "synchronised")])) == [
         "fault    tools: `wg` is not installed",
         "         -> run `apt install x`",
@@ -59,6 +59,8 @@ def test_a_fault_is_shown_with_its_remedy_below_and_counted():
         ),
     ],
 )
-def test_health_is_the_absence_of_faults(findings, healthy, summary):
+def test_health_is_the_absence_of_faults(
+    findings: list[Finding], healthy: bool, summary: str
+) -> None:
     assert is_healthy(findings) is healthy
     assert list(render(findings))[-1] == summary

@@ -1,16 +1,20 @@
 """One Gossip on the bench: what it hears and says, as messages instead of sealed bytes."""
 
+from collections.abc import Iterable
 from random import Random
+from typing import Any
 
 from wesher.gossip import (
     WAN,
     Ack,
     Address,
     Alive,
+    Dead,
     Event,
     Gossip,
     GossipSettings,
     Keyring,
+    Member,
     Message,
     Packet,
     Ping,
@@ -18,11 +22,14 @@ from wesher.gossip import (
     Record,
     RecordState,
     StreamRequest,
+    Suspect,
     Timing,
     Wire,
     pack_ip,
 )
 from wesher.gossip.codec import encode
+
+Named = Alive | Suspect | Dead | Ping
 
 KEY = bytes(range(32))
 LOCAL = "local"
@@ -35,7 +42,7 @@ STRANGER = Address("192.0.2.7", 40000)
 _nonces = Random(0)
 
 
-def sealing(key: bytes | None = KEY, **options) -> Wire:
+def sealing(key: bytes | None = KEY, **options: Any) -> Wire:
     return Wire(Keyring(key) if key else None, lambda: _nonces.randbytes(12), **options)
 
 
@@ -56,7 +63,7 @@ def alive(
     return Alive(incarnation, node, pack_ip(ip, mapped=mapped), port, meta, versions)
 
 
-def local_alive(incarnation: int = 1, **claims) -> Alive:
+def local_alive(incarnation: int = 1, **claims: Any) -> Alive:
     """What the bench's own node says of itself, but for the given claims."""
     return alive(LOCAL, incarnation, **({"ip": LOCAL_IP, "meta": b"own"} | claims))
 
@@ -91,7 +98,7 @@ class Harness:
         wire: Wire | None = None,
         timing: Timing = WAN,
         seed: int = 0,
-        **settings,
+        **settings: Any,
     ) -> None:
         self.wire = wire or sealing()
         self.now = 0.0
@@ -131,9 +138,11 @@ class Harness:
         reply = self.wire.seal_frame(encode(message), reply=True)
         self.gossip.receive_reply(stream.id, reply, self.now)
 
-    def exchanges(self, *records: Record, user_state: bytes = b"") -> Message | None:
+    def exchanges(self, *records: Record, user_state: bytes = b"") -> PushPull:
         """Serve a push/pull of these records; return our table as it was sent."""
-        return self.asked(PushPull(False, records, user_state))
+        reply = self.asked(PushPull(False, records, user_state))
+        assert isinstance(reply, PushPull)
+        return reply
 
     def run(self, until: float) -> None:
         """Let the time pass."""
@@ -144,7 +153,7 @@ class Harness:
 
     def step(self) -> None:
         """Let the time pass until the next timer."""
-        self.now = self.gossip.next_timer()
+        self.now = self.next_timer()
         self.gossip.handle_timer(self.now)
 
     def step_answering(self) -> None:
@@ -188,16 +197,34 @@ class Harness:
 
     def news(self, about: str = REMOTE) -> list[Message]:
         """Return what is queued about one member."""
-        return [message for message in self.queued() if message.node == about]
+        return [message for message in self.queued() if subjects([message]) == [about]]
 
     def no_longer_queues(self) -> None:
         """Let every queued broadcast reach its transmit limit."""
         while self.queued():
             pass
 
-    def member(self, name: str = REMOTE):
-        return self.gossip.members.get(name)
+    @property
+    def local(self) -> Member:
+        local = self.gossip.local
+        assert local
+        return local
+
+    def next_timer(self) -> float:
+        at = self.gossip.next_timer()
+        assert at is not None
+        return at
+
+    def member(self, name: str = REMOTE) -> Member:
+        member = self.gossip.members.get(name)
+        assert member, f"{name} is unknown"
+        return member
 
     def state(self, name: str = REMOTE) -> str:
-        member = self.member(name)
+        member = self.gossip.members.get(name)
         return "unknown" if member is None else member.state.name
+
+
+def subjects(messages: Iterable[Message]) -> list[str]:
+    """Return whom messages are about, or for whom pings are."""
+    return [message.node for message in messages if isinstance(message, Named)]

@@ -1,5 +1,7 @@
 """Alive messages (spec/memberlist.md, 4.4)."""
 
+from typing import Any
+
 import pytest
 
 from tests.unit.gossip.harness import (
@@ -14,6 +16,7 @@ from tests.unit.gossip.harness import (
 )
 from wesher.gossip import (
     AddressConflict,
+    Alive,
     Dead,
     DropReason,
     MemberCleared,
@@ -30,7 +33,7 @@ from wesher.gossip import (
 
 
 @pytest.mark.case(25)
-def test_somebody_new_is_stored_reported_and_passed_on():
+def test_somebody_new_is_stored_reported_and_passed_on() -> None:
     harness = Harness()
 
     harness.hears(alive())
@@ -46,7 +49,7 @@ def test_somebody_new_is_stored_reported_and_passed_on():
     [bytes([0, 5, 2, 0, 0, 0]), bytes([1, 0, 2, 0, 0, 0]), bytes([3, 2, 2, 0, 0, 0])],
     ids=["minimum 0", "maximum 0", "minimum above maximum"],
 )
-def test_impossible_versions_are_refused(versions):
+def test_impossible_versions_are_refused(versions: bytes) -> None:
     harness = Harness()
 
     harness.hears(alive(versions=versions))
@@ -56,7 +59,7 @@ def test_impossible_versions_are_refused(versions):
 
 
 @pytest.mark.parametrize("versions", [None, b"", VERSIONS[:5], VERSIONS + b"\0"])
-def test_versions_of_another_length_than_six_bytes_are_refused(versions):
+def test_versions_of_another_length_than_six_bytes_are_refused(versions: bytes | None) -> None:
     harness = Harness()
 
     harness.hears(alive(versions=versions))
@@ -65,7 +68,9 @@ def test_versions_of_another_length_than_six_bytes_are_refused(versions):
 
 
 @pytest.mark.case(44)
-def test_versions_that_do_not_go_with_ours_are_refused_and_exchanges_with_others_still_work():
+def test_versions_that_do_not_go_with_ours_are_refused_and_exchanges_with_others_still_work() -> (
+    None
+):
     harness = Harness()
 
     harness.hears(alive("serf", versions=bytes([1, 5, 2, 2, 5, 4])))
@@ -77,7 +82,7 @@ def test_versions_that_do_not_go_with_ours_are_refused_and_exchanges_with_others
 
 
 @pytest.mark.parametrize("versions", [bytes([3, 5, 4, 0, 0, 0]), bytes([1, 1, 1, 0, 0, 0])])
-def test_protocols_without_a_version_in_common_are_refused(versions):
+def test_protocols_without_a_version_in_common_are_refused(versions: bytes) -> None:
     harness = Harness()
 
     harness.hears(alive(versions=versions))
@@ -87,7 +92,7 @@ def test_protocols_without_a_version_in_common_are_refused(versions):
 
 @pytest.mark.case(26)
 @pytest.mark.parametrize("incarnation", [4, 5])
-def test_an_old_alive_does_not_clear_suspicion(incarnation):
+def test_an_old_alive_does_not_clear_suspicion(incarnation: int) -> None:
     harness = Harness(alive(incarnation=5), Suspect(5, REMOTE, "accuser"))
 
     harness.hears(alive(incarnation=incarnation))
@@ -97,7 +102,7 @@ def test_an_old_alive_does_not_clear_suspicion(incarnation):
 
 
 @pytest.mark.case(26)
-def test_a_newer_alive_clears_suspicion_which_is_no_return():
+def test_a_newer_alive_clears_suspicion_which_is_no_return() -> None:
     harness = Harness(alive(incarnation=5), Suspect(5, REMOTE, "accuser"))
     harness.now = 7
 
@@ -109,7 +114,7 @@ def test_a_newer_alive_clears_suspicion_which_is_no_return():
 
 
 @pytest.mark.case(27)
-def test_a_repeated_alive_is_no_change_of_state():
+def test_a_repeated_alive_is_no_change_of_state() -> None:
     harness = Harness(alive())
     harness.now = 7
 
@@ -122,7 +127,7 @@ def test_a_repeated_alive_is_no_change_of_state():
 
 
 @pytest.mark.case(28)
-def test_new_metadata_is_an_update():
+def test_new_metadata_is_an_update() -> None:
     harness = Harness(alive())
 
     harness.hears(alive(incarnation=2, meta=b"new"))
@@ -131,7 +136,7 @@ def test_new_metadata_is_an_update():
     assert harness.events() == [MemberUpdated(harness.member())]
 
 
-def test_no_metadata_and_empty_metadata_are_the_same():
+def test_no_metadata_and_empty_metadata_are_the_same() -> None:
     harness = Harness(alive(meta=None))
 
     harness.hears(alive(incarnation=2, meta=b""))
@@ -150,12 +155,12 @@ def test_no_metadata_and_empty_metadata_are_the_same():
         (local_alive(5, meta=b"foreign"), 6),
     ],
 )
-def test_what_others_say_in_our_name_is_refuted(claim, answer):
+def test_what_others_say_in_our_name_is_refuted(claim: Alive, answer: int) -> None:
     harness = Harness(alive())
 
     harness.hears(claim)
 
-    assert harness.gossip.local.meta == b"own"
+    assert harness.local.meta == b"own"
     assert harness.gossip.health == 1
     assert harness.events() == [Refuted(answer)]
     assert harness.news(LOCAL) == [local_alive(answer)]
@@ -163,13 +168,13 @@ def test_what_others_say_in_our_name_is_refuted(claim, answer):
 
 @pytest.mark.case(29)
 @pytest.mark.parametrize("incarnation", [0, 1])
-def test_what_we_say_ourselves_is_not_refuted(incarnation):
+def test_what_we_say_ourselves_is_not_refuted(incarnation: int) -> None:
     harness = Harness(alive())
     harness.no_longer_queues()
 
     harness.hears(local_alive(incarnation))
 
-    assert harness.gossip.local.incarnation == 1
+    assert harness.local.incarnation == 1
     assert harness.events() == []
     assert harness.queued() == []
 
@@ -179,7 +184,9 @@ def test_what_we_say_ourselves_is_not_refuted(incarnation):
     "elsewhere", [{"ip": "10.0.0.3"}, {"port": 9999}, {"port": 9999, "mapped": True}]
 )
 @pytest.mark.parametrize("incarnation", [1, 2])
-def test_a_member_at_another_address_is_a_conflict(elsewhere, incarnation):
+def test_a_member_at_another_address_is_a_conflict(
+    elsewhere: dict[str, Any], incarnation: int
+) -> None:
     harness = Harness(alive())
     harness.no_longer_queues()
     before = harness.member()
@@ -193,19 +200,17 @@ def test_a_member_at_another_address_is_a_conflict(elsewhere, incarnation):
 
 
 @pytest.mark.case(30)
-def test_our_name_at_another_address_is_a_conflict():
+def test_our_name_at_another_address_is_a_conflict() -> None:
     harness = Harness()
 
     harness.hears(local_alive(7, ip="10.0.0.9"))
 
-    assert harness.events() == [
-        AddressConflict(harness.gossip.local, local_alive(7, ip="10.0.0.9"))
-    ]
-    assert harness.gossip.local.incarnation == 1
+    assert harness.events() == [AddressConflict(harness.local, local_alive(7, ip="10.0.0.9"))]
+    assert harness.local.incarnation == 1
 
 
 @pytest.mark.case(30)
-def test_one_that_left_may_come_back_at_another_address_with_any_incarnation():
+def test_one_that_left_may_come_back_at_another_address_with_any_incarnation() -> None:
     harness = Harness(alive(incarnation=5), Dead(5, REMOTE, REMOTE))
     back = alive(incarnation=1, ip="10.0.0.3", port=9999, meta=b"new")
 
@@ -222,8 +227,8 @@ def test_one_that_left_may_come_back_at_another_address_with_any_incarnation():
 @pytest.mark.parametrize("reclaim_after", [1, 10])
 @pytest.mark.parametrize(("longer", "state"), [(0.0, "DEAD"), (0.1, "ALIVE")])
 def test_a_dead_member_may_come_back_at_another_address_after_the_reclaim_time(
-    reclaim_after, longer, state
-):
+    reclaim_after: int, longer: float, state: str
+) -> None:
     harness = Harness(alive(), reclaim_after=reclaim_after)
     harness.now = 5
     harness.hears(Dead(1, REMOTE, "accuser"))
@@ -235,7 +240,7 @@ def test_a_dead_member_may_come_back_at_another_address_after_the_reclaim_time(
 
 
 @pytest.mark.case(30)
-def test_without_a_reclaim_time_a_dead_member_stays_where_it_was():
+def test_without_a_reclaim_time_a_dead_member_stays_where_it_was() -> None:
     harness = Harness(alive(), Dead(1, REMOTE, "accuser"))
     harness.now = 50
 
@@ -245,7 +250,7 @@ def test_without_a_reclaim_time_a_dead_member_stays_where_it_was():
 
 
 @pytest.mark.case(42)
-def test_another_form_of_the_same_address_is_no_conflict_and_the_form_in_use_is_kept():
+def test_another_form_of_the_same_address_is_no_conflict_and_the_form_in_use_is_kept() -> None:
     harness = Harness(alive(mapped=True))
 
     harness.hears(alive(incarnation=2, meta=b"new"))
@@ -256,7 +261,7 @@ def test_another_form_of_the_same_address_is_no_conflict_and_the_form_in_use_is_
 
 
 @pytest.mark.case(42)
-def test_our_address_in_another_form_is_no_conflict():
+def test_our_address_in_another_form_is_no_conflict() -> None:
     harness = Harness()
 
     harness.hears(local_alive(mapped=True))
@@ -269,8 +274,8 @@ def test_our_address_in_another_form_is_no_conflict():
 @pytest.mark.parametrize("incarnation", [4, 5])
 @pytest.mark.parametrize("accuser", [REMOTE, "accuser"], ids=["left", "dead"])
 def test_a_stale_alive_in_another_form_does_not_bring_back_who_is_gone(
-    accuser, incarnation, mapped
-):
+    accuser: str, incarnation: int, mapped: bool
+) -> None:
     harness = Harness(
         alive(incarnation=5, mapped=mapped), Dead(5, REMOTE, accuser), reclaim_after=10
     )
@@ -286,7 +291,9 @@ def test_a_stale_alive_in_another_form_does_not_bring_back_who_is_gone(
 
 @pytest.mark.case(42)
 @pytest.mark.parametrize(("accuser", "mapped"), [(REMOTE, True), ("accuser", False)])
-def test_one_that_comes_back_in_another_form_has_the_one_that_go_holds_then(accuser, mapped):
+def test_one_that_comes_back_in_another_form_has_the_one_that_go_holds_then(
+    accuser: str, mapped: bool
+) -> None:
     harness = Harness(alive(incarnation=5), Dead(5, REMOTE, accuser))
 
     harness.hears(alive(incarnation=6, mapped=True))
@@ -297,7 +304,7 @@ def test_one_that_comes_back_in_another_form_has_the_one_that_go_holds_then(accu
     assert harness.news() == [back]
 
 
-def test_a_new_member_with_incarnation_zero_is_kept_as_dead_and_not_passed_on():
+def test_a_new_member_with_incarnation_zero_is_kept_as_dead_and_not_passed_on() -> None:
     harness = Harness()
 
     harness.hears(alive(incarnation=0))
@@ -307,7 +314,7 @@ def test_a_new_member_with_incarnation_zero_is_kept_as_dead_and_not_passed_on():
     assert harness.queued() == [local_alive()]
 
 
-def test_a_new_member_with_incarnation_zero_is_told_nothing_and_soon_forgotten():
+def test_a_new_member_with_incarnation_zero_is_told_nothing_and_soon_forgotten() -> None:
     harness = Harness(alive(incarnation=0))
 
     while harness.state() != "unknown":
@@ -328,7 +335,7 @@ def test_a_new_member_with_incarnation_zero_is_told_nothing_and_soon_forgotten()
         (local_alive(2**32 - 1), "incarnation too high"),
     ],
 )
-def test_what_is_out_of_bounds_is_refused(claim, detail):
+def test_what_is_out_of_bounds_is_refused(claim: Alive, detail: str) -> None:
     harness = Harness()
 
     harness.hears(claim)
@@ -337,7 +344,7 @@ def test_what_is_out_of_bounds_is_refused(claim, detail):
     assert [member.name for member in harness.gossip.members] == [LOCAL]
 
 
-def test_an_address_that_is_none_is_refused():
+def test_an_address_that_is_none_is_refused() -> None:
     harness = Harness()
     claim = alive()
     object.__setattr__(claim, "addr", b"\x0a\0\0")
@@ -348,7 +355,7 @@ def test_an_address_that_is_none_is_refused():
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "\udcff", "a b"])
-def test_names_within_bounds_are_taken_as_they_are(name):
+def test_names_within_bounds_are_taken_as_they_are(name: str) -> None:
     harness = Harness()
 
     harness.hears(alive(name, meta=bytes(512)))
@@ -356,7 +363,7 @@ def test_names_within_bounds_are_taken_as_they_are(name):
     assert harness.state(name) == "ALIVE"
 
 
-def test_port_zero_is_our_own_port():
+def test_port_zero_is_our_own_port() -> None:
     harness = Harness()
 
     harness.hears(alive(port=0))
@@ -364,7 +371,7 @@ def test_port_zero_is_our_own_port():
     assert harness.member().port == 7946
 
 
-def test_the_owner_may_refuse_a_member():
+def test_the_owner_may_refuse_a_member() -> None:
     harness = Harness()
     harness.gossip.accept = lambda message: message.node != "unwanted"
 
@@ -375,7 +382,7 @@ def test_the_owner_may_refuse_a_member():
     assert harness.events()[0] == PacketDropped(STRANGER, DropReason.REFUSED, "not accepted")
 
 
-def test_the_owner_is_not_asked_about_itself():
+def test_the_owner_is_not_asked_about_itself() -> None:
     harness = Harness()
     harness.gossip.accept = lambda message: False
 
@@ -385,17 +392,22 @@ def test_the_owner_is_not_asked_about_itself():
 
 
 @pytest.mark.parametrize("incarnation", [1, 2])
-def test_the_owner_is_not_asked_about_what_is_no_news(incarnation):
+def test_the_owner_is_not_asked_about_what_is_no_news(incarnation: int) -> None:
     harness = Harness(alive(incarnation=2))
-    asked = []
-    harness.gossip.accept = asked.append
+    asked: list[Alive] = []
+
+    def refuse(claim: Alive) -> bool:
+        asked.append(claim)
+        return False
+
+    harness.gossip.accept = refuse
 
     harness.hears(alive(incarnation=incarnation, meta=b"other"))
 
     assert asked == []
 
 
-def test_our_incarnation_never_wraps():
+def test_our_incarnation_never_wraps() -> None:
     harness = Harness()
 
     for incarnation in (2**20, 2**32 - 2):
@@ -403,11 +415,11 @@ def test_our_incarnation_never_wraps():
         harness.hears(Suspect(incarnation, LOCAL, "hostile"))
     harness.gossip.update_meta(b"new", harness.now)
 
-    assert harness.gossip.local.incarnation == 2**20 + 2
-    assert harness.gossip.local.meta == b"new"
+    assert harness.local.incarnation == 2**20 + 2
+    assert harness.local.meta == b"new"
 
 
-def test_a_flood_of_conflicts_does_not_pile_up():
+def test_a_flood_of_conflicts_does_not_pile_up() -> None:
     harness = Harness(alive())
 
     harness.exchanges(*[record(ip="10.0.0.3", meta=bytes(2)) for _ in range(3000)])
@@ -415,10 +427,10 @@ def test_a_flood_of_conflicts_does_not_pile_up():
     assert len(harness.events()) <= 1000
 
 
-def test_records_of_an_unknown_state_are_ignored():
+def test_records_of_an_unknown_state_are_ignored() -> None:
     harness = Harness()
 
     harness.exchanges(record(state=7))
 
     assert harness.state() == "unknown"
-    assert RecordState.LEFT == 3
+    assert RecordState.LEFT.value == 3

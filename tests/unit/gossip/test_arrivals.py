@@ -24,7 +24,7 @@ from wesher.gossip.codec import encode
 ALIVE = encode(alive())
 
 
-def reasons(harness):
+def reasons(harness: Harness) -> list[DropReason]:
     return [event.reason for event in harness.events() if isinstance(event, PacketDropped)]
 
 
@@ -40,7 +40,7 @@ def reasons(harness):
     ],
     ids=["unknown type", "nested checksum", "push/pull", "error", "garbage"],
 )
-def test_what_makes_no_sense_in_a_packet_does_not_harm_the_rest(part):
+def test_what_makes_no_sense_in_a_packet_does_not_harm_the_rest(part: bytes) -> None:
     harness = Harness()
 
     harness.receives(harness.wire.seal_packet([part, ALIVE, part], checksum=False))
@@ -50,7 +50,7 @@ def test_what_makes_no_sense_in_a_packet_does_not_harm_the_rest(part):
 
 
 @pytest.mark.case(14)
-def test_an_empty_part_does_not_harm_the_rest():
+def test_an_empty_part_does_not_harm_the_rest() -> None:
     harness = Harness()
     compound = b"\x07\x02" + b"\0\0" + len(ALIVE).to_bytes(2, "big") + ALIVE
 
@@ -61,7 +61,7 @@ def test_an_empty_part_does_not_harm_the_rest():
 
 @pytest.mark.case(14)
 @pytest.mark.parametrize("data", [b"", bytes(28), bytes(60)])
-def test_an_empty_packet_is_dropped(data):
+def test_an_empty_packet_is_dropped(data: bytes) -> None:
     harness = Harness()
 
     harness.receives(data)
@@ -71,7 +71,7 @@ def test_an_empty_packet_is_dropped(data):
 
 @pytest.mark.case(15)
 @pytest.mark.parametrize("key", [None, b"x" * 32])
-def test_packets_without_our_key_are_dropped(key):
+def test_packets_without_our_key_are_dropped(key: bytes | None) -> None:
     harness = Harness()
 
     harness.receives(sealing(key).seal_packet([ALIVE], checksum=False))
@@ -81,7 +81,7 @@ def test_packets_without_our_key_are_dropped(key):
 
 
 @pytest.mark.case(15)
-def test_without_verification_plain_packets_are_processed():
+def test_without_verification_plain_packets_are_processed() -> None:
     harness = Harness(wire=sealing(verify_incoming=False))
 
     harness.receives(sealing(None).seal_packet([ALIVE], checksum=False))
@@ -90,7 +90,7 @@ def test_without_verification_plain_packets_are_processed():
 
 
 @pytest.mark.case(15)
-def test_a_key_can_be_brought_into_a_running_cluster():
+def test_a_key_can_be_brought_into_a_running_cluster() -> None:
     steps = [
         sealing(None),
         sealing(verify_incoming=False, verify_outgoing=False),
@@ -108,7 +108,9 @@ def test_a_key_can_be_brought_into_a_running_cluster():
 
 @pytest.mark.case(16)
 @pytest.mark.parametrize(("ours", "theirs"), [(b"one", b"other"), (b"one", b""), (b"", b"other")])
-def test_packets_and_streams_of_another_label_are_dropped_without_answer(ours, theirs):
+def test_packets_and_streams_of_another_label_are_dropped_without_answer(
+    ours: bytes, theirs: bytes
+) -> None:
     harness = Harness(wire=sealing(label=ours))
     other = sealing(label=theirs)
 
@@ -122,7 +124,7 @@ def test_packets_and_streams_of_another_label_are_dropped_without_answer(ours, t
 
 @pytest.mark.case(21)
 @pytest.mark.parametrize("data", [b"", b"\xf4", b"\xf4\x03on"])
-def test_a_stream_that_ends_in_its_label_is_closed(data):
+def test_a_stream_that_ends_in_its_label_is_closed(data: bytes) -> None:
     harness = Harness(wire=sealing(label=b"one"))
 
     assert harness.serves(data) is None
@@ -131,17 +133,18 @@ def test_a_stream_that_ends_in_its_label_is_closed(data):
 
 @pytest.mark.case(22)
 @pytest.mark.parametrize("data", [encode(Ping(1, LOCAL)), b"GET / HTTP/1.1\r\n\r\n"])
-def test_a_plain_stream_is_answered_by_a_sealed_error(data):
+def test_a_plain_stream_is_answered_by_a_sealed_error(data: bytes) -> None:
     harness = Harness()
 
     reply = harness.serves(data)
 
+    assert reply
     assert reply[0] == 10
     assert isinstance(harness.wire.open_frame(reply, reply=True), ErrorReply)
     assert reasons(harness) == [DropReason.UNDECRYPTABLE]
 
 
-def test_only_so_many_streams_are_told_of_their_errors():
+def test_only_so_many_streams_are_told_of_their_errors() -> None:
     harness = Harness()
     harness.now = 50
 
@@ -151,11 +154,12 @@ def test_only_so_many_streams_are_told_of_their_errors():
 
 
 @pytest.mark.case(20)
-def test_a_frame_that_would_be_too_long_is_refused():
+def test_a_frame_that_would_be_too_long_is_refused() -> None:
     harness = Harness()
 
     reply = harness.serves(b"\x0a" + (20_971_521).to_bytes(4, "big"))
 
+    assert reply
     assert isinstance(harness.wire.open_frame(reply, reply=True), ErrorReply)
     assert reasons(harness) == [DropReason.LIMIT]
 
@@ -170,18 +174,19 @@ def test_a_frame_that_would_be_too_long_is_refused():
     ],
     ids=["10,000,000 nodes", "30,000,000 bytes of state", "30,000,000 bytes of message"],
 )
-def test_absurd_counts_close_the_stream_without_answer(message):
+def test_absurd_counts_close_the_stream_without_answer(message: str) -> None:
     harness = Harness()
 
     reply = harness.serves(harness.wire.seal_frame(bytes.fromhex(message)))
 
     [dropped] = harness.events()
     assert reply is None
+    assert isinstance(dropped, PacketDropped)
     assert (dropped.reason, dropped.stream) == (DropReason.LIMIT, True)
 
 
 @pytest.mark.parametrize("message", [Ack(1), ErrorReply("x")])
-def test_an_answer_is_not_a_request(message):
+def test_an_answer_is_not_a_request(message: Ack | ErrorReply) -> None:
     harness = Harness()
 
     assert harness.asked(message) is None
@@ -190,18 +195,18 @@ def test_an_answer_is_not_a_request(message):
     ]
 
 
-def test_the_answer_to_a_request_of_our_label_bears_none():
+def test_the_answer_to_a_request_of_our_label_bears_none() -> None:
     harness = Harness(wire=sealing(label=b"one"))
 
     assert harness.asked(Ping(1, LOCAL)) == Ack(1)
 
 
 @pytest.mark.case(23)
-def test_127_exchanges_may_come_at_once():
+def test_127_exchanges_may_come_at_once() -> None:
     assert MAX_INBOUND_EXCHANGES == 127
 
 
-def test_user_messages_are_handed_over():
+def test_user_messages_are_handed_over() -> None:
     harness = Harness()
 
     harness.hears(UserMessage(b"by packet"))
@@ -216,7 +221,7 @@ def test_user_messages_are_handed_over():
     ]
 
 
-def test_a_flood_of_drops_does_not_pile_up():
+def test_a_flood_of_drops_does_not_pile_up() -> None:
     harness = Harness()
 
     for _ in range(3000):
@@ -228,7 +233,7 @@ def test_a_flood_of_drops_does_not_pile_up():
 # Before we have announced ourselves
 
 
-def test_while_looking_we_answer_without_being_a_member():
+def test_while_looking_we_answer_without_being_a_member() -> None:
     harness = Harness(announced=False)
 
     harness.hears(Ping(5, LOCAL))
@@ -241,7 +246,7 @@ def test_while_looking_we_answer_without_being_a_member():
     assert harness.gossip.local is None
 
 
-def test_while_looking_we_hear_about_others_but_tell_nothing():
+def test_while_looking_we_hear_about_others_but_tell_nothing() -> None:
     harness = Harness(announced=False)
 
     harness.hears(alive(), *others(5))
@@ -253,7 +258,7 @@ def test_while_looking_we_hear_about_others_but_tell_nothing():
 
 
 @pytest.mark.parametrize("incarnation", [1, 7])
-def test_while_looking_what_is_said_about_our_name_has_no_effect(incarnation):
+def test_while_looking_what_is_said_about_our_name_has_no_effect(incarnation: int) -> None:
     harness = Harness(announced=False)
 
     harness.hears(
@@ -266,7 +271,7 @@ def test_while_looking_what_is_said_about_our_name_has_no_effect(incarnation):
     assert harness.events() == []
 
 
-def test_while_looking_we_relay_nothing():
+def test_while_looking_we_relay_nothing() -> None:
     harness = Harness(announced=False)
 
     harness.hears(IndirectPing(1, bytes([10, 0, 0, 2]), 7946, REMOTE, True))
@@ -274,18 +279,18 @@ def test_while_looking_we_relay_nothing():
     assert harness.said() == []
 
 
-def test_the_announcement_starts_at_the_incarnation_and_address_given():
+def test_the_announcement_starts_at_the_incarnation_and_address_given() -> None:
     harness = Harness(announced=False)
 
     harness.gossip.announce(b"own", harness.now, 7, addr=bytes(10) + b"\xff\xff\x0a\0\0\x01")
 
-    local = harness.gossip.local
+    local = harness.local
     assert (local.incarnation, len(local.addr), local.meta) == (7, 16, b"own")
     assert harness.events() == []
 
 
 @pytest.mark.parametrize("announced", [False, True])
-def test_too_much_metadata_is_refused(announced):
+def test_too_much_metadata_is_refused(announced: bool) -> None:
     harness = Harness(announced=announced)
     publish = harness.gossip.update_meta if announced else harness.gossip.announce
 
@@ -293,13 +298,13 @@ def test_too_much_metadata_is_refused(announced):
         publish(bytes(513), harness.now)
     publish(bytes(512), harness.now)
 
-    assert harness.gossip.local.meta == bytes(512)
+    assert harness.local.meta == bytes(512)
 
 
-def test_new_metadata_is_published_with_the_next_incarnation():
+def test_new_metadata_is_published_with_the_next_incarnation() -> None:
     harness = Harness(alive())
 
     harness.gossip.update_meta(b"new", harness.now)
 
     assert harness.news(LOCAL) == [alive(LOCAL, 2, ip="10.0.0.1", meta=b"new")]
-    assert harness.gossip.local.meta == b"new"
+    assert harness.local.meta == b"new"

@@ -15,7 +15,7 @@ def queue_of(*messages: bytes, eager: bool = False) -> Broadcasts:
 
 
 @pytest.mark.case(39)
-def test_fewest_transmissions_first_then_the_longest_then_the_newest():
+def test_fewest_transmissions_first_then_the_longest_then_the_newest() -> None:
     broadcasts = queue_of(b"old", b"longest")
     broadcasts.take(100, limit=9)
     for message in (b"1st", b"2nd", b"longer"):
@@ -25,7 +25,7 @@ def test_fewest_transmissions_first_then_the_longest_then_the_newest():
 
 
 @pytest.mark.case(39)
-def test_only_what_fits_is_taken_two_bytes_each_on_top():
+def test_only_what_fits_is_taken_two_bytes_each_on_top() -> None:
     broadcasts = queue_of(b"aaaaaaaa", b"bbbb", b"cc")
 
     assert broadcasts.take(9, limit=9) == [b"bbbb"]
@@ -37,7 +37,7 @@ def test_only_what_fits_is_taken_two_bytes_each_on_top():
 
 
 @pytest.mark.case(39)
-def test_what_does_not_fit_leaves_room_for_others_of_the_same_and_of_later_tiers():
+def test_what_does_not_fit_leaves_room_for_others_of_the_same_and_of_later_tiers() -> None:
     broadcasts = queue_of(b"told")
     broadcasts.take(100, limit=9)
     for message in (b"much too long", b"fits"):
@@ -47,7 +47,7 @@ def test_what_does_not_fit_leaves_room_for_others_of_the_same_and_of_later_tiers
 
 
 @pytest.mark.case(39)
-def test_news_about_the_same_subject_replaces_what_waits():
+def test_news_about_the_same_subject_replaces_what_waits() -> None:
     broadcasts = queue_of(b"x")
     broadcasts.queue("subject", b"old")
     broadcasts.queue("subject", b"new")
@@ -58,7 +58,7 @@ def test_news_about_the_same_subject_replaces_what_waits():
 
 @pytest.mark.case(39)
 @pytest.mark.parametrize(("limit", "times"), [(0, 1), (1, 1), (4, 4)])
-def test_a_broadcast_is_sent_as_often_as_the_limit_says(limit, times):
+def test_a_broadcast_is_sent_as_often_as_the_limit_says(limit: int, times: int) -> None:
     broadcasts = queue_of(b"news")
 
     sent = 0
@@ -69,7 +69,7 @@ def test_a_broadcast_is_sent_as_often_as_the_limit_says(limit, times):
     assert len(broadcasts) == 0
 
 
-def test_a_replaced_broadcast_starts_counting_anew():
+def test_a_replaced_broadcast_starts_counting_anew() -> None:
     broadcasts = queue_of(b"news")
     broadcasts.take(100, limit=2)
 
@@ -79,7 +79,7 @@ def test_a_replaced_broadcast_starts_counting_anew():
     assert broadcasts.take(100, limit=2) == [b"newer"]
 
 
-def test_each_has_two_eager_rounds():
+def test_each_has_two_eager_rounds() -> None:
     broadcasts = queue_of(b"a" * 40, eager=True)
 
     rounds = [broadcasts.take_eagerly(100) for _ in range(3)]
@@ -88,21 +88,21 @@ def test_each_has_two_eager_rounds():
     assert not broadcasts.eager_waiting
 
 
-def test_eager_rounds_do_not_count_as_transmissions():
+def test_eager_rounds_do_not_count_as_transmissions() -> None:
     broadcasts = queue_of(b"a" * 40, eager=True)
     broadcasts.take_eagerly(100)
 
     assert broadcasts.take(100, limit=1) == [b"a" * 40]
 
 
-def test_transmissions_do_not_count_as_eager_rounds():
+def test_transmissions_do_not_count_as_eager_rounds() -> None:
     broadcasts = queue_of(b"a" * 40, eager=True)
     broadcasts.take(100, limit=1)
 
     assert broadcasts.take_eagerly(100) == [b"a" * 40]
 
 
-def test_first_eager_rounds_come_before_second_ones_and_new_ones_before_old_ones():
+def test_first_eager_rounds_come_before_second_ones_and_new_ones_before_old_ones() -> None:
     a, b, c = (letter * 40 for letter in (b"a", b"b", b"c"))
     broadcasts = queue_of(a, b, c, eager=True)
 
@@ -112,7 +112,9 @@ def test_first_eager_rounds_come_before_second_ones_and_new_ones_before_old_ones
 
 
 @pytest.mark.parametrize(("space", "taken"), [(83, [b"b" * 40]), (84, [b"a" * 40, b"b" * 40])])
-def test_first_and_second_rounds_together_fit_two_bytes_each_on_top(space, taken):
+def test_first_and_second_rounds_together_fit_two_bytes_each_on_top(
+    space: int, taken: list[bytes]
+) -> None:
     broadcasts = queue_of(b"a" * 40, eager=True)
     broadcasts.take_eagerly(100)
     broadcasts.queue("b", b"b" * 40)
@@ -121,13 +123,13 @@ def test_first_and_second_rounds_together_fit_two_bytes_each_on_top(space, taken
 
 
 @pytest.mark.parametrize(("space", "taken"), [(41, []), (42, [b"a" * 40])])
-def test_an_eager_round_takes_what_fits_two_bytes_on_top(space, taken):
+def test_an_eager_round_takes_what_fits_two_bytes_on_top(space: int, taken: list[bytes]) -> None:
     broadcasts = queue_of(b"a" * 40, eager=True)
 
     assert broadcasts.take_eagerly(space) == taken
 
 
-def test_news_that_was_replaced_counts_as_new():
+def test_news_that_was_replaced_counts_as_new() -> None:
     broadcasts = Broadcasts("local", eager=True)
     for subject, letter in (("x", b"a"), ("y", b"b"), ("x", b"c")):
         broadcasts.queue(subject, letter * 40)
@@ -136,7 +138,7 @@ def test_news_that_was_replaced_counts_as_new():
 
 
 @pytest.mark.parametrize("rounds", [0, 1])
-def test_what_replaces_news_that_is_told_at_once_is_told_at_once_itself(rounds):
+def test_what_replaces_news_that_is_told_at_once_is_told_at_once_itself(rounds: int) -> None:
     broadcasts = queue_of(b"x", eager=True)
     for _ in range(rounds):
         broadcasts.take_eagerly(100)
@@ -146,13 +148,13 @@ def test_what_replaces_news_that_is_told_at_once_is_told_at_once_itself(rounds):
     assert broadcasts.take_eagerly(100) == [b"n" * 40]
 
 
-def test_what_does_not_fit_in_an_eager_round_leaves_room_for_others():
+def test_what_does_not_fit_in_an_eager_round_leaves_room_for_others() -> None:
     broadcasts = queue_of(b"a" * 40, b"b" * 80, eager=True)
 
     assert broadcasts.take_eagerly(60) == [b"a" * 40]
 
 
-def test_replaced_news_has_no_eager_rounds_left():
+def test_replaced_news_has_no_eager_rounds_left() -> None:
     broadcasts = queue_of(b"x", eager=True)
     broadcasts.queue("x", b"n" * 40)
     broadcasts.take_eagerly(100)
@@ -166,7 +168,7 @@ def numbered(count: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("second_round", [False, True])
-def test_only_the_newest_news_is_eager_and_our_own(second_round):
+def test_only_the_newest_news_is_eager_and_our_own(second_round: bool) -> None:
     broadcasts = queue_of(eager=True)
     broadcasts.queue("local", b"own" * 20)
     if second_round:
@@ -181,7 +183,7 @@ def test_only_the_newest_news_is_eager_and_our_own(second_round):
     assert len(broadcasts) == EAGER_LIMIT + 6
 
 
-def test_news_told_once_gives_way_to_fresh_news():
+def test_news_told_once_gives_way_to_fresh_news() -> None:
     first, *others = numbered(EAGER_LIMIT + 1)
     broadcasts = queue_of(first, eager=True)
     broadcasts.take_eagerly(100)
@@ -191,7 +193,7 @@ def test_news_told_once_gives_way_to_fresh_news():
     assert set(broadcasts.take_eagerly(100_000)) == set(others)
 
 
-def test_the_smallest_news_fits_exactly():
+def test_the_smallest_news_fits_exactly() -> None:
     broadcasts = Broadcasts("local", eager=True)
     smallest = encode(Suspect(1, "a", ""))
     broadcasts.queue("a", smallest)

@@ -8,6 +8,7 @@ from wesher.gossip import (
     LAN,
     WAN,
     Ack,
+    Alive,
     Dead,
     LeaveFinished,
     MemberLeft,
@@ -20,7 +21,7 @@ from wesher.gossip import (
 DEPARTURE = Dead(1, LOCAL, LOCAL)
 
 
-def left_at(harness):
+def left_at(harness: Harness) -> float:
     """Let time pass until the leave has finished; return when."""
     while LeaveFinished() not in harness.events():
         harness.step()
@@ -28,7 +29,7 @@ def left_at(harness):
 
 
 @pytest.mark.case(34)
-def test_the_others_hear_of_a_departure_at_once_and_hold_us_for_left():
+def test_the_others_hear_of_a_departure_at_once_and_hold_us_for_left() -> None:
     leaver, other = Harness(alive()), Harness(local_alive())
     leaver.run(1.3)
     leaver.packets()
@@ -45,7 +46,7 @@ def test_the_others_hear_of_a_departure_at_once_and_hold_us_for_left():
 
 
 @pytest.mark.case(34)
-def test_one_that_has_left_ignores_that_it_is_alive():
+def test_one_that_has_left_ignores_that_it_is_alive() -> None:
     harness = Harness(alive())
     harness.gossip.leave(harness.now)
     harness.forget()
@@ -57,7 +58,7 @@ def test_one_that_has_left_ignores_that_it_is_alive():
 
 
 @pytest.mark.case(34)
-def test_one_that_has_left_can_come_back_as_a_new_instance():
+def test_one_that_has_left_can_come_back_as_a_new_instance() -> None:
     harness = Harness(alive(incarnation=3), Dead(3, "remote", "remote"))
 
     harness.exchanges(record(incarnation=1))
@@ -68,7 +69,7 @@ def test_one_that_has_left_can_come_back_as_a_new_instance():
     assert harness.state() == "ALIVE"
 
 
-def test_a_leave_ends_after_two_rounds_of_gossip_and_tells_in_each():
+def test_a_leave_ends_after_two_rounds_of_gossip_and_tells_in_each() -> None:
     harness = Harness(*others(30))
     harness.no_longer_queues()
     harness.run(1)
@@ -87,7 +88,7 @@ def test_a_leave_ends_after_two_rounds_of_gossip_and_tells_in_each():
     assert 1.5 <= harness.now <= 2.0
 
 
-def test_the_eager_rounds_of_a_departure_reach_32_of_many_members():
+def test_the_eager_rounds_of_a_departure_reach_32_of_many_members() -> None:
     harness = Harness(*others(100), timing=replace(WAN, probe_interval=1000))
     harness.no_longer_queues()
     harness.run(1.3)
@@ -102,7 +103,7 @@ def test_the_eager_rounds_of_a_departure_reach_32_of_many_members():
     assert (len(first), len(second), len({*first, *second})) == (16, 16, 32)
 
 
-def test_departures_of_others_go_to_four_members_even_while_we_leave():
+def test_departures_of_others_go_to_four_members_even_while_we_leave() -> None:
     harness = Harness(*others(100), timing=replace(WAN, probe_interval=1000))
     harness.no_longer_queues()
     harness.run(1.3)
@@ -119,7 +120,7 @@ def test_departures_of_others_go_to_four_members_even_while_we_leave():
     assert len(told) == 4
 
 
-def test_a_leave_ends_with_the_second_round_if_that_is_within_a_second():
+def test_a_leave_ends_with_the_second_round_if_that_is_within_a_second() -> None:
     harness = Harness(*others(3), timing=LAN)
     harness.run(1)
     harness.forget()
@@ -129,7 +130,7 @@ def test_a_leave_ends_with_the_second_round_if_that_is_within_a_second():
     assert 0.2 < left_at(harness) - 1 <= 0.4
 
 
-def test_a_leave_ends_after_a_second_even_when_gossip_is_slow():
+def test_a_leave_ends_after_a_second_even_when_gossip_is_slow() -> None:
     harness = Harness(alive(), timing=replace(WAN, gossip_interval=30))
     harness.run(3)
     harness.forget()
@@ -141,7 +142,7 @@ def test_a_leave_ends_after_a_second_even_when_gossip_is_slow():
     assert harness.events().count(LeaveFinished()) == 0
 
 
-def test_with_nobody_to_tell_a_leave_ends_at_once():
+def test_with_nobody_to_tell_a_leave_ends_at_once() -> None:
     harness = Harness(alive(), Dead(1, "remote", "x"))
 
     harness.gossip.leave(harness.now)
@@ -149,7 +150,7 @@ def test_with_nobody_to_tell_a_leave_ends_at_once():
     assert harness.events() == [LeaveFinished()]
 
 
-def test_who_leaves_during_its_join_tells_those_it_learns_of_by_the_answer():
+def test_who_leaves_during_its_join_tells_those_it_learns_of_by_the_answer() -> None:
     harness = Harness()
     harness.gossip.push_pull(address("10.0.0.2"), harness.now, join=True)
     (stream,) = harness.streams()
@@ -168,7 +169,7 @@ def test_who_leaves_during_its_join_tells_those_it_learns_of_by_the_answer():
     assert left_at(harness) == pytest.approx(1.1)
 
 
-def test_who_leaves_during_a_join_that_nobody_answers_waits_a_second():
+def test_who_leaves_during_a_join_that_nobody_answers_waits_a_second() -> None:
     harness = Harness()
     harness.gossip.push_pull(address("10.0.0.2"), harness.now, join=True)
 
@@ -177,7 +178,7 @@ def test_who_leaves_during_a_join_that_nobody_answers_waits_a_second():
     assert left_at(harness) == 1
 
 
-def test_who_leaves_while_it_only_looks_waits_for_nobody():
+def test_who_leaves_while_it_only_looks_waits_for_nobody() -> None:
     harness = Harness()
     harness.gossip.push_pull(address("10.0.0.2"), harness.now, join=True, look=True)
 
@@ -186,7 +187,7 @@ def test_who_leaves_while_it_only_looks_waits_for_nobody():
     assert harness.events() == [LeaveFinished()]
 
 
-def test_a_suspect_is_told_too():
+def test_a_suspect_is_told_too() -> None:
     harness = Harness(alive(), Suspect(1, "remote", "x"))
 
     harness.gossip.leave(harness.now)
@@ -194,7 +195,7 @@ def test_a_suspect_is_told_too():
     assert harness.events() == []
 
 
-def test_leaving_before_the_announcement_ends_at_once():
+def test_leaving_before_the_announcement_ends_at_once() -> None:
     harness = Harness(alive(), announced=False)
 
     harness.gossip.leave(harness.now)
@@ -204,7 +205,7 @@ def test_leaving_before_the_announcement_ends_at_once():
 
 
 @pytest.mark.parametrize("known", [[], others(3)], ids=["with nobody to tell", "with others"])
-def test_leaving_twice_is_leaving_once(known):
+def test_leaving_twice_is_leaving_once(known: list[Alive]) -> None:
     harness = Harness(*known)
 
     harness.gossip.leave(harness.now)
@@ -216,7 +217,7 @@ def test_leaving_twice_is_leaving_once(known):
     assert harness.member(LOCAL).incarnation == 1
 
 
-def test_one_that_has_left_does_not_come_back_with_new_metadata():
+def test_one_that_has_left_does_not_come_back_with_new_metadata() -> None:
     harness = Harness(alive())
     harness.gossip.leave(harness.now)
     harness.forget()
@@ -227,7 +228,7 @@ def test_one_that_has_left_does_not_come_back_with_new_metadata():
     assert harness.news(LOCAL) == [DEPARTURE]
 
 
-def test_one_that_left_before_its_announcement_stays_silent():
+def test_one_that_left_before_its_announcement_stays_silent() -> None:
     harness = Harness(alive(), announced=False)
     harness.gossip.leave(harness.now)
 
@@ -240,7 +241,7 @@ def test_one_that_left_before_its_announcement_stays_silent():
     assert harness.streams() == []
 
 
-def test_too_much_metadata_is_refused_even_after_a_leave():
+def test_too_much_metadata_is_refused_even_after_a_leave() -> None:
     harness = Harness(alive())
     harness.gossip.leave(harness.now)
 
@@ -248,7 +249,7 @@ def test_too_much_metadata_is_refused_even_after_a_leave():
         harness.gossip.update_meta(bytes(513), harness.now)
 
 
-def test_one_that_has_left_still_answers():
+def test_one_that_has_left_still_answers() -> None:
     harness = Harness(alive())
     harness.gossip.leave(harness.now)
     harness.forget()
@@ -257,4 +258,5 @@ def test_one_that_has_left_still_answers():
     table = harness.exchanges()
 
     assert harness.said()[0][1][0] == Ack(5)
+    assert isinstance(table, PushPull)
     assert {each.name: each.state for each in table.records}[LOCAL] == RecordState.LEFT

@@ -10,23 +10,23 @@ from wesher.gossip import Address, Member, Members, MemberState, RecordState
 VERSIONS = bytes([1, 5, 2, 0, 0, 0])
 
 
-def member(name, state=MemberState.ALIVE, changed_at=0.0):
+def member(name: str, state: MemberState = MemberState.ALIVE, changed_at: float = 0.0) -> Member:
     return Member(name, bytes([10, 0, 0, 2]), 7946, None, VERSIONS, 1, state, changed_at)
 
 
-def table(*members, seed=0):
+def table(*members: Member, seed: int = 0) -> Members:
     members_table = Members("local", Random(seed))
     for each in members:
         members_table.put(each)
     return members_table
 
 
-def cycle(members, count, now=0.0):
-    return [members.next_to_probe(now, 60).name for _ in range(count)]
+def cycle(members: Members, count: int, now: float = 0.0) -> list[str]:
+    return [one.name for _ in range(count) if (one := members.next_to_probe(now, 60))]
 
 
 @pytest.mark.case(35)
-def test_every_live_remote_member_has_its_turn_once_a_cycle():
+def test_every_live_remote_member_has_its_turn_once_a_cycle() -> None:
     live = [member(f"m{index}") for index in range(10)]
     suspect = member("suspect", MemberState.SUSPECT)
     gone = [member("dead", MemberState.DEAD), member("left", MemberState.LEFT)]
@@ -40,7 +40,7 @@ def test_every_live_remote_member_has_its_turn_once_a_cycle():
 
 
 @pytest.mark.case(35)
-def test_the_end_of_a_cycle_forgets_those_gone_for_longer_than_the_limit():
+def test_the_end_of_a_cycle_forgets_those_gone_for_longer_than_the_limit() -> None:
     states = (MemberState.DEAD, MemberState.LEFT)
     old = [member(f"old {state.name}", state, 39.9) for state in states]
     young = [member(f"young {state.name}", state, 40.0) for state in states]
@@ -57,16 +57,16 @@ def test_the_end_of_a_cycle_forgets_those_gone_for_longer_than_the_limit():
 
 
 @pytest.mark.parametrize(
-    "members", [[], ["local"], ["local", "dead"]], ids=["nobody", "we", "we and a dead one"]
+    "names", [[], ["local"], ["local", "dead"]], ids=["nobody", "we", "we and a dead one"]
 )
-def test_there_may_be_nobody_to_probe(members):
+def test_there_may_be_nobody_to_probe(names: list[str]) -> None:
     state = {"dead": MemberState.DEAD}
-    members = table(*[member(name, state.get(name, MemberState.ALIVE)) for name in members])
+    members = table(*[member(name, state.get(name, MemberState.ALIVE)) for name in names])
 
     assert [members.next_to_probe(0, 60) for _ in range(5)] == [None] * 5
 
 
-def test_after_the_last_one_is_forgotten_there_is_nobody_to_probe():
+def test_after_the_last_one_is_forgotten_there_is_nobody_to_probe() -> None:
     members = table(member("dead", MemberState.DEAD))
 
     assert [members.next_to_probe(100, 60) for _ in range(5)] == [None] * 5
@@ -74,11 +74,11 @@ def test_after_the_last_one_is_forgotten_there_is_nobody_to_probe():
 
 
 @pytest.mark.parametrize("size", [3, 10, 100])
-def test_the_choice_is_uniform_without_repetition_and_without_us(size):
+def test_the_choice_is_uniform_without_repetition_and_without_us(size: int) -> None:
     names = [f"m{index}" for index in range(size)]
     members = table(member("local"), *map(member, names))
 
-    chosen = Counter()
+    chosen: Counter[str] = Counter()
     for _ in range(3000):
         picked = [each.name for each in members.choose(3, lambda each: True)]
         assert len(picked) == len(set(picked)) == min(3, size)
@@ -89,7 +89,7 @@ def test_the_choice_is_uniform_without_repetition_and_without_us(size):
     assert all(abs(chosen[name] - expected) < 6 * expected**0.5 + 1 for name in names)
 
 
-def test_the_choice_finds_the_few_that_are_eligible():
+def test_the_choice_finds_the_few_that_are_eligible() -> None:
     members = table(*[member(f"m{index}") for index in range(100)])
 
     picked = members.choose(3, lambda each: each.name in ("m17", "m71"))
@@ -97,11 +97,11 @@ def test_the_choice_finds_the_few_that_are_eligible():
     assert {each.name for each in picked} == {"m17", "m71"}
 
 
-def test_where_nobody_is_nobody_is_chosen():
+def test_where_nobody_is_nobody_is_chosen() -> None:
     assert table().choose(3, lambda each: True) == []
 
 
-def test_no_more_are_chosen_than_wanted_however_many_are_eligible():
+def test_no_more_are_chosen_than_wanted_however_many_are_eligible() -> None:
     members = table(*[member(f"m{index}") for index in range(100)])
 
     for _ in range(100):
@@ -109,7 +109,7 @@ def test_no_more_are_chosen_than_wanted_however_many_are_eligible():
         assert len({each.name for each in picked}) == len(picked) == 3
 
 
-def test_live_and_unsuspected_remotes_are_counted_through_all_changes():
+def test_live_and_unsuspected_remotes_are_counted_through_all_changes() -> None:
     members = table()
     stats = []
     unsuspected = []
@@ -130,7 +130,7 @@ def test_live_and_unsuspected_remotes_are_counted_through_all_changes():
     assert unsuspected == [1, 1, 1, 0, 1, 1, 0]
 
 
-def test_a_member_of_ipv4_in_ipv6_form_is_reached_by_ipv4():
+def test_a_member_of_ipv4_in_ipv6_form_is_reached_by_ipv4() -> None:
     mapped = Member(
         "m", bytes(10) + b"\xff\xff\x0a\0\0\x02", 7946, None, VERSIONS, 1, MemberState.ALIVE, 0
     )
@@ -139,7 +139,7 @@ def test_a_member_of_ipv4_in_ipv6_form_is_reached_by_ipv4():
     assert mapped.as_record().addr == mapped.addr
 
 
-def test_states_have_the_numbers_of_push_pull_records():
+def test_states_have_the_numbers_of_push_pull_records() -> None:
     assert {state.name: state.value for state in MemberState} == {
         state.name: state.value for state in RecordState
     }

@@ -26,7 +26,7 @@ from wesher.gossip import (
 SEED = address("10.0.0.9")
 
 
-def test_bytes_of_the_owner_are_gossiped_at_once_and_replace_what_waits():
+def test_bytes_of_the_owner_are_gossiped_at_once_and_replace_what_waits() -> None:
     harness = Harness(alive())
 
     harness.gossip.broadcast("subject", b"older", 1.0)
@@ -38,7 +38,7 @@ def test_bytes_of_the_owner_are_gossiped_at_once_and_replace_what_waits():
     assert told == [UserMessage(b"newer")]
 
 
-def test_a_claim_that_was_not_accepted_counts_once_the_owner_admits_it():
+def test_a_claim_that_was_not_accepted_counts_once_the_owner_admits_it() -> None:
     harness = Harness()
     harness.gossip.accept = lambda claim: False
     harness.hears(alive())
@@ -52,7 +52,7 @@ def test_a_claim_that_was_not_accepted_counts_once_the_owner_admits_it():
 
 
 @pytest.mark.parametrize("death", [None, Dead(1, REMOTE, "x"), Dead(1, REMOTE, REMOTE)])
-def test_a_member_that_is_known_to_have_moved_may_be_elsewhere(death):
+def test_a_member_that_is_known_to_have_moved_may_be_elsewhere(death: Dead | None) -> None:
     harness = Harness(alive(), *filter(None, [death]))
     elsewhere = alive(incarnation=2, ip="10.0.0.77")
 
@@ -63,7 +63,7 @@ def test_a_member_that_is_known_to_have_moved_may_be_elsewhere(death):
     assert harness.news() == [elsewhere]
 
 
-def test_a_live_member_that_moves_is_told_as_an_update():
+def test_a_live_member_that_moves_is_told_as_an_update() -> None:
     harness = Harness(alive())
 
     harness.gossip.apply_alive(alive(incarnation=2, ip="10.0.0.77"), 0.0, moved=True)
@@ -71,7 +71,7 @@ def test_a_live_member_that_moves_is_told_as_an_update():
     assert harness.events() == [MemberUpdated(harness.member())]
 
 
-def test_without_that_it_is_a_conflict():
+def test_without_that_it_is_a_conflict() -> None:
     harness = Harness(alive())
     elsewhere = alive(incarnation=2, ip="10.0.0.77")
 
@@ -80,7 +80,7 @@ def test_without_that_it_is_a_conflict():
     assert harness.events() == [AddressConflict(harness.member(), elsewhere)]
 
 
-def test_a_member_that_the_owner_buries_has_left():
+def test_a_member_that_the_owner_buries_has_left() -> None:
     harness = Harness(alive(incarnation=3))
 
     harness.gossip.apply_left(REMOTE, 3, 0.0)
@@ -89,7 +89,7 @@ def test_a_member_that_the_owner_buries_has_left():
     assert harness.news() == [Dead(3, REMOTE, REMOTE)]
 
 
-def test_being_buried_ourselves_is_refuted():
+def test_being_buried_ourselves_is_refuted() -> None:
     harness = Harness(alive())
 
     harness.gossip.apply_left(LOCAL, 7, 0.0)
@@ -97,18 +97,19 @@ def test_being_buried_ourselves_is_refuted():
     assert harness.news(LOCAL) == [local_alive(8)]
 
 
-def test_records_of_the_owner_go_before_our_table():
+def test_records_of_the_owner_go_before_our_table() -> None:
     harness = Harness(alive())
     first = record(LOCAL, 5, RecordState.LEFT, ip="10.0.0.77")
 
     harness.gossip.push_pull(SEED, 0.0, join=True, first=(first,))
 
     [(_, request)] = harness.requests()
+    assert isinstance(request, PushPull)
     assert request.records[0] == first
     assert [told.name for told in request.records[1:]] == [LOCAL, REMOTE]
 
 
-def test_three_records_take_a_member_to_its_new_address():
+def test_three_records_take_a_member_to_its_new_address() -> None:
     harness = Harness(alive(incarnation=4))
     moved = [
         record(incarnation=5),
@@ -122,7 +123,7 @@ def test_three_records_take_a_member_to_its_new_address():
     assert harness.state() == "ALIVE"
 
 
-def test_what_else_came_with_a_look_is_handed_over():
+def test_what_else_came_with_a_look_is_handed_over() -> None:
     harness = Harness()
     number = harness.gossip.push_pull(SEED, 0.0, join=False, look=True)
     [stream] = harness.streams()

@@ -1,7 +1,9 @@
 """Pings, acks, nacks and relays (spec/memberlist.md, 4.3 and 4.9)."""
 
 import gc
+from collections.abc import Callable
 from types import CellType
+from typing import Any
 
 import pytest
 
@@ -18,8 +20,10 @@ from tests.unit.gossip.harness import (
 )
 from wesher.gossip import (
     Ack,
+    Address,
     DropReason,
     IndirectPing,
+    Message,
     Nack,
     PacketDropped,
     Ping,
@@ -34,7 +38,7 @@ REMOTE_ADDRESS = address("10.0.0.2")
 REQUESTER = ("10.0.0.3", 7000)
 
 
-def quiet(*known, **options):
+def quiet(*known: Message, **options: Any) -> Harness:
     """Return a bench with nothing left to piggyback."""
     harness = Harness(*known, **options)
     harness.no_longer_queues()
@@ -43,7 +47,7 @@ def quiet(*known, **options):
 
 @pytest.mark.case(9)
 @pytest.mark.parametrize("node", [LOCAL, ""])
-def test_a_ping_is_acked_to_the_sender(node):
+def test_a_ping_is_acked_to_the_sender(node: str) -> None:
     harness = quiet()
 
     harness.hears(Ping(77, node))
@@ -53,7 +57,7 @@ def test_a_ping_is_acked_to_the_sender(node):
 
 @pytest.mark.case(9)
 @pytest.mark.parametrize("mapped", [True, False])
-def test_a_ping_is_acked_to_the_source_it_names(mapped):
+def test_a_ping_is_acked_to_the_source_it_names(mapped: bool) -> None:
     harness = quiet()
 
     harness.hears(Ping(77, LOCAL, pack_ip(REQUESTER[0], mapped=mapped), REQUESTER[1], "requester"))
@@ -63,7 +67,7 @@ def test_a_ping_is_acked_to_the_source_it_names(mapped):
 
 @pytest.mark.case(9)
 @pytest.mark.parametrize(("addr", "port"), [(b"", 7000), (b"\x0a\0\0\3", 0)])
-def test_an_incomplete_source_is_not_used(addr, port):
+def test_an_incomplete_source_is_not_used(addr: bytes, port: int) -> None:
     harness = quiet()
 
     harness.hears(Ping(77, LOCAL, addr, port))
@@ -72,7 +76,7 @@ def test_an_incomplete_source_is_not_used(addr, port):
 
 
 @pytest.mark.case(10)
-def test_a_ping_for_somebody_else_gets_no_answer():
+def test_a_ping_for_somebody_else_gets_no_answer() -> None:
     harness = Harness()
 
     harness.hears(Ping(77, "other"))
@@ -86,7 +90,7 @@ def test_a_ping_for_somebody_else_gets_no_answer():
 
 
 @pytest.mark.case(11)
-def test_three_pings_in_one_packet_are_acked_thrice():
+def test_three_pings_in_one_packet_are_acked_thrice() -> None:
     harness = quiet()
 
     harness.hears(Ping(1, LOCAL), Ping(2, LOCAL), Ping(3, LOCAL))
@@ -95,7 +99,7 @@ def test_three_pings_in_one_packet_are_acked_thrice():
 
 
 @pytest.mark.case(12)
-def test_an_ack_takes_the_news_along():
+def test_an_ack_takes_the_news_along() -> None:
     harness = Harness()
 
     harness.hears(Ping(77, LOCAL))
@@ -103,7 +107,7 @@ def test_an_ack_takes_the_news_along():
     assert harness.said() == [(STRANGER, (Ack(77), local_alive()))]
 
 
-def test_only_the_first_of_several_answers_to_one_packet_takes_the_news_along():
+def test_only_the_first_of_several_answers_to_one_packet_takes_the_news_along() -> None:
     harness = Harness()
 
     harness.hears(Ping(1, LOCAL), indirect_ping(), Ping(2, LOCAL))
@@ -117,7 +121,7 @@ def test_only_the_first_of_several_answers_to_one_packet_takes_the_news_along():
     assert [len(messages) for _, messages in harness.said()] == [2]
 
 
-def test_only_so_many_pings_are_answered():
+def test_only_so_many_pings_are_answered() -> None:
     harness = quiet()
     harness.now = 100
 
@@ -132,7 +136,7 @@ def test_only_so_many_pings_are_answered():
     assert harness.said() == [(STRANGER, (Ack(1),))]
 
 
-def test_pings_by_tcp_are_answered_even_then():
+def test_pings_by_tcp_are_answered_even_then() -> None:
     harness = quiet()
     for sequence in range(500):
         harness.hears(Ping(sequence, LOCAL))
@@ -140,7 +144,7 @@ def test_pings_by_tcp_are_answered_even_then():
     assert harness.asked(Ping(5, LOCAL)) == Ack(5)
 
 
-def test_a_packet_with_news_stays_within_the_budget():
+def test_a_packet_with_news_stays_within_the_budget() -> None:
     harness = Harness(*[alive(f"m{index}", ip="10.0.1.1", meta=bytes(300)) for index in range(9)])
 
     harness.hears(Ping(77, LOCAL))
@@ -152,13 +156,14 @@ def test_a_packet_with_news_stays_within_the_budget():
 
 
 @pytest.mark.case(38)
-def test_our_owners_ping_is_answered_once_by_the_first_ack():
+def test_our_owners_ping_is_answered_once_by_the_first_ack() -> None:
     harness = quiet()
     harness.now = 1
     number = harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now)
     [(to, [ping])] = harness.said()
     harness.now = 1.25
 
+    assert isinstance(ping, Ping)
     harness.hears(Ack(ping.sequence + 1))
     before = harness.events()
     harness.hears(Ack(ping.sequence))
@@ -174,7 +179,7 @@ def test_our_owners_ping_is_answered_once_by_the_first_ack():
 
 
 @pytest.mark.case(38)
-def test_our_owners_ping_without_answer_ends_after_the_probe_timeout():
+def test_our_owners_ping_without_answer_ends_after_the_probe_timeout() -> None:
     harness = quiet(announced=False)
     number = harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now)
     [(_, [ping])] = harness.said()
@@ -182,6 +187,7 @@ def test_our_owners_ping_without_answer_ends_after_the_probe_timeout():
     harness.run(2.9)
     before = harness.events()
     harness.run(3)
+    assert isinstance(ping, Ping)
     harness.hears(Ack(ping.sequence))
 
     assert ping == Ping(ping.sequence, REMOTE)
@@ -189,18 +195,19 @@ def test_our_owners_ping_without_answer_ends_after_the_probe_timeout():
     assert harness.events() == [PingFinished(number, None)]
 
 
-def test_sequence_numbers_wrap():
+def test_sequence_numbers_wrap() -> None:
     harness = quiet()
     harness.gossip._pings._sequence = 2**32 - 1
 
     harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now)
 
     [(_, [ping])] = harness.said()
+    assert isinstance(ping, Ping)
     assert ping.sequence == 0
 
 
 @pytest.mark.case(19)
-def test_a_tcp_ping_succeeds_with_the_right_sequence_number():
+def test_a_tcp_ping_succeeds_with_the_right_sequence_number() -> None:
     harness = Harness()
     harness.now = 1
     number = harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now, stream=True)
@@ -208,6 +215,7 @@ def test_a_tcp_ping_succeeds_with_the_right_sequence_number():
     ping = harness.wire.open_frame(stream.data)
     harness.now = 1.5
 
+    assert isinstance(ping, Ping)
     harness.answered(stream, Ack(ping.sequence))
 
     assert (stream.to, stream.timeout) == (REMOTE_ADDRESS, 3)
@@ -227,19 +235,21 @@ def test_a_tcp_ping_succeeds_with_the_right_sequence_number():
     ],
     ids=["wrong number", "wrong type", "refused or closed", "unreadable", "silence"],
 )
-def test_a_tcp_ping_fails(fails):
+def test_a_tcp_ping_fails(fails: Callable[..., object]) -> None:
     harness = Harness()
     number = harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now, stream=True)
     [stream] = harness.streams()
-    sequence = harness.wire.open_frame(stream.data).sequence
+    ping = harness.wire.open_frame(stream.data)
+    assert isinstance(ping, Ping)
 
-    fails(harness, stream, sequence)
+    fails(harness, stream, ping.sequence)
 
     [event] = harness.events()
+    assert isinstance(event, PingFinished)
     assert (event.ping, event.seconds) == (number, None)
 
 
-def test_the_answer_of_a_stream_that_has_ended_is_ignored():
+def test_the_answer_of_a_stream_that_has_ended_is_ignored() -> None:
     harness = Harness()
     harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now, stream=True)
     [stream] = harness.streams()
@@ -252,7 +262,7 @@ def test_the_answer_of_a_stream_that_has_ended_is_ignored():
     assert harness.events() == []
 
 
-def test_the_bytes_of_a_stream_are_not_kept_until_it_could_have_timed_out():
+def test_the_bytes_of_a_stream_are_not_kept_until_it_could_have_timed_out() -> None:
     harness = Harness()
     harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now, stream=True)
     [stream] = harness.streams()
@@ -265,11 +275,17 @@ def test_the_bytes_of_a_stream_are_not_kept_until_it_could_have_timed_out():
 
 @pytest.mark.case(10)
 @pytest.mark.parametrize("node", [LOCAL, ""])
-def test_a_tcp_ping_is_acked(node):
+def test_a_tcp_ping_is_acked(node: str) -> None:
     assert Harness().asked(Ping(5, node)) == Ack(5)
 
 
-def indirect_ping(*, nack=True, target="10.0.0.2", port=PORT, source=("", 0)):
+def indirect_ping(
+    *,
+    nack: bool = True,
+    target: str = "10.0.0.2",
+    port: int = PORT,
+    source: tuple[str, int] = ("", 0),
+) -> IndirectPing:
     addr = pack_ip(source[0]) if source[0] else b""
     return IndirectPing(900, pack_ip(target), port, REMOTE, nack, addr, source[1])
 
@@ -277,11 +293,12 @@ def indirect_ping(*, nack=True, target="10.0.0.2", port=PORT, source=("", 0)):
 @pytest.mark.parametrize(
     ("source", "reply_to"), [(("", 0), STRANGER), (REQUESTER, address(*REQUESTER))]
 )
-def test_an_ack_is_relayed_to_who_asked_for_it(source, reply_to):
+def test_an_ack_is_relayed_to_who_asked_for_it(source: tuple[str, int], reply_to: Address) -> None:
     harness = quiet()
 
     harness.hears(indirect_ping(source=source))
     [(to, [ping])] = harness.said()
+    assert isinstance(ping, Ping)
     harness.hears(Ack(ping.sequence))
     said = harness.said()
     harness.run(3)
@@ -294,7 +311,7 @@ def test_an_ack_is_relayed_to_who_asked_for_it(source, reply_to):
 
 @pytest.mark.case(38)
 @pytest.mark.parametrize(("nack", "answer"), [(True, [Nack(900)]), (False, [])])
-def test_silence_is_reported_once_to_who_wants_to_know(nack, answer):
+def test_silence_is_reported_once_to_who_wants_to_know(nack: bool, answer: list[Nack]) -> None:
     harness = quiet()
     harness.hears(indirect_ping(nack=nack))
     [(_, [ping])] = harness.said()
@@ -302,13 +319,14 @@ def test_silence_is_reported_once_to_who_wants_to_know(nack, answer):
     harness.run(2.9)
     before = harness.said_to(STRANGER)
     harness.run(3)
+    assert isinstance(ping, Ping)
     harness.hears(Ack(ping.sequence))
 
     assert before == []
     assert harness.said_to(STRANGER) == answer
 
 
-def test_a_target_without_port_is_at_our_port():
+def test_a_target_without_port_is_at_our_port() -> None:
     harness = quiet()
 
     harness.hears(indirect_ping(port=0))
@@ -334,7 +352,7 @@ LONG = "x" * 256
         (IndirectPing(1, b"", PORT, REMOTE, True), "not an IP address"),
     ],
 )
-def test_a_ping_out_of_bounds_is_refused(message, detail):
+def test_a_ping_out_of_bounds_is_refused(message: IndirectPing | Ping, detail: str) -> None:
     harness = quiet()
 
     harness.hears(message)
@@ -344,16 +362,17 @@ def test_a_ping_out_of_bounds_is_refused(message, detail):
 
 
 @pytest.mark.parametrize("node", ["", "x" * 255])
-def test_a_ping_for_anybody_or_for_a_long_name_is_relayed(node):
+def test_a_ping_for_anybody_or_for_a_long_name_is_relayed(node: str) -> None:
     harness = quiet()
 
     harness.hears(IndirectPing(900, TARGET, PORT, node, True))
 
     [(to, [ping])] = harness.said()
+    assert isinstance(ping, Ping)
     assert (to, ping.node) == (REMOTE_ADDRESS, node)
 
 
-def test_a_huge_name_squeezed_into_a_small_packet_does_not_harm_the_rest():
+def test_a_huge_name_squeezed_into_a_small_packet_does_not_harm_the_rest() -> None:
     harness = quiet()
     huge = encode(IndirectPing(900, TARGET, PORT, "x" * 200_000, True))
     squeezed = encode_compressed(lzw.encode(huge))
@@ -363,7 +382,7 @@ def test_a_huge_name_squeezed_into_a_small_packet_does_not_harm_the_rest():
     assert harness.said() == [(STRANGER, (Ack(1),))]
 
 
-def test_only_so_many_indirect_pings_are_relayed():
+def test_only_so_many_indirect_pings_are_relayed() -> None:
     harness = quiet()
     harness.now = 100
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.gossip.harness import LOCAL, REMOTE, Harness, alive, local_alive, others
 from wesher.base.frozen import replace
-from wesher.gossip import Alive, Dead, Refuted, Suspect
+from wesher.gossip import Alive, Dead, Message, Refuted, Suspect
 from wesher.gossip.members import MemberState
 from wesher.gossip.precedence import (
     ABOUT_OTHERS,
@@ -21,7 +21,7 @@ from wesher.gossip.precedence import (
 
 HELD = 5
 INCARNATIONS = {Age.OLDER: HELD - 1, Age.SAME: HELD, Age.NEWER: HELD + 1}
-HISTORIES = {
+HISTORIES: dict[MemberState, list[Message]] = {
     MemberState.ALIVE: [],
     MemberState.SUSPECT: [Suspect(HELD, REMOTE, "first accuser")],
     MemberState.DEAD: [Dead(HELD, REMOTE, "accuser")],
@@ -44,7 +44,7 @@ def said(claim: Claim, incarnation: int, name: str = REMOTE) -> Alive | Suspect 
             return Dead(incarnation, name, name)
 
 
-def test_the_tables_have_every_case():
+def test_the_tables_have_every_case() -> None:
     assert set(ABOUT_OTHERS) == set(product(MemberState, Claim))
     assert set(ABOUT_OURSELVES) == set(product((MemberState.ALIVE, MemberState.LEFT), Claim))
 
@@ -52,7 +52,7 @@ def test_the_tables_have_every_case():
 @pytest.mark.parametrize("age", Age)
 @pytest.mark.parametrize("claim", Claim)
 @pytest.mark.parametrize("held", MemberState)
-def test_a_claim_about_another_member(held: MemberState, claim: Claim, age: Age):
+def test_a_claim_about_another_member(held: MemberState, claim: Claim, age: Age) -> None:
     harness = Harness(*others(6), alive(incarnation=HELD), *HISTORIES[held])
     harness.no_longer_queues()
     before = harness.member()
@@ -71,7 +71,7 @@ def test_a_claim_about_another_member(held: MemberState, claim: Claim, age: Age)
 
 @pytest.mark.parametrize("age", Age)
 @pytest.mark.parametrize("claim", Claim)
-def test_a_claim_about_ourselves(claim: Claim, age: Age):
+def test_a_claim_about_ourselves(claim: Claim, age: Age) -> None:
     harness = Harness()
     harness.gossip.announce(b"own", harness.now, incarnation=HELD)
     harness.no_longer_queues()
@@ -89,7 +89,7 @@ def test_a_claim_about_ourselves(claim: Claim, age: Age):
 
 @pytest.mark.parametrize("age", Age)
 @pytest.mark.parametrize("claim", Claim)
-def test_a_claim_about_ourselves_once_we_have_left(claim: Claim, age: Age):
+def test_a_claim_about_ourselves_once_we_have_left(claim: Claim, age: Age) -> None:
     harness = Harness(alive())
     harness.gossip.announce(b"own", harness.now, incarnation=HELD)
     harness.gossip.leave(harness.now)
@@ -101,7 +101,7 @@ def test_a_claim_about_ourselves_once_we_have_left(claim: Claim, age: Age):
     assert before.state is MemberState.LEFT
 
 
-def test_what_is_older_changes_nothing_and_the_dead_only_come_back_by_themselves():
+def test_what_is_older_changes_nothing_and_the_dead_only_come_back_by_themselves() -> None:
     for (held, claim), (older, same, newer) in ABOUT_OTHERS.items():
         assert older is Action.IGNORE
         if held in (MemberState.DEAD, MemberState.LEFT):
@@ -109,7 +109,7 @@ def test_what_is_older_changes_nothing_and_the_dead_only_come_back_by_themselves
             assert newer is (Action.BELIEVE if claim is Claim.ALIVE else Action.IGNORE)
 
 
-def test_our_own_words_that_come_back_are_not_refuted():
+def test_our_own_words_that_come_back_are_not_refuted() -> None:
     harness = Harness()
     own = harness.member(LOCAL)
 
@@ -118,7 +118,7 @@ def test_our_own_words_that_come_back_are_not_refuted():
     assert harness.member(LOCAL) == own
 
 
-def test_the_address_of_a_member_that_has_left_may_change_at_any_incarnation():
+def test_the_address_of_a_member_that_has_left_may_change_at_any_incarnation() -> None:
     harness = Harness(alive(incarnation=HELD), Dead(HELD, REMOTE, REMOTE))
 
     harness.hears(replace(alive(incarnation=1), addr=bytes([10, 0, 0, 9])))
@@ -128,12 +128,12 @@ def test_the_address_of_a_member_that_has_left_may_change_at_any_incarnation():
 
 
 @pytest.mark.parametrize(("incarnation", "age"), [(4, Age.OLDER), (5, Age.SAME), (6, Age.NEWER)])
-def test_the_age_of_a_claim(incarnation: int, age: Age):
+def test_the_age_of_a_claim(incarnation: int, age: Age) -> None:
     assert age_of(incarnation, HELD) is age
 
 
 @pytest.mark.parametrize("ours", [True, False])
-def test_each_age_has_its_own_place_in_a_row(ours: bool):
+def test_each_age_has_its_own_place_in_a_row(ours: bool) -> None:
     member = Harness(alive()).member()
     row = (ABOUT_OURSELVES if ours else ABOUT_OTHERS)[MemberState.ALIVE, Claim.ALIVE]
 

@@ -1,5 +1,6 @@
 """Exchanging full tables (spec/memberlist.md, 3.5, 4.11, 4.13)."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -27,11 +28,13 @@ from wesher.gossip import (
     ErrorReply,
     ExchangeFinished,
     MemberJoined,
+    Message,
     PacketDropped,
     PushPull,
     Record,
     RecordState,
     Refuted,
+    StreamRequest,
     Suspect,
     UserDataReceived,
     pack_ip,
@@ -43,7 +46,7 @@ OWN_RECORD = Record(LOCAL, pack_ip(LOCAL_IP), PORT, b"own", 1, RecordState.ALIVE
 SERF = bytes([1, 5, 2, 2, 5, 4])
 
 
-def joining(harness):
+def joining(harness: Harness) -> tuple[int, StreamRequest]:
     """Let our owner join by SEED; return the exchange's number and its stream."""
     number = harness.gossip.push_pull(SEED, harness.now, join=True)
     [stream] = harness.streams()
@@ -51,13 +54,14 @@ def joining(harness):
 
 
 @pytest.mark.case(17)
-def test_the_server_answers_with_all_it_held_before_and_both_tables_are_merged():
+def test_the_server_answers_with_all_it_held_before_and_both_tables_are_merged() -> None:
     gone = [alive("dead", ip="10.0.0.4"), alive("left", ip="10.0.0.5"), alive("sus", ip="10.0.0.6")]
-    ends = [Dead(1, "dead", "x"), Dead(1, "left", "left"), Suspect(1, "sus", "x")]
+    ends: list[Message] = [Dead(1, "dead", "x"), Dead(1, "left", "left"), Suspect(1, "sus", "x")]
     server = Harness(*gone, *ends)
 
     reply = server.asked(PushPull(True, (record("joiner", ip="10.0.0.3"),)))
 
+    assert isinstance(reply, PushPull)
     states = {each.name: each.state for each in reply.records}
     assert reply.join is True
     assert states == {
@@ -66,12 +70,13 @@ def test_the_server_answers_with_all_it_held_before_and_both_tables_are_merged()
         "left": RecordState.LEFT,
         "sus": RecordState.SUSPECT,
     }
+    assert isinstance(reply, PushPull)
     assert OWN_RECORD in reply.records
     assert server.events() == [MemberJoined(server.member("joiner"))]
 
 
 @pytest.mark.case(17)
-def test_the_client_sends_all_it_holds_and_merges_the_answer():
+def test_the_client_sends_all_it_holds_and_merges_the_answer() -> None:
     client = Harness(alive("known", ip="10.0.0.3"))
     number, stream = joining(client)
 
@@ -79,6 +84,7 @@ def test_the_client_sends_all_it_holds_and_merges_the_answer():
     client.answered(stream, PushPull(True, (record(),)))
 
     assert (stream.to, stream.timeout) == (SEED, 30)
+    assert isinstance(sent, PushPull)
     assert sent.join is True
     assert [each.name for each in sent.records] == [LOCAL, "known"]
     assert client.events() == [
@@ -88,15 +94,18 @@ def test_the_client_sends_all_it_holds_and_merges_the_answer():
 
 
 @pytest.mark.case(18)
-def test_a_server_with_another_key_merges_nothing_and_the_client_learns_why_it_failed():
+def test_a_server_with_another_key_merges_nothing_and_the_client_learns_why_it_failed() -> None:
     client, server = Harness(), Harness(wire=sealing(b"x" * 32))
     number, stream = joining(client)
 
     reply = server.serves(stream.data)
+    assert reply
     client.gossip.receive_reply(stream.id, reply, client.now)
 
     [dropped] = server.events()
     [finished] = client.events()
+    assert isinstance(dropped, PacketDropped)
+    assert isinstance(finished, ExchangeFinished)
     assert (dropped.reason, dropped.stream) == (DropReason.UNDECRYPTABLE, True)
     assert (finished.exchange, finished.undecryptable, finished.records) == (number, True, ())
     assert finished.error
@@ -107,7 +116,7 @@ def test_a_server_with_another_key_merges_nothing_and_the_client_learns_why_it_f
     ("reply", "error"),
     [(ErrorReply("go away"), "go away"), (Ack(1), "unexpected reply")],
 )
-def test_another_answer_than_a_table_is_a_failure(reply, error):
+def test_another_answer_than_a_table_is_a_failure(reply: Ack | ErrorReply, error: str) -> None:
     client = Harness()
     number, stream = joining(client)
 
@@ -116,7 +125,7 @@ def test_another_answer_than_a_table_is_a_failure(reply, error):
     assert client.events() == [ExchangeFinished(number, SEED, error=error)]
 
 
-def test_a_failed_connection_is_a_failure():
+def test_a_failed_connection_is_a_failure() -> None:
     client = Harness()
     number, stream = joining(client)
 
@@ -125,7 +134,7 @@ def test_a_failed_connection_is_a_failure():
     assert client.events() == [ExchangeFinished(number, SEED, error="connection refused")]
 
 
-def test_an_exchange_that_the_transport_forgets_ends_by_itself():
+def test_an_exchange_that_the_transport_forgets_ends_by_itself() -> None:
     client = Harness()
     number, _ = joining(client)
 
@@ -134,7 +143,7 @@ def test_an_exchange_that_the_transport_forgets_ends_by_itself():
     assert ExchangeFinished(number, SEED, error="timed out") in client.events()
 
 
-def test_an_exchange_with_ourselves_is_recognised():
+def test_an_exchange_with_ourselves_is_recognised() -> None:
     client = Harness()
     number, stream = joining(client)
 
@@ -147,7 +156,7 @@ def test_an_exchange_with_ourselves_is_recognised():
     assert client.events() == []
 
 
-def test_a_request_of_ours_is_nothing_special_once_it_is_answered():
+def test_a_request_of_ours_is_nothing_special_once_it_is_answered() -> None:
     client = Harness()
     _, stream = joining(client)
     client.answered(stream, PushPull(True, ()))
@@ -155,7 +164,7 @@ def test_a_request_of_ours_is_nothing_special_once_it_is_answered():
     assert client.serves(stream.data) is not None
 
 
-def test_every_exchange_of_our_owner_has_a_number_of_its_own():
+def test_every_exchange_of_our_owner_has_a_number_of_its_own() -> None:
     harness = Harness()
 
     numbers = [joining(harness)[0] for _ in range(3)]
@@ -164,7 +173,7 @@ def test_every_exchange_of_our_owner_has_a_number_of_its_own():
     assert all(isinstance(number, int) for number in numbers)
 
 
-def test_an_exchange_with_somebody_else_is_not_taken_for_our_own():
+def test_an_exchange_with_somebody_else_is_not_taken_for_our_own() -> None:
     client, other = Harness(), Harness()
     joining(client)
     _, stream = joining(other)
@@ -172,7 +181,7 @@ def test_an_exchange_with_somebody_else_is_not_taken_for_our_own():
     assert client.serves(stream.data) is not None
 
 
-def test_looking_tells_nothing_and_merges_nothing():
+def test_looking_tells_nothing_and_merges_nothing() -> None:
     client = Harness()
     number = client.gossip.push_pull(SEED, client.now, join=False, look=True)
     [stream] = client.streams()
@@ -187,13 +196,14 @@ def test_looking_tells_nothing_and_merges_nothing():
 
 @pytest.mark.case(45)
 @pytest.mark.parametrize("join", [True, False])
-def test_a_request_without_records_is_answered_in_full_and_changes_nothing(join):
+def test_a_request_without_records_is_answered_in_full_and_changes_nothing(join: bool) -> None:
     server = Harness(alive())
     server.no_longer_queues()
     before = list(server.gossip.members)
 
     reply = server.asked(PushPull(join, ()))
 
+    assert isinstance(reply, PushPull)
     assert {each.name for each in reply.records} == {LOCAL, REMOTE}
     assert reply.join is join
     assert list(server.gossip.members) == before
@@ -203,8 +213,8 @@ def test_a_request_without_records_is_answered_in_full_and_changes_nothing(join)
 
 @pytest.mark.case(45)
 @pytest.mark.parametrize("held", ["ALIVE", "SUSPECT", "DEAD", "LEFT", "unknown"])
-def test_three_records_of_one_name_move_it_to_another_address(held):
-    claims = {
+def test_three_records_of_one_name_move_it_to_another_address(held: str) -> None:
+    claims: dict[str, list[Message]] = {
         "SUSPECT": [Suspect(1, REMOTE, "x")],
         "DEAD": [Dead(1, REMOTE, "x")],
         "LEFT": [Dead(1, REMOTE, REMOTE)],
@@ -224,7 +234,7 @@ def test_three_records_of_one_name_move_it_to_another_address(held):
 
 @pytest.mark.case(33)
 @pytest.mark.parametrize("bench_merges", ["as server", "as client"])
-def test_a_merge_follows_the_rules(bench_merges):
+def test_a_merge_follows_the_rules(bench_merges: str) -> None:
     harness = Harness(*others(5))
     records = (
         record("m0", 2, ip="10.0.1.1"),
@@ -254,7 +264,7 @@ def test_a_merge_follows_the_rules(bench_merges):
     assert joined == [MemberJoined(harness.member("new"))]
 
 
-def test_a_suspicion_learnt_from_a_table_is_our_own():
+def test_a_suspicion_learnt_from_a_table_is_our_own() -> None:
     harness = Harness(*others(6))
 
     harness.exchanges(record("m0", 1, RecordState.DEAD, ip="10.0.1.1"))
@@ -271,7 +281,9 @@ def test_a_suspicion_learnt_from_a_table_is_our_own():
         (RecordState.LEFT, 1, 2),
     ],
 )
-def test_what_others_remember_of_our_life_before_the_restart_is_refuted(state, incarnation, answer):
+def test_what_others_remember_of_our_life_before_the_restart_is_refuted(
+    state: RecordState, incarnation: int, answer: int
+) -> None:
     harness = Harness()
     _, stream = joining(harness)
 
@@ -282,7 +294,7 @@ def test_what_others_remember_of_our_life_before_the_restart_is_refuted(state, i
 
 
 @pytest.mark.case(43)
-def test_two_that_hold_each_other_for_dead_meet_again_by_the_second_exchange():
+def test_two_that_hold_each_other_for_dead_meet_again_by_the_second_exchange() -> None:
     one = Harness(alive(), Dead(1, REMOTE, "x"))
     other = Harness(
         alive(LOCAL, ip=LOCAL_IP, meta=b"own"), Dead(1, LOCAL, "x"), name=REMOTE, ip="10.0.0.2"
@@ -291,13 +303,15 @@ def test_two_that_hold_each_other_for_dead_meet_again_by_the_second_exchange():
     after = []
     for _ in range(2):
         _, stream = joining(one)
-        one.gossip.receive_reply(stream.id, other.serves(stream.data), 0)
+        reply = other.serves(stream.data)
+        assert reply
+        one.gossip.receive_reply(stream.id, reply, 0)
         after.append((one.state(REMOTE), other.state(LOCAL)))
 
     assert after == [("DEAD", "DEAD"), ("ALIVE", "ALIVE")]
 
 
-def test_user_state_goes_with_every_table_and_is_handed_over():
+def test_user_state_goes_with_every_table_and_is_handed_over() -> None:
     harness = Harness()
     harness.gossip.user_state = b"ours"
 
@@ -307,18 +321,20 @@ def test_user_state_goes_with_every_table_and_is_handed_over():
 
     assert harness.gossip.user_state == b"ours"
     assert reply.user_state == b"ours"
-    assert harness.wire.open_frame(stream.data).user_state == b"ours"
+    request = harness.wire.open_frame(stream.data)
+    assert isinstance(request, PushPull)
+    assert request.user_state == b"ours"
     assert [event for event in harness.events() if isinstance(event, UserDataReceived)] == [
         UserDataReceived(STRANGER, b"theirs"),
         UserDataReceived(SEED, b"their answer"),
     ]
 
 
-def core(low, high, current):
+def core(low: int, high: int, current: int) -> bytes:
     return bytes([low, high, current, 0, 0, 0])
 
 
-def delegate(low, high, current):
+def delegate(low: int, high: int, current: int) -> bytes:
     return bytes([1, 5, 2, low, high, current])
 
 
@@ -337,7 +353,13 @@ PROTOCOL_CHECKS = [
 @pytest.mark.parametrize("triple", [core, delegate])
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize(("ours", "theirs", "goes"), PROTOCOL_CHECKS)
-def test_protocol_check(ours, theirs, goes, reverse, triple):
+def test_protocol_check(
+    ours: list[tuple[int, ...]],
+    theirs: list[tuple[int, ...]],
+    goes: bool,
+    reverse: bool,
+    triple: Callable[[int, int, int], bytes],
+) -> None:
     sides = [theirs, ours] if reverse else [ours, theirs]
 
     records = [record(versions=triple(*versions)) for side in sides for versions in side]
@@ -365,26 +387,26 @@ def test_protocol_check(ours, theirs, goes, reverse, triple):
         "alive one of a narrow range",
     ],
 )
-def test_one_record_may_spoil_an_exchange(strange, goes):
+def test_one_record_may_spoil_an_exchange(strange: Record, goes: bool) -> None:
     assert compatible([record(), strange]) is goes
 
 
 @pytest.mark.case(24)
 @pytest.mark.parametrize("versions", [None, VERSIONS])
-def test_where_nobody_is_alive_there_are_no_bounds(versions):
+def test_where_nobody_is_alive_there_are_no_bounds(versions: bytes | None) -> None:
     assert compatible([record(state=RecordState.DEAD, versions=versions)])
 
 
 @pytest.mark.case(24)
 @pytest.mark.parametrize(("oldest", "goes"), [(0, True), (1, False)])
-def test_without_versions_one_counts_as_speaking_version_0(oldest, goes):
+def test_without_versions_one_counts_as_speaking_version_0(oldest: int, goes: bool) -> None:
     bounds = record(versions=bytes([oldest, 5, 2, 0, 5, 4]))
 
     assert compatible([bounds, record("x", versions=None)]) is goes
 
 
 @pytest.mark.case(24)
-def test_nothing_of_an_incompatible_table_is_merged():
+def test_nothing_of_an_incompatible_table_is_merged() -> None:
     server, client = Harness(), Harness()
     records = (record("good", ip="10.0.0.8"), record("serf", versions=SERF))
     number, stream = joining(client)
@@ -405,10 +427,10 @@ def test_nothing_of_an_incompatible_table_is_merged():
 # Periodic and early exchanges
 
 
-def exchanges_until(harness, until):
+def exchanges_until(harness: Harness, until: float) -> list[float]:
     """Return when exchanges were opened; all are answered at once, and so are all pings."""
     times = []
-    while harness.gossip.next_timer() <= until:
+    while harness.next_timer() <= until:
         harness.step_answering()
         for stream in harness.streams():
             times.append(harness.now)
@@ -418,7 +440,7 @@ def exchanges_until(harness, until):
 
 @pytest.mark.case(39)
 @pytest.mark.parametrize(("members", "interval"), [(32, 60), (33, 120), (65, 180)])
-def test_periodic_exchanges_scale_with_the_cluster(members, interval):
+def test_periodic_exchanges_scale_with_the_cluster(members: int, interval: float) -> None:
     harness = Harness(*others(members - 1))
 
     times = exchanges_until(harness, 600)
@@ -427,7 +449,7 @@ def test_periodic_exchanges_scale_with_the_cluster(members, interval):
     assert {round(after - before, 6) for before, after in pairwise(times)} == {interval}
 
 
-def test_a_periodic_exchange_asks_a_member_that_is_alive_and_is_reported_as_number_zero():
+def test_a_periodic_exchange_asks_a_member_that_is_alive_and_is_reported_as_number_zero() -> None:
     harness = Harness(alive(), alive("m0", ip="10.0.1.1"), Dead(1, "m0", "x"))
 
     while not (streams := harness.streams()):
@@ -436,14 +458,15 @@ def test_a_periodic_exchange_asks_a_member_that_is_alive_and_is_reported_as_numb
 
     request = harness.wire.open_frame(streams[0].data)
     assert streams[0].to == SEED
+    assert isinstance(request, PushPull)
     assert request.join is False
     assert {each.name for each in request.records} == {LOCAL, REMOTE, "m0"}
     assert ExchangeFinished(0, SEED) in harness.events()
 
 
-def test_the_next_periodic_exchange_waits_for_the_end_of_the_one_before():
+def test_the_next_periodic_exchange_waits_for_the_end_of_the_one_before() -> None:
     harness = Harness(alive())
-    times = []
+    times: list[float] = []
     while len(times) < 2:
         harness.step_answering()
         times += [harness.now for _ in harness.streams()]
@@ -451,13 +474,13 @@ def test_the_next_periodic_exchange_waits_for_the_end_of_the_one_before():
     assert times[1] - times[0] == pytest.approx(30 + 60)
 
 
-def test_without_anybody_else_there_is_no_exchange():
+def test_without_anybody_else_there_is_no_exchange() -> None:
     harness = Harness()
 
     assert exchanges_until(harness, 300) == []
 
 
-def test_periodic_exchanges_begin_with_the_first_one_there_is_to_ask():
+def test_periodic_exchanges_begin_with_the_first_one_there_is_to_ask() -> None:
     harness = Harness(timing=replace(WAN, probe_interval=1000))
     harness.run(300)
     harness.hears(alive())
@@ -468,7 +491,7 @@ def test_periodic_exchanges_begin_with_the_first_one_there_is_to_ask():
     assert times[0] <= 360
 
 
-def test_other_exchanges_make_no_more_periodic_ones():
+def test_other_exchanges_make_no_more_periodic_ones() -> None:
     harness = Harness(alive(), seed=3)
     _, stream = joining(harness)
     harness.answered(stream, PushPull(True, (record(),)))
@@ -478,7 +501,7 @@ def test_other_exchanges_make_no_more_periodic_ones():
     assert {round(after - before, 6) for before, after in pairwise(times)} == {60}
 
 
-def test_after_joining_there_are_two_early_exchanges():
+def test_after_joining_there_are_two_early_exchanges() -> None:
     harness = Harness(alive(), seed=3)
     _, stream = joining(harness)
     harness.answered(stream, PushPull(True, (record(),)))
@@ -490,7 +513,7 @@ def test_after_joining_there_are_two_early_exchanges():
     assert 3.75 <= times[1] <= 6.25
 
 
-def test_a_second_join_makes_no_more_early_exchanges():
+def test_a_second_join_makes_no_more_early_exchanges() -> None:
     harness = Harness(alive(), seed=3)
     for _ in range(2):
         _, stream = joining(harness)
@@ -499,7 +522,7 @@ def test_a_second_join_makes_no_more_early_exchanges():
     assert len(exchanges_until(harness, 10)) == 2
 
 
-def test_learning_much_at_once_makes_two_early_exchanges_then_two_in_ten_seconds():
+def test_learning_much_at_once_makes_two_early_exchanges_then_two_in_ten_seconds() -> None:
     harness = Harness(*others(3), seed=3)
 
     times = []
@@ -516,7 +539,7 @@ def test_learning_much_at_once_makes_two_early_exchanges_then_two_in_ten_seconds
         assert 3.75 <= later - start <= 6.25
 
 
-def test_more_news_while_an_early_exchange_is_planned_makes_no_more():
+def test_more_news_while_an_early_exchange_is_planned_makes_no_more() -> None:
     harness = Harness(seed=3)
 
     harness.hears(*others(3))
@@ -528,7 +551,7 @@ def test_more_news_while_an_early_exchange_is_planned_makes_no_more():
     assert 3.75 <= later[0] <= 6.25
 
 
-def test_learning_little_at_once_makes_no_early_exchange():
+def test_learning_little_at_once_makes_no_early_exchange() -> None:
     harness = Harness(*others(30), seed=3)
 
     harness.hears(*[alive(f"n{index}", ip="10.0.2.1") for index in range(3)])
@@ -541,8 +564,8 @@ def test_learning_little_at_once_makes_no_early_exchange():
     ("joined_count", "members", "exchanges"), [(1, 2, 0), (2, 3, 2), (2, 19, 2), (2, 20, 0)]
 )
 def test_more_than_one_of_whom_we_hear_at_once_is_much_if_it_is_over_a_tenth(
-    joined_count, members, exchanges
-):
+    joined_count: int, members: int, exchanges: int
+) -> None:
     known = others(members - 1)
     harness = Harness(*known[joined_count:], seed=3)
     harness.run(0.5)
@@ -552,7 +575,7 @@ def test_more_than_one_of_whom_we_hear_at_once_is_much_if_it_is_over_a_tenth(
     assert len(exchanges_until(harness, 9)) == exchanges
 
 
-def test_without_eager_gossip_there_is_no_early_exchange():
+def test_without_eager_gossip_there_is_no_early_exchange() -> None:
     harness = Harness(eager=False, seed=3)
     _, stream = joining(harness)
 
@@ -561,7 +584,7 @@ def test_without_eager_gossip_there_is_no_early_exchange():
     assert exchanges_until(harness, 10) == []
 
 
-def test_an_early_exchange_without_anybody_alive_is_left_out():
+def test_an_early_exchange_without_anybody_alive_is_left_out() -> None:
     harness = Harness(seed=3)
     _, stream = joining(harness)
 

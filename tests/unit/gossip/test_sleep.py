@@ -28,19 +28,19 @@ SEED = address("10.0.0.9")
 HOUR = 3600.0
 
 
-def asleep(harness, seconds=HOUR):
+def asleep(harness: Harness, seconds: float = HOUR) -> None:
     """Let time pass without a timer, and say so."""
     harness.now += seconds
     harness.gossip.resume(seconds)
 
 
-def suspected():
+def suspected() -> tuple[Harness, float]:
     """Return a bench whose only other member is suspected, and the time left to it."""
     harness = Harness(alive(), Suspect(1, REMOTE, "x"))
     return harness, 30.0
 
 
-def test_nobody_is_declared_dead_for_what_was_slept_through():
+def test_nobody_is_declared_dead_for_what_was_slept_through() -> None:
     harness, left = suspected()
     asleep(harness)
 
@@ -52,7 +52,7 @@ def test_nobody_is_declared_dead_for_what_was_slept_through():
     assert harness.state() == "DEAD"
 
 
-def test_a_suspicion_that_is_confirmed_after_a_sleep_ends_in_its_time():
+def test_a_suspicion_that_is_confirmed_after_a_sleep_ends_in_its_time() -> None:
     harness = Harness(*others(10), alive(), Suspect(1, REMOTE, "m0"))
     asleep(harness)
 
@@ -67,7 +67,7 @@ def test_a_suspicion_that_is_confirmed_after_a_sleep_ends_in_its_time():
     assert (before, after) == ("SUSPECT", "DEAD")
 
 
-def test_a_suspicion_that_was_refuted_after_a_sleep_is_over():
+def test_a_suspicion_that_was_refuted_after_a_sleep_is_over() -> None:
     harness, left = suspected()
     asleep(harness)
 
@@ -77,9 +77,9 @@ def test_a_suspicion_that_was_refuted_after_a_sleep_is_over():
     assert not [event for event in harness.events() if isinstance(event, MemberFailed)]
 
 
-def test_the_probe_that_was_running_waits_for_its_ack_as_long_as_ever():
+def test_the_probe_that_was_running_waits_for_its_ack_as_long_as_ever() -> None:
     harness = Harness(alive())
-    pings = []
+    pings: list[Ping] = []
     while not pings:
         harness.step()
         pings = [one for one in harness.said_to(address("10.0.0.2")) if isinstance(one, Ping)]
@@ -94,16 +94,16 @@ def test_the_probe_that_was_running_waits_for_its_ack_as_long_as_ever():
     assert harness.gossip.health == 0
 
 
-def test_periodic_things_go_on_where_they_were():
+def test_periodic_things_go_on_where_they_were() -> None:
     harness = Harness(alive())
-    due = harness.gossip.next_timer()
+    due = harness.next_timer()
 
     asleep(harness)
 
-    assert harness.gossip.next_timer() == due + HOUR
+    assert harness.next_timer() == due + HOUR
 
 
-def test_old_news_is_dropped_but_not_what_is_said_of_ourselves():
+def test_old_news_is_dropped_but_not_what_is_said_of_ourselves() -> None:
     harness = Harness(alive())
     harness.gossip.broadcast("subject", b"old", 0.0)
 
@@ -113,7 +113,7 @@ def test_old_news_is_dropped_but_not_what_is_said_of_ourselves():
     assert harness.queued() == [local_alive()]
 
 
-def test_old_news_gets_no_eager_round_any_more():
+def test_old_news_gets_no_eager_round_any_more() -> None:
     harness = Harness(alive())
     harness.gossip.broadcast("one", b"told once", 1.0)
     harness.gossip.broadcast("two", b"told never", 1.0)
@@ -126,13 +126,13 @@ def test_old_news_gets_no_eager_round_any_more():
     assert not [message for message in told if isinstance(message, UserMessage)]
 
 
-def table(harness):
+def table(harness: Harness) -> dict[str, int]:
     """Return whom the table names, with its state."""
     reply = harness.exchanges()
     return {one.name: one.state for one in reply.records}
 
 
-def test_whom_we_withhold_is_in_no_table_as_alive():
+def test_whom_we_withhold_is_in_no_table_as_alive() -> None:
     harness = Harness(alive(), alive("other", ip="10.0.0.3"), alive("dead", ip="10.0.0.4"))
     harness.hears(Dead(1, "dead", "x"))
 
@@ -143,11 +143,12 @@ def test_whom_we_withhold_is_in_no_table_as_alive():
     harness.gossip.hide(())
 
     assert hidden == {LOCAL: 0, "other": 0, "dead": 2}
+    assert isinstance(request, PushPull)
     assert {one.name for one in request.records} == set(hidden)
     assert table(harness) == {LOCAL: 0, REMOTE: 0, "other": 0, "dead": 2}
 
 
-def looked(harness, *records):
+def looked(harness: Harness, *records: Record) -> ExchangeFinished:
     """Return the end of a look that has found these records."""
     number = harness.gossip.push_pull(SEED, harness.now, join=False, look=True)
     [stream] = harness.streams()
@@ -159,7 +160,7 @@ def looked(harness, *records):
     )
 
 
-def test_what_a_look_has_brought_can_be_merged_later():
+def test_what_a_look_has_brought_can_be_merged_later() -> None:
     harness = Harness(alive())
     found = looked(harness, record(incarnation=3), record("new", ip="10.0.0.7"))
     before = harness.state("new")
@@ -173,7 +174,7 @@ def test_what_a_look_has_brought_can_be_merged_later():
     assert [event.payload for event in harness.events() if hasattr(event, "payload")] == [b"state"]
 
 
-def test_what_does_not_go_with_ours_is_not_merged():
+def test_what_does_not_go_with_ours_is_not_merged() -> None:
     harness = Harness(alive())
     odd: Record = record("odd", ip="10.0.0.7", versions=bytes([1, 5, 2, 2, 5, 4]))
 
@@ -181,7 +182,7 @@ def test_what_does_not_go_with_ours_is_not_merged():
     assert harness.state("odd") == "unknown"
 
 
-def test_a_probe_that_was_running_tries_tcp_for_as_long_as_ever():
+def test_a_probe_that_was_running_tries_tcp_for_as_long_as_ever() -> None:
     harness = Harness(alive())
     while not [one for one in harness.said_to(address("10.0.0.2")) if isinstance(one, Ping)]:
         harness.step()
@@ -196,7 +197,7 @@ def test_a_probe_that_was_running_tries_tcp_for_as_long_as_ever():
     assert stream.timeout == pytest.approx(2)
 
 
-def test_who_was_suspected_again_before_a_sleep_has_the_whole_time_left():
+def test_who_was_suspected_again_before_a_sleep_has_the_whole_time_left() -> None:
     harness, left = suspected()
     harness.run(until=20)
     harness.hears(alive(incarnation=2), Suspect(2, REMOTE, "x"))

@@ -7,7 +7,7 @@ from wesher.gossip import Ack, Ping, PushPull, Suspect
 from wesher.gossip.codec import MessageType
 
 
-def test_messages_of_packets_are_counted_by_kind_in_both_directions():
+def test_messages_of_packets_are_counted_by_kind_in_both_directions() -> None:
     harness = Harness(alive(REMOTE))
     harness.no_longer_queues()
     heard, said = Counter(harness.gossip.stats.received), Counter(harness.gossip.stats.sent)
@@ -22,7 +22,7 @@ def test_messages_of_packets_are_counted_by_kind_in_both_directions():
     assert Counter(harness.gossip.stats.sent) - said == {MessageType.ACK: 2}
 
 
-def test_messages_of_streams_are_counted_by_kind_in_both_directions():
+def test_messages_of_streams_are_counted_by_kind_in_both_directions() -> None:
     harness = Harness()
 
     harness.asked(Ping(1, LOCAL))
@@ -36,7 +36,7 @@ def test_messages_of_streams_are_counted_by_kind_in_both_directions():
     assert stats.sent == {MessageType.ACK: 1, MessageType.PUSH_PULL: 2}
 
 
-def test_what_cannot_be_read_is_answered_with_an_error_that_counts():
+def test_what_cannot_be_read_is_answered_with_an_error_that_counts() -> None:
     harness = Harness()
 
     harness.serves(b"\x0d garbage")
@@ -45,7 +45,7 @@ def test_what_cannot_be_read_is_answered_with_an_error_that_counts():
     assert not harness.gossip.stats.received
 
 
-def test_suspicions_of_others_and_refutations_of_our_own_are_counted():
+def test_suspicions_of_others_and_refutations_of_our_own_are_counted() -> None:
     harness = Harness(alive(REMOTE))
 
     harness.hears(Suspect(1, REMOTE, "x"), Suspect(1, REMOTE, "y"))

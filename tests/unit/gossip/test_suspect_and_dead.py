@@ -29,7 +29,7 @@ from wesher.gossip.intake import CORRECTIONS_PER_SECOND
 
 
 @pytest.mark.case(31)
-def test_an_accusation_of_somebody_unknown_is_ignored():
+def test_an_accusation_of_somebody_unknown_is_ignored() -> None:
     harness = Harness()
 
     harness.hears(Suspect(1, REMOTE, "accuser"))
@@ -39,7 +39,7 @@ def test_an_accusation_of_somebody_unknown_is_ignored():
 
 
 @pytest.mark.case(31)
-def test_an_old_accusation_is_ignored():
+def test_an_old_accusation_is_ignored() -> None:
     harness = Harness(alive(incarnation=2))
     harness.no_longer_queues()
 
@@ -50,7 +50,7 @@ def test_an_old_accusation_is_ignored():
 
 
 @pytest.mark.case(31)
-def test_an_accused_member_is_suspect_and_declared_dead_when_its_time_is_over():
+def test_an_accused_member_is_suspect_and_declared_dead_when_its_time_is_over() -> None:
     harness = Harness(alive())
     harness.now = 3
 
@@ -72,7 +72,7 @@ def test_an_accused_member_is_suspect_and_declared_dead_when_its_time_is_over():
 
 
 @pytest.mark.case(31)
-def test_the_same_accusation_again_changes_nothing():
+def test_the_same_accusation_again_changes_nothing() -> None:
     harness = Harness(alive(), Suspect(1, REMOTE, "accuser"))
     harness.no_longer_queues()
     before = harness.member()
@@ -84,7 +84,7 @@ def test_the_same_accusation_again_changes_nothing():
 
 
 @pytest.mark.case(31)
-def test_an_accusation_of_ourselves_is_refuted():
+def test_an_accusation_of_ourselves_is_refuted() -> None:
     harness = Harness(alive())
 
     harness.hears(Suspect(1, LOCAL, "accuser"))
@@ -96,7 +96,7 @@ def test_an_accusation_of_ourselves_is_refuted():
 
 
 @pytest.mark.parametrize("claim", [Suspect(1, LOCAL, REMOTE), Dead(1, LOCAL, REMOTE)])
-def test_a_refutation_goes_straight_to_the_accuser_besides(claim):
+def test_a_refutation_goes_straight_to_the_accuser_besides(claim: Dead | Suspect) -> None:
     harness = Harness(alive())
 
     harness.hears(claim)
@@ -106,7 +106,7 @@ def test_a_refutation_goes_straight_to_the_accuser_besides(claim):
 
 
 @pytest.mark.parametrize("accuser", ["nobody we know", LOCAL])
-def test_a_refutation_goes_straight_to_nobody_but_another_member(accuser):
+def test_a_refutation_goes_straight_to_nobody_but_another_member(accuser: str) -> None:
     harness = Harness(alive())
 
     harness.hears(Suspect(1, LOCAL, accuser))
@@ -116,7 +116,7 @@ def test_a_refutation_goes_straight_to_nobody_but_another_member(accuser):
 
 
 @pytest.mark.case(37)
-def test_every_new_accuser_brings_the_end_nearer():
+def test_every_new_accuser_brings_the_end_nearer() -> None:
     harness = Harness(alive(), *others(6))
 
     harness.hears(Suspect(1, REMOTE, "m0"))
@@ -131,7 +131,7 @@ def test_every_new_accuser_brings_the_end_nearer():
     assert harness.state() == "DEAD"
 
 
-def test_a_confirmation_may_end_a_suspicion_at_once():
+def test_a_confirmation_may_end_a_suspicion_at_once() -> None:
     harness = Harness(alive(), *others(6))
     harness.hears(Suspect(1, REMOTE, "m0"))
     harness.run(40)
@@ -143,7 +143,7 @@ def test_a_confirmation_may_end_a_suspicion_at_once():
     assert harness.state() == "DEAD"
 
 
-def test_more_accusers_than_needed_are_not_passed_on():
+def test_more_accusers_than_needed_are_not_passed_on() -> None:
     harness = Harness(alive(), *others(6))
     for accuser in ("m0", "m1", "m2", "m3", "m4"):
         harness.hears(Suspect(1, REMOTE, accuser))
@@ -154,7 +154,7 @@ def test_more_accusers_than_needed_are_not_passed_on():
     assert harness.queued() == []
 
 
-def test_a_suspicion_that_was_refuted_does_not_kill_later():
+def test_a_suspicion_that_was_refuted_does_not_kill_later() -> None:
     harness = Harness(alive())
     harness.hears(Suspect(1, REMOTE, "accuser"))
     harness.now = 20
@@ -169,7 +169,7 @@ def test_a_suspicion_that_was_refuted_does_not_kill_later():
     assert harness.state() == "DEAD"
 
 
-def test_a_suspicion_that_was_refuted_leaves_nothing_behind():
+def test_a_suspicion_that_was_refuted_leaves_nothing_behind() -> None:
     harness = Harness(alive(), *others(5))
     harness.hears(Suspect(1, REMOTE, "m0"))
     harness.hears(alive(incarnation=2))
@@ -181,7 +181,7 @@ def test_a_suspicion_that_was_refuted_leaves_nothing_behind():
     assert harness.state("m1") == "DEAD"
 
 
-def test_suspicions_that_come_and_go_do_not_pile_up_deadlines():
+def test_suspicions_that_come_and_go_do_not_pile_up_deadlines() -> None:
     harness = Harness(alive())
     before = len(harness.gossip._context.timers._heap)
 
@@ -193,7 +193,7 @@ def test_suspicions_that_come_and_go_do_not_pile_up_deadlines():
 
 
 @pytest.mark.case(32)
-def test_a_death_of_somebody_unknown_is_ignored():
+def test_a_death_of_somebody_unknown_is_ignored() -> None:
     harness = Harness()
 
     harness.hears(Dead(1, REMOTE, "accuser"))
@@ -202,7 +202,7 @@ def test_a_death_of_somebody_unknown_is_ignored():
 
 
 @pytest.mark.case(32)
-def test_an_old_death_is_ignored():
+def test_an_old_death_is_ignored() -> None:
     harness = Harness(alive(incarnation=2))
 
     harness.hears(Dead(1, REMOTE, "accuser"))
@@ -211,7 +211,7 @@ def test_an_old_death_is_ignored():
 
 
 @pytest.mark.case(32)
-def test_a_death_is_reported_and_passed_on_once():
+def test_a_death_is_reported_and_passed_on_once() -> None:
     harness = Harness(alive())
     harness.now = 3
 
@@ -230,7 +230,7 @@ def test_a_death_is_reported_and_passed_on_once():
 
 
 @pytest.mark.case(32)
-def test_who_is_given_up_is_no_longer_suspected():
+def test_who_is_given_up_is_no_longer_suspected() -> None:
     harness = Harness(alive(), *others(6), Suspect(1, REMOTE, "m0"), Dead(1, REMOTE, "m0"))
     harness.no_longer_queues()
 
@@ -240,7 +240,7 @@ def test_who_is_given_up_is_no_longer_suspected():
 
 
 @pytest.mark.case(32)
-def test_only_a_higher_incarnation_returns_from_the_dead():
+def test_only_a_higher_incarnation_returns_from_the_dead() -> None:
     harness = Harness(alive(), Dead(1, REMOTE, "accuser"))
 
     harness.hears(alive(incarnation=2))
@@ -248,7 +248,7 @@ def test_only_a_higher_incarnation_returns_from_the_dead():
     assert harness.events() == [MemberJoined(harness.member())]
 
 
-def test_who_holds_a_member_for_dead_that_has_refuted_it_is_told_so():
+def test_who_holds_a_member_for_dead_that_has_refuted_it_is_told_so() -> None:
     harness = Harness(alive(incarnation=2))
 
     harness.hears(Dead(1, REMOTE, "accuser"))
@@ -258,7 +258,7 @@ def test_who_holds_a_member_for_dead_that_has_refuted_it_is_told_so():
 
 
 @pytest.mark.parametrize("incarnation", [1, 2])
-def test_who_suspects_a_member_that_has_left_is_told_so(incarnation):
+def test_who_suspects_a_member_that_has_left_is_told_so(incarnation: int) -> None:
     harness = Harness(alive(incarnation=2), Dead(2, REMOTE, REMOTE))
 
     harness.hears(Suspect(incarnation, REMOTE, "accuser"))
@@ -267,7 +267,7 @@ def test_who_suspects_a_member_that_has_left_is_told_so(incarnation):
 
 
 @pytest.mark.parametrize("member", ["left", "dead"])
-def test_who_knows_more_of_one_that_is_gone_is_not_corrected(member):
+def test_who_knows_more_of_one_that_is_gone_is_not_corrected(member: str) -> None:
     harness = Harness(alive(), Dead(1, REMOTE, REMOTE if member == "left" else "accuser"))
 
     harness.hears(Suspect(2, REMOTE, "accuser"), Dead(1, REMOTE, "accuser"))
@@ -285,7 +285,9 @@ def test_who_knows_more_of_one_that_is_gone_is_not_corrected(member):
         Suspect(1, REMOTE, "accuser"),
     ],
 )
-def test_departures_true_deaths_strangers_and_old_suspicions_are_not_corrected(claim):
+def test_departures_true_deaths_strangers_and_old_suspicions_are_not_corrected(
+    claim: Dead | Suspect,
+) -> None:
     harness = Harness(alive(incarnation=2))
 
     harness.hears(claim)
@@ -293,7 +295,7 @@ def test_departures_true_deaths_strangers_and_old_suspicions_are_not_corrected(c
     assert harness.said_to(STRANGER) == []
 
 
-def test_who_is_suspected_is_not_said_to_be_alive():
+def test_who_is_suspected_is_not_said_to_be_alive() -> None:
     harness = Harness(alive(incarnation=2), Suspect(2, REMOTE, "accuser"))
 
     harness.hears(Dead(1, REMOTE, "accuser"))
@@ -302,7 +304,7 @@ def test_who_is_suspected_is_not_said_to_be_alive():
 
 
 @pytest.mark.parametrize("state", [RecordState.SUSPECT, RecordState.DEAD, RecordState.LEFT])
-def test_a_table_is_answered_by_ours_and_not_corrected_besides(state):
+def test_a_table_is_answered_by_ours_and_not_corrected_besides(state: RecordState) -> None:
     harness = Harness(alive(incarnation=2), alive("gone", ip="10.0.0.3"), Dead(1, "gone", "gone"))
 
     harness.exchanges(record(incarnation=1, state=state), record("gone", state=state))
@@ -310,7 +312,7 @@ def test_a_table_is_answered_by_ours_and_not_corrected_besides(state):
     assert harness.said_to(STRANGER) == []
 
 
-def test_deaths_are_corrected_only_so_often():
+def test_deaths_are_corrected_only_so_often() -> None:
     harness = Harness(alive(incarnation=2))
 
     harness.hears(*[Dead(1, REMOTE, "accuser")] * 100)
@@ -320,7 +322,7 @@ def test_deaths_are_corrected_only_so_often():
 
 
 @pytest.mark.case(32)
-def test_our_own_death_is_refuted():
+def test_our_own_death_is_refuted() -> None:
     harness = Harness(alive())
 
     harness.hears(Dead(1, LOCAL, "accuser"))
@@ -331,7 +333,7 @@ def test_our_own_death_is_refuted():
 
 
 @pytest.mark.case(32)
-def test_a_death_told_by_the_dead_is_a_departure():
+def test_a_death_told_by_the_dead_is_a_departure() -> None:
     harness = Harness(alive())
 
     harness.hears(Dead(1, REMOTE, REMOTE))
@@ -341,7 +343,7 @@ def test_a_death_told_by_the_dead_is_a_departure():
 
 
 @pytest.mark.case(41)
-def test_a_death_told_by_nobody_is_a_departure_and_passed_on_as_one():
+def test_a_death_told_by_nobody_is_a_departure_and_passed_on_as_one() -> None:
     harness = Harness(alive())
 
     harness.hears(Dead(1, REMOTE, ""))
@@ -353,7 +355,7 @@ def test_a_death_told_by_nobody_is_a_departure_and_passed_on_as_one():
 
 @pytest.mark.case(41)
 @pytest.mark.parametrize("incarnation", [1, 2, 1000])
-def test_a_departure_of_the_dead_changes_nothing(incarnation):
+def test_a_departure_of_the_dead_changes_nothing(incarnation: int) -> None:
     harness = Harness(alive(), Dead(1, REMOTE, "accuser"))
     harness.no_longer_queues()
     before = harness.member()
@@ -365,7 +367,7 @@ def test_a_departure_of_the_dead_changes_nothing(incarnation):
 
 
 @pytest.mark.case(41)
-def test_one_that_left_does_not_refute_itself_back_to_life():
+def test_one_that_left_does_not_refute_itself_back_to_life() -> None:
     harness = Harness(alive())
     harness.gossip.leave(harness.now)
     harness.forget()
@@ -386,7 +388,9 @@ def test_one_that_left_does_not_refute_itself_back_to_life():
         (1, REMOTE, "é" * 128, "name of a wrong length"),
     ],
 )
-def test_accusations_out_of_bounds_are_refused(claim, incarnation, node, accuser, detail):
+def test_accusations_out_of_bounds_are_refused(
+    claim: type[Dead | Suspect], incarnation: int, node: str, accuser: str, detail: str
+) -> None:
     harness = Harness(alive())
 
     harness.hears(claim(incarnation, node, accuser))

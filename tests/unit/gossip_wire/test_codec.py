@@ -1,10 +1,13 @@
 """Messages and their structs: what we write, and what we accept from others."""
 
+from typing import Any
+
 import pytest
 from msgpack import packb
 
 from wesher.base.errors import LimitError, ProtocolError
 from wesher.base.frozen import replace
+from wesher.gossip import Message
 from wesher.gossip.codec import (
     MAX_RECORDS,
     MAX_REMEMBERED,
@@ -75,51 +78,62 @@ STREAM_REFERENCE = [
 ]
 
 
-def struct(kind, fields):
+def struct(kind: int, fields: object) -> bytes:
     """Return a message of any fields, written as Go writes them."""
-    return bytes([kind]) + packb(fields, use_bin_type=False)
+    body: bytes = packb(fields, use_bin_type=False)
+    return bytes([kind]) + body
 
 
-def push_pull(nodes, *records, user_len=0, tail=b""):
+def push_pull(
+    nodes: float | str, *records: dict[str, Any], user_len: int = 0, tail: bytes = b""
+) -> bytes:
     header = {"Join": True, "Nodes": nodes, "UserStateLen": user_len}
     parts = [packb(part, use_bin_type=False) for part in (header, *records)]
     return b"\x06" + b"".join(parts) + tail
 
 
-def push_pull_of(*names):
+def push_pull_of(*names: str) -> bytes:
     return encode(PushPull(False, tuple(replace(RECORD, name=name) for name in names)))
+
+
+def table_of(data: bytes) -> PushPull:
+    message = decode_stream(data)
+    assert isinstance(message, PushPull)
+    return message
 
 
 @pytest.mark.case(1)
 @pytest.mark.parametrize(("message", "text"), REFERENCE)
-def test_packet_messages_have_the_reference_encoding(message, text):
+def test_packet_messages_have_the_reference_encoding(message: Message, text: str) -> None:
     assert encode(message).hex() == text
     assert decode(bytes.fromhex(text)) == message
 
 
 @pytest.mark.case(1)
 @pytest.mark.parametrize(("message", "text"), STREAM_REFERENCE)
-def test_stream_messages_have_the_reference_encoding(message, text):
+def test_stream_messages_have_the_reference_encoding(
+    message: ErrorReply | Ping | PushPull, text: str
+) -> None:
     assert encode(message).hex() == text
     assert decode_stream(bytes.fromhex(text)) == message
 
 
 @pytest.mark.case(1)
-def test_user_state_travels_behind_the_records():
+def test_user_state_travels_behind_the_records() -> None:
     message = PushPull(False, (RECORD,), b"state")
 
     assert encode(message).endswith(b"state")
     assert decode_stream(encode(message)) == message
 
 
-def test_a_user_message_on_a_stream_has_a_length():
+def test_a_user_message_on_a_stream_has_a_length() -> None:
     data = bytes.fromhex("0881aa557365724d73674c656e05") + b"hello, ignored"
 
     assert decode_stream(data) == UserMessage(b"hello")
 
 
 @pytest.mark.parametrize("length", [31, 32, 255, 256, 65535, 65536])
-def test_strings_and_bytes_are_written_as_raw_of_any_length(length):
+def test_strings_and_bytes_are_written_as_raw_of_any_length(length: int) -> None:
     message = Alive(1, "n" * length, ADDR, 1, b"m" * length, VERSIONS)
 
     data = encode(message)
@@ -129,37 +143,38 @@ def test_strings_and_bytes_are_written_as_raw_of_any_length(length):
     assert decode(data) == message
 
 
-def test_news_and_records_that_come_again_are_not_decoded_again():
-    table = decode_stream(push_pull_of("r1", "r2"))
-    later = decode_stream(push_pull_of("r3", "r2"))
+def test_news_and_records_that_come_again_are_not_decoded_again() -> None:
+    table = table_of(push_pull_of("r1", "r2"))
+    later = table_of(push_pull_of("r3", "r2"))
 
     assert later.records[1] is table.records[1]
     assert decode(encode(ALIVE)) is decode(encode(ALIVE))
 
 
-def test_news_and_records_of_unusual_size_are_not_remembered():
+def test_news_and_records_of_unusual_size_are_not_remembered() -> None:
     long = b"x" * MAX_REMEMBERED
     claim = struct(3, {"From": "b", "Incarnation": 1, "Node": "a", "New": long})
     table = push_pull(1, {"Name": "n", "New": long})
 
     assert decode(claim) == decode(claim) == Suspect(1, "a", "b")
     assert decode(claim) is not decode(claim)
-    assert decode_stream(table).records[0] is not decode_stream(table).records[0]
+    assert table_of(table).records[0] is not table_of(table).records[0]
 
 
-def test_a_table_larger_than_what_is_remembered_is_read_all_the_same():
+def test_a_table_larger_than_what_is_remembered_is_read_all_the_same() -> None:
     names = [f"n{number}" for number in range(REMEMBERED_RECORDS + 1)]
 
-    table = decode_stream(push_pull_of(*names))
+    table = table_of(push_pull_of(*names))
 
     assert [record.name for record in table.records] == names
 
 
-def test_names_that_are_not_utf8_survive_a_round_trip():
+def test_names_that_are_not_utf8_survive_a_round_trip() -> None:
     data = struct(3, {"From": b"\xff\xfe", "Incarnation": 1, "Node": b"\xc3\xa9\x80"})
 
     message = decode(data)
 
+    assert isinstance(message, Suspect | Dead)
     assert message.accuser == "\udcff\udcfe"
     assert encode(message) == data
 
@@ -182,13 +197,13 @@ def test_names_that_are_not_utf8_survive_a_round_trip():
         ),
     ],
 )
-def test_what_we_do_not_know_is_skipped(fields):
+def test_what_we_do_not_know_is_skipped(fields: dict[str, Any]) -> None:
     assert decode(struct(3, fields)) == Suspect(1, "a", "b")
 
 
 @pytest.mark.case(2)
 @pytest.mark.parametrize("value", ["c4020102", "d501aabb", "c7030501aabb", "cb0000000000000000"])
-def test_values_of_any_msgpack_family_are_skipped_under_an_unknown_key(value):
+def test_values_of_any_msgpack_family_are_skipped_under_an_unknown_key(value: str) -> None:
     data = bytes.fromhex("0b82a358595a" + value + "a55365714e6f07")
 
     assert decode(data) == Nack(7)
@@ -229,7 +244,7 @@ def test_values_of_any_msgpack_family_are_skipped_under_an_unknown_key(value):
         pytest.param(bytes.fromhex("0b81a55365714e6fd007"), Nack(7), id="int8"),
     ],
 )
-def test_lenient_forms_are_accepted(data, message):
+def test_lenient_forms_are_accepted(data: bytes, message: Ack | Alive | Nack | Suspect) -> None:
     assert decode(data) == message
 
 
@@ -265,14 +280,14 @@ def test_lenient_forms_are_accepted(data, message):
         pytest.param({str(n): n for n in range(65)}, id="too many keys"),
     ],
 )
-def test_wrong_types_and_ranges_are_refused(fields):
+def test_wrong_types_and_ranges_are_refused(fields: object) -> None:
     with pytest.raises(ProtocolError):
         decode(struct(4, fields))
 
 
 @pytest.mark.case(2)
 @pytest.mark.parametrize("value", [0, 1, 1.0, "true", [True]])
-def test_only_a_boolean_is_a_boolean(value):
+def test_only_a_boolean_is_a_boolean(value: float | str | list[bool]) -> None:
     with pytest.raises(ProtocolError):
         decode(struct(1, {"Nack": value}))
 
@@ -303,13 +318,13 @@ def test_only_a_boolean_is_a_boolean(value):
         pytest.param("f40161", id="label"),
     ],
 )
-def test_packets_cut_off_or_out_of_place_are_refused(text):
+def test_packets_cut_off_or_out_of_place_are_refused(text: str) -> None:
     with pytest.raises(ProtocolError):
         decode(bytes.fromhex(text))
 
 
 @pytest.mark.parametrize("text", ["", "0180", "0380", "0480", "0580", "0700", "0b80", "0e80"])
-def test_packet_messages_are_refused_on_streams(text):
+def test_packet_messages_are_refused_on_streams(text: str) -> None:
     with pytest.raises(ProtocolError):
         decode_stream(bytes.fromhex(text))
 
@@ -317,7 +332,9 @@ def test_packet_messages_are_refused_on_streams(text):
 @pytest.mark.parametrize("levels", [2, 1000, 100_000])
 @pytest.mark.parametrize("level", [b"\x91", b"\x81\xa1k"])
 @pytest.mark.parametrize("key", [b"\xa7Payload", b"\xa3New", b""])
-def test_deep_nesting_is_refused_or_skipped_without_harm(levels, level, key):
+def test_deep_nesting_is_refused_or_skipped_without_harm(
+    levels: int, level: bytes, key: bytes
+) -> None:
     data = b"\x02\x81" + key + level * levels
 
     with pytest.raises(ProtocolError):
@@ -328,7 +345,7 @@ def test_deep_nesting_is_refused_or_skipped_without_harm(levels, level, key):
 @pytest.mark.parametrize(
     "nodes", ["ccc8", "cd00c8", "ce000000c8", "d100c8", "d2000000c8", "d300000000000000c8"]
 )
-def test_both_integer_styles_of_the_header_decode(nodes):
+def test_both_integer_styles_of_the_header_decode(nodes: str) -> None:
     header = f"83a44a6f696ec2a54e6f646573{nodes}ac5573657253746174654c656e00"
 
     message = decode_stream(bytes.fromhex("06" + header + RECORD_HEX * 200))
@@ -339,28 +356,28 @@ def test_both_integer_styles_of_the_header_decode(nodes):
 @pytest.mark.case(3)
 @pytest.mark.case(20)
 @pytest.mark.parametrize("nodes", [-1, MAX_RECORDS + 1, 10_000_000, 2**31, 2**63 - 1])
-def test_push_pulls_of_impossible_counts_are_refused(nodes):
+def test_push_pulls_of_impossible_counts_are_refused(nodes: int) -> None:
     with pytest.raises(LimitError):
         decode_stream(push_pull(nodes))
 
 
 @pytest.mark.case(3)
 @pytest.mark.parametrize("nodes", [1.0, "1", True, 2**63])
-def test_push_pulls_of_senseless_counts_are_refused(nodes):
+def test_push_pulls_of_senseless_counts_are_refused(nodes: float | str) -> None:
     with pytest.raises(ProtocolError):
         decode_stream(push_pull(nodes))
 
 
 @pytest.mark.case(20)
 @pytest.mark.parametrize("size", [-1, MAX_USER_DATA + 1, 30_000_000, 2**40])
-def test_user_data_of_impossible_size_is_refused(size):
+def test_user_data_of_impossible_size_is_refused(size: int) -> None:
     with pytest.raises(LimitError):
         decode_stream(push_pull(0, user_len=size))
     with pytest.raises(LimitError):
         decode_stream(struct(8, {"UserMsgLen": size}))
 
 
-def test_streams_that_lack_what_their_header_told_are_refused():
+def test_streams_that_lack_what_their_header_told_are_refused() -> None:
     record = {"Name": "n1"}
 
     with pytest.raises(ProtocolError):
@@ -369,10 +386,10 @@ def test_streams_that_lack_what_their_header_told_are_refused():
         decode_stream(push_pull(1, record, user_len=5, tail=b"abc"))
 
 
-def test_a_record_that_only_breaks_rules_does_not_lose_the_exchange():
+def test_a_record_that_only_breaks_rules_does_not_lose_the_exchange() -> None:
     odd = {"Name": "n" * 300, "Meta": b"m" * 600, "State": 9, "Vsn": b"\x01", "Addr": b"abc"}
 
-    message = decode_stream(push_pull(1, odd))
+    message = table_of(push_pull(1, odd))
 
     assert message.records[0] == Record("n" * 300, b"abc", 0, b"m" * 600, 0, 9, b"\x01")
 
@@ -386,7 +403,7 @@ def test_a_record_that_only_breaks_rules_does_not_lose_the_exchange():
         struct(8, {"UserMsgLen": 5}) + b"hello",
     ],
 )
-def test_the_size_of_an_unsealed_stream_is_known_once_it_is_complete(data):
+def test_the_size_of_an_unsealed_stream_is_known_once_it_is_complete(data: bytes) -> None:
     assert stream_size(data + b"more") == len(data)
     for end in range(len(data)):
         assert stream_size(data[:end]) is None
@@ -396,6 +413,6 @@ def test_the_size_of_an_unsealed_stream_is_known_once_it_is_complete(data):
 @pytest.mark.parametrize(
     "data", [push_pull(10_000_000), push_pull(0, user_len=2**30), struct(8, {"UserMsgLen": 2**30})]
 )
-def test_the_size_of_an_unsealed_stream_is_refused_before_it_has_come(data):
+def test_the_size_of_an_unsealed_stream_is_refused_before_it_has_come(data: bytes) -> None:
     with pytest.raises(LimitError):
         stream_size(data)

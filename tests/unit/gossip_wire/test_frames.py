@@ -1,20 +1,25 @@
 """Streams: frames, their sizes, and what makes them illegal."""
 
 import pytest
-from wires import OTHER_KEY, lzw_bomb, seal_stream, wire
 
+from tests.unit.gossip_wire.wires import OTHER_KEY, lzw_bomb, seal_stream, wire
 from wesher.base.errors import LimitError, ProtocolError, UndecryptableError
-from wesher.gossip import lzw
+from wesher.gossip import Message, lzw
 from wesher.gossip.codec import encode, encode_compressed
 from wesher.gossip.messages import Ack, ErrorReply, Nack, Ping, PushPull, Record
 from wesher.gossip.wire import MAX_FRAME, MAX_STREAM
 
 RECORD = Record("n1", bytes([10, 0, 0, 1]), 7946, b"m" * 100, 1, 0, bytes([1, 5, 2, 0, 0, 0]))
-MESSAGES = [PushPull(True, (RECORD,) * 20, b"state"), Ping(77, "n1"), Ack(77), ErrorReply("no")]
+MESSAGES: list[Message] = [
+    PushPull(True, (RECORD,) * 20, b"state"),
+    Ping(77, "n1"),
+    Ack(77),
+    ErrorReply("no"),
+]
 PING = encode(Ping(1, "n1"))
 
 
-def compressed(data):
+def compressed(data: bytes) -> bytes:
     return encode_compressed(lzw.encode(data))
 
 
@@ -25,7 +30,13 @@ def compressed(data):
 @pytest.mark.parametrize("version", [0, 1])
 @pytest.mark.parametrize("label", [b"", b"l" * 255])
 @pytest.mark.parametrize("reply", [False, True])
-def test_a_sealed_frame_opens_at_the_other_end(message, compress, version, label, reply):
+def test_a_sealed_frame_opens_at_the_other_end(
+    message: Ack | ErrorReply | Ping | PushPull,
+    compress: bool,
+    version: int,
+    label: bytes,
+    reply: bool,
+) -> None:
     ends = wire(compress_streams=compress, encryption_version=version, label=label)
 
     frame = ends.seal_frame(encode(message), reply=reply)
@@ -36,7 +47,9 @@ def test_a_sealed_frame_opens_at_the_other_end(message, compress, version, label
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
 @pytest.mark.parametrize("compress", [False, True])
-def test_a_frame_of_a_cluster_without_a_key_is_known_to_be_whole(message, compress):
+def test_a_frame_of_a_cluster_without_a_key_is_known_to_be_whole(
+    message: Ack | ErrorReply | Ping | PushPull, compress: bool
+) -> None:
     ends = wire(key=None, compress_streams=compress, label=b"lbl")
 
     frame = ends.seal_frame(encode(message))
@@ -47,7 +60,7 @@ def test_a_frame_of_a_cluster_without_a_key_is_known_to_be_whole(message, compre
 
 
 @pytest.mark.parametrize("label", [b"", b"lbl"])
-def test_the_size_of_a_sealed_frame_is_known_from_its_head(label):
+def test_the_size_of_a_sealed_frame_is_known_from_its_head(label: bytes) -> None:
     ends = wire(label=label)
     frame = ends.seal_frame(PING)
     head = len(label) + 2 + 5 if label else 5
@@ -57,11 +70,11 @@ def test_the_size_of_a_sealed_frame_is_known_from_its_head(label):
     assert sizes == [None] * head + [len(frame)] * (len(frame) + 1 - head)
 
 
-def test_what_follows_the_frame_is_ignored():
+def test_what_follows_the_frame_is_ignored() -> None:
     assert wire().open_frame(wire().seal_frame(PING) + b"more") == Ping(1, "n1")
 
 
-def test_a_message_is_compressed_even_if_that_makes_it_longer():
+def test_a_message_is_compressed_even_if_that_makes_it_longer() -> None:
     frame = wire(key=None).seal_frame(PING)
 
     assert frame[0] == 9
@@ -70,7 +83,7 @@ def test_a_message_is_compressed_even_if_that_makes_it_longer():
 
 @pytest.mark.case(20)
 @pytest.mark.parametrize("size", [MAX_FRAME + 1, 30_000_000, 2**32 - 1])
-def test_a_frame_that_would_be_too_long_is_refused_before_it_comes(size):
+def test_a_frame_that_would_be_too_long_is_refused_before_it_comes(size: int) -> None:
     head = b"\x0a" + size.to_bytes(4, "big")
 
     with pytest.raises(LimitError):
@@ -80,14 +93,14 @@ def test_a_frame_that_would_be_too_long_is_refused_before_it_comes(size):
 
 
 @pytest.mark.case(20)
-def test_the_longest_frame_is_waited_for():
+def test_the_longest_frame_is_waited_for() -> None:
     head = b"\x0a" + MAX_FRAME.to_bytes(4, "big")
 
     assert wire().frame_size(head) == MAX_FRAME + 5
 
 
 @pytest.mark.case(20)
-def test_an_unsealed_stream_of_any_length_is_not_waited_for():
+def test_an_unsealed_stream_of_any_length_is_not_waited_for() -> None:
     endless = b"\x0d\x81\xa5Error\xdb\x7f\xff\xff\xff" + bytes(MAX_FRAME)
 
     with pytest.raises(LimitError):
@@ -95,7 +108,7 @@ def test_an_unsealed_stream_of_any_length_is_not_waited_for():
 
 
 @pytest.mark.case(4)
-def test_a_stream_does_not_inflate_beyond_its_limit():
+def test_a_stream_does_not_inflate_beyond_its_limit() -> None:
     bomb = encode_compressed(lzw_bomb(MAX_STREAM))
 
     with pytest.raises(LimitError, match=str(MAX_STREAM)):
@@ -104,7 +117,9 @@ def test_a_stream_does_not_inflate_beyond_its_limit():
 
 @pytest.mark.case(22)
 @pytest.mark.parametrize("data", [PING, compressed(PING), encode(MESSAGES[0]), b"GET / HTTP/1.1"])
-def test_a_plain_stream_is_refused_at_its_first_byte_and_answered_by_a_sealed_error(data):
+def test_a_plain_stream_is_refused_at_its_first_byte_and_answered_by_a_sealed_error(
+    data: bytes,
+) -> None:
     server, client = wire(), wire()
 
     with pytest.raises(UndecryptableError, match="encryption is configured") as caught:
@@ -118,7 +133,7 @@ def test_a_plain_stream_is_refused_at_its_first_byte_and_answered_by_a_sealed_er
 
 
 @pytest.mark.case(15)
-def test_a_plain_stream_is_processed_while_incoming_streams_are_not_verified():
+def test_a_plain_stream_is_processed_while_incoming_streams_are_not_verified() -> None:
     server = wire(verify_incoming=False)
 
     assert server.open_frame(compressed(PING)) == Ping(1, "n1")
@@ -126,7 +141,7 @@ def test_a_plain_stream_is_processed_while_incoming_streams_are_not_verified():
 
 
 @pytest.mark.case(15)
-def test_a_key_is_brought_in_without_losing_a_stream():
+def test_a_key_is_brought_in_without_losing_a_stream() -> None:
     plaintext = wire(key=None)
     accepting = wire(verify_incoming=False, verify_outgoing=False)
     sending = wire(verify_incoming=False)
@@ -138,12 +153,12 @@ def test_a_key_is_brought_in_without_losing_a_stream():
 
 
 @pytest.mark.case(18)
-def test_a_stream_under_another_key_does_not_open():
+def test_a_stream_under_another_key_does_not_open() -> None:
     with pytest.raises(UndecryptableError):
         wire().open_frame(wire(key=OTHER_KEY).seal_frame(PING))
 
 
-def test_a_sealed_stream_does_not_open_without_a_key():
+def test_a_sealed_stream_does_not_open_without_a_key() -> None:
     with pytest.raises(UndecryptableError, match="no key"):
         wire(key=None).open_frame(wire().seal_frame(PING))
 
@@ -158,7 +173,7 @@ def test_a_sealed_stream_does_not_open_without_a_key():
         pytest.param(b"", b"\xf4\x00" + seal_stream(PING), id="an empty label"),
     ],
 )
-def test_streams_with_another_label_are_refused(label, frame):
+def test_streams_with_another_label_are_refused(label: bytes, frame: bytes) -> None:
     with pytest.raises(ProtocolError, match="label"):
         wire(label=label).frame_size(frame)
     with pytest.raises(ProtocolError, match="label"):
@@ -166,7 +181,7 @@ def test_streams_with_another_label_are_refused(label, frame):
 
 
 @pytest.mark.parametrize("end", [0, 1, 4, 5, 40, -1])
-def test_a_stream_that_ends_early_is_refused(end):
+def test_a_stream_that_ends_early_is_refused(end: int) -> None:
     with pytest.raises(ProtocolError, match="ended early"):
         wire().open_frame(wire().seal_frame(PING)[:end])
 
@@ -185,13 +200,13 @@ def test_a_stream_that_ends_early_is_refused(end):
         pytest.param(b"\xff", id="unknown type"),
     ],
 )
-def test_a_sealed_stream_of_nonsense_is_refused(plain):
+def test_a_sealed_stream_of_nonsense_is_refused(plain: bytes) -> None:
     with pytest.raises(ProtocolError):
         wire().open_frame(seal_stream(plain))
 
 
 @pytest.mark.case(22)
-def test_what_deserves_an_error_reply_fails_before_the_message_is_read():
+def test_what_deserves_an_error_reply_fails_before_the_message_is_read() -> None:
     unreadable = encode(PushPull(True, ())).replace(b"\xa5Nodes\x00", b"\xa5Nodes\xff")
 
     plain = wire().unseal_frame(seal_stream(compressed(unreadable)))
@@ -201,7 +216,7 @@ def test_what_deserves_an_error_reply_fails_before_the_message_is_read():
         wire().open_frame(seal_stream(unreadable))
 
 
-def test_the_live_captures_of_replies_open():
+def test_the_live_captures_of_replies_open() -> None:
     push_pull, ack, error = map(
         bytes.fromhex,
         (
@@ -221,4 +236,6 @@ def test_the_live_captures_of_replies_open():
     record = Record("gonode", local, 17996, b"gometa", 1, 0, versions)
     assert wire().open_frame(push_pull, reply=True) == PushPull(True, (record,))
     assert wire().open_frame(ack, reply=True) == Ack(77)
-    assert "ncryption is configured" in wire().open_frame(error, reply=True).error
+    told = wire().open_frame(error, reply=True)
+    assert isinstance(told, ErrorReply)
+    assert "ncryption is configured" in told.error

@@ -5,8 +5,8 @@ import tracemalloc
 
 import pytest
 from hypothesis import given, settings, strategies
-from wires import seal, seal_stream, wire
 
+from tests.unit.gossip_wire.wires import seal, seal_stream, wire
 from wesher.base.errors import ProtocolError
 from wesher.gossip.codec import decode, decode_stream, encode, encode_compressed
 from wesher.gossip.compound import join_parts
@@ -33,7 +33,7 @@ STREAMS = [
 INTERESTING = bytes.fromhex("00017f8082909fa0bfc0c1c4c6c7cacfd0d3d9dbdcdddedfff0607090a0bf4")
 
 
-def mutate(rng, data):
+def mutate(rng: random.Random, data: bytes) -> bytes:
     """Return `data` with a few bytes changed, dropped, doubled or added."""
     mutant = bytearray(data)
     for _ in range(rng.randint(1, 4)):
@@ -52,7 +52,7 @@ def mutate(rng, data):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_damaged_packets_never_raise(seed):
+def test_damaged_packets_never_raise(seed: int) -> None:
     rng = random.Random(seed)
     receiver, plain = wire(), wire(key=None)
 
@@ -67,7 +67,7 @@ def test_damaged_packets_never_raise(seed):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_damaged_streams_raise_nothing_but_protocol_errors(seed):
+def test_damaged_streams_raise_nothing_but_protocol_errors(seed: int) -> None:
     rng = random.Random(seed)
 
     for _ in range(300):
@@ -86,7 +86,7 @@ def test_damaged_streams_raise_nothing_but_protocol_errors(seed):
 
 @given(strategies.binary(max_size=200))
 @settings(max_examples=300)
-def test_random_bytes_never_raise(data):
+def test_random_bytes_never_raise(data: bytes) -> None:
     for receiver in (wire(), wire(key=None), wire(verify_incoming=False, label=b"l")):
         assert receiver.open_packet(data).messages is not None
         assert receiver.open_packet(seal(data)).messages is not None
@@ -94,7 +94,7 @@ def test_random_bytes_never_raise(data):
 
 @given(strategies.integers(0, 255), strategies.binary(max_size=60))
 @settings(max_examples=300)
-def test_random_structs_raise_nothing_but_protocol_errors(kind, body):
+def test_random_structs_raise_nothing_but_protocol_errors(kind: int, body: bytes) -> None:
     for read in (decode, decode_stream):
         try:
             message = read(bytes([kind]) + body)
@@ -117,7 +117,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS.keys())
-def test_nested_values_take_little_more_memory_than_their_bytes(bomb):
+def test_nested_values_take_little_more_memory_than_their_bytes(bomb: bytes) -> None:
     data = b"\x02" + bomb
 
     tracemalloc.start()
@@ -133,7 +133,7 @@ def test_nested_values_take_little_more_memory_than_their_bytes(bomb):
     assert peak < 8 * MEBI
 
 
-def test_a_push_pull_that_promises_records_takes_no_memory_for_them():
+def test_a_push_pull_that_promises_records_takes_no_memory_for_them() -> None:
     data = b"\x06\x82\xa5Nodes\xce\x00\x01\x00\x00\xacUserStateLen\xce\x01\x00\x00\x00"
 
     tracemalloc.start()

@@ -10,7 +10,7 @@ NONCE = b"n" * 12
 
 
 @pytest.mark.case(8)
-def test_the_primary_key_comes_first():
+def test_the_primary_key_comes_first() -> None:
     keyring = Keyring(A, B)
 
     keyring.add(C)
@@ -20,7 +20,7 @@ def test_the_primary_key_comes_first():
 
 
 @pytest.mark.case(8)
-def test_adding_a_known_key_changes_nothing():
+def test_adding_a_known_key_changes_nothing() -> None:
     keyring = Keyring(A, B)
 
     keyring.add(B)
@@ -29,7 +29,7 @@ def test_adding_a_known_key_changes_nothing():
 
 
 @pytest.mark.case(8)
-def test_using_an_unknown_key_adds_it():
+def test_using_an_unknown_key_adds_it() -> None:
     keyring = Keyring(A)
 
     keyring.use(B)
@@ -38,7 +38,7 @@ def test_using_an_unknown_key_adds_it():
 
 
 @pytest.mark.case(8)
-def test_only_the_primary_key_seals():
+def test_only_the_primary_key_seals() -> None:
     sealed = Keyring(A, B).seal(b"hello", b"", NONCE)
 
     assert Keyring(A).open(sealed, b"") == b"hello"
@@ -47,7 +47,7 @@ def test_only_the_primary_key_seals():
 
 
 @pytest.mark.case(8)
-def test_a_secondary_key_opens_until_it_is_removed():
+def test_a_secondary_key_opens_until_it_is_removed() -> None:
     keyring = Keyring(A, B)
     sealed = Keyring(B).seal(b"hello", b"", NONCE)
 
@@ -59,7 +59,7 @@ def test_a_secondary_key_opens_until_it_is_removed():
 
 
 @pytest.mark.case(8)
-def test_the_primary_key_cannot_be_removed():
+def test_the_primary_key_cannot_be_removed() -> None:
     keyring = Keyring(A, B)
 
     with pytest.raises(ValueError, match="primary"):
@@ -71,7 +71,7 @@ def test_the_primary_key_cannot_be_removed():
 
 @pytest.mark.case(8)
 @pytest.mark.parametrize("size", [0, 1, 15, 17, 31, 33, 64])
-def test_keys_of_other_sizes_are_refused(size):
+def test_keys_of_other_sizes_are_refused(size: int) -> None:
     with pytest.raises(ValueError, match="16, 24 or 32"):
         Keyring(b"k" * size)
     with pytest.raises(ValueError, match="16, 24 or 32"):
@@ -89,7 +89,7 @@ def test_keys_of_other_sizes_are_refused(size):
         ),
     ],
 )
-def test_the_reference_vectors_open_and_seal(version, text):
+def test_the_reference_vectors_open_and_seal(version: int, text: str) -> None:
     sealed = bytes.fromhex(text)
 
     assert Keyring(A).open(sealed, b"") == b"hello"
@@ -100,7 +100,9 @@ def test_the_reference_vectors_open_and_seal(version, text):
 @pytest.mark.parametrize("version", [0, 1])
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 31, 32, 1000])
 @pytest.mark.parametrize("additional", [b"", b"label"])
-def test_both_versions_round_trip_with_the_computed_length(version, size, additional):
+def test_both_versions_round_trip_with_the_computed_length(
+    version: int, size: int, additional: bytes
+) -> None:
     keyring = Keyring(A)
     plain = b"\x01" * size
 
@@ -113,7 +115,7 @@ def test_both_versions_round_trip_with_the_computed_length(version, size, additi
 
 
 @pytest.mark.case(6)
-def test_other_additional_data_does_not_open():
+def test_other_additional_data_does_not_open() -> None:
     sealed = Keyring(A).seal(b"hello", b"one", NONCE)
 
     with pytest.raises(UndecryptableError):
@@ -122,7 +124,7 @@ def test_other_additional_data_does_not_open():
 
 @pytest.mark.case(6)
 @pytest.mark.parametrize("position", [1, 12, 13, 20, -1])
-def test_a_changed_byte_does_not_open(position):
+def test_a_changed_byte_does_not_open(position: int) -> None:
     sealed = bytearray(Keyring(A).seal(b"hello" * 10, b"", NONCE))
 
     sealed[position] ^= 1
@@ -141,7 +143,7 @@ def test_a_changed_byte_does_not_open(position):
         pytest.param(b"\x02" + b"x" * 100, id="unknown version"),
     ],
 )
-def test_bytes_of_another_form_are_refused_without_trying_keys(sealed):
+def test_bytes_of_another_form_are_refused_without_trying_keys(sealed: bytes) -> None:
     with pytest.raises(ProtocolError, match="not a sealed text") as caught:
         Keyring(A).open(sealed, b"")
 
@@ -150,7 +152,7 @@ def test_bytes_of_another_form_are_refused_without_trying_keys(sealed):
 
 @pytest.mark.case(6)
 @pytest.mark.parametrize("last", [0, 17, 255])
-def test_wrong_padding_is_refused(last):
+def test_wrong_padding_is_refused(last: int) -> None:
     # The same bytes sealed by version 1 have no padding of their own.
     sealed = Keyring(A).seal(bytes(15) + bytes([last]), b"", NONCE)
 
@@ -159,7 +161,7 @@ def test_wrong_padding_is_refused(last):
 
 
 @pytest.mark.case(6)
-def test_padding_longer_than_the_text_is_refused():
+def test_padding_longer_than_the_text_is_refused() -> None:
     sealed = Keyring(A).seal(bytes([1, 9]) * 10, b"", NONCE)
     short = Keyring(A).seal(bytes(20), b"", NONCE)
 

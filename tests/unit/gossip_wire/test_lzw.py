@@ -4,23 +4,24 @@ import tracemalloc
 
 import pytest
 from hypothesis import given, strategies
-from wires import lzw_bomb
 
+from tests.unit.gossip_wire.wires import lzw_bomb
 from wesher.base.errors import LimitError, ProtocolError
 from wesher.gossip import lzw
 
 
-def codes(*values, width=9):
+def codes(*values: int, width: int = 9) -> bytes:
     """Return codes of one width, least significant bit first."""
     bits = sum(value << width * index for index, value in enumerate(values))
     return bits.to_bytes((width * len(values) + 7) // 8, "little")
 
 
-def encode_by_specification(data):
+def encode_by_specification(data: bytes) -> bytes:
     """Compress as the pseudo-code of the protocol page does (2.6), slowly."""
-    written, width, high, top, table = [(256, 9)], 9, 257, 512, {}
+    written, width, high, top = [(256, 9)], 9, 257, 512
+    table: dict[tuple[int, int], int] = {}
 
-    def bump():
+    def bump() -> bool:
         nonlocal width, high, top, table
         high += 1
         if high == top:
@@ -31,7 +32,7 @@ def encode_by_specification(data):
             return False
         return True
 
-    current = data[0] if data else None
+    current = data[0] if data else 0
     for byte in data[1:]:
         if (current, byte) in table:
             current = table[current, byte]
@@ -48,7 +49,7 @@ def encode_by_specification(data):
     return int(bits, 2).to_bytes((len(bits) + 7) // 8, "little")
 
 
-def without_repeated_pairs(size):
+def without_repeated_pairs(size: int) -> bytes:
     """Return bytes of which no two neighbours occur twice, so that each costs one code."""
     steps = (step for step in range(1, 256, 2) for _ in range(256))
     value, plain = 0, bytearray()
@@ -60,19 +61,19 @@ def without_repeated_pairs(size):
 
 @pytest.mark.case(4)
 @given(strategies.binary(max_size=3000) | strategies.text("ab", max_size=9000).map(str.encode))
-def test_whatever_is_compressed_comes_back(plain):
+def test_whatever_is_compressed_comes_back(plain: bytes) -> None:
     assert lzw.decode(lzw.encode(plain), len(plain)) == plain
 
 
 @pytest.mark.case(4)
 @given(strategies.binary(max_size=3000) | strategies.text("ab", max_size=9000).map(str.encode))
-def test_compression_is_what_the_specification_says(plain):
+def test_compression_is_what_the_specification_says(plain: bytes) -> None:
     assert lzw.encode(plain) == encode_by_specification(plain)
 
 
 @pytest.mark.case(4)
 @pytest.mark.parametrize("size", range(3834, 3844))
-def test_a_table_that_is_full_just_at_the_end_is_cleared(size):
+def test_a_table_that_is_full_just_at_the_end_is_cleared(size: int) -> None:
     plain = without_repeated_pairs(size)
 
     data = lzw.encode(plain)
@@ -83,7 +84,7 @@ def test_a_table_that_is_full_just_at_the_end_is_cleared(size):
 
 @pytest.mark.case(4)
 @given(strategies.binary(max_size=300), strategies.integers(0, 300))
-def test_damaged_data_gives_nothing_worse_than_a_protocol_error(data, limit):
+def test_damaged_data_gives_nothing_worse_than_a_protocol_error(data: bytes, limit: int) -> None:
     try:
         plain = lzw.decode(data, limit)
     except ProtocolError:
@@ -93,7 +94,7 @@ def test_damaged_data_gives_nothing_worse_than_a_protocol_error(data, limit):
 
 
 @pytest.mark.case(4)
-def test_output_is_limited_to_the_byte():
+def test_output_is_limited_to_the_byte() -> None:
     data = lzw.encode(b"a" * 1000)
 
     assert lzw.decode(data, 1000) == b"a" * 1000
@@ -102,7 +103,7 @@ def test_output_is_limited_to_the_byte():
 
 
 @pytest.mark.case(4)
-def test_a_bomb_costs_no_more_memory_than_its_limit():
+def test_a_bomb_costs_no_more_memory_than_its_limit() -> None:
     bomb = lzw_bomb(40_000_000)
 
     tracemalloc.start()
@@ -116,7 +117,7 @@ def test_a_bomb_costs_no_more_memory_than_its_limit():
 
 @pytest.mark.case(4)
 @pytest.mark.parametrize("text", ["hello", "the quick brown fox " * 30, "x" * 5000])
-def test_data_without_its_end_is_refused(text):
+def test_data_without_its_end_is_refused(text: str) -> None:
     data = lzw.encode(text.encode())
 
     for end in range(len(data) - 1):
@@ -132,25 +133,25 @@ def test_data_without_its_end_is_refused(text):
         pytest.param(codes(256, 97, 97, 256, 258, 257), id="an entry from before the clear"),
     ],
 )
-def test_codes_that_stand_for_nothing_are_refused(data):
+def test_codes_that_stand_for_nothing_are_refused(data: bytes) -> None:
     with pytest.raises(ProtocolError, match="unknown code"):
         lzw.decode(data, 1000)
 
 
-def test_an_entry_may_be_used_while_it_is_made():
+def test_an_entry_may_be_used_while_it_is_made() -> None:
     assert lzw.decode(codes(256, 97, 258, 257), 1000) == b"aaa"
 
 
-def test_data_may_start_without_a_clear_and_go_on_behind_the_end():
+def test_data_may_start_without_a_clear_and_go_on_behind_the_end() -> None:
     assert lzw.decode(codes(97, 257) + b"whatever", 1000) == b"a"
 
 
-def test_a_clear_code_starts_the_table_anew():
+def test_a_clear_code_starts_the_table_anew() -> None:
     assert lzw.decode(codes(256, 97, 98, 256, 256, 97, 258, 257), 1000) == b"abaaa"
 
 
 @pytest.mark.case(4)
-def test_clearing_time_and_again_is_refused_since_it_takes_long_and_says_little():
+def test_clearing_time_and_again_is_refused_since_it_takes_long_and_says_little() -> None:
     data = codes(*[256, 97] * 100, 257)
 
     assert lzw.decode(data, 100 * 256) == b"a" * 100
@@ -158,9 +159,9 @@ def test_clearing_time_and_again_is_refused_since_it_takes_long_and_says_little(
         lzw.decode(data, 98 * 256)
 
 
-def test_a_full_table_keeps_its_entries():
+def test_a_full_table_keeps_its_entries() -> None:
     # Go clears before the table is full; other encoders need not.
-    def bits(values):
+    def bits(values: list[int]) -> bytes:
         size, top = 258, 512
         position = total = 0
         for value in values:

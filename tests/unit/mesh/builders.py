@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
+from typing import Any
 
 from tests.testbed.keys import key
-from wesher.gossip import Record
+from wesher.gossip import Member, MemberState, Record
 from wesher.gossip.addresses import pack_ip
 from wesher.mesh.base.metadata import Metadata, encode_metadata
 from wesher.mesh.planning.validation import LocalMember
 
+VERSIONS = bytes([1, 5, 2, 0, 0, 0])
 LOCAL = LocalMember(
     name="local",
     network=ip_interface("10.0.0.0/8"),
@@ -27,18 +29,36 @@ class Announcement:
     meta: bytes | None
 
 
-def member(name, overlay="10.0.0.2", number=2, ip="192.0.2.2", **extra):
+def member(
+    name: str, overlay: str = "10.0.0.2", number: int = 2, ip: str = "192.0.2.2", **extra: Any
+) -> Announcement:
     """Announce a member: one of ours, or without `extra` a Go peer."""
     metadata = Metadata(ip_address(overlay), key(number), has_ext=bool(extra), **extra)
     return Announcement(name, pack_ip(ip), encode_metadata(metadata, "current"))
 
 
-def ours(name, overlay="10.0.0.2", number=2, ip="192.0.2.2", **extra):
+def ours(
+    name: str, overlay: str = "10.0.0.2", number: int = 2, ip: str = "192.0.2.2", **extra: Any
+) -> Announcement:
     """Announce a member that can move."""
     return member(name, overlay, number, ip, version="1", **extra)
 
 
-def record(name, *, ip="192.0.2.2", addr=None, port=7946, mapped=False, meta=None, **held):
+def record(
+    name: str,
+    *,
+    ip: str = "192.0.2.2",
+    addr: bytes | None = None,
+    port: int = 7946,
+    mapped: bool = False,
+    meta: bytes | None = None,
+    **held: Any,
+) -> Record:
     """Return a push/pull's record of a member, alive unless `state` says otherwise."""
-    held = {"incarnation": 1, "state": 0, "versions": bytes([1, 5, 2, 0, 0, 0])} | held
-    return Record(name, addr or pack_ip(ip, mapped=mapped), port, meta, **held)
+    told: dict[str, Any] = {"incarnation": 1, "state": 0, "versions": VERSIONS} | held
+    return Record(name, addr or pack_ip(ip, mapped=mapped), port, meta, **told)
+
+
+def live(claim: Announcement | Record) -> Member:
+    """Return the member that gossip holds for alive by what it says of itself."""
+    return Member(claim.name, claim.addr, 7946, claim.meta, VERSIONS, 1, MemberState.ALIVE, 0.0)

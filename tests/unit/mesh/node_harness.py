@@ -2,8 +2,9 @@
 
 import random
 from ipaddress import ip_address, ip_interface
+from typing import Any, Self, TypeVar
 
-from tests.unit.mesh.builders import key
+from tests.testbed.keys import key
 from wesher.base.frozen import replace
 from wesher.gossip import (
     WAN,
@@ -11,20 +12,26 @@ from wesher.gossip import (
     Address,
     Alive,
     Keyring,
+    Message,
+    Packet,
     Ping,
     PushPull,
     Record,
+    StreamRequest,
     Wire,
     pack_ip,
     unpack_ip,
 )
 from wesher.gossip.codec import encode
-from wesher.mesh.base.events import Notice, PlanChanged, Refused, Resolve, Severity
+from wesher.mesh.base.events import MeshEvent, Notice, PlanChanged, Refused, Resolve, Severity
 from wesher.mesh.base.local_facts import LocalFacts
-from wesher.mesh.base.metadata import Metadata, decode_metadata, encode_metadata
+from wesher.mesh.base.metadata import Metadata, MetadataFormat, decode_metadata, encode_metadata
+from wesher.mesh.base.plan import Plan
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import NodeSettings, Saved, SavedMember
 from wesher.mesh.node import MeshNode
+
+E = TypeVar("E")
 
 KEY = bytes(range(32))
 VERSIONS = bytes([1, 5, 2, 0, 0, 0])
@@ -45,23 +52,33 @@ SETTINGS = NodeSettings(
 )
 
 
-def seed(host):
+def seed(host: str) -> Seed:
     return Seed(host, 7946)
 
 
-def saved(*ips, overlay_addr=None, incarnation=0):
+def saved(*ips: str, overlay_addr: str | None = None, incarnation: int = 0) -> Saved:
     """What an earlier start has left: members by address, and perhaps our own address."""
     members = tuple(SavedMember(f"at{ip}", Address(ip, 7946), None) for ip in ips)
-    return Saved(overlay_addr and ip_address(overlay_addr), incarnation, members)
+    return Saved(ip_address(overlay_addr) if overlay_addr else None, incarnation, members)
 
 
-def metadata(overlay, number, format="current", **extra):
+def metadata(overlay: str, number: int, format: MetadataFormat = "current", **extra: Any) -> bytes:
     """Encode a member's metadata; without `extra` it is a Go peer's."""
     value = Metadata(ip_address(overlay), key(number), has_ext=bool(extra), **extra)
     return encode_metadata(value, format)
 
 
-def remote(name, number, overlay=None, *, ip=None, incarnation=1, state=0, meta=None, **extra):
+def remote(
+    name: str,
+    number: int,
+    overlay: str | None = None,
+    *,
+    ip: str | None = None,
+    incarnation: int = 1,
+    state: int = 0,
+    meta: bytes | None = None,
+    **extra: Any,
+) -> Record:
     """Return the record of a member of ours, everything about it made from `number`."""
     extra = {"version": "1"} | extra
     meta = meta or metadata(overlay or f"10.9.9.{number}", number, **extra)
@@ -72,14 +89,21 @@ def remote(name, number, overlay=None, *, ip=None, incarnation=1, state=0, meta=
 class Harness:
     """A node, the time, and all it has put out so far."""
 
-    def __init__(self, earlier=None, facts=None, *, ring=KEY, **settings):
+    def __init__(
+        self,
+        earlier: Saved | None = None,
+        facts: LocalFacts | None = None,
+        *,
+        ring: bytes = KEY,
+        **settings: Any,
+    ) -> None:
         nonces = random.Random(1)
         self.wire = Wire(Keyring(ring), lambda: nonces.randbytes(12))
         self.name = settings.get("name", "local")
         self.now = 0.0
-        self.packets = []
-        self.streams = []
-        self.events = []
+        self.packets: list[Packet] = []
+        self.streams: list[StreamRequest] = []
+        self.events: list[MeshEvent] = []
         self.node = MeshNode(
             replace(SETTINGS, **settings),
             earlier or Saved(),
@@ -90,12 +114,12 @@ class Harness:
 
     # What happens to the node
 
-    def start(self):
+    def start(self) -> Self:
         self.node.start(self.now)
         self._drain()
         return self
 
-    def pass_time(self, seconds):
+    def pass_time(self, seconds: float) -> None:
         """Let time pass, with every timer on the way."""
         until = self.now + seconds
         for _ in range(100_000):
@@ -109,61 +133,67 @@ class Harness:
             raise AssertionError("the node wants to be woken without end")
         self.now = until
 
-    def answer(self, request, *records):
+    def answer(self, request: StreamRequest, *records: Record) -> None:
         """Let a push/pull of the node's be answered with these members."""
         reply = self.wire.seal_frame(encode(PushPull(join=True, records=records)), reply=True)
         self.node.receive_reply(request.id, reply, self.now)
         self._drain()
 
-    def answer_to(self, other, request):
+    def answer_to(self, other: "Harness", request: StreamRequest) -> None:
         """Answer a push/pull of another node's as this node does."""
         self.now = other.now
         reply = self.node.receive_request(request.data, Address(HERE, 40000), self.now)
+        assert reply
         other.node.receive_reply(request.id, reply, other.now)
         other._drain()
 
-    def answer_ping(self, request):
-        reply = self.wire.seal_frame(encode(Ack(self.message(request).sequence)), reply=True)
+    def answer_ping(self, request: StreamRequest) -> None:
+        ping = self.message(request)
+        assert isinstance(ping, Ping)
+        reply = self.wire.seal_frame(encode(Ack(ping.sequence)), reply=True)
         self.node.receive_reply(request.id, reply, self.now)
         self._drain()
 
-    def fail(self, *requests):
+    def fail(self, *requests: StreamRequest) -> None:
         for request in requests:
             self.node.stream_failed(request.id, "refused", self.now)
         self._drain()
 
-    def push(self, *records, ip="192.0.2.99"):
+    def push(self, *records: Record, ip: str = "192.0.2.99") -> tuple[Record, ...]:
         """Let a member send us its table; return what we told it."""
         frame = self.wire.seal_frame(encode(PushPull(join=True, records=records)))
         reply = self.node.receive_request(frame, Address(ip, 40000), self.now)
         self._drain()
-        return self.wire.open_frame(reply, reply=True).records
+        assert reply
+        table = self.wire.open_frame(reply, reply=True)
+        assert isinstance(table, PushPull)
+        return table.records
 
-    def loop_back(self, request):
+    def loop_back(self, request: StreamRequest) -> bytes | None:
         """Let a stream of the node's arrive at itself, and the caller find it just closed."""
         reply = self.node.receive_request(request.data, Address(HERE, 40000), self.now)
         self._drain()
         self.fail(request)
         return reply
 
-    def hear(self, message, ip="192.0.2.99", wire=None):
+    def hear(self, message: Message, ip: str = "192.0.2.99", wire: Wire | None = None) -> None:
         """Let a packet arrive."""
         data = (wire or self.wire).seal_packet([encode(message)], checksum=False)
         self.node.receive_packet(data, Address(ip, 7946), self.now)
         self._drain()
 
-    def hear_alive(self, record, **changes):
+    def hear_alive(self, record: Record, **changes: Any) -> None:
         """Let a member say that it is alive."""
         told = replace(record, **changes)
         self.hear(
             Alive(told.incarnation, told.name, told.addr, told.port, told.meta, told.versions)
         )
 
-    def resolve(self, request, *ips):
+    def resolve(self, request: Resolve, *ips: str) -> None:
         self.node.resolved(request, ips, self.now)
         self._drain()
 
-    def keep_alive(self, *records, until):
+    def keep_alive(self, *records: Record, until: float) -> None:
         """Let these members answer every ping while time passes."""
         ips = {Address(unpack_ip(record.addr), record.port) for record in records}
         while self.now < until:
@@ -172,45 +202,50 @@ class Harness:
                 if to in ips:
                     self.hear(Ack(ping.sequence), ip=to.ip)
 
-    def update_facts(self, facts):
+    def update_facts(self, facts: LocalFacts) -> None:
         self.node.update_facts(facts, self.now)
         self._drain()
 
-    def leave(self):
+    def leave(self) -> None:
         self.node.leave(self.now)
         self._drain()
 
     # What it did
 
-    def _drain(self):
+    def _drain(self) -> None:
         self.packets += self.node.packets_to_send()
         self.streams += self.node.streams_to_open()
         self.events += self.node.events()
 
-    def take_streams(self):
+    def take_streams(self) -> list[StreamRequest]:
         """Return the streams wanted since the last call."""
         streams, self.streams = self.streams, []
         return streams
 
-    def take(self, kind):
+    def take(self, kind: type[E]) -> list[E]:
         """Return the events of one kind since the last call."""
-        taken = [event for event in self.events if isinstance(event, kind)]
+        events: list[object] = [*self.events]
         self.events = [event for event in self.events if not isinstance(event, kind)]
-        return taken
+        return [event for event in events if isinstance(event, kind)]
 
-    def message(self, request):
+    def message(self, request: StreamRequest) -> Message:
         """Return what a stream carries."""
         return self.wire.open_frame(request.data)
 
-    def asked(self):
+    def table(self, request: StreamRequest) -> tuple[Record, ...]:
+        """Return the members that a push/pull of the node's tells of."""
+        table = self.message(request)
+        assert isinstance(table, PushPull)
+        return table.records
+
+    def asked(self) -> list[tuple[str, str]]:
         """Return whom it contacted since the last call, and whether to look or to join."""
-        kinds = {False: "look", True: "join"}
         return [
-            (request.to.ip, kinds[bool(self.message(request).records)])
+            (request.to.ip, "join" if self.table(request) else "look")
             for request in self.take_streams()
         ]
 
-    def pings(self):
+    def pings(self) -> list[tuple[Address, Ping]]:
         """Return the pings sent since the last call, as packets, and forget the packets."""
         packets, self.packets = self.packets, []
         opened = [(packet, self.wire.open_packet(packet.data).messages) for packet in packets]
@@ -221,7 +256,7 @@ class Harness:
             if isinstance(message, Ping)
         ]
 
-    def warnings(self, severity=Severity.WARNING):
+    def warnings(self, severity: Severity = Severity.WARNING) -> list[str]:
         """Return the warnings since the last call, and forget all notices."""
         return [
             notice.text.format(**notice.data)
@@ -229,53 +264,74 @@ class Harness:
             if notice.severity is severity
         ]
 
-    def errors(self):
+    def errors(self) -> list[str]:
         """Return the errors since the last call, and forget all notices."""
         return self.warnings(Severity.ERROR)
 
-    def refusal(self):
-        """Return why the node refuses to run, if it does."""
-        return next((event.reason for event in self.take(Refused)), None)
+    def refusal(self) -> str:
+        """Return why the node refuses to run, nothing if it does not."""
+        return next((event.reason for event in self.take(Refused)), "")
 
-    def resolving(self):
+    def resolving(self) -> list[Resolve]:
         return self.take(Resolve)
 
-    def plan_changes(self):
+    def plan_changes(self) -> int:
         """Return how often the plan is said to have changed since the last call."""
         return len(self.take(PlanChanged))
 
-    def heard_by(self, ip):
+    def heard_by(self, ip: str) -> list[Message]:
         """Return the messages sent to an address since the last call, and forget all packets."""
         packets, self.packets = self.packets, []
         opened = [self.wire.open_packet(p.data).messages for p in packets if p.to.ip == ip]
         return [message for messages in opened for message in messages]
 
-    def ping_of_us(self):
+    def ping_of_us(self) -> Ping:
         return Ping(77, "local", b"", 0, "")
 
-    def key(self, number):
+    def key(self, number: int) -> str:
         return key(number)
 
     @property
-    def record(self):
-        """What others are told about us; None before we are announced."""
-        return next((record for record in self.push() if record.name == self.name), None)
+    def announced(self) -> bool:
+        """Whether others are told about us."""
+        return any(record.name == self.name for record in self.push())
 
     @property
-    def metadata(self):
+    def record(self) -> Record:
+        """What others are told about us, once we are announced."""
+        return next(record for record in self.push() if record.name == self.name)
+
+    @property
+    def metadata(self) -> Metadata:
+        assert self.record.meta
         return decode_metadata(self.record.meta)
 
     @property
-    def overlay_addr(self):
+    def overlay_addr(self) -> str:
         """The overlay address that others are told, as text."""
         return str(self.metadata.overlay_addr)
 
     @property
-    def plan(self):
-        return self.node.plan()
+    def saved(self) -> Saved:
+        """What the node wants written down, once it knows."""
+        saved = self.node.saved()
+        assert saved
+        return saved
+
+    @property
+    def plan(self) -> Plan:
+        """What the node wants, once it knows."""
+        plan = self.node.plan()
+        assert plan
+        return plan
 
 
-def joined(*records, earlier=None, facts=None, **settings):
+def joined(
+    *records: Record,
+    earlier: Saved | None = None,
+    facts: LocalFacts | None = None,
+    **settings: Any,
+) -> Harness:
     """Return a node that has looked and joined a cluster of these members through a seed."""
     settings = {"seeds": (seed("192.0.2.10"),)} | settings
     harness = Harness(earlier, facts, **settings).start()

@@ -1,5 +1,6 @@
 """Who holds what several members claim."""
 
+from collections.abc import Iterable
 from ipaddress import ip_address
 from itertools import permutations
 
@@ -12,7 +13,7 @@ from wesher.mesh.planning.claims import Claim, address_holders, key_holders, nam
 ADDRESS = ip_address("10.0.0.2")
 
 
-def together(claims):
+def together(claims: Iterable[Claim]) -> Seniority:
     """All of them appear at one moment."""
     seniority = Seniority()
     seniority.note([(claim.name, thing) for claim in claims for thing in things(claim)], 0.0)
@@ -32,13 +33,15 @@ MOVABLE = Claim("b", ADDRESS, "key", live=True, immovable=False, kept=False)
         (replace(MOVABLE, name="B"), MOVABLE),
     ],
 )
-def test_live_then_immovable_then_kept_then_the_smaller_name_wins(winner, loser):
+def test_live_then_immovable_then_kept_then_the_smaller_name_wins(
+    winner: Claim, loser: Claim
+) -> None:
     for claims in permutations([winner, loser]):
         assert address_holders(claims, together(claims)) == {ADDRESS: winner}
         assert key_holders(claims, together(claims)) == {"key": winner}
 
 
-def test_the_order_of_hearing_does_not_matter():
+def test_the_order_of_hearing_does_not_matter() -> None:
     claims = [replace(MOVABLE, name=name, kept=name > "b") for name in "abcd"]
 
     winners = {
@@ -48,7 +51,7 @@ def test_the_order_of_hearing_does_not_matter():
     assert winners == {"c"}
 
 
-def test_different_things_have_different_holders():
+def test_different_things_have_different_holders() -> None:
     other = Claim("c", ip_address("10.0.0.3"), "other", True, False, False)
 
     assert address_holders([MOVABLE, other], together([MOVABLE, other])) == {
@@ -61,7 +64,7 @@ def test_different_things_have_different_holders():
     }
 
 
-def test_of_those_who_come_together_the_smaller_has_the_name():
+def test_of_those_who_come_together_the_smaller_has_the_name() -> None:
     upper = replace(MOVABLE, name="B")
     claims = [(claim.name, "b") for claim in (MOVABLE, upper)]
     seniority = Seniority()

@@ -1,8 +1,10 @@
 """A crowd of members that may not exist: no peers before they answer, and the operator is told."""
 
+from typing import Any
+
 from tests.unit.mesh.node_harness import Harness, metadata, remote, saved, seed
 from wesher.base.frozen import replace
-from wesher.gossip import ErrorReply
+from wesher.gossip import ErrorReply, Record
 from wesher.gossip.codec import encode
 from wesher.mesh.base.events import MemberEvent, MemberEventKind, Severity
 from wesher.mesh.base.settings import Saved
@@ -10,7 +12,7 @@ from wesher.mesh.base.settings import Saved
 NAME = "invented{}".format
 
 
-def crowd(first, count):
+def crowd(first: int, count: int) -> list[Record]:
     """So many members at addresses where nobody is."""
     return [
         remote(
@@ -25,18 +27,18 @@ def crowd(first, count):
     ]
 
 
-def peers(harness):
+def peers(harness: Harness) -> set[str]:
     """The names of the peers."""
     return {member.name for member in harness.node.status().members if member.endpoint}
 
 
-def settled(**settings):
+def settled(**settings: Any) -> Harness:
     harness = Harness(max_unproven=50, **settings).start()
     harness.pass_time(1)
     return harness
 
 
-def test_in_a_crowd_who_has_not_answered_is_no_peer_and_nobody_is_told_of_it():
+def test_in_a_crowd_who_has_not_answered_is_no_peer_and_nobody_is_told_of_it() -> None:
     harness = settled()
     harness.push(*crowd(0, 100))
     harness.push(remote("honest", 9), ip="192.0.2.9")
@@ -55,7 +57,7 @@ def test_in_a_crowd_who_has_not_answered_is_no_peer_and_nobody_is_told_of_it():
     assert status.waiting == 100
 
 
-def test_who_was_a_peer_before_the_crowd_came_stays_one():
+def test_who_was_a_peer_before_the_crowd_came_stays_one() -> None:
     harness = settled()
     harness.push(remote("honest", 9))
     harness.pass_time(2)
@@ -65,7 +67,7 @@ def test_who_was_a_peer_before_the_crowd_came_stays_one():
     assert peers(harness) == {"honest"}
 
 
-def test_who_was_a_peer_before_our_restart_need_not_answer_first():
+def test_who_was_a_peer_before_our_restart_need_not_answer_first() -> None:
     known = remote("honest", 9)
     [member] = saved("192.0.2.9").members
     earlier = Saved(members=(replace(member, name=known.name, meta=known.meta),))
@@ -79,7 +81,7 @@ def test_who_was_a_peer_before_our_restart_need_not_answer_first():
     assert NAME(1) not in peers(harness)
 
 
-def test_members_that_never_answer_are_told_of_and_leave_nothing():
+def test_members_that_never_answer_are_told_of_and_leave_nothing() -> None:
     harness = settled()
     harness.push(remote("honest", 9))
     harness.keep_alive(remote("honest", 9), until=8)
@@ -93,11 +95,11 @@ def test_members_that_never_answer_are_told_of_and_leave_nothing():
     ]
     assert {member.name for member in harness.node.members} == {"local", "honest"}
     assert [member.name for member in harness.node.status().members] == ["honest"]
-    assert [member.name for member in harness.node.saved().members] == ["honest"]
+    assert [member.name for member in harness.saved.members] == ["honest"]
     assert "crowd" in {one.trouble.name for one in harness.node.account(harness.now).problems}
 
 
-def test_a_full_table_is_told_of():
+def test_a_full_table_is_told_of() -> None:
     harness = settled(max_members=100)
 
     harness.push(*crowd(0, 150))
@@ -110,7 +112,7 @@ def test_a_full_table_is_told_of():
     assert len(harness.node.members) == 100
 
 
-def test_who_is_turned_away_is_told_why():
+def test_who_is_turned_away_is_told_why() -> None:
     harness = Harness(seeds=(seed("192.0.2.9"),)).start()
     [look] = harness.take_streams()
     harness.answer(look, remote("honest", 9))

@@ -1,6 +1,7 @@
 """Whom a node contacts while it is alone, and what it tells the operator."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.unit.mesh.node_harness import (
 from wesher.gossip import Dead, Keyring, Wire
 from wesher.mesh.base.events import Departed, Resolve
 from wesher.mesh.base.operator_log import QUIET
+from wesher.mesh.base.settings import Saved
 from wesher.mesh.discovery.discovery import LATELY, MAX_RESOLVED
 from wesher.mesh.discovery.join_retry import LONGEST_WAIT
 from wesher.mesh.discovery.reconnect import INTERVAL, PINGS
@@ -24,14 +26,14 @@ A, B = "192.0.2.10", "192.0.2.11"
 OTHER_RING = Keyring(bytes(32))
 
 
-def alone(*hosts, earlier=None):
+def alone(*hosts: str, earlier: Saved | None = None) -> Harness:
     """Return a node that has entered although nobody answered."""
     harness = Harness(earlier, seeds=tuple(map(seed, hosts))).start()
     harness.fail(*harness.take_streams())
     return harness
 
 
-def forget_answers(harness, seconds):
+def forget_answers(harness: Harness, seconds: float) -> list[tuple[float, str]]:
     """Let time pass while every stream fails; return when whom was contacted."""
     contacts = []
     until = harness.now + seconds
@@ -46,7 +48,7 @@ def forget_answers(harness, seconds):
 # Searching
 
 
-def test_seeds_and_saved_members_are_tried_every_two_seconds_for_ever():
+def test_seeds_and_saved_members_are_tried_every_two_seconds_for_ever() -> None:
     harness = alone(A, earlier=saved(B))
 
     contacts = forget_answers(harness, 3600)
@@ -60,7 +62,7 @@ def test_seeds_and_saved_members_are_tried_every_two_seconds_for_ever():
         assert len(times) < 3600
 
 
-def test_names_are_looked_up_anew_for_every_attempt():
+def test_names_are_looked_up_anew_for_every_attempt() -> None:
     harness = Harness(seeds=(seed("a.example"),)).start()
     (first,) = harness.resolving()
     harness.resolve(first, A)
@@ -74,7 +76,7 @@ def test_names_are_looked_up_anew_for_every_attempt():
     assert harness.asked() == [(B, "join")]
 
 
-def test_of_a_name_with_many_addresses_only_some_are_tried():
+def test_of_a_name_with_many_addresses_only_some_are_tried() -> None:
     harness = Harness(seeds=(seed("a.example"),)).start()
     (request,) = harness.resolving()
 
@@ -83,7 +85,7 @@ def test_of_a_name_with_many_addresses_only_some_are_tried():
     assert len(harness.asked()) == MAX_RESOLVED
 
 
-def test_one_live_member_that_answers_ends_the_search():
+def test_one_live_member_that_answers_ends_the_search() -> None:
     harness = alone(A, B)
     harness.pass_time(1)
     a, b = harness.take_streams()
@@ -94,10 +96,10 @@ def test_one_live_member_that_answers_ends_the_search():
     contacted = [ip for ip, _ in harness.asked()]
     harness.keep_alive(remote("web", 2), until=harness.now + 4)
     assert set(contacted) | {ip for ip, _ in harness.asked()} <= {"192.0.2.2"}
-    assert harness.node.saved()
+    assert harness.saved
 
 
-def test_our_own_answer_does_not_end_the_search():
+def test_our_own_answer_does_not_end_the_search() -> None:
     harness = alone(HERE)
     harness.pass_time(1)
     (own,) = harness.take_streams()
@@ -109,7 +111,7 @@ def test_our_own_answer_does_not_end_the_search():
     assert harness.node.saved() is None
 
 
-def test_whoever_finds_us_first_is_asked_at_once():
+def test_whoever_finds_us_first_is_asked_at_once() -> None:
     harness = alone(A)
     harness.pass_time(100)
     harness.fail(*harness.take_streams())
@@ -123,7 +125,7 @@ def test_whoever_finds_us_first_is_asked_at_once():
     assert harness.plan.complete
 
 
-def test_left_alone_it_contacts_its_seeds_and_the_failed_members():
+def test_left_alone_it_contacts_its_seeds_and_the_failed_members() -> None:
     harness = joined(remote("web", 2), remote("db", 3), seeds=(seed(A),))
 
     harness.hear(Dead(1, "web", "db"))
@@ -134,7 +136,7 @@ def test_left_alone_it_contacts_its_seeds_and_the_failed_members():
     assert sorted(harness.asked()) == [(ip, "join") for ip in (A, "192.0.2.2", "192.0.2.3")]
 
 
-def test_the_first_of_a_cluster_contacts_who_failed_too():
+def test_the_first_of_a_cluster_contacts_who_failed_too() -> None:
     harness = Harness().start()
     harness.push(remote("web", 2))
     harness.fail(*harness.take_streams())
@@ -145,7 +147,7 @@ def test_the_first_of_a_cluster_contacts_who_failed_too():
     assert len([ip for _, ip in contacts if ip == "192.0.2.2"]) > 3
 
 
-def test_a_member_that_left_is_not_searched_for():
+def test_a_member_that_left_is_not_searched_for() -> None:
     harness = joined(remote("web", 2), seeds=(seed(A),))
 
     harness.hear(Dead(1, "web", "web"))
@@ -154,7 +156,7 @@ def test_a_member_that_left_is_not_searched_for():
     assert {ip for _, ip in contacts} == {A}
 
 
-def test_found_again_it_stops_searching():
+def test_found_again_it_stops_searching() -> None:
     harness = joined(remote("web", 2), seeds=(seed(A),))
     harness.hear(Dead(1, "web", "db"))
     _, web = sorted(harness.take_streams(), key=lambda request: request.to.ip == "192.0.2.2")
@@ -166,7 +168,9 @@ def test_found_again_it_stops_searching():
 
 
 @pytest.mark.parametrize("answers", [True, False])
-def test_after_a_return_a_missing_member_is_pinged_and_contacted_if_it_answers(answers):
+def test_after_a_return_a_missing_member_is_pinged_and_contacted_if_it_answers(
+    answers: bool,
+) -> None:
     web, db, app = remote("web", 2), remote("db", 3), remote("app", 4)
     harness = joined(web, db, app)
     harness.hear(Dead(1, "web", "app"))
@@ -182,7 +186,9 @@ def test_after_a_return_a_missing_member_is_pinged_and_contacted_if_it_answers(a
 
 
 @pytest.mark.parametrize(("lost_for", "asks"), [(0, True), (LATELY, False)])
-def test_after_a_return_others_are_asked_about_those_lost_lately(lost_for, asks):
+def test_after_a_return_others_are_asked_about_those_lost_lately(
+    lost_for: float, asks: bool
+) -> None:
     web, db, app = remote("web", 2), remote("db", 3), remote("app", 4)
     harness = joined(web, db, app)
     harness.hear(Dead(1, "web", "app"))
@@ -201,7 +207,7 @@ def test_after_a_return_others_are_asked_about_those_lost_lately(lost_for, asks)
 # Warnings
 
 
-def test_a_seed_with_another_key_is_told_at_once_and_then_every_ten_minutes():
+def test_a_seed_with_another_key_is_told_at_once_and_then_every_ten_minutes() -> None:
     harness = Harness(seeds=(seed(A),)).start()
     stranger = Harness(ring=bytes(32))
     told = []
@@ -218,7 +224,7 @@ def test_a_seed_with_another_key_is_told_at_once_and_then_every_ten_minutes():
 
 
 @pytest.mark.parametrize(("ip", "times"), [(A, 1), ("192.0.2.2", 1), ("198.51.100.9", 0)])
-def test_packets_with_another_key_are_told_of_seeds_and_members_only(ip, times):
+def test_packets_with_another_key_are_told_of_seeds_and_members_only(ip: str, times: int) -> None:
     harness = joined(remote("web", 2), seeds=(seed(A),))
     other = Wire(OTHER_RING, lambda: bytes(12))
 
@@ -228,7 +234,7 @@ def test_packets_with_another_key_are_told_of_seeds_and_members_only(ip, times):
     assert len(harness.warnings()) == times
 
 
-def test_a_seed_without_an_address_is_told():
+def test_a_seed_without_an_address_is_told() -> None:
     harness = Harness(seeds=(seed("a.example"),)).start()
 
     for request in harness.resolving():
@@ -240,7 +246,7 @@ def test_a_seed_without_an_address_is_told():
     ]
 
 
-def test_a_member_that_answers_by_tcp_only_is_told():
+def test_a_member_that_answers_by_tcp_only_is_told() -> None:
     harness = joined(remote("web", 2))
 
     for _ in range(40):
@@ -262,7 +268,9 @@ def test_a_member_that_answers_by_tcp_only_is_told():
         ({"meta": b"what is this"}, "unreadable metadata"),
     ],
 )
-def test_a_member_that_cannot_be_a_peer_is_told_once_in_ten_minutes(extra, words):
+def test_a_member_that_cannot_be_a_peer_is_told_once_in_ten_minutes(
+    extra: dict[str, Any], words: str
+) -> None:
     harness = joined(remote("web", 2))
     odd = remote("db", 3, **extra)
 
@@ -276,7 +284,7 @@ def test_a_member_that_cannot_be_a_peer_is_told_once_in_ten_minutes(extra, words
     assert words in told[0]
 
 
-def test_a_member_of_ours_in_the_other_format_is_no_trouble():
+def test_a_member_of_ours_in_the_other_format_is_no_trouble() -> None:
     harness = joined(remote("web", 2))
 
     harness.hear_alive(remote("db", 3, meta=metadata("10.9.9.3", 3, "v0.2", version="1")))
@@ -286,7 +294,7 @@ def test_a_member_of_ours_in_the_other_format_is_no_trouble():
     assert len(harness.plan.peers) == 2
 
 
-def test_a_quiet_cluster_tells_nothing():
+def test_a_quiet_cluster_tells_nothing() -> None:
     harness = joined(remote("web", 2), remote("db", 3))
     harness.events.clear()
 
@@ -296,7 +304,7 @@ def test_a_quiet_cluster_tells_nothing():
     assert harness.plan_changes() == 0
 
 
-def test_that_nobody_answers_is_told_once():
+def test_that_nobody_answers_is_told_once() -> None:
     harness = Harness(seeds=(seed(A),)).start()
 
     for _ in range(12):
@@ -307,7 +315,7 @@ def test_that_nobody_answers_is_told_once():
     assert f"nobody answers at {A}:7946" in told
 
 
-def test_seeds_without_an_address_are_told_of_as_such_only():
+def test_seeds_without_an_address_are_told_of_as_such_only() -> None:
     harness = Harness(seeds=(seed("nosuchhost"),)).start()
 
     for request in harness.resolving():
@@ -318,7 +326,7 @@ def test_seeds_without_an_address_are_told_of_as_such_only():
     assert told.startswith("seed nosuchhost has no address")
 
 
-def test_who_has_found_others_is_told_nothing():
+def test_who_has_found_others_is_told_nothing() -> None:
     harness = joined(remote("web", 2))
 
     harness.keep_alive(remote("web", 2), until=harness.now + 20)
@@ -326,7 +334,7 @@ def test_who_has_found_others_is_told_nothing():
     assert harness.warnings() == []
 
 
-def test_who_leaves_is_not_woken_to_look_for_anybody():
+def test_who_leaves_is_not_woken_to_look_for_anybody() -> None:
     harness = joined(remote("web", 2))
 
     harness.leave()

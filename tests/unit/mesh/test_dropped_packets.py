@@ -4,11 +4,11 @@ from wesher.gossip import Address, DropReason, PacketDropped
 from wesher.mesh.reporting.dropped_packets import LATELY, MAX_SOURCES, DroppedPackets, UnknownSource
 
 
-def dropped(ip, reason=DropReason.UNDECRYPTABLE):
+def dropped(ip: str, reason: DropReason = DropReason.UNDECRYPTABLE) -> PacketDropped:
     return PacketDropped(Address(ip, 7946), reason, "")
 
 
-def test_drops_are_counted_by_reason():
+def test_drops_are_counted_by_reason() -> None:
     drops = DroppedPackets()
 
     drops.add(dropped("192.0.2.1"), 0)
@@ -18,7 +18,7 @@ def test_drops_are_counted_by_reason():
     assert drops.reasons == {DropReason.UNDECRYPTABLE: 2, DropReason.MALFORMED: 1}
 
 
-def test_strangers_are_who_sent_what_no_key_opens():
+def test_strangers_are_who_sent_what_no_key_opens() -> None:
     drops = DroppedPackets()
 
     drops.add(dropped("192.0.2.1"), 1)
@@ -32,7 +32,7 @@ def test_strangers_are_who_sent_what_no_key_opens():
     ]
 
 
-def test_a_stranger_is_forgotten_after_ten_minutes_and_counted_anew():
+def test_a_stranger_is_forgotten_after_ten_minutes_and_counted_anew() -> None:
     drops = DroppedPackets()
     drops.add(dropped("192.0.2.1"), 0)
     assert drops.strangers(LATELY) == []
@@ -42,7 +42,7 @@ def test_a_stranger_is_forgotten_after_ten_minutes_and_counted_anew():
     assert drops.strangers(LATELY) == [UnknownSource("192.0.2.1", 1, LATELY)]
 
 
-def test_no_more_than_a_few_strangers_are_remembered():
+def test_no_more_than_a_few_strangers_are_remembered() -> None:
     drops = DroppedPackets()
 
     for number in range(100):

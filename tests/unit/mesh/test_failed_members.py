@@ -1,21 +1,22 @@
 """Failed members stay known until they come back, leave, or time is up."""
 
 from math import inf
+from typing import Any
 
 from wesher.gossip import Address, Member, MemberState
 from wesher.mesh.base.settings import SavedMember
 from wesher.mesh.members.failed_members import MAX_REMEMBERED, FailedMembers
 
 
-def failed(name, meta=None):
+def failed(name: str, meta: bytes | None = None) -> Member:
     return Member(name, bytes([192, 0, 2, 2]), 7946, meta, bytes(6), 1, MemberState.DEAD, 0.0)
 
 
-def names(remembered):
+def names(remembered: FailedMembers) -> list[str]:
     return [member.name for member in remembered]
 
 
-def test_a_failed_member_is_remembered_as_it_was():
+def test_a_failed_member_is_remembered_as_it_was() -> None:
     remembered = FailedMembers()
 
     remembered.add(failed("web", b"meta"), 5.0)
@@ -26,7 +27,7 @@ def test_a_failed_member_is_remembered_as_it_was():
     assert remembered.failed_at("db") is None
 
 
-def test_a_member_that_came_back_is_dropped():
+def test_a_member_that_came_back_is_dropped() -> None:
     remembered = FailedMembers()
     remembered.add(failed("web"), 5.0)
 
@@ -37,7 +38,7 @@ def test_a_member_that_came_back_is_dropped():
     assert "web" not in remembered
 
 
-def test_news_of_a_failed_member_do_not_prolong_its_memory():
+def test_news_of_a_failed_member_do_not_prolong_its_memory() -> None:
     remembered = FailedMembers()
     remembered.add(failed("web"), 5.0)
 
@@ -47,7 +48,7 @@ def test_news_of_a_failed_member_do_not_prolong_its_memory():
     assert remembered.failed_at("web") == 5.0
 
 
-def test_members_expire_one_by_one_when_their_time_is_up():
+def test_members_expire_one_by_one_when_their_time_is_up() -> None:
     remembered = FailedMembers()
     for at, name in enumerate(["a", "b", "c"]):
         remembered.add(failed(name), float(at))
@@ -63,7 +64,7 @@ def test_members_expire_one_by_one_when_their_time_is_up():
     assert remembered.next_timer(100.0) == 102.0
 
 
-def test_members_restored_out_of_order_expire_in_order():
+def test_members_restored_out_of_order_expire_in_order() -> None:
     remembered = FailedMembers()
     for at in 30.0, 10.0, 20.0:
         remembered.add(failed(f"n{at:.0f}"), at)
@@ -72,7 +73,7 @@ def test_members_restored_out_of_order_expire_in_order():
     assert [member.name for member in remembered.expire(25.0, 5.0)] == ["n10", "n20"]
 
 
-def test_all_expire_when_the_time_of_all_is_up():
+def test_all_expire_when_the_time_of_all_is_up() -> None:
     remembered = FailedMembers()
     remembered.add(failed("a"), 1.0)
     remembered.add(failed("b"), 1.0)
@@ -81,7 +82,7 @@ def test_all_expire_when_the_time_of_all_is_up():
     assert len(remembered) == 0
 
 
-def test_nothing_expires_where_nothing_is_ever_forgotten():
+def test_nothing_expires_where_nothing_is_ever_forgotten() -> None:
     remembered = FailedMembers()
     remembered.add(failed("web"), 5.0)
 
@@ -90,7 +91,7 @@ def test_nothing_expires_where_nothing_is_ever_forgotten():
     assert FailedMembers().next_timer(60.0) is None
 
 
-def test_the_longest_failed_are_dropped_when_there_are_too_many():
+def test_the_longest_failed_are_dropped_when_there_are_too_many() -> None:
     remembered = FailedMembers()
 
     for number in range(MAX_REMEMBERED + 5):
@@ -100,11 +101,11 @@ def test_the_longest_failed_are_dropped_when_there_are_too_many():
     assert names(remembered)[0] == "n5"
 
 
-def saved(name, **known):
+def saved(name: str, **known: Any) -> SavedMember:
     return SavedMember(name, Address("192.0.2.2", 7946), b"meta", **known)
 
 
-def test_what_an_earlier_start_knew_has_failed_when_it_did_or_now():
+def test_what_an_earlier_start_knew_has_failed_when_it_did_or_now() -> None:
     remembered = FailedMembers()
 
     remembered.restore(
@@ -121,6 +122,8 @@ def test_what_an_earlier_start_knew_has_failed_when_it_did_or_now():
         "alive": 100.0,
         "odd": 100.0,
     }
-    assert remembered.get("alive").incarnation == 7
-    assert remembered.get("alive").address == Address("192.0.2.2", 7946)
+    alive = remembered.get("alive")
+    assert alive
+    assert alive.incarnation == 7
+    assert alive.address == Address("192.0.2.2", 7946)
     assert remembered.get("nobody") is None

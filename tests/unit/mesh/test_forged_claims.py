@@ -1,10 +1,13 @@
 """Claims that their member cannot have made: forged by somebody who has the cluster key."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from tests.unit.mesh.builders import key
-from tests.unit.mesh.node_harness import VERSIONS, joined, metadata, remote, saved, seed
-from wesher.gossip import Ack, Alive, Dead, Suspect, UserMessage, pack_ip
+from tests.testbed.keys import key
+from tests.unit.mesh.node_harness import VERSIONS, Harness, joined, metadata, remote, saved, seed
+from wesher.gossip import Ack, Address, Alive, Dead, Message, Record, Suspect, UserMessage, pack_ip
 from wesher.gossip.codec import encode
 from wesher.gossip.validation import MAX_FIRST, MAX_LEAP, SATURATED
 from wesher.mesh.base.tombstones import Tombstone, encode_tombstones
@@ -16,7 +19,7 @@ EVIL = metadata("10.9.9.2", 66, version="1")
 FORMATS = [EVIL, metadata("10.9.9.2", 66), metadata("10.9.9.2", 66, "v0.2")]
 
 
-def settled(*records, **settings):
+def settled(*records: Record, **settings: Any) -> Harness:
     """Return a node that has been up with these members for a while."""
     harness = joined(*(records or (WEB, DB)), **settings)
     harness.keep_alive(*(records or (WEB, DB)), until=harness.now + 70)
@@ -24,11 +27,11 @@ def settled(*records, **settings):
     return harness
 
 
-def tombstone(name, incarnation, harness):
+def tombstone(name: str, incarnation: int, harness: Harness) -> UserMessage:
     return UserMessage(encode_tombstones([Tombstone(name, incarnation, harness.now)], harness.now))
 
 
-def standing(harness):
+def standing(harness: Harness) -> dict[str, tuple[int, int]]:
     """Return what others are told of each member, by name."""
     return {one.name: (one.state, one.incarnation) for one in harness.push()}
 
@@ -36,7 +39,7 @@ def standing(harness):
 @pytest.mark.parametrize("incarnation", FAR)
 @pytest.mark.parametrize("meta", FORMATS, ids=["ours", "go", "v0.2"])
 @pytest.mark.parametrize("by_table", [False, True])
-def test_a_leap_takes_no_members_key(incarnation, meta, by_table):
+def test_a_leap_takes_no_members_key(incarnation: int, meta: bytes, by_table: bool) -> None:
     harness = settled()
 
     forged = remote("web", 2, incarnation=incarnation, meta=meta)
@@ -66,7 +69,7 @@ def test_a_leap_takes_no_members_key(incarnation, meta, by_table):
     ],
     ids=["suspect", "dead", "left", "tombstone"],
 )
-def test_no_other_claim_leaps_either(incarnation, claim):
+def test_no_other_claim_leaps_either(incarnation: int, claim: Callable[..., Message]) -> None:
     harness = settled()
 
     harness.hear(claim(incarnation, harness))
@@ -77,7 +80,7 @@ def test_no_other_claim_leaps_either(incarnation, claim):
 
 
 @pytest.mark.parametrize("leap", [1, MAX_LEAP])
-def test_what_a_member_can_have_counted_is_believed(leap):
+def test_what_a_member_can_have_counted_is_believed(leap: int) -> None:
     harness = settled()
 
     harness.hear_alive(WEB, incarnation=3 + leap)
@@ -87,7 +90,9 @@ def test_what_a_member_can_have_counted_is_believed(leap):
 
 
 @pytest.mark.parametrize(("incarnation", "known"), [(MAX_FIRST, True), (MAX_FIRST + 1, False)])
-def test_nobody_is_met_with_a_number_that_leaves_nothing_to_refute_with(incarnation, known):
+def test_nobody_is_met_with_a_number_that_leaves_nothing_to_refute_with(
+    incarnation: int, known: bool
+) -> None:
     harness = settled()
 
     harness.hear_alive(remote("new", 4, incarnation=incarnation))
@@ -106,7 +111,7 @@ def test_nobody_is_met_with_a_number_that_leaves_nothing_to_refute_with(incarnat
     ],
     ids=["alive", "suspect", "left", "tombstone"],
 )
-def test_our_own_counter_is_not_driven_up(claim):
+def test_our_own_counter_is_not_driven_up(claim: Callable[..., Message]) -> None:
     harness = settled()
     before = harness.record.incarnation
 
@@ -114,19 +119,21 @@ def test_our_own_counter_is_not_driven_up(claim):
     harness.pass_time(0.5)
 
     assert harness.record.incarnation == before
-    assert harness.node.saved().incarnation == before
+    assert harness.saved.incarnation == before
     assert any("local is at incarnation" in warning for warning in harness.warnings())
 
 
 @pytest.mark.parametrize("saved_by_us", [SATURATED, HIGHEST])
-def test_a_spent_counter_of_an_earlier_release_is_neither_used_nor_saved_again(saved_by_us):
+def test_a_spent_counter_of_an_earlier_release_is_neither_used_nor_saved_again(
+    saved_by_us: int,
+) -> None:
     harness = joined(WEB, earlier=saved(incarnation=saved_by_us), seeds=(seed("192.0.2.10"),))
 
     assert harness.record.incarnation == 1
-    assert harness.node.saved().incarnation == 1
+    assert harness.saved.incarnation == 1
 
 
-def test_a_key_that_changes_under_a_live_member_is_an_error():
+def test_a_key_that_changes_under_a_live_member_is_an_error() -> None:
     harness = settled()
 
     harness.hear_alive(WEB, incarnation=4, meta=EVIL)
@@ -138,7 +145,7 @@ def test_a_key_that_changes_under_a_live_member_is_an_error():
 @pytest.mark.parametrize(
     "gap", [Dead(3, "web", "web"), Dead(3, "web", "db"), Suspect(3, "web", "db")]
 )
-def test_a_member_that_was_away_may_come_with_another_key(gap):
+def test_a_member_that_was_away_may_come_with_another_key(gap: Dead | Suspect) -> None:
     harness = settled()
 
     harness.hear(gap)
@@ -148,7 +155,7 @@ def test_a_member_that_was_away_may_come_with_another_key(gap):
     assert harness.errors() == []
 
 
-def test_other_metadata_with_the_same_key_is_no_error():
+def test_other_metadata_with_the_same_key_is_no_error() -> None:
     harness = settled()
 
     harness.hear_alive(WEB, incarnation=4, meta=metadata("10.9.9.77", 2, version="2"))
@@ -157,7 +164,9 @@ def test_other_metadata_with_the_same_key_is_no_error():
 
 
 @pytest.mark.parametrize(("after", "told"), [(0, False), (70, True)])
-def test_who_announces_us_with_another_key_is_told_of_once_we_are_known(after, told):
+def test_who_announces_us_with_another_key_is_told_of_once_we_are_known(
+    after: float, told: bool
+) -> None:
     harness = joined(WEB, DB)
     harness.keep_alive(WEB, DB, until=harness.now + after)
     harness.events.clear()
@@ -173,7 +182,7 @@ def test_who_announces_us_with_another_key_is_told_of_once_we_are_known(after, t
 
 
 @pytest.mark.parametrize("answers", [True, False])
-def test_a_recording_does_not_bring_back_whom_we_have_forgotten(answers):
+def test_a_recording_does_not_bring_back_whom_we_have_forgotten(answers: bool) -> None:
     harness = joined(WEB, DB, forget_after=60)
     harness.hear(Dead(3, "web", "db"))
     harness.keep_alive(DB, until=harness.now + 200)
@@ -191,7 +200,7 @@ def test_a_recording_does_not_bring_back_whom_we_have_forgotten(answers):
     assert ({entry.name for entry in harness.plan.hosts} == {"web", "db"}) is answers
 
 
-def test_a_forgotten_member_of_the_operators_needs_to_answer_also_after_its_tombstone():
+def test_a_forgotten_member_of_the_operators_needs_to_answer_also_after_its_tombstone() -> None:
     harness = joined(WEB, DB, forget_after=60)
     harness.hear(Dead(3, "web", "db"))
     harness.node.forget("web", harness.now)
@@ -203,7 +212,7 @@ def test_a_forgotten_member_of_the_operators_needs_to_answer_also_after_its_tomb
     assert {entry.name for entry in harness.plan.hosts} == {"db"}
 
 
-def test_pings_are_numbered_from_where_the_start_said():
+def test_pings_are_numbered_from_where_the_start_said() -> None:
     harness = joined(WEB, first_sequence=123_456)
 
     harness.node.ping(WEB_ADDRESS, "web", harness.now)
@@ -214,4 +223,4 @@ def test_pings_are_numbered_from_where_the_start_said():
     assert encode(ping)
 
 
-WEB_ADDRESS = joined(WEB).node.members.get("web").address
+WEB_ADDRESS = Address("192.0.2.2", 7946)

@@ -17,17 +17,17 @@ PROTO = bytes.fromhex(  # protocol 7.5, with an extra string field
 )
 
 
-def common(type_id):
+def common(type_id: int) -> bytes:
     return gob.encode_struct([encode_bytes(b"T"), encode_int(type_id)])
 
 
-def definition(type_id, kind, *details):
+def definition(type_id: int, kind: int, *details: int) -> bytes:
     """Define a type of the given kind: 0 array, 1 slice, 3 map, 4 gob, 5 binary, 6 text."""
     body = gob.encode_struct([common(type_id), *map(encode_int, details)])
     return gob.encode_value(-type_id, gob.encode_struct([b""] * kind + [body]))
 
 
-def stream(field_type, field, *definitions):
+def stream(field_type: int, field: bytes, *definitions: bytes) -> bytes:
     """Build a struct of one field `x` of this type, then a string `after` that must survive it."""
     fields = [("x", field_type), ("after", gob.STRING)]
     value = gob.encode_struct([field, encode_bytes(b"kept")])
@@ -39,7 +39,7 @@ def stream(field_type, field, *definitions):
     ("number", "encoded"),
     [(0, "00"), (127, "7f"), (128, "ff80"), (300, "fe012c"), (2**64 - 1, "f8" + "ff" * 8)],
 )
-def test_unsigned_numbers_are_written_as_go_writes_them(number, encoded):
+def test_unsigned_numbers_are_written_as_go_writes_them(number: int, encoded: str) -> None:
     assert encode_uint(number).hex() == encoded
 
 
@@ -47,12 +47,12 @@ def test_unsigned_numbers_are_written_as_go_writes_them(number, encoded):
 @pytest.mark.parametrize(
     ("number", "encoded"), [(-65, "ff81"), (65, "ff82"), (66, "ff84"), (0, "00"), (-1, "01")]
 )
-def test_signed_numbers_are_written_as_go_writes_them(number, encoded):
+def test_signed_numbers_are_written_as_go_writes_them(number: int, encoded: str) -> None:
     assert encode_int(number).hex() == encoded
 
 
 @pytest.mark.case(40)
-def test_an_extra_field_is_read_beside_the_others():
+def test_an_extra_field_is_read_beside_the_others() -> None:
     fields = decode(PROTO)
 
     assert fields["OverlayAddr"] == Opaque(b"\x0a\0\0\x01")
@@ -88,33 +88,33 @@ NESTED = gob.define_struct(70, "N", [("a", 2), ("b", gob.STRING)])
         (stream(1, b""), None),
     ],
 )
-def test_each_kind_of_type_is_read_or_skipped(data, value):
+def test_each_kind_of_type_is_read_or_skipped(data: bytes, value: object) -> None:
     assert decode(data) == {"x": value, "after": "kept"}
 
 
 @pytest.mark.case(40)
-def test_every_truncation_is_an_error():
+def test_every_truncation_is_an_error() -> None:
     for length in range(len(PROTO)):
         with pytest.raises(ProtocolError):
             decode(PROTO[:length])
 
 
-def test_bytes_after_the_value_are_ignored():
+def test_bytes_after_the_value_are_ignored() -> None:
     assert decode(PROTO + b"\xff\xff") == decode(PROTO)
 
 
-def list_of_itself(depth):
+def list_of_itself(depth: int) -> bytes:
     """Nest a list type that contains itself."""
     return stream(71, b"\x01" * depth + b"\x00", definition(71, 1, 71))
 
 
-def test_nesting_ends_at_eight():
+def test_nesting_ends_at_eight() -> None:
     assert decode(list_of_itself(6))["after"] == "kept"
     with pytest.raises(ProtocolError, match="nested"):
         decode(list_of_itself(7))
 
 
-def many_definitions(count):
+def many_definitions(count: int) -> bytes:
     return (
         b"".join(definition(100 + n, 5) for n in range(count - 1))
         + gob.define_struct(65, "T", [])
@@ -122,13 +122,13 @@ def many_definitions(count):
     )
 
 
-def test_definitions_end_at_thirty_two():
+def test_definitions_end_at_thirty_two() -> None:
     assert decode(many_definitions(32)) == {}
     with pytest.raises(ProtocolError, match="too many"):
         decode(many_definitions(33))
 
 
-def test_input_ends_at_512_bytes():
+def test_input_ends_at_512_bytes() -> None:
     padded = PROTO.ljust(512, b"\0")
 
     assert decode(padded) == decode(PROTO)
@@ -160,13 +160,13 @@ def test_input_ends_at_512_bytes():
         (gob.encode_value(-65, b"\x05\x00\x00\x00"), "too long"),
     ],
 )
-def test_malformed_gob_is_refused_saying_why(data, why):
+def test_malformed_gob_is_refused_saying_why(data: bytes, why: str) -> None:
     with pytest.raises(ProtocolError, match=why):
         decode(data)
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_hostile_bytes_raise_nothing_but_protocol_errors(seed):
+def test_hostile_bytes_raise_nothing_but_protocol_errors(seed: int) -> None:
     rng = random.Random(seed)
     samples = [PROTO, list_of_itself(5), stream(8, encode_bytes(b"T") + b"\xff\x82\x00")]
     refused = 0
@@ -186,7 +186,7 @@ def test_hostile_bytes_raise_nothing_but_protocol_errors(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_noise_raises_nothing_but_protocol_errors(seed):
+def test_noise_raises_nothing_but_protocol_errors(seed: int) -> None:
     rng = random.Random(seed)
 
     for length in range(512):

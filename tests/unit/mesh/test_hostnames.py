@@ -11,7 +11,7 @@ LONGEST = ".".join(["A" * 63] * 3 + ["A" * 61])
     "name",
     ["a", "web-1", "web_1", "db.example.org", "web-01", "x1.lan", LONGEST, "ip6", "localhosts"],
 )
-def test_host_names_name_members(name):
+def test_host_names_name_members(name: str) -> None:
     assert name_problem(name) is None
 
 
@@ -54,7 +54,7 @@ def test_host_names_name_members(name):
         ("web." + "a" * 64 + ".org", "63 characters"),
     ],
 )
-def test_other_names_are_refused_saying_why_without_repeating_them(name, why):
+def test_other_names_are_refused_saying_why_without_repeating_them(name: str, why: str) -> None:
     problem = name_problem(name)
 
     assert problem is not None
@@ -62,5 +62,5 @@ def test_other_names_are_refused_saying_why_without_repeating_them(name, why):
     assert len(name) < 2 or name not in problem or name == "localhost"
 
 
-def test_localhost_still_has_the_form_of_a_host_name():
+def test_localhost_still_has_the_form_of_a_host_name() -> None:
     assert is_host_name("localhost")

@@ -1,8 +1,10 @@
 """Which names go into the hosts file: what is left out is said, and the peer stays a peer."""
 
+from collections.abc import Callable, Iterable
+
 import pytest
 
-from tests.unit.mesh.builders import LOCAL, member, ours
+from tests.unit.mesh.builders import LOCAL, Announcement, member, ours
 from wesher.base import problems
 from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.metadata import MetadataFormat
@@ -10,7 +12,7 @@ from wesher.mesh.base.plan import HostsEntry
 from wesher.mesh.base.settings import HostsNaming
 from wesher.mesh.planning.hosts_naming import Namer, Unnamed
 from wesher.mesh.planning.peer_problems import peer_problems
-from wesher.mesh.planning.planner import Planner
+from wesher.mesh.planning.planner import Planner, PlanResult
 
 LATER = 60.0
 FORMAT: MetadataFormat = "current"
@@ -18,20 +20,27 @@ PLAIN, NAMING = LocalFacts(), HostsNaming()
 FOREIGN = LocalFacts(foreign_host_names={"web": 3, "db.mesh": 4})
 
 
-def build(*live, failed=(), facts=PLAIN, naming=NAMING, planner=None, now=0.0):
+def build(
+    *live: Announcement,
+    failed: Iterable[Announcement] = (),
+    facts: LocalFacts = PLAIN,
+    naming: HostsNaming = NAMING,
+    planner: Planner | None = None,
+    now: float = 0.0,
+) -> PlanResult:
     return (planner or Planner(naming)).build(LOCAL, live, failed, facts, complete=True, now=now)
 
 
-def names(outcome):
+def names(outcome: PlanResult) -> list[str]:
     return [entry.name for entry in outcome.plan.hosts]
 
 
-def told(outcome):
+def told(outcome: PlanResult) -> list[str]:
     return [one.trouble.text.format(**one.data) for one in peer_problems(outcome, FORMAT)]
 
 
 @pytest.mark.parametrize("web", [ours("web"), ours("Web"), member("web")])
-def test_a_name_on_a_line_of_somebody_else_costs_the_hosts_entry_only(web):
+def test_a_name_on_a_line_of_somebody_else_costs_the_hosts_entry_only(web: Announcement) -> None:
     outcome = build(web, facts=FOREIGN)
 
     assert len(outcome.plan.peers) == 1
@@ -42,7 +51,7 @@ def test_a_name_on_a_line_of_somebody_else_costs_the_hosts_entry_only(web):
     ]
 
 
-def test_a_hosts_file_that_is_left_alone_is_nothing_to_warn_of():
+def test_a_hosts_file_that_is_left_alone_is_nothing_to_warn_of() -> None:
     outcome = build(ours("web"), ours("a.b", "10.0.0.3", 3), naming=HostsNaming(None))
 
     assert len(outcome.plan.peers) == 2
@@ -50,7 +59,7 @@ def test_a_hosts_file_that_is_left_alone_is_nothing_to_warn_of():
     assert told(outcome) == []
 
 
-def test_a_suffix_names_members_beside_their_own_name_and_where_that_is_taken():
+def test_a_suffix_names_members_beside_their_own_name_and_where_that_is_taken() -> None:
     outcome = build(
         ours("amy"),
         ours("web", "10.0.0.3", 3, "192.0.2.3"),
@@ -63,7 +72,7 @@ def test_a_suffix_names_members_beside_their_own_name_and_where_that_is_taken():
     assert told(outcome) == []
 
 
-def test_both_names_of_a_member_lead_to_its_address():
+def test_both_names_of_a_member_lead_to_its_address() -> None:
     outcome = build(ours("amy"), naming=HostsNaming(suffix="mesh"))
 
     assert {entry.ip for entry in outcome.plan.hosts} == {outcome.trusted["amy"].overlay_addr}
@@ -87,7 +96,9 @@ def test_both_names_of_a_member_lead_to_its_address():
         ("example.org", HostsNaming(), "deb.debian.org", None),
     ],
 )
-def test_names_with_dots_are_written_in_domains_of_ours(our_name, naming, name, written):
+def test_names_with_dots_are_written_in_domains_of_ours(
+    our_name: str, naming: HostsNaming, name: str, written: tuple[str] | None
+) -> None:
     found = Namer(our_name, naming, {}).names_for(name, LOCAL.overlay_addr)
 
     if written is None:
@@ -97,7 +108,7 @@ def test_names_with_dots_are_written_in_domains_of_ours(our_name, naming, name, 
         assert found == written
 
 
-def test_who_is_named_like_us_in_other_letters_is_a_peer_without_hosts_entry():
+def test_who_is_named_like_us_in_other_letters_is_a_peer_without_hosts_entry() -> None:
     outcome = build(ours("LOCAL"))
 
     assert len(outcome.plan.peers) == 1
@@ -107,7 +118,9 @@ def test_who_is_named_like_us_in_other_letters_is_a_peer_without_hosts_entry():
 
 @pytest.mark.parametrize(("first", "second"), [("node-b", "NODE-B"), ("NODE-B", "node-b")])
 @pytest.mark.parametrize("kind", [ours, member])
-def test_who_has_a_name_keeps_it_from_who_comes_with_other_letters(first, second, kind):
+def test_who_has_a_name_keeps_it_from_who_comes_with_other_letters(
+    first: str, second: str, kind: Callable[..., Announcement]
+) -> None:
     planner = Planner()
     old, new = kind(first), kind(second, "10.0.0.3", 3, "192.0.2.3")
     build(old, planner=planner)
@@ -122,7 +135,7 @@ def test_who_has_a_name_keeps_it_from_who_comes_with_other_letters(first, second
         ]
 
 
-def test_whose_name_was_kept_from_it_has_it_once_the_first_has_failed():
+def test_whose_name_was_kept_from_it_has_it_once_the_first_has_failed() -> None:
     planner = Planner()
     old, new = ours("node-b"), ours("NODE-B", "10.0.0.3", 3, "192.0.2.3")
     build(old, planner=planner)
@@ -131,7 +144,7 @@ def test_whose_name_was_kept_from_it_has_it_once_the_first_has_failed():
     assert names(build(new, failed=[old], planner=planner, now=LATER)) == ["NODE-B"]
 
 
-def test_a_name_under_the_suffix_is_contended_for_like_any_other():
+def test_a_name_under_the_suffix_is_contended_for_like_any_other() -> None:
     planner = Planner(HostsNaming(suffix="mesh"))
     build(ours("web"), planner=planner)
 

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
@@ -26,7 +27,7 @@ from wesher.mesh.discovery.join_retry import JoinRetry
         ("[::1]:7000", "::1", 7000),
     ],
 )
-def test_a_seed_is_read_from_any_usual_form(text, host, port):
+def test_a_seed_is_read_from_any_usual_form(text: str, host: str, port: int) -> None:
     assert parse_seed(text, 7946) == Seed(host, port)
 
 
@@ -50,7 +51,7 @@ def test_a_seed_is_read_from_any_usual_form(text, host, port):
         ("http://host", "a port is a number|neither"),
     ],
 )
-def test_a_malformed_seed_is_refused_saying_why(text, why):
+def test_a_malformed_seed_is_refused_saying_why(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         parse_seed(text, 7946)
 
@@ -58,16 +59,18 @@ def test_a_malformed_seed_is_refused_saying_why(text, why):
 @pytest.mark.parametrize(
     ("seed", "text"), [(Seed("host", 1), "host:1"), (Seed("::1", 2), "[::1]:2")]
 )
-def test_a_seed_prints_as_it_is_written(seed, text):
+def test_a_seed_prints_as_it_is_written(seed: Seed, text: str) -> None:
     assert str(seed) == text
     assert parse_seed(text, 7946) == seed
 
 
-def join_retry(seeds=(), saved=(), number=1):
+def join_retry(
+    seeds: Iterable[str] = (), saved: Iterable[tuple[str, int]] = (), number: int = 1
+) -> JoinRetry:
     return JoinRetry([Seed(host, 7946) for host in seeds], saved, random.Random(number))
 
 
-def rounds(searcher, until):
+def rounds(searcher: JoinRetry, until: float) -> list[tuple[float, list[Contact]]]:
     """Run the search from 0 on; return (when, contacts) of each round."""
     result = []
     while (now := searcher.next_timer()) is not None and now <= until:
@@ -75,7 +78,7 @@ def rounds(searcher, until):
     return result
 
 
-def test_nobody_is_contacted_before_we_are_alone():
+def test_nobody_is_contacted_before_we_are_alone() -> None:
     searcher = join_retry(["a"])
 
     assert not searcher.searching
@@ -83,7 +86,7 @@ def test_nobody_is_contacted_before_we_are_alone():
     assert searcher.contacts(5.0) == []
 
 
-def test_the_first_round_comes_at_once_and_none_before_its_time():
+def test_the_first_round_comes_at_once_and_none_before_its_time() -> None:
     searcher = join_retry(["a"])
     searcher.alone(5.0)
 
@@ -93,7 +96,7 @@ def test_the_first_round_comes_at_once_and_none_before_its_time():
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_rounds_follow_each_other_within_two_seconds_for_ever(number):
+def test_rounds_follow_each_other_within_two_seconds_for_ever(number: int) -> None:
     searcher = join_retry(["a"], number=number)
     searcher.alone(0.0)
 
@@ -105,7 +108,7 @@ def test_rounds_follow_each_other_within_two_seconds_for_ever(number):
     assert len(waits) > 3500 / 2
 
 
-def test_different_nodes_wait_differently():
+def test_different_nodes_wait_differently() -> None:
     first, second = join_retry(["a"], number=1), join_retry(["a"], number=2)
     for searcher in first, second:
         searcher.alone(0.0)
@@ -114,7 +117,7 @@ def test_different_nodes_wait_differently():
     assert first.next_timer() != second.next_timer()
 
 
-def test_an_answer_ends_the_search_and_being_alone_again_starts_it_quickly():
+def test_an_answer_ends_the_search_and_being_alone_again_starts_it_quickly() -> None:
     searcher = join_retry(["a"])
     searcher.alone(0.0)
     rounds(searcher, 300)
@@ -125,21 +128,24 @@ def test_an_answer_ends_the_search_and_being_alone_again_starts_it_quickly():
     searcher.contacts(500.0)
 
     assert quiet is None
-    assert searcher.next_timer() <= 501.0
+    again = searcher.next_timer()
+    assert again is not None
+    assert again <= 501.0
 
 
-def test_hearing_again_that_we_are_alone_does_not_restart_the_search():
+def test_hearing_again_that_we_are_alone_does_not_restart_the_search() -> None:
     searcher = join_retry(["a"])
     searcher.alone(0.0)
     rounds(searcher, 100)
     due = searcher.next_timer()
 
+    assert due is not None
     searcher.alone(due - 1)
 
     assert searcher.next_timer() == due
 
 
-def test_everybody_gets_a_turn_and_no_round_is_large():
+def test_everybody_gets_a_turn_and_no_round_is_large() -> None:
     seeds = [f"seed{number}" for number in range(20)]
     saved = [(f"10.0.0.{number}", 7946) for number in range(200)]
     searcher = join_retry(seeds, saved)
@@ -155,7 +161,7 @@ def test_everybody_gets_a_turn_and_no_round_is_large():
         assert max(turns) - min(turns) <= 1
 
 
-def test_nodes_ask_remembered_members_in_different_orders():
+def test_nodes_ask_remembered_members_in_different_orders() -> None:
     saved = [(f"10.0.0.{number}", 7946) for number in range(50)]
     first, second = join_retry(saved=saved, number=1), join_retry(saved=saved, number=2)
     for searcher in first, second:
@@ -164,7 +170,7 @@ def test_nodes_ask_remembered_members_in_different_orders():
     assert set(first.contacts(0.0)) != set(second.contacts(0.0))
 
 
-def test_the_same_address_is_not_contacted_twice_in_a_round():
+def test_the_same_address_is_not_contacted_twice_in_a_round() -> None:
     searcher = join_retry(["10.0.0.1", "10.0.0.1"], [("10.0.0.1", 7946), ("10.0.0.2", 7946)] * 2)
     searcher.alone(0.0)
 
@@ -173,14 +179,15 @@ def test_the_same_address_is_not_contacted_twice_in_a_round():
     assert contacts == [Contact("10.0.0.1", 7946, True), Contact("10.0.0.2", 7946, False)]
 
 
-def test_remembering_anew_forgets_the_others_and_keeps_the_turns():
+def test_remembering_anew_forgets_the_others_and_keeps_the_turns() -> None:
     searcher = join_retry(saved=[(f"10.0.0.{number}", 7946) for number in range(20)])
     searcher.alone(0.0)
     first = searcher.contacts(0.0)
 
     searcher.remember([(f"10.0.0.{number}", 7946) for number in range(1, 21)])
-    second = searcher.contacts(searcher.next_timer())
-    third = searcher.contacts(searcher.next_timer())
+    second, third = (
+        searcher.contacts(at) for _ in range(2) if (at := searcher.next_timer()) is not None
+    )
 
     hosts = {contact.host for contact in second + third}
     assert not set(first) & set(second)
@@ -191,5 +198,7 @@ def test_remembering_anew_forgets_the_others_and_keeps_the_turns():
     ("seeds", "saved", "anybody"),
     [([], [], False), (["a"], [], True), ([], [("10.0.0.1", 7946)], True)],
 )
-def test_it_knows_whether_there_is_anybody_to_contact(seeds, saved, anybody):
+def test_it_knows_whether_there_is_anybody_to_contact(
+    seeds: list[str], saved: list[tuple[str, int]], anybody: bool
+) -> None:
     assert join_retry(seeds, saved).has_contacts is anybody

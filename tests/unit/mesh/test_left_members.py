@@ -1,6 +1,7 @@
 """Left, forgotten, returned: what a node makes of tombstones and of claims that one is back."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from wesher.gossip import (
     Ack,
     Address,
     Dead,
+    Gossip,
     PingFinished,
     PushPull,
     RecordState,
@@ -23,7 +25,7 @@ from wesher.mesh.members.liveness_checks import MAX_INQUIRIES, LivenessChecks
 WEB, DB = remote("web", 2, incarnation=3), remote("db", 3)
 
 
-def company(**settings):
+def company(**settings: Any) -> Harness:
     """Return a node with two members, of which one has failed."""
     harness = joined(WEB, DB, **settings)
     harness.hear(Dead(3, "web", "db"))
@@ -33,34 +35,36 @@ def company(**settings):
     return harness
 
 
-def tombstones(harness):
+def tombstones(harness: Harness) -> dict[str, Tombstone]:
     """Return those that go with the node's table, by name."""
     frame = harness.wire.seal_frame(encode(PushPull(False, ())))
     reply = harness.node.receive_request(frame, Address("192.0.2.99", 40000), harness.now)
     harness._drain()
-    told = harness.wire.open_frame(reply, reply=True).user_state
-    return {one.name: one for one in decode_tombstones(told, harness.now)}
+    assert reply
+    table = harness.wire.open_frame(reply, reply=True)
+    assert isinstance(table, PushPull)
+    return {one.name: one for one in decode_tombstones(table.user_state, harness.now)}
 
 
-def tell(harness, *told, age=0.0):
+def tell(harness: Harness, *told: tuple[str, int], age: float = 0.0) -> None:
     """Let a packet tell of departures: names with incarnations."""
-    told = [Tombstone(name, incarnation, harness.now - age) for name, incarnation in told]
-    harness.hear(UserMessage(encode_tombstones(told, harness.now)))
+    left = [Tombstone(name, incarnation, harness.now - age) for name, incarnation in told]
+    harness.hear(UserMessage(encode_tombstones(left, harness.now)))
 
 
-def retold(harness):
+def retold(harness: Harness) -> set[str]:
     """Return the names in the tombstones that were gossiped since the last call."""
     messages = harness.heard_by("192.0.2.3")
     payloads = [message.payload for message in messages if isinstance(message, UserMessage)]
     return {one.name for payload in payloads for one in decode_tombstones(payload, harness.now)}
 
 
-def peers(harness):
+def peers(harness: Harness) -> set[str]:
     harness.pass_time(0.2)
     return {entry.name for entry in harness.plan.hosts}
 
 
-def answer_pings_for(harness, name):
+def answer_pings_for(harness: Harness, name: str) -> list[Address]:
     """Let whoever is pinged under this name answer; tells where that was."""
     pinged = [(to, ping) for to, ping in harness.pings() if ping.node == name]
     for to, ping in pinged:
@@ -71,7 +75,7 @@ def answer_pings_for(harness, name):
 # Forgetting
 
 
-def test_a_failed_member_that_is_forgotten_is_gone_at_once_and_others_are_told():
+def test_a_failed_member_that_is_forgotten_is_gone_at_once_and_others_are_told() -> None:
     harness = company()
 
     harness.node.forget("web", harness.now)
@@ -90,25 +94,25 @@ def test_a_failed_member_that_is_forgotten_is_gone_at_once_and_others_are_told()
         ("nobody", "no failed member is named nobody"),
     ],
 )
-def test_nobody_else_can_be_forgotten(name, reason):
+def test_nobody_else_can_be_forgotten(name: str, reason: str) -> None:
     harness = company()
 
     with pytest.raises(ValueError, match=reason):
         harness.node.forget(name, harness.now)
 
 
-def test_a_suspect_can_not_be_forgotten_yet():
+def test_a_suspect_can_not_be_forgotten_yet() -> None:
     harness = joined(WEB, DB)
     harness.push(remote("web", 2, incarnation=3, state=RecordState.DEAD))
 
     with pytest.raises(ValueError, match=r"not given up yet: try again in (\d+) seconds") as told:
         harness.node.forget("web", harness.now)
-    harness.pass_time(int(re.search(r"\d+", str(told.value))[0]))
+    harness.pass_time(int(re.findall(r"\d+", str(told.value))[0]))
 
     harness.node.forget("web", harness.now)
 
 
-def test_what_others_forget_is_gone_here_too_and_told_on():
+def test_what_others_forget_is_gone_here_too_and_told_on() -> None:
     harness = company()
 
     tell(harness, ("web", 3))
@@ -117,7 +121,7 @@ def test_what_others_forget_is_gone_here_too_and_told_on():
     assert peers(harness) == {"db"}
 
 
-def test_what_was_forgotten_long_ago_stays():
+def test_what_was_forgotten_long_ago_stays() -> None:
     harness = company(forget_after=3600)
 
     tell(harness, ("web", 3), age=3601)
@@ -126,7 +130,7 @@ def test_what_was_forgotten_long_ago_stays():
     assert tombstones(harness) == {}
 
 
-def test_news_of_an_earlier_departure_leaves_a_failed_member_alone():
+def test_news_of_an_earlier_departure_leaves_a_failed_member_alone() -> None:
     harness = company()
 
     tell(harness, ("web", 2))
@@ -135,7 +139,7 @@ def test_news_of_an_earlier_departure_leaves_a_failed_member_alone():
     assert tombstones(harness) == {}
 
 
-def test_a_tombstone_is_told_on_once():
+def test_a_tombstone_is_told_on_once() -> None:
     harness = company()
     tell(harness, ("stranger", 3))
     retold(harness)
@@ -145,7 +149,7 @@ def test_a_tombstone_is_told_on_once():
     assert retold(harness) == set()
 
 
-def test_of_much_news_only_what_matters_is_told_on():
+def test_of_much_news_only_what_matters_is_told_on() -> None:
     harness = company()
 
     tell(harness, ("web", 3), *((f"n{number}", 1) for number in range(MAX_RETOLD)))
@@ -154,7 +158,7 @@ def test_of_much_news_only_what_matters_is_told_on():
     assert len(tombstones(harness)) == MAX_RETOLD + 1
 
 
-def test_damaged_tombstones_are_dropped():
+def test_damaged_tombstones_are_dropped() -> None:
     harness = company()
 
     harness.hear(UserMessage(bytes([FIRST_BYTE, 1, 0xC1])))
@@ -163,7 +167,7 @@ def test_damaged_tombstones_are_dropped():
     assert peers(harness) == {"web", "db"}
 
 
-def test_a_tombstone_ages_and_ends():
+def test_a_tombstone_ages_and_ends() -> None:
     harness = company(forget_after=600)
     harness.node.forget("web", harness.now)
     harness.keep_alive(DB, until=harness.now + 300)
@@ -178,7 +182,7 @@ def test_a_tombstone_ages_and_ends():
 # Leaving and returning
 
 
-def left():
+def left() -> Harness:
     """Return a node that has seen a member leave, and has reaped it since."""
     harness = joined(WEB, DB)
     harness.hear(Dead(3, "web", "web"))
@@ -188,7 +192,7 @@ def left():
     return harness
 
 
-def test_who_left_has_a_tombstone_that_goes_with_tables_only():
+def test_who_left_has_a_tombstone_that_goes_with_tables_only() -> None:
     harness = joined(WEB, DB)
     harness.packets.clear()
 
@@ -198,7 +202,7 @@ def test_who_left_has_a_tombstone_that_goes_with_tables_only():
     assert retold(harness) == set()
 
 
-def test_a_higher_incarnation_is_a_return():
+def test_a_higher_incarnation_is_a_return() -> None:
     harness = left()
 
     harness.hear_alive(remote("web", 2, incarnation=4))
@@ -208,7 +212,7 @@ def test_a_higher_incarnation_is_a_return():
 
 
 @pytest.mark.parametrize("incarnation", [1, 3])
-def test_no_higher_incarnation_counts_only_if_the_member_itself_answers(incarnation):
+def test_no_higher_incarnation_counts_only_if_the_member_itself_answers(incarnation: int) -> None:
     harness = left()
 
     harness.hear_alive(remote("web", 2, incarnation=incarnation))
@@ -221,7 +225,7 @@ def test_no_higher_incarnation_counts_only_if_the_member_itself_answers(incarnat
     assert tombstones(harness) == {}
 
 
-def test_a_stale_echo_is_nobody():
+def test_a_stale_echo_is_nobody() -> None:
     harness = left()
 
     harness.hear_alive(WEB)
@@ -232,7 +236,7 @@ def test_a_stale_echo_is_nobody():
     assert "web" in tombstones(harness)
 
 
-def test_a_stale_echo_just_after_the_departure_is_not_even_asked_for():
+def test_a_stale_echo_just_after_the_departure_is_not_even_asked_for() -> None:
     harness = joined(WEB, DB)
     harness.hear(Dead(3, "web", "web"))
     harness.packets.clear()
@@ -242,7 +246,7 @@ def test_a_stale_echo_just_after_the_departure_is_not_even_asked_for():
     assert answer_pings_for(harness, "web") == []
 
 
-def test_one_that_left_may_come_back_at_another_address_if_it_answers_there():
+def test_one_that_left_may_come_back_at_another_address_if_it_answers_there() -> None:
     harness = joined(WEB, DB)
     harness.hear(Dead(3, "web", "web"))
     elsewhere = remote("web", 50, meta=metadata("10.9.9.2", 2, version="1"))
@@ -254,7 +258,7 @@ def test_one_that_left_may_come_back_at_another_address_if_it_answers_there():
     assert peers(harness) == {"web", "db"}
 
 
-def test_who_came_back_is_not_buried_by_the_old_tombstone():
+def test_who_came_back_is_not_buried_by_the_old_tombstone() -> None:
     harness = left()
     harness.hear_alive(remote("web", 2, incarnation=1))
     answer_pings_for(harness, "web")
@@ -265,7 +269,7 @@ def test_who_came_back_is_not_buried_by_the_old_tombstone():
     assert peers(harness) == {"web", "db"}
 
 
-def test_who_left_elsewhere_and_does_not_answer_has_left_here():
+def test_who_left_elsewhere_and_does_not_answer_has_left_here() -> None:
     harness = joined(WEB, DB)
 
     tell(harness, ("web", 3))
@@ -278,7 +282,7 @@ def test_who_left_elsewhere_and_does_not_answer_has_left_here():
     assert tombstones(harness)["web"].incarnation == 3
 
 
-def test_who_is_said_to_have_left_but_answers_stays():
+def test_who_is_said_to_have_left_but_answers_stays() -> None:
     harness = joined(WEB, DB)
     harness.packets.clear()
 
@@ -293,7 +297,7 @@ def test_who_is_said_to_have_left_but_answers_stays():
     assert tombstones(harness) == {}
 
 
-def test_who_left_on_the_far_side_of_a_partition_is_gone_here_too():
+def test_who_left_on_the_far_side_of_a_partition_is_gone_here_too() -> None:
     harness = company()
     told = encode_tombstones([Tombstone("web", 3, harness.now - 50)], harness.now)
     frame = harness.wire.seal_frame(encode(PushPull(True, (DB,), told)))
@@ -305,7 +309,7 @@ def test_who_left_on_the_far_side_of_a_partition_is_gone_here_too():
 
 
 @pytest.mark.parametrize(("incarnation", "left"), [(2, False), (3, True), (4, True)])
-def test_whom_a_go_member_knows_to_have_left_is_gone_here_too(incarnation, left):
+def test_whom_a_go_member_knows_to_have_left_is_gone_here_too(incarnation: int, left: bool) -> None:
     harness = company()
     harness.keep_alive(DB, until=harness.now + 20)
     request, *_ = harness.take_streams()
@@ -317,7 +321,7 @@ def test_whom_a_go_member_knows_to_have_left_is_gone_here_too(incarnation, left)
     assert peers(harness) == ({"db"} if left else {"web", "db"})
 
 
-def test_one_that_fails_although_it_is_known_to_be_gone_keeps_no_peer():
+def test_one_that_fails_although_it_is_known_to_be_gone_keeps_no_peer() -> None:
     harness = joined(WEB, DB)
     tell(harness, ("web", 3))
     harness.hear(Dead(3, "web", "db"))
@@ -331,18 +335,18 @@ def test_one_that_fails_although_it_is_known_to_be_gone_keeps_no_peer():
 # Reunions
 
 
-def cut_off(harness):
+def cut_off(harness: Harness) -> None:
     """Let a member leave, and forget what was gossiped of it."""
     harness.hear(Dead(1, "mail", "mail"))
     harness.pass_time(0.5)
     harness.packets.clear()
 
 
-def trio():
+def trio() -> Harness:
     return joined(WEB, DB, remote("mail", 4))
 
 
-def test_one_that_was_cut_off_is_told_who_has_left_meanwhile():
+def test_one_that_was_cut_off_is_told_who_has_left_meanwhile() -> None:
     harness = trio()
     harness.hear(Dead(3, "web", "db"))
     cut_off(harness)
@@ -353,7 +357,7 @@ def test_one_that_was_cut_off_is_told_who_has_left_meanwhile():
     assert retold(harness) == {"mail"}
 
 
-def test_so_is_one_that_was_suspected_for_long():
+def test_so_is_one_that_was_suspected_for_long() -> None:
     harness = trio()
     harness.hear(Suspect(3, "web", "db"))
     harness.keep_alive(DB, until=harness.now + 15)
@@ -365,7 +369,7 @@ def test_so_is_one_that_was_suspected_for_long():
     assert retold(harness) == {"mail"}
 
 
-def test_one_that_was_suspected_for_a_moment_was_not_cut_off():
+def test_one_that_was_suspected_for_a_moment_was_not_cut_off() -> None:
     harness = trio()
     harness.hear(Suspect(3, "web", "db"))
     cut_off(harness)
@@ -376,7 +380,7 @@ def test_one_that_was_suspected_for_a_moment_was_not_cut_off():
     assert retold(harness) == set()
 
 
-def test_who_was_doubted_itself_tells_so_too_again_and_again_for_a_while():
+def test_who_was_doubted_itself_tells_so_too_again_and_again_for_a_while() -> None:
     harness = trio()
     cut_off(harness)
     harness.hear(Suspect(harness.record.incarnation, "local", "db"))
@@ -391,7 +395,7 @@ def test_who_was_doubted_itself_tells_so_too_again_and_again_for_a_while():
     assert 2 <= times <= 4
 
 
-def test_departures_of_long_ago_are_not_retold():
+def test_departures_of_long_ago_are_not_retold() -> None:
     harness = trio()
     cut_off(harness)
     harness.keep_alive(WEB, DB, until=harness.now + NOTICED_WITHIN + 1)
@@ -406,7 +410,7 @@ def test_departures_of_long_ago_are_not_retold():
 # Ourselves
 
 
-def test_being_said_to_be_gone_ourselves_is_refuted():
+def test_being_said_to_be_gone_ourselves_is_refuted() -> None:
     harness = joined(WEB, DB)
 
     tell(harness, ("local", 9))
@@ -415,7 +419,7 @@ def test_being_said_to_be_gone_ourselves_is_refuted():
     assert tombstones(harness) == {}
 
 
-def test_old_news_of_ourselves_is_nothing():
+def test_old_news_of_ourselves_is_nothing() -> None:
     harness = joined(remote("local", 1, ip="192.0.2.1", incarnation=9), WEB)
     before = harness.record.incarnation
 
@@ -424,7 +428,7 @@ def test_old_news_of_ourselves_is_nothing():
     assert harness.record.incarnation == before
 
 
-def test_it_starts_above_the_incarnation_with_which_it_is_said_to_have_left():
+def test_it_starts_above_the_incarnation_with_which_it_is_said_to_have_left() -> None:
     harness = Harness(seeds=(seed("192.0.2.10"),)).start()
     (look,) = harness.take_streams()
     told = encode_tombstones([Tombstone("local", 9, 0.0)], 0.0)
@@ -439,18 +443,18 @@ def test_it_starts_above_the_incarnation_with_which_it_is_said_to_have_left():
 # Asking
 
 
-class _Gossip:
+class _Gossip(Gossip):
     """Stands for the pings only, which are numbered."""
 
-    def __init__(self):
-        self.asked = []
+    def __init__(self) -> None:
+        self.asked: list[tuple[Address, str, bool]] = []
 
-    def ping(self, to, node, now, *, stream=False):
+    def ping(self, to: Address, node: str, now: float, *, stream: bool = False) -> int:
         self.asked.append((to, node, stream))
         return len(self.asked)
 
 
-def test_silence_counts_only_when_both_ways_are_silent():
+def test_silence_counts_only_when_both_ways_are_silent() -> None:
     heard = []
     liveness_checks = LivenessChecks(_Gossip())
     liveness_checks.ask(
@@ -465,7 +469,7 @@ def test_silence_counts_only_when_both_ways_are_silent():
     assert heard == [(False, 4.0)]
 
 
-def test_the_first_answer_counts_and_only_once():
+def test_the_first_answer_counts_and_only_once() -> None:
     heard = []
     liveness_checks = LivenessChecks(_Gossip())
     liveness_checks.ask(
@@ -478,7 +482,7 @@ def test_the_first_answer_counts_and_only_once():
     assert heard == [(True, 1.0)]
 
 
-def test_the_same_is_not_asked_twice_at_a_time_nor_too_much_in_all():
+def test_the_same_is_not_asked_twice_at_a_time_nor_too_much_in_all() -> None:
     gossip = _Gossip()
     liveness_checks = LivenessChecks(gossip)
     asked = [

@@ -30,12 +30,12 @@ FACTS = LocalFacts(
         ("fd07::53", "name server"),
     ],
 )
-def test_a_route_that_would_cut_the_host_off_is_objected_to(ip, why):
-    assert why in FACTS.objection(ip_address(ip))
+def test_a_route_that_would_cut_the_host_off_is_objected_to(ip: str, why: str) -> None:
+    assert why in str(FACTS.objection(ip_address(ip)))
 
 
 @pytest.mark.parametrize(
     "ip", ["10.6.0.2", "10.4.255.255", "fd05:0:0:1::1", "10.8.51.1", "fd08:0:0:51::1"]
 )
-def test_other_addresses_are_free(ip):
+def test_other_addresses_are_free(ip: str) -> None:
     assert FACTS.objection(ip_address(ip)) is None

@@ -1,9 +1,11 @@
 """Looking before announcing: when it is over, and what it has found out."""
 
+from typing import Any
+
 import pytest
 
 from tests.unit.mesh.builders import record
-from wesher.gossip import Address, ExchangeFinished, PingFinished, RecordState, pack_ip
+from wesher.gossip import Address, ExchangeFinished, PingFinished, Record, RecordState, pack_ip
 from wesher.mesh.discovery.lookup import GRACE, HOLDER_PATIENCE, PATIENCE, Lookup
 
 HERE = "192.0.2.1"
@@ -11,25 +13,29 @@ A, B = Address("192.0.2.10", 7946), Address("192.0.2.11", 7946)
 
 
 @pytest.fixture
-def look():
+def look() -> Lookup:
     return Lookup("local", pack_ip(HERE), 7946, now=0)
 
 
-def ask(look, *exchanges):
+def ask(look: Lookup, *exchanges: int) -> None:
     for exchange in exchanges:
         look.asked(exchange)
 
 
-def answer(look, exchange, *records, at=0.0, to=A, **outcome):
+def answer(
+    look: Lookup, exchange: int, *records: Record, at: float = 0.0, to: Address = A, **outcome: Any
+) -> None:
     look.finished(ExchangeFinished(exchange, to, records, **outcome), at)
 
 
-def test_with_nobody_to_ask_it_is_over_at_once(look):
+def test_with_nobody_to_ask_it_is_over_at_once(look: Lookup) -> None:
     assert look.is_over(0)
 
 
 @pytest.mark.parametrize("outcome", [{}, {"error": "refused"}, {"own": True}])
-def test_it_is_over_when_everybody_has_answered_or_failed(look, outcome):
+def test_it_is_over_when_everybody_has_answered_or_failed(
+    look: Lookup, outcome: dict[str, Any]
+) -> None:
     ask(look, 1, 2)
 
     answer(look, 1)
@@ -40,7 +46,7 @@ def test_it_is_over_when_everybody_has_answered_or_failed(look, outcome):
     assert look.is_over(0)
 
 
-def test_names_that_are_looked_up_are_waited_for(look):
+def test_names_that_are_looked_up_are_waited_for(look: Lookup) -> None:
     look.resolving()
     look.resolving()
     look.resolved()
@@ -51,7 +57,7 @@ def test_names_that_are_looked_up_are_waited_for(look):
     assert look.is_over(0)
 
 
-def test_the_silent_are_waited_for_no_longer_than_three_seconds(look):
+def test_the_silent_are_waited_for_no_longer_than_three_seconds(look: Lookup) -> None:
     ask(look, 1)
     look.resolving()
 
@@ -59,7 +65,7 @@ def test_the_silent_are_waited_for_no_longer_than_three_seconds(look):
     assert look.is_over(PATIENCE)
 
 
-def test_an_empty_answer_counts_but_does_not_cut_the_others_short(look):
+def test_an_empty_answer_counts_but_does_not_cut_the_others_short(look: Lookup) -> None:
     ask(look, 1, 2)
 
     answer(look, 1, at=1, to=A)
@@ -68,7 +74,7 @@ def test_an_empty_answer_counts_but_does_not_cut_the_others_short(look):
     assert look.deadline == PATIENCE
 
 
-def test_once_somebody_told_of_members_the_others_get_half_a_second(look):
+def test_once_somebody_told_of_members_the_others_get_half_a_second(look: Lookup) -> None:
     ask(look, 1, 2)
 
     answer(look, 1, record("web"), at=1)
@@ -77,7 +83,7 @@ def test_once_somebody_told_of_members_the_others_get_half_a_second(look):
     assert look.is_over(1 + GRACE)
 
 
-def test_the_half_second_never_prolongs_the_look(look):
+def test_the_half_second_never_prolongs_the_look(look: Lookup) -> None:
     ask(look, 1, 2)
 
     answer(look, 1, record("web"), at=PATIENCE - 0.1)
@@ -85,7 +91,7 @@ def test_the_half_second_never_prolongs_the_look(look):
     assert look.deadline == PATIENCE
 
 
-def test_our_own_answer_and_failures_are_no_answers(look):
+def test_our_own_answer_and_failures_are_no_answers(look: Lookup) -> None:
     ask(look, 1, 2, 3)
 
     answer(look, 1, own=True)
@@ -104,7 +110,9 @@ def test_our_own_answer_and_failures_are_no_answers(look):
         ((1, RecordState.DEAD), (1, RecordState.SUSPECT), 1),
     ],
 )
-def test_of_two_records_the_newer_counts_whoever_sent_it_first(look, first, second, wins):
+def test_of_two_records_the_newer_counts_whoever_sent_it_first(
+    look: Lookup, first: tuple[int, RecordState], second: tuple[int, RecordState], wins: int
+) -> None:
     records = [
         record("local", ip=f"192.0.2.{number}", incarnation=incarnation, state=state)
         for number, (incarnation, state) in enumerate((first, second), start=101)
@@ -117,7 +125,7 @@ def test_of_two_records_the_newer_counts_whoever_sent_it_first(look, first, seco
     assert look.earlier_self is records[wins - 1]
 
 
-def test_others_are_all_that_may_still_hold_an_address(look):
+def test_others_are_all_that_may_still_hold_an_address(look: Lookup) -> None:
     kept = [record(f"n{state}", state=state) for state in (0, 1, 2, 7)]
     ask(look, 1)
 
@@ -141,7 +149,9 @@ def test_others_are_all_that_may_still_hold_an_address(look):
     ],
 )
 @pytest.mark.parametrize("mapped", [False, True])
-def test_our_name_is_held_by_a_member_elsewhere_unless_it_left(look, held, holder, mapped):
+def test_our_name_is_held_by_a_member_elsewhere_unless_it_left(
+    look: Lookup, held: dict[str, Any], holder: Address | None, mapped: bool
+) -> None:
     ask(look, 1)
 
     answer(look, 1, record("local", mapped=mapped, **held))
@@ -159,7 +169,9 @@ def test_our_name_is_held_by_a_member_elsewhere_unless_it_left(look, held, holde
         ({"ip": "192.0.2.9", "state": RecordState.LEFT}, None),
     ],
 )
-def test_our_name_in_other_letters_is_held_by_who_is_alive(look, held, holder):
+def test_our_name_in_other_letters_is_held_by_who_is_alive(
+    look: Lookup, held: dict[str, Any], holder: Address | None
+) -> None:
     ask(look, 1)
 
     answer(look, 1, record("LOCAL", **held))
@@ -168,7 +180,7 @@ def test_our_name_in_other_letters_is_held_by_who_is_alive(look, held, holder):
     assert look.earlier_self is None
 
 
-def test_who_returns_is_not_kept_out_by_its_name_in_other_letters(look):
+def test_who_returns_is_not_kept_out_by_its_name_in_other_letters(look: Lookup) -> None:
     ask(look, 1)
 
     answer(look, 1, record("local", ip=HERE), record("LOCAL", ip="192.0.2.9"))
@@ -177,7 +189,7 @@ def test_who_returns_is_not_kept_out_by_its_name_in_other_letters(look):
     assert look.holder_name == "local"
 
 
-def test_a_record_without_an_ip_address_holds_nothing(look):
+def test_a_record_without_an_ip_address_holds_nothing(look: Lookup) -> None:
     ask(look, 1)
 
     answer(look, 1, record("local", addr=b"abc"))
@@ -187,7 +199,9 @@ def test_a_record_without_an_ip_address_holds_nothing(look):
 
 
 @pytest.mark.parametrize("mapped", [False, True])
-def test_our_address_keeps_the_form_in_which_the_members_have_it(look, mapped):
+def test_our_address_keeps_the_form_in_which_the_members_have_it(
+    look: Lookup, mapped: bool
+) -> None:
     ask(look, 1)
 
     answer(look, 1, record("local", ip=HERE, mapped=mapped))
@@ -195,7 +209,7 @@ def test_our_address_keeps_the_form_in_which_the_members_have_it(look, mapped):
     assert look.address_form == pack_ip(HERE, mapped=mapped)
 
 
-def test_our_address_has_our_own_form_when_the_members_know_another_or_none(look):
+def test_our_address_has_our_own_form_when_the_members_know_another_or_none(look: Lookup) -> None:
     ask(look, 1)
     before = look.address_form
     answer(look, 1, record("local", ip="192.0.2.9", mapped=True))
@@ -203,7 +217,7 @@ def test_our_address_has_our_own_form_when_the_members_know_another_or_none(look
     assert before == look.address_form == pack_ip(HERE)
 
 
-def test_the_holder_of_our_name_has_three_seconds_to_answer(look):
+def test_the_holder_of_our_name_has_three_seconds_to_answer(look: Lookup) -> None:
     look.ask_holder(A, (7, 8), now=10)
     look.answered_ping(PingFinished(7, None))
 
@@ -211,7 +225,7 @@ def test_the_holder_of_our_name_has_three_seconds_to_answer(look):
     assert look.is_over(10 + HOLDER_PATIENCE)
 
 
-def test_a_late_answer_leaves_the_holder_all_its_time(look):
+def test_a_late_answer_leaves_the_holder_all_its_time(look: Lookup) -> None:
     ask(look, 1)
     look.ask_holder(A, (7,), now=10)
 
@@ -220,7 +234,7 @@ def test_a_late_answer_leaves_the_holder_all_its_time(look):
     assert look.deadline == 10 + HOLDER_PATIENCE
 
 
-def test_one_answered_ping_is_enough(look):
+def test_one_answered_ping_is_enough(look: Lookup) -> None:
     ask(look, 1)
     look.ask_holder(A, (7, 8), now=0)
 
@@ -230,7 +244,7 @@ def test_one_answered_ping_is_enough(look):
     assert look.is_over(0)
 
 
-def test_pings_of_somebody_else_prove_nothing(look):
+def test_pings_of_somebody_else_prove_nothing(look: Lookup) -> None:
     look.ask_holder(A, (7,), now=0)
 
     look.answered_ping(PingFinished(9, 0.01))
@@ -239,7 +253,7 @@ def test_pings_of_somebody_else_prove_nothing(look):
     assert not look.is_over(0)
 
 
-def test_all_pings_unanswered_end_the_look(look):
+def test_all_pings_unanswered_end_the_look(look: Lookup) -> None:
     look.ask_holder(A, (7, 8), now=0)
 
     look.answered_ping(PingFinished(7, None))

@@ -1,5 +1,7 @@
 """What a node tells of members as it happens, and the pings its owner asks for."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.unit.mesh.node_harness import Harness, joined, metadata, remote, seed
@@ -12,12 +14,12 @@ WEB = remote("web", 2)
 AT = Address("192.0.2.2", 7946)
 
 
-def happened(harness):
+def happened(harness: Harness) -> list[tuple[MemberEventKind, str]]:
     """Return what happened to whom since the last call."""
     return [(event.what, event.member) for event in harness.take(MemberEvent)]
 
 
-def test_a_member_joins_fails_returns_and_leaves():
+def test_a_member_joins_fails_returns_and_leaves() -> None:
     harness = joined(WEB)
     harness.push(remote("db", 3))
     told = [happened(harness)]
@@ -35,7 +37,7 @@ def test_a_member_joins_fails_returns_and_leaves():
     ]
 
 
-def test_a_suspicion_is_told_and_its_end():
+def test_a_suspicion_is_told_and_its_end() -> None:
     harness = joined(WEB)
     harness.push(remote("db", 3))
     happened(harness)
@@ -50,24 +52,24 @@ def test_a_suspicion_is_told_and_its_end():
     assert happened(harness) == [(MemberEventKind.CLEARED, "db")]
 
 
-def forgotten_by_hand(harness):
+def forgotten_by_hand(harness: Harness) -> None:
     harness.node.forget("db", harness.now)
     harness._drain()
 
 
-def forgotten_elsewhere(harness):
+def forgotten_elsewhere(harness: Harness) -> None:
     told = encode_tombstones([Tombstone("db", 1, harness.now)], harness.now)
     harness.hear(UserMessage(told))
 
 
-def forgotten_in_time(harness):
+def forgotten_in_time(harness: Harness) -> None:
     harness.keep_alive(WEB, until=harness.now + 200)
 
 
 @pytest.mark.parametrize(
     "forget", [forgotten_by_hand, forgotten_elsewhere, forgotten_in_time], ids=lambda f: f.__name__
 )
-def test_who_is_forgotten_is_told_with_addresses(forget):
+def test_who_is_forgotten_is_told_with_addresses(forget: Callable[[Harness], None]) -> None:
     harness = joined(WEB, forget_after=100)
     harness.push(remote("db", 3))
     harness.hear(Dead(1, "db", "web"))
@@ -83,7 +85,7 @@ def test_who_is_forgotten_is_told_with_addresses(forget):
     }
 
 
-def test_what_happened_comes_with_addresses():
+def test_what_happened_comes_with_addresses() -> None:
     harness = joined(WEB)
 
     harness.push(remote("db", 3))
@@ -104,7 +106,9 @@ def test_what_happened_comes_with_addresses():
     ],
     ids=["another key", "another address", "no address"],
 )
-def test_an_update_that_changes_the_address_is_a_move(meta, what, old):
+def test_an_update_that_changes_the_address_is_a_move(
+    meta: bytes, what: MemberEventKind, old: str | None
+) -> None:
     harness = joined(WEB)
 
     harness.hear_alive(replace(WEB, meta=meta), incarnation=2)
@@ -114,7 +118,7 @@ def test_an_update_that_changes_the_address_is_a_move(meta, what, old):
     assert str(event.data.get("old_overlay_address")) == str(old)
 
 
-def test_a_ping_that_is_answered_is_told_with_its_seconds():
+def test_a_ping_that_is_answered_is_told_with_its_seconds() -> None:
     harness = joined(WEB)
     harness.pings()
 
@@ -126,10 +130,12 @@ def test_a_ping_that_is_answered_is_told_with_its_seconds():
 
     assert to == AT
     assert isinstance(ping, Ping)
-    assert harness.take(Pinged) == [Pinged(number, pytest.approx(0.5))]
+    (pinged,) = harness.take(Pinged)
+    assert pinged.ping == number
+    assert pinged.seconds == pytest.approx(0.5)
 
 
-def test_a_ping_by_stream_that_nobody_answers_is_told():
+def test_a_ping_by_stream_that_nobody_answers_is_told() -> None:
     harness = joined(WEB)
 
     number = harness.node.ping(AT, "web", harness.now, stream=True)
@@ -139,7 +145,7 @@ def test_a_ping_by_stream_that_nobody_answers_is_told():
     assert harness.take(Pinged) == [Pinged(number, None, "refused")]
 
 
-def test_other_seeds_are_contacted_from_now_on():
+def test_other_seeds_are_contacted_from_now_on() -> None:
     harness = Harness(seeds=(seed("192.0.2.10"), seed("192.0.2.11"))).start()
     harness.fail(*harness.take_streams())
 

@@ -1,8 +1,10 @@
 """What was met lately is over once the contrary was seen after it, and not before."""
 
+from typing import Any
+
 import pytest
 
-from tests.unit.mesh.node_harness import HERE, joined, remote
+from tests.unit.mesh.node_harness import HERE, Harness, joined, remote
 from wesher.base import problems
 from wesher.gossip import Address, Member, MemberState, pack_ip
 from wesher.mesh.base.operator_log import Recent
@@ -14,13 +16,20 @@ MET, NOW = 100.0, 130.0
 WEB = Address("192.0.2.2", 7946)
 
 
-def member(name="web", address=WEB, state=MemberState.ALIVE, since=0.0):
+def member(
+    name: str = "web",
+    address: Address = WEB,
+    state: MemberState = MemberState.ALIVE,
+    since: float = 0.0,
+) -> Member:
     return Member(name, pack_ip(address.ip), address.port, b"", b"", 1, state, since)
 
 
-def view(*live, answered=None, now=NOW, **changes):
+def view(
+    *live: Member, answered: dict[str, float] | None = None, now: float = NOW, **changes: Any
+) -> View:
     """What is so now: these are live, and answered at these instants."""
-    told = {
+    told: dict[str, Any] = {
         "name": "local",
         "here": HERE,
         "overlay_addr": "10.1.1.1",
@@ -35,7 +44,7 @@ def view(*live, answered=None, now=NOW, **changes):
     return View(**(told | changes))
 
 
-def is_over(trouble, seen, source="web", **data):
+def is_over(trouble: problems.Problem, seen: View, source: str = "web", **data: str) -> bool:
     return marked(Recent(trouble, data, 1, MET, source=source), seen).mended
 
 
@@ -60,7 +69,7 @@ JOINED = member(since=MET + 1)
         (view(member(since=MET - 1), answered=BEFORE, now=MET + LATE_RETRY + 1), False),
     ],
 )
-def test_another_key_is_over_once_a_member_has_come_to_that_address(seen, over):
+def test_another_key_is_over_once_a_member_has_come_to_that_address(seen: View, over: bool) -> None:
     assert is_over(problems.OTHER_KEY, seen, address=WEB.ip) is over
     assert marked(UnknownSource(WEB.ip, 13, MET), seen).mended is over
 
@@ -80,12 +89,14 @@ def test_another_key_is_over_once_a_member_has_come_to_that_address(seen, over):
     ids=["answers", "answered before", "another answers", "failed", "left"],
 )
 @pytest.mark.parametrize("trouble", [problems.UDP_BLOCKED, problems.TALKS_ELSEWHERE])
-def test_who_was_silent_by_udp_must_answer_by_udp(trouble, seen, over):
+def test_who_was_silent_by_udp_must_answer_by_udp(
+    trouble: problems.Problem, seen: View, over: bool
+) -> None:
     assert is_over(trouble, seen, member="web", address=WEB.ip) is over
 
 
-def test_who_announced_a_wrong_address_may_announce_another():
-    data = {"member": "web", "address": "192.0.2.99"}
+def test_who_announced_a_wrong_address_may_announce_another() -> None:
+    data: dict[str, Any] = {"member": "web", "address": "192.0.2.99"}
     seen = view(member())
 
     assert is_over(problems.TALKS_ELSEWHERE, seen, **data)
@@ -100,7 +111,9 @@ def test_who_announced_a_wrong_address_may_announce_another():
         ([], {WEB.ip}, True),
     ],
 )
-def test_an_address_of_ours_is_over_once_nobody_announces_it(live, own, over):
+def test_an_address_of_ours_is_over_once_nobody_announces_it(
+    live: list[Member], own: set[str], over: bool
+) -> None:
     seen = view(*live, own_addresses=frozenset(own))
 
     assert is_over(problems.ADDRESS_HERE, seen, member="web", address=WEB.ip) is over
@@ -116,8 +129,8 @@ def test_an_address_of_ours_is_over_once_nobody_announces_it(live, own, over):
     ],
 )
 def test_our_wrong_address_is_over_once_all_answers_arrive_or_it_is_another(
-    answered, announced, over
-):
+    answered: dict[str, float], announced: str, over: bool
+) -> None:
     seen = view(member(), member("db", Address("192.0.2.3", 7946)), answered=answered)
 
     assert is_over(problems.WE_TALK_ELSEWHERE, seen, address=announced) is over
@@ -127,7 +140,7 @@ def test_our_wrong_address_is_over_once_all_answers_arrive_or_it_is_another(
 # Company and overlay addresses
 
 
-def test_that_nobody_answers_is_over_when_somebody_is_alive():
+def test_that_nobody_answers_is_over_when_somebody_is_alive() -> None:
     suspect = member(state=MemberState.SUSPECT)
 
     assert [is_over(problems.NOBODY, view(*who)) for who in ((), (suspect,), (member(),))] == [
@@ -137,7 +150,7 @@ def test_that_nobody_answers_is_over_when_somebody_is_alive():
     ]
 
 
-def test_a_move_is_over_when_we_are_back():
+def test_a_move_is_over_when_we_are_back() -> None:
     assert is_over(problems.MOVED, view(), source="local", old="10.1.1.1")
     assert not is_over(problems.MOVED, view(), source="local", old="10.1.1.2")
 
@@ -145,7 +158,7 @@ def test_a_move_is_over_when_we_are_back():
 @pytest.mark.parametrize(
     "trouble", [problems.SAME_ADDRESS, problems.METADATA_FORMAT, problems.OTHER_CASE]
 )
-def test_what_is_objected_to_is_over_when_it_is_not_any_more(trouble):
+def test_what_is_objected_to_is_over_when_it_is_not_any_more(trouble: problems.Problem) -> None:
     objected = [PeerProblem(trouble, "web", {})]
 
     assert not is_over(trouble, view(peer_problems=objected))
@@ -154,7 +167,7 @@ def test_what_is_objected_to_is_over_when_it_is_not_any_more(trouble):
 
 
 @pytest.mark.parametrize("trouble", [problems.SLEPT, problems.FORGED, problems.KEY_CHANGED])
-def test_what_has_happened_stays_on_the_record(trouble):
+def test_what_has_happened_stays_on_the_record(trouble: problems.Problem) -> None:
     seen = view(member(), answered=AFTER)
 
     assert not is_over(trouble, seen, member="web", address=WEB.ip)
@@ -163,11 +176,11 @@ def test_what_has_happened_stays_on_the_record(trouble):
 # A whole node
 
 
-def over(harness):
+def over(harness: Harness) -> dict[str, bool]:
     return {one.trouble.name: one.mended for one in harness.node.account(harness.now).problems}
 
 
-def test_a_member_that_was_refused_and_is_a_peer_now_is_no_trouble():
+def test_a_member_that_was_refused_and_is_a_peer_now_is_no_trouble() -> None:
     harness = joined(remote("web", 2, "192.168.0.1"))
     before = over(harness)
 
@@ -178,7 +191,7 @@ def test_a_member_that_was_refused_and_is_a_peer_now_is_no_trouble():
     assert over(harness) == {"no-peer": True}
 
 
-def test_a_member_that_was_refused_stays_trouble_until_it_has_told_all():
+def test_a_member_that_was_refused_stays_trouble_until_it_has_told_all() -> None:
     harness = joined(remote("web", 2, "192.168.0.1"))
 
     harness.hear_alive(remote("web", 2), incarnation=2, meta=b"")

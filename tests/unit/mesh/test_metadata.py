@@ -4,6 +4,7 @@ import json
 import random
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import pytest
@@ -11,7 +12,13 @@ import pytest
 from wesher.base.errors import ProtocolError
 from wesher.base.frozen import replace
 from wesher.mesh.base import gob
-from wesher.mesh.base.metadata import FINGERPRINT_ROOM, Metadata, decode_metadata, encode_metadata
+from wesher.mesh.base.metadata import (
+    FINGERPRINT_ROOM,
+    Metadata,
+    MetadataFormat,
+    decode_metadata,
+    encode_metadata,
+)
 
 KEY = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXpBQkNERUY="
 GO = Metadata(ip_address("10.0.0.1"), KEY)
@@ -36,9 +43,10 @@ LONGEST = replace(
 )
 
 
-def vectors(name):
+def vectors(name: str) -> list[dict[str, Any]]:
     path = Path(__file__).parents[2] / "vectors" / f"{name}.json"
-    return json.loads(path.read_text())
+    found: list[dict[str, Any]] = json.loads(path.read_text())
+    return found
 
 
 FORMATS = [("current", v) for v in vectors("gob_master")]
@@ -47,7 +55,9 @@ FORMATS += [("v0.2", v) for v in vectors("gob_v0.2.6")]
 
 @pytest.mark.case(40)
 @pytest.mark.parametrize(("format", "vector"), FORMATS)
-def test_what_go_wrote_is_read_and_written_back_to_the_byte(format, vector):
+def test_what_go_wrote_is_read_and_written_back_to_the_byte(
+    format: MetadataFormat, vector: dict[str, Any]
+) -> None:
     data = bytes.fromhex(vector["gob"])
     address = ip_address(vector["overlay_addr"]) if vector["overlay_addr"] else None
 
@@ -60,18 +70,18 @@ def test_what_go_wrote_is_read_and_written_back_to_the_byte(format, vector):
 @pytest.mark.case(40)
 @pytest.mark.parametrize("format", ["current", "v0.2"])
 @pytest.mark.parametrize("metadata", [OURS, LONGEST, replace(GO, has_ext=True)])
-def test_our_own_fields_survive_in_both_formats(metadata, format):
+def test_our_own_fields_survive_in_both_formats(metadata: Metadata, format: MetadataFormat) -> None:
     data = encode_metadata(metadata, format)
 
     assert decode_metadata(data) == replace(metadata, format=format)
 
 
 @pytest.mark.parametrize("format", ["current", "v0.2"])
-def test_the_longest_metadata_leaves_room_for_fingerprints(format):
+def test_the_longest_metadata_leaves_room_for_fingerprints(format: MetadataFormat) -> None:
     assert len(encode_metadata(LONGEST, format)) + FINGERPRINT_ROOM <= 512
 
 
-def test_metadata_that_grows_too_long_is_not_written():
+def test_metadata_that_grows_too_long_is_not_written() -> None:
     with pytest.raises(ValueError, match="bytes"):
         encode_metadata(replace(OURS, version="v" * 400), "current")
 
@@ -84,25 +94,25 @@ def test_metadata_that_grows_too_long_is_not_written():
         (replace(GO, overlay_addr=None), "31ff82022c" + KEY.encode().hex() + "00"),
     ],
 )
-def test_empty_fields_are_left_out_as_go_does(metadata, value):
+def test_empty_fields_are_left_out_as_go_does(metadata: Metadata, value: str) -> None:
     assert encode_metadata(metadata, "current").hex().endswith("0000" + value)
 
 
-def test_an_empty_address_in_v02_format_is_an_empty_struct():
+def test_an_empty_address_in_v02_format_is_an_empty_struct() -> None:
     data = encode_metadata(replace(GO, overlay_addr=None), "v0.2")
 
     assert gob.decode(data)["OverlayAddr"] == {"IP": None, "Mask": None}
     assert decode_metadata(data) == replace(GO, overlay_addr=None, format="v0.2")
 
 
-def test_the_extra_field_changes_nothing_that_go_reads():
+def test_the_extra_field_changes_nothing_that_go_reads() -> None:
     go, ours = (gob.decode(encode_metadata(metadata, "current")) for metadata in (GO, OURS))
 
     assert {name: ours[name] for name in go} == go
     assert list(ours) == [*go, "Ext"]
 
 
-def test_an_ipv4_mapped_address_in_v02_format_means_the_ipv4_address():
+def test_an_ipv4_mapped_address_in_v02_format_means_the_ipv4_address() -> None:
     mapped = ip_address("::ffff:10.0.0.1").packed
     data = struct_of({"OverlayAddr": (66, gob.encode_struct([gob.encode_bytes(mapped)]))}, IPNET)
 
@@ -114,7 +124,7 @@ IPNET = gob.define_struct(66, "IPNet", [("IP", gob.BYTES), ("Mask", gob.BYTES)])
 IP = gob.encode_bytes(bytes([10, 0, 0, 1]))
 
 
-def struct_of(fields, *definitions):
+def struct_of(fields: dict[str, tuple[int, bytes]], *definitions: bytes) -> bytes:
     """Build a stream of one struct: name -> (type, encoded value)."""
     types = [(name, type_id) for name, (type_id, _) in fields.items()]
     value = gob.encode_struct([encoded for _, encoded in fields.values()])
@@ -135,7 +145,9 @@ KEY_FIELD = (gob.STRING, gob.encode_bytes(KEY.encode()))
         {"OverlayAddr": (66, IP), "Between": (7, b"\x01\x01"), "PubKey": KEY_FIELD},
     ],
 )
-def test_fields_are_found_by_name_in_any_order_among_others(fields):
+def test_fields_are_found_by_name_in_any_order_among_others(
+    fields: dict[str, tuple[int, bytes]],
+) -> None:
     assert decode_metadata(struct_of(fields, ADDR)) == GO
 
 
@@ -147,7 +159,9 @@ def test_fields_are_found_by_name_in_any_order_among_others(fields):
         ({"OverlayAddr": (66, b"\x00"), "PubKey": (gob.STRING, b"")}, Metadata()),
     ],
 )
-def test_missing_fields_stay_empty(fields, metadata):
+def test_missing_fields_stay_empty(
+    fields: dict[str, tuple[int, bytes]], metadata: Metadata
+) -> None:
     assert decode_metadata(struct_of(fields, ADDR)) == metadata
 
 
@@ -168,19 +182,19 @@ def test_missing_fields_stay_empty(fields, metadata):
         (b"gometa", "gob"),
     ],
 )
-def test_metadata_of_another_shape_is_refused(data, why):
+def test_metadata_of_another_shape_is_refused(data: bytes, why: str) -> None:
     with pytest.raises(ProtocolError, match=why):
         decode_metadata(data)
 
 
-def with_ext(ext, field_type=gob.BYTES):
+def with_ext(ext: bytes, field_type: int = gob.BYTES) -> bytes:
     return struct_of(
         {"OverlayAddr": (66, IP), "PubKey": KEY_FIELD, "Ext": (field_type, gob.encode_bytes(ext))},
         ADDR,
     )
 
 
-def test_unknown_keys_of_a_later_version_are_ignored():
+def test_unknown_keys_of_a_later_version_are_ignored() -> None:
     ext = msgpack.packb({"z": [1, {"deep": None}], "p": 51821, "r": ["10.9.0.0/16"]})
 
     metadata = decode_metadata(with_ext(ext))
@@ -225,22 +239,22 @@ def test_unknown_keys_of_a_later_version_are_ignored():
         ),
     ],
 )
-def test_damaged_extras_count_as_absent(ext):
+def test_damaged_extras_count_as_absent(ext: bytes) -> None:
     assert decode_metadata(with_ext(ext)) == GO
 
 
-def test_extras_of_another_type_count_as_absent():
+def test_extras_of_another_type_count_as_absent() -> None:
     assert decode_metadata(with_ext(b"\x80", gob.STRING)) == GO
 
 
-def test_an_ipv4_mapped_endpoint_means_the_ipv4_address():
+def test_an_ipv4_mapped_endpoint_means_the_ipv4_address() -> None:
     ext = msgpack.packb({"e": ip_address("::ffff:127.0.0.1").packed})
 
     assert decode_metadata(with_ext(ext)).endpoint == "127.0.0.1"
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_mutated_metadata_raises_nothing_but_protocol_errors(seed):
+def test_mutated_metadata_raises_nothing_but_protocol_errors(seed: int) -> None:
     rng = random.Random(seed)
     samples = [encode_metadata(OURS, "current"), encode_metadata(LONGEST, "v0.2")]
     refused = 0

@@ -1,5 +1,7 @@
 """Warnings come at once, and neither too often nor too many."""
 
+from collections.abc import Callable
+
 import pytest
 
 from wesher.base.problems import Problem
@@ -17,11 +19,11 @@ ODD = Problem("odd", "{member} is odd", "look at it")
 STRANGE = Problem("strange", "all is strange", "wait")
 
 
-def said(operator_log):
+def said(operator_log: OperatorLog) -> list[str]:
     return [notice.text.format(**notice.data) for notice in operator_log.drain()]
 
 
-def test_notices_come_in_their_order_and_once():
+def test_notices_come_in_their_order_and_once() -> None:
     operator_log = OperatorLog()
     operator_log.inform("{member} joined", member="web")
     operator_log.trace("dropped")
@@ -38,7 +40,7 @@ def test_notices_come_in_their_order_and_once():
 
 
 @pytest.mark.parametrize(("later", "times"), [(0, 1), (QUIET - 1, 1), (QUIET, 2)])
-def test_a_warning_is_repeated_after_ten_minutes_at_the_earliest(later, times):
+def test_a_warning_is_repeated_after_ten_minutes_at_the_earliest(later: int, times: int) -> None:
     operator_log = OperatorLog()
 
     operator_log.warn("web", 5, ODD, member="web")
@@ -47,7 +49,7 @@ def test_a_warning_is_repeated_after_ten_minutes_at_the_earliest(later, times):
     assert said(operator_log) == ["web is odd: look at it"] * times
 
 
-def test_a_warning_that_keeps_being_due_comes_every_ten_minutes():
+def test_a_warning_that_keeps_being_due_comes_every_ten_minutes() -> None:
     operator_log = OperatorLog()
 
     for second in range(2 * QUIET + 1):
@@ -56,7 +58,7 @@ def test_a_warning_that_keeps_being_due_comes_every_ten_minutes():
     assert said(operator_log) == ["web is odd: look at it"] * 3
 
 
-def test_other_sources_and_other_troubles_are_told_at_once():
+def test_other_sources_and_other_troubles_are_told_at_once() -> None:
     operator_log = OperatorLog()
 
     operator_log.warn("web", 0, ODD, member="web")
@@ -70,7 +72,7 @@ def test_other_sources_and_other_troubles_are_told_at_once():
     ]
 
 
-def test_invented_sources_cannot_fill_the_log():
+def test_invented_sources_cannot_fill_the_log() -> None:
     operator_log = OperatorLog()
 
     for number in range(1000):
@@ -86,7 +88,7 @@ def test_invented_sources_cannot_fill_the_log():
     assert said(operator_log) == [*odd[:-1], *more, "all is strange: wait", odd[-1]]
 
 
-def test_who_is_only_counted_is_counted_once():
+def test_who_is_only_counted_is_counted_once() -> None:
     operator_log = OperatorLog()
 
     for second in range(100):
@@ -96,7 +98,7 @@ def test_who_is_only_counted_is_counted_once():
     assert len(said(operator_log)) == ALIKE + 1
 
 
-def test_former_peers_cannot_fill_the_log_either():
+def test_former_peers_cannot_fill_the_log_either() -> None:
     operator_log = OperatorLog()
 
     for number in range(2 * ALWAYS_ALIKE):
@@ -106,7 +108,9 @@ def test_former_peers_cannot_fill_the_log_either():
 
 
 @pytest.mark.parametrize("say", [OperatorLog.warn, OperatorLog.err])
-def test_a_crowd_of_inventions_does_not_hide_a_member_that_was_relied_upon(say):
+def test_a_crowd_of_inventions_does_not_hide_a_member_that_was_relied_upon(
+    say: Callable[..., object],
+) -> None:
     operator_log = OperatorLog()
     for number in range(100):
         say(operator_log, f"ghost{number}", 0, ODD, member=number)
@@ -121,7 +125,7 @@ def test_a_crowd_of_inventions_does_not_hide_a_member_that_was_relied_upon(say):
     assert "web" in [one.data["member"] for one in operator_log.recent(3)]
 
 
-def test_recent_troubles_are_remembered_with_how_often_and_when():
+def test_recent_troubles_are_remembered_with_how_often_and_when() -> None:
     operator_log = OperatorLog()
 
     operator_log.warn("web", 5, ODD, member="web")
@@ -135,7 +139,7 @@ def test_recent_troubles_are_remembered_with_how_often_and_when():
     assert operator_log.recent(7 + QUIET) == [Recent(STRANGE, {}, 1, 8, source="db")]
 
 
-def test_what_was_forgotten_meanwhile_is_counted_anew():
+def test_what_was_forgotten_meanwhile_is_counted_anew() -> None:
     operator_log = OperatorLog()
 
     operator_log.warn("web", 0, ODD, member="web")
@@ -144,7 +148,7 @@ def test_what_was_forgotten_meanwhile_is_counted_anew():
     assert operator_log.recent(QUIET) == [Recent(ODD, {"member": "web"}, 1, QUIET, source="web")]
 
 
-def test_of_many_sources_the_newest_are_remembered():
+def test_of_many_sources_the_newest_are_remembered() -> None:
     operator_log = OperatorLog()
 
     for number in range(MAX_RECENT + 5):

@@ -6,22 +6,22 @@ from tests.unit.mesh.node_harness import Harness, joined, remote
 from wesher.mesh.base.phases import MOVES, Move, Phase
 
 
-def test_from_every_phase_a_node_can_be_told_to_leave():
+def test_from_every_phase_a_node_can_be_told_to_leave() -> None:
     assert {phase for phase, move in MOVES if move is Move.LEAVE} == set(Phase)
 
 
-def test_nobody_comes_back_from_departing():
+def test_nobody_comes_back_from_departing() -> None:
     assert {to for (phase, _), to in MOVES.items() if phase is Phase.DEPARTING} == {Phase.DEPARTING}
 
 
-def test_a_node_starts_once():
+def test_a_node_starts_once() -> None:
     harness = Harness().start()
 
     with pytest.raises(KeyError):
         harness.start()
 
 
-def test_one_that_left_moves_and_saves_no_more():
+def test_one_that_left_moves_and_saves_no_more() -> None:
     harness = joined(remote("web", 2))
 
     harness.leave()

@@ -1,37 +1,47 @@
 """Members become a Plan; whoever cannot be trusted or lost a claim does not reroute anything."""
 
+from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 
 import pytest
 
-from tests.unit.mesh.builders import LOCAL, Announcement, key, member, ours
+from tests.testbed.keys import key
+from tests.unit.mesh.builders import LOCAL, Announcement, member, ours
 from wesher.base.frozen import replace
 from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
 from wesher.mesh.base.rejections import RejectionKind
 from wesher.mesh.planning.claims import Conflict
-from wesher.mesh.planning.planner import Planner, addresses_in_use
+from wesher.mesh.planning.planner import Planner, PlanResult, addresses_in_use
+from wesher.mesh.planning.validation import LocalMember
 
 FACTS = LocalFacts()
 
 
-def build(*live, failed=(), local=LOCAL, facts=FACTS, complete=True, planner=None):
+def build(
+    *live: Announcement,
+    failed: Iterable[Announcement] = (),
+    local: LocalMember = LOCAL,
+    facts: LocalFacts = FACTS,
+    complete: bool = True,
+    planner: Planner | None = None,
+) -> PlanResult:
     return (planner or Planner()).build(local, live, failed, facts, complete=complete)
 
 
-def peer(ip, *routes):
+def peer(ip: str, *routes: str) -> Peer:
     return Peer(Endpoint(ip_address(ip), 51820), tuple(map(ip_network, routes)))
 
 
-def line(ip, name):
+def line(ip: str, name: str) -> HostsEntry:
     return HostsEntry(ip_address(ip), name)
 
 
-def test_alone_we_have_an_interface_and_nothing_else():
+def test_alone_we_have_an_interface_and_nothing_else() -> None:
     assert build(complete=False).plan == Plan(InterfaceSettings(LOCAL.overlay_addr, 51820))
 
 
-def test_live_and_failed_members_are_peers_with_route_and_name():
+def test_live_and_failed_members_are_peers_with_route_and_name() -> None:
     outcome = build(
         ours("web", "10.0.0.2", 2, "192.0.2.2"), failed=[member("db", "10.0.0.3", 3, "192.0.2.3")]
     )
@@ -49,7 +59,7 @@ def test_live_and_failed_members_are_peers_with_route_and_name():
     assert not outcome.conflicts
 
 
-def test_the_order_of_hearing_does_not_change_the_plan():
+def test_the_order_of_hearing_does_not_change_the_plan() -> None:
     members = [ours(f"n{i}", f"10.0.1.{i}", 10 + i, f"192.0.2.{10 + i}") for i in range(20)]
 
     forth, back = build(*members).plan, build(*reversed(members)).plan
@@ -58,14 +68,14 @@ def test_the_order_of_hearing_does_not_change_the_plan():
     assert list(forth.peers) == list(back.peers)
 
 
-def test_we_are_no_peer_of_ourselves():
+def test_we_are_no_peer_of_ourselves() -> None:
     outcome = build(ours("local", "10.0.0.1", 1))
 
     assert outcome.plan == build().plan
     assert not outcome.refusals
 
 
-def test_a_member_without_metadata_waits_without_a_warning():
+def test_a_member_without_metadata_waits_without_a_warning() -> None:
     outcome = build(Announcement("web", bytes([192, 0, 2, 2]), None))
 
     assert outcome.plan == build().plan
@@ -84,7 +94,9 @@ def test_a_member_without_metadata_waits_without_a_warning():
         (ours("web", ip="127.0.0.1"), RejectionKind.ENDPOINT),
     ],
 )
-def test_a_refused_member_is_nothing_in_the_plan_and_harms_no_other(announced, kind):
+def test_a_refused_member_is_nothing_in_the_plan_and_harms_no_other(
+    announced: Announcement, kind: RejectionKind
+) -> None:
     good = ours("good", "10.0.0.3", 3, "192.0.2.3")
 
     outcome = build(announced, good)
@@ -96,20 +108,20 @@ def test_a_refused_member_is_nothing_in_the_plan_and_harms_no_other(announced, k
 @pytest.mark.parametrize(
     "reached", [ours("m", "10.0.0.3", 3, "10.0.0.9"), ours("m", number=3, endpoint="10.0.0.9")]
 )
-def test_an_overlay_address_at_which_a_member_is_reached_is_refused(reached):
+def test_an_overlay_address_at_which_a_member_is_reached_is_refused(reached: Announcement) -> None:
     outcome = build(reached, ours("thief", "10.0.0.9", 9))
 
     assert list(outcome.plan.peers) == [key(3)]
     assert outcome.refusals["thief"].kind is RejectionKind.ADDRESS
 
 
-def test_a_failed_member_still_reserves_the_address_at_which_it_is_reached():
+def test_a_failed_member_still_reserves_the_address_at_which_it_is_reached() -> None:
     outcome = build(ours("thief", "10.0.0.9", 9), failed=[ours("m", "10.0.0.3", 3, "10.0.0.9")])
 
     assert "thief" in outcome.refusals
 
 
-def test_the_loser_of_an_address_stays_a_peer_without_routes_and_name():
+def test_the_loser_of_an_address_stays_a_peer_without_routes_and_name() -> None:
     winner = member("zoe", "10.0.0.5", 5, "192.0.2.5")
     loser = ours("amy", "10.0.0.5", 6, "192.0.2.6")
 
@@ -121,7 +133,7 @@ def test_the_loser_of_an_address_stays_a_peer_without_routes_and_name():
     assert outcome.conflicts == (Conflict(ip_address("10.0.0.5"), "zoe", "amy"),)
 
 
-def test_a_failed_member_gives_its_address_to_a_live_one():
+def test_a_failed_member_gives_its_address_to_a_live_one() -> None:
     failed = member("amy", "10.0.0.5", 5, "192.0.2.5")
     live = ours("zoe", "10.0.0.5", 6, "192.0.2.6")
 
@@ -131,7 +143,7 @@ def test_a_failed_member_gives_its_address_to_a_live_one():
     assert not outcome.plan.peers[key(5)].allowed_ips
 
 
-def test_a_member_that_is_live_and_remembered_as_failed_is_live():
+def test_a_member_that_is_live_and_remembered_as_failed_is_live() -> None:
     changed = ours("web", "10.0.0.9", 9)
 
     outcome = build(changed, failed=[ours("web", "10.0.0.2", 2)])
@@ -151,7 +163,9 @@ def test_a_member_that_is_live_and_remembered_as_failed_is_live():
         (LOCAL, ours("zoe", "10.0.0.1", immovable=True), "zoe"),
     ],
 )
-def test_our_own_claim_is_weighed_like_any_other(local, rival, winner):
+def test_our_own_claim_is_weighed_like_any_other(
+    local: LocalMember, rival: Announcement, winner: str | None
+) -> None:
     outcome = build(rival, local=local)
 
     assert outcome.lost_to("local") == winner
@@ -164,7 +178,7 @@ def test_our_own_claim_is_weighed_like_any_other(local, rival, winner):
 @pytest.mark.parametrize(
     "one", [member("amy", "10.0.0.1"), ours("amy", "10.0.0.1", immovable=True)]
 )
-def test_neither_of_two_that_cannot_move_gives_way(one):
+def test_neither_of_two_that_cannot_move_gives_way(one: Announcement) -> None:
     outcome = build(one, local=replace(LOCAL, immovable=True))
 
     (conflict,) = outcome.conflicts
@@ -172,7 +186,7 @@ def test_neither_of_two_that_cannot_move_gives_way(one):
     assert not build(one).conflicts[0].fixed
 
 
-def test_two_members_with_one_key_are_one_peer():
+def test_two_members_with_one_key_are_one_peer() -> None:
     holder = ours("amy", "10.0.0.2", 2, "192.0.2.2")
     thief = ours("zoe", "10.0.0.3", 2, "192.0.2.3")
 
@@ -183,7 +197,7 @@ def test_two_members_with_one_key_are_one_peer():
     assert "zoe" not in outcome.trusted
 
 
-def test_who_has_somebody_elses_key_claims_no_address():
+def test_who_has_somebody_elses_key_claims_no_address() -> None:
     thief = ours("bob", "10.0.0.5", 2, "192.0.2.3")
     victim = ours("zoe", "10.0.0.5", 5, "192.0.2.5")
 
@@ -193,14 +207,14 @@ def test_who_has_somebody_elses_key_claims_no_address():
     assert not outcome.conflicts
 
 
-def test_names_that_differ_in_case_only_get_one_line():
+def test_names_that_differ_in_case_only_get_one_line() -> None:
     outcome = build(ours("web", "10.0.0.2", 2), ours("WEB", "10.0.0.3", 3))
 
     assert len(outcome.plan.peers) == 2
     assert outcome.plan.hosts == (line("10.0.0.3", "WEB"),)
 
 
-def test_addresses_in_use_are_those_held_and_those_members_are_reached_at():
+def test_addresses_in_use_are_those_held_and_those_members_are_reached_at() -> None:
     members = [
         ours("a", "10.0.0.2", 2, "192.0.2.2", endpoint="198.51.100.1"),
         ours("localhost", "10.0.0.3", 3, "192.0.2.3"),
@@ -223,13 +237,13 @@ def test_addresses_in_use_are_those_held_and_those_members_are_reached_at():
         ("10.0.0.3", False),
     ],
 )
-def test_an_address_is_taken_by_a_member_or_by_this_host(address, taken):
+def test_an_address_is_taken_by_a_member_or_by_this_host(address: str, taken: bool) -> None:
     facts = LocalFacts(connected=(ip_network("10.5.0.0/16"),))
 
     assert Planner.taken([ours("web")], facts)(ip_address(address)) is taken
 
 
-def test_only_members_that_changed_are_checked_again():
+def test_only_members_that_changed_are_checked_again() -> None:
     planner = Planner()
     members = [ours(f"n{i:03}", f"10.1.0.{i}", 10 + i, f"192.0.2.{i}") for i in range(100)]
     before = build(*members, planner=planner).trusted
@@ -244,7 +258,7 @@ def test_only_members_that_changed_are_checked_again():
     assert after["n008"].allowed_ips == (ip_network("10.1.1.1/32"),)
 
 
-def test_new_facts_and_new_settings_are_taken_into_account():
+def test_new_facts_and_new_settings_are_taken_into_account() -> None:
     planner = Planner()
     web = ours("web", "10.5.0.2")
     local = replace(LOCAL, wireguard_port=1)
@@ -260,7 +274,7 @@ def test_new_facts_and_new_settings_are_taken_into_account():
     assert with_settings.plan.peers[key(2)].endpoint.port == 1
 
 
-def test_a_member_that_went_is_forgotten_and_can_return():
+def test_a_member_that_went_is_forgotten_and_can_return() -> None:
     planner = Planner()
     web = ours("web")
     build(web, planner=planner)
@@ -271,7 +285,7 @@ def test_a_member_that_went_is_forgotten_and_can_return():
     assert back.plan == build(web).plan
 
 
-def test_as_long_as_nobody_wants_what_another_has_it_does_not_matter_who_is_live():
+def test_as_long_as_nobody_wants_what_another_has_it_does_not_matter_who_is_live() -> None:
     planner = Planner()
     web, db = ours("web"), ours("db", "10.1.0.9", 9, "192.0.2.9")
     before = build(web, db, planner=planner, complete=False)
@@ -292,7 +306,7 @@ def test_as_long_as_nobody_wants_what_another_has_it_does_not_matter_who_is_live
     ],
     ids=["address", "key", "name"],
 )
-def test_of_two_that_want_one_thing_the_live_one_has_it_now(other):
+def test_of_two_that_want_one_thing_the_live_one_has_it_now(other: Announcement) -> None:
     planner = Planner()
     web = ours("web", "10.1.0.2", 2)
     build(web, other, planner=planner)
@@ -307,7 +321,7 @@ def test_of_two_that_want_one_thing_the_live_one_has_it_now(other):
     assert one.plan.hosts != two.plan.hosts
 
 
-def test_who_is_alone_takes_new_settings_into_account():
+def test_who_is_alone_takes_new_settings_into_account() -> None:
     planner = Planner()
     build(planner=planner)
 
@@ -317,5 +331,5 @@ def test_who_is_alone_takes_new_settings_into_account():
 
 
 @pytest.mark.parametrize("text", ["192.0.2.2:7946", "[2001:db8::2]:7946"])
-def test_endpoints_are_read_as_they_are_written(text):
+def test_endpoints_are_read_as_they_are_written(text: str) -> None:
     assert str(Endpoint.parse(text)) == text

@@ -20,33 +20,33 @@ from wesher.mesh.discovery.reconnect import (
 A = Address("192.0.2.10", 7946)
 
 
-def contacts(count):
+def contacts(count: int) -> list[Contact]:
     return [Contact(f"192.0.2.{number + 1}", 7946, seed=False) for number in range(count)]
 
 
-def tries(missing, alive, seconds, seed=1):
+def tries(missing: list[Contact], alive: int, seconds: float, seed: int = 1) -> list[Contact]:
     """Return whom one member contacts in so many seconds."""
     reconnect = Reconnect(lambda now: missing, random.Random(seed))
     reconnect.start(0)
-    found = []
-    while (now := reconnect.next_timer()) <= seconds:
+    found: list[Contact] = []
+    while (now := reconnect.next_timer()) is not None and now <= seconds:
         found += reconnect.contacts(now, alive)
     return found
 
 
-def test_nobody_is_contacted_before_the_start():
+def test_nobody_is_contacted_before_the_start() -> None:
     reconnect = Reconnect(lambda now: contacts(1), random.Random(1))
 
     assert reconnect.next_timer() is None
     assert reconnect.contacts(1000, 1) == []
 
 
-def test_nobody_is_contacted_while_nobody_is_missing():
+def test_nobody_is_contacted_while_nobody_is_missing() -> None:
     assert tries([], 10, 1000) == []
 
 
 @pytest.mark.parametrize("half", [5, 50, 500])
-def test_half_a_cluster_tries_about_once_an_interval_each(half):
+def test_half_a_cluster_tries_about_once_an_interval_each(half: int) -> None:
     found = tries(contacts(half), half, 100 * INTERVAL)
 
     assert 80 <= len(found) <= 120
@@ -55,26 +55,26 @@ def test_half_a_cluster_tries_about_once_an_interval_each(half):
 
 
 @pytest.mark.parametrize("alive", [10, 100, 1000])
-def test_all_together_contact_as_many_as_are_missing_however_many_they_are(alive):
+def test_all_together_contact_as_many_as_are_missing_however_many_they_are(alive: int) -> None:
     found = sum(len(tries(contacts(8), alive, 20 * INTERVAL, seed)) for seed in range(alive))
 
     assert 120 <= found <= 200
 
 
 @pytest.mark.parametrize("alive", [10, 100, 1000])
-def test_one_that_is_missing_is_not_left_to_chance(alive):
+def test_one_that_is_missing_is_not_left_to_chance(alive: int) -> None:
     found = sum(len(tries(contacts(1), alive, 20 * INTERVAL, seed)) for seed in range(alive))
 
     assert 70 <= found <= 130
 
 
-def test_one_that_is_nearly_alone_tries_several_at_a_time_but_not_all():
+def test_one_that_is_nearly_alone_tries_several_at_a_time_but_not_all() -> None:
     found = tries(contacts(100), 2, 100 * INTERVAL)
 
     assert 4 * 80 <= len(found) <= 4 * 120
 
 
-def test_who_has_answered_is_asked_again_a_few_times():
+def test_who_has_answered_is_asked_again_a_few_times() -> None:
     reconnect = Reconnect(lambda now: [], random.Random(1))
     reconnect.start(0)
     reconnect.answered(A, 1, reunited=False)
@@ -84,7 +84,7 @@ def test_who_has_answered_is_asked_again_a_few_times():
     assert asked == list(REPEATS)
 
 
-def test_who_shows_nobody_missing_is_not_asked_again():
+def test_who_shows_nobody_missing_is_not_asked_again() -> None:
     reconnect = Reconnect(lambda now: [], random.Random(1))
     reconnect.start(0)
     reconnect.answered(A, 1, reunited=False)
@@ -94,7 +94,7 @@ def test_who_shows_nobody_missing_is_not_asked_again():
     assert not any(reconnect.contacts(now, 10) for now in range(2, 30))
 
 
-def test_only_so_many_are_asked_again():
+def test_only_so_many_are_asked_again() -> None:
     reconnect = Reconnect(lambda now: [], random.Random(1))
     reconnect.start(0)
     for number in range(2 * MAX_REPEATS):
@@ -103,17 +103,19 @@ def test_only_so_many_are_asked_again():
     assert len(reconnect.contacts(1, 10)) == MAX_REPEATS
 
 
-def test_when_somebody_is_back_others_are_tried_soon():
+def test_when_somebody_is_back_others_are_tried_soon() -> None:
     reconnect = Reconnect(lambda now: contacts(1), random.Random(1))
     reconnect.start(0)
 
     reconnect.expedite(1)
 
-    assert reconnect.next_timer() <= 1 + EXPEDITED
+    again = reconnect.next_timer()
+    assert again is not None
+    assert again <= 1 + EXPEDITED
     assert reconnect.contacts(1 + EXPEDITED, 1) == contacts(1)
 
 
-def test_however_many_are_back_there_are_some_seconds_between_two_tries():
+def test_however_many_are_back_there_are_some_seconds_between_two_tries() -> None:
     reconnect = Reconnect(lambda now: contacts(1), random.Random(1))
     reconnect.start(0)
     tried = 0
@@ -125,7 +127,7 @@ def test_however_many_are_back_there_are_some_seconds_between_two_tries():
     assert 8 <= tried <= 12
 
 
-def test_nobody_is_in_a_hurry_before_the_start():
+def test_nobody_is_in_a_hurry_before_the_start() -> None:
     reconnect = Reconnect(lambda now: contacts(1), random.Random(1))
 
     reconnect.expedite(1)
@@ -134,7 +136,7 @@ def test_nobody_is_in_a_hurry_before_the_start():
 
 
 @pytest.mark.parametrize(("missing", "pinged"), [(0, 0), (1, 1), (MAX_PINGS + 1, MAX_PINGS)])
-def test_after_a_return_a_few_of_the_missing_are_pinged(missing, pinged):
+def test_after_a_return_a_few_of_the_missing_are_pinged(missing: int, pinged: int) -> None:
     reconnect = Reconnect(lambda now: contacts(missing), random.Random(1))
     reconnect.start(0)
 
@@ -147,7 +149,7 @@ def test_after_a_return_a_few_of_the_missing_are_pinged(missing, pinged):
     assert reconnect.to_ping(100) == []
 
 
-def test_it_wants_to_be_woken_to_ping():
+def test_it_wants_to_be_woken_to_ping() -> None:
     reconnect = Reconnect(lambda now: contacts(1), random.Random(1))
     reconnect.start(0)
     reconnect.expedite(1)
@@ -156,7 +158,7 @@ def test_it_wants_to_be_woken_to_ping():
     assert reconnect.next_timer() == 1 + PINGS[0]
 
 
-def test_the_last_of_many_returns_decides_when_to_ping():
+def test_the_last_of_many_returns_decides_when_to_ping() -> None:
     reconnect = Reconnect(lambda now: contacts(1), random.Random(1))
     reconnect.start(0)
     for now in range(100):

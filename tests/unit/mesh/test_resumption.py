@@ -1,11 +1,13 @@
 """A node that slept: it looks before it tells, and brings nobody back who has left meanwhile."""
 
+from collections.abc import Callable
+
 import pytest
 
-from tests.unit.mesh.node_harness import joined, remote, seed
+from tests.unit.mesh.node_harness import Harness, joined, remote, seed
 from wesher.base import problems
 from wesher.base.frozen import replace
-from wesher.gossip import WAN, Ack, Dead, PushPull, Suspect
+from wesher.gossip import WAN, Ack, Address, Dead, Ping, PushPull, StreamRequest, Suspect
 from wesher.gossip.codec import encode
 from wesher.mesh.base.tombstones import Tombstone, encode_tombstones
 from wesher.mesh.members.resumption import ASK_AGAIN, LOOK_AGAIN, LOOK_PATIENCE
@@ -16,17 +18,19 @@ WEB, DB, MAIL = remote("web", 2), remote("db", 3), remote("mail", 4)
 HOUR = 3600.0
 
 
-def asleep(harness, seconds=HOUR):
+def asleep(harness: Harness, seconds: float = HOUR) -> None:
     """Let time pass without anything being handled, then wake the node up."""
     harness.packets.clear()
     harness.take_streams()
     harness.events.clear()
-    harness.now = harness.node.next_timer() + seconds
+    due = harness.node.next_timer()
+    assert due is not None
+    harness.now = due + seconds
     harness.node.handle_timer(harness.now)
     harness._drain()
 
 
-def suspended(harness, seconds=HOUR):
+def suspended(harness: Harness, seconds: float = HOUR) -> None:
     """Let the node hear that its clock stood still."""
     harness.packets.clear()
     harness.take_streams()
@@ -35,7 +39,7 @@ def suspended(harness, seconds=HOUR):
     harness._drain()
 
 
-def looks(harness):
+def looks(harness: Harness) -> list[StreamRequest]:
     """Return the looks since the last call; other streams are forgotten."""
     return [
         request
@@ -44,17 +48,17 @@ def looks(harness):
     ]
 
 
-def told(harness):
+def told(harness: Harness) -> set[str]:
     """Return whom the node's table says to be alive."""
     return {record.name for record in harness.push() if record.state == 0}
 
 
-def pinged(harness):
+def pinged(harness: Harness) -> dict[str, tuple[Address, Ping]]:
     return {ping.node: (to, ping) for to, ping in harness.pings()}
 
 
 @pytest.mark.parametrize("sleep", [asleep, suspended])
-def test_a_sleep_is_told_of(sleep):
+def test_a_sleep_is_told_of(sleep: Callable[..., None]) -> None:
     harness = joined(WEB)
 
     sleep(harness)
@@ -63,7 +67,9 @@ def test_a_sleep_is_told_of(sleep):
 
 
 @pytest.mark.parametrize("sleep", [asleep, suspended])
-def test_after_a_sleep_others_are_looked_at_and_told_of_nobody(sleep):
+def test_after_a_sleep_others_are_looked_at_and_told_of_nobody(
+    sleep: Callable[..., None],
+) -> None:
     harness = joined(WEB, DB)
 
     sleep(harness)
@@ -74,7 +80,7 @@ def test_after_a_sleep_others_are_looked_at_and_told_of_nobody(sleep):
 
 
 @pytest.mark.parametrize(("late", "noticed"), [(-0.5, False), (0.5, True)])
-def test_a_timer_two_probe_intervals_late_is_a_sleep(late, noticed):
+def test_a_timer_two_probe_intervals_late_is_a_sleep(late: float, noticed: bool) -> None:
     harness = joined(WEB, DB)
 
     asleep(harness, LATE * WAN.probe_interval + late)
@@ -82,7 +88,7 @@ def test_a_timer_two_probe_intervals_late_is_a_sleep(late, noticed):
     assert bool(looks(harness)) == noticed
 
 
-def test_a_packet_that_comes_before_the_late_timer_is_met_awake():
+def test_a_packet_that_comes_before_the_late_timer_is_met_awake() -> None:
     harness = joined(WEB, DB)
     harness.take_streams()
     harness.now += HOUR
@@ -92,7 +98,7 @@ def test_a_packet_that_comes_before_the_late_timer_is_met_awake():
     assert looks(harness)
 
 
-def test_what_was_overdue_when_it_was_planned_is_no_sleep():
+def test_what_was_overdue_when_it_was_planned_is_no_sleep() -> None:
     harness = joined(*(remote(f"m{number}", number) for number in range(20, 30)), WEB)
     harness.hear(Suspect(1, "web", "m20"))
     live = [remote(f"m{number}", number) for number in range(20, 30)]
@@ -105,7 +111,7 @@ def test_what_was_overdue_when_it_was_planned_is_no_sleep():
     assert not any("did not run" in text for text in harness.warnings())
 
 
-def test_whom_the_answer_shows_is_told_of_again_and_others_are_asked():
+def test_whom_the_answer_shows_is_told_of_again_and_others_are_asked() -> None:
     harness = joined(WEB, DB, MAIL)
     asleep(harness)
     harness.packets.clear()
@@ -116,7 +122,7 @@ def test_whom_the_answer_shows_is_told_of_again_and_others_are_asked():
     assert set(pinged(harness)) == {"mail"}
 
 
-def test_whoever_answers_is_told_of_again():
+def test_whoever_answers_is_told_of_again() -> None:
     harness = joined(WEB, DB, MAIL)
     asleep(harness)
     harness.packets.clear()
@@ -128,7 +134,7 @@ def test_whoever_answers_is_told_of_again():
     assert told(harness) == {"local", "web", "db", "mail"}
 
 
-def test_whoever_is_silent_is_not_told_of_but_asked_again():
+def test_whoever_is_silent_is_not_told_of_but_asked_again() -> None:
     harness = joined(WEB, DB, MAIL)
     asleep(harness)
     harness.answer(looks(harness)[0], WEB, DB)
@@ -143,7 +149,7 @@ def test_whoever_is_silent_is_not_told_of_but_asked_again():
     assert "mail" in pinged(harness)
 
 
-def test_who_left_meanwhile_is_gone():
+def test_who_left_meanwhile_is_gone() -> None:
     harness = joined(WEB, DB, MAIL)
     asleep(harness)
     request = looks(harness)[0]
@@ -158,7 +164,7 @@ def test_who_left_meanwhile_is_gone():
     assert {entry.name for entry in harness.plan.hosts} == {"web", "db"}
 
 
-def test_who_failed_meanwhile_is_not_told_of_and_stays_a_peer():
+def test_who_failed_meanwhile_is_not_told_of_and_stays_a_peer() -> None:
     harness = joined(WEB, DB, MAIL)
     asleep(harness)
 
@@ -169,19 +175,19 @@ def test_who_failed_meanwhile_is_not_told_of_and_stays_a_peer():
     assert {entry.name for entry in harness.plan.hosts} == {"web", "db", "mail"}
 
 
-def test_once_somebody_has_answered_it_is_told_that_we_are_back():
+def test_once_somebody_has_answered_it_is_told_that_we_are_back() -> None:
     harness = joined(WEB, DB)
     asleep(harness)
 
     harness.answer(looks(harness)[0], WEB, DB, remote("local", 1, ip="192.0.2.1", state=2))
 
     (request,) = harness.take_streams()
-    records = {record.name: record for record in harness.message(request).records}
+    records = {record.name: record for record in harness.table(request)}
     assert set(records) == {"local", "web", "db"}
     assert records["local"].incarnation == 2
 
 
-def test_whoever_returns_by_itself_is_told_of():
+def test_whoever_returns_by_itself_is_told_of() -> None:
     harness = joined(WEB, DB, MAIL)
     asleep(harness)
     harness.answer(looks(harness)[0], WEB, DB)
@@ -192,7 +198,7 @@ def test_whoever_returns_by_itself_is_told_of():
     assert told(harness) == {"local", "web", "db", "mail"}
 
 
-def test_while_nobody_answers_others_are_looked_at_the_seeds_too():
+def test_while_nobody_answers_others_are_looked_at_the_seeds_too() -> None:
     harness = joined(WEB, DB, seeds=(seed(A),))
     asleep(harness)
     harness.fail(*looks(harness))
@@ -202,7 +208,7 @@ def test_while_nobody_answers_others_are_looked_at_the_seeds_too():
     assert {request.to.ip for request in looks(harness)} == {"192.0.2.2", "192.0.2.3", A}
 
 
-def test_when_nobody_answers_a_look_for_long_each_is_asked():
+def test_when_nobody_answers_a_look_for_long_each_is_asked() -> None:
     harness = joined(WEB, DB)
     asleep(harness)
 
@@ -214,7 +220,7 @@ def test_when_nobody_answers_a_look_for_long_each_is_asked():
     assert told(harness) == {"local", "web", "db"}
 
 
-def test_an_answer_that_does_not_go_with_ours_or_is_our_own_does_not_count():
+def test_an_answer_that_does_not_go_with_ours_or_is_our_own_does_not_count() -> None:
     harness = joined(WEB, DB)
     asleep(harness)
     first, second = looks(harness)
@@ -225,7 +231,7 @@ def test_an_answer_that_does_not_go_with_ours_or_is_our_own_does_not_count():
     assert told(harness) == {"local"}
 
 
-def test_what_comes_later_of_other_looks_is_taken_in_too():
+def test_what_comes_later_of_other_looks_is_taken_in_too() -> None:
     harness = joined(WEB, DB, MAIL)
     asleep(harness)
     first, second, _ = looks(harness)
@@ -236,7 +242,7 @@ def test_what_comes_later_of_other_looks_is_taken_in_too():
     assert told(harness) == {"local", "web", "db", "mail"}
 
 
-def test_alone_there_is_nobody_to_look_at():
+def test_alone_there_is_nobody_to_look_at() -> None:
     harness = joined()
     harness.fail(*harness.take_streams())
     harness.hear_alive(WEB)
@@ -247,7 +253,7 @@ def test_alone_there_is_nobody_to_look_at():
     assert looks(harness) == []
 
 
-def test_who_leaves_tells_of_nobody_and_looks_at_nobody_any_more():
+def test_who_leaves_tells_of_nobody_and_looks_at_nobody_any_more() -> None:
     harness = joined(WEB, DB)
     harness.leave()
 
@@ -256,14 +262,14 @@ def test_who_leaves_tells_of_nobody_and_looks_at_nobody_any_more():
     assert looks(harness) == []
 
 
-def test_time_that_the_clock_did_not_count_counts_for_the_failed_and_the_gone():
+def test_time_that_the_clock_did_not_count_counts_for_the_failed_and_the_gone() -> None:
     harness = joined(WEB, DB, forget_after=3600)
     harness.hear(Dead(1, "web", "db"))
     harness.hear(Dead(1, "db", "db"))
-    kept = harness.node.saved()
+    kept = harness.saved
 
     suspended(harness, 3000.0)
-    shifted = harness.node.saved()
+    shifted = harness.saved
     suspended(harness, 700.0)
     harness.pass_time(0.5)
 
@@ -272,4 +278,4 @@ def test_time_that_the_clock_did_not_count_counts_for_the_failed_and_the_gone():
     assert later == {name: at - 3000.0 for name, at in failed.items()}
     assert shifted.tombstones[0].made_at == kept.tombstones[0].made_at - 3000.0
     assert harness.plan.peers == {}
-    assert harness.node.saved().tombstones == ()
+    assert harness.saved.tombstones == ()

@@ -1,5 +1,7 @@
 """Tombstones: what they say, how they travel, what is refused, and which of two counts."""
 
+from typing import Any
+
 import msgpack
 import pytest
 
@@ -20,7 +22,7 @@ from wesher.mesh.base.tombstones import (
 HEAD = bytes([FIRST_BYTE, VERSION])
 
 
-def kept(*tombstones):
+def kept(*tombstones: Tombstone) -> Tombstones:
     tombs = Tombstones()
     for one in tombstones:
         tombs.add(one)
@@ -28,7 +30,7 @@ def kept(*tombstones):
 
 
 @pytest.mark.parametrize("name", ["web", "w" * 255, "\udcff odd"])
-def test_what_is_told_is_understood_by_somebody_with_another_clock(name):
+def test_what_is_told_is_understood_by_somebody_with_another_clock(name: str) -> None:
     told = encode_tombstones([Tombstone(name, 7, 100.0)], now=160.4)
 
     (heard,) = decode_tombstones(told, now=5000.0)
@@ -36,21 +38,21 @@ def test_what_is_told_is_understood_by_somebody_with_another_clock(name):
     assert heard == Tombstone(name, 7, 4940.0)
 
 
-def test_a_tombstone_is_a_few_bytes_that_begin_with_ours():
+def test_a_tombstone_is_a_few_bytes_that_begin_with_ours() -> None:
     told = encode_tombstones([Tombstone("web", 7, 100.0)], now=160.0)
 
     assert told == HEAD + bytes.fromhex("9193a3776562073c")
 
 
 @pytest.mark.parametrize(("made_at", "age"), [(9.0, 0), (-1e12, MAX_AGE)])
-def test_impossible_ages_are_not_told(made_at, age):
+def test_impossible_ages_are_not_told(made_at: float, age: float) -> None:
     told = encode_tombstones([Tombstone("web", 7, made_at)], now=0.0)
 
     assert decode_tombstones(told, now=0.0) == [Tombstone("web", 7, -age)]
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xf7", b"else", bytes([FIRST_BYTE, VERSION + 1, 0x90])])
-def test_what_another_application_or_a_later_version_says_is_nothing_to_us(payload):
+def test_what_another_application_or_a_later_version_says_is_nothing_to_us(payload: bytes) -> None:
     assert decode_tombstones(payload, now=0.0) == []
 
 
@@ -78,7 +80,9 @@ def test_what_another_application_or_a_later_version_says_is_nothing_to_us(paylo
     ],
     ids=repr,
 )
-def test_anything_but_a_list_of_tombstones_is_refused(content):
+def test_anything_but_a_list_of_tombstones_is_refused(
+    content: int | list[int | list[bytes | float | str]] | dict[str, Any],
+) -> None:
     with pytest.raises(ProtocolError):
         decode_tombstones(HEAD + msgpack.packb(content), now=0.0)
 
@@ -97,12 +101,12 @@ def test_anything_but_a_list_of_tombstones_is_refused(content):
     ],
     ids=range(8),
 )
-def test_damaged_bytes_are_refused(tail):
+def test_damaged_bytes_are_refused(tail: bytes) -> None:
     with pytest.raises(ProtocolError):
         decode_tombstones(HEAD + tail, now=0.0)
 
 
-def test_the_largest_that_are_told_are_understood():
+def test_the_largest_that_are_told_are_understood() -> None:
     tombstones = [Tombstone(f"{number:255}", MAX_INCARNATION, -1e9) for number in range(1000)]
 
     assert len(decode_tombstones(encode_tombstones(tombstones, 1e9), now=0.0)) == 1000
@@ -121,7 +125,9 @@ def test_the_largest_that_are_told_are_understood():
     ],
 )
 @pytest.mark.parametrize("void", [False, True])
-def test_news_is_a_higher_incarnation_or_a_later_departure(incarnation, made_at, news, void):
+def test_news_is_a_higher_incarnation_or_a_later_departure(
+    incarnation: int, made_at: float, news: bool, void: bool
+) -> None:
     tombs = kept(Tombstone("web", 5, 1000.0))
     if void:
         tombs.void("web")
@@ -129,7 +135,7 @@ def test_news_is_a_higher_incarnation_or_a_later_departure(incarnation, made_at,
     assert tombs.is_news(Tombstone("web", incarnation, made_at)) == news
 
 
-def test_a_void_one_is_told_to_nobody_but_known_again():
+def test_a_void_one_is_told_to_nobody_but_known_again() -> None:
     tombs = kept(Tombstone("web", 5, 1000.0), Tombstone("db", 1, 1000.0))
 
     tombs.void("web")
@@ -140,7 +146,7 @@ def test_a_void_one_is_told_to_nobody_but_known_again():
     assert tombs.get("web") is None
 
 
-def test_one_rejected_at_once_is_known_again():
+def test_one_rejected_at_once_is_known_again() -> None:
     tombs = kept()
 
     tombs.reject(Tombstone("web", 5, 1000.0))
@@ -149,7 +155,7 @@ def test_one_rejected_at_once_is_known_again():
     assert len(tombs) == 0
 
 
-def test_of_too_many_the_oldest_are_dropped():
+def test_of_too_many_the_oldest_are_dropped() -> None:
     tombs = kept(*(Tombstone(f"n{at}", 1, at) for at in reversed(range(MAX_TOMBSTONES + 3))))
 
     assert len(tombs) == MAX_TOMBSTONES
@@ -157,7 +163,7 @@ def test_of_too_many_the_oldest_are_dropped():
     assert tombs.get("n3")
 
 
-def test_each_is_forgotten_when_its_time_is_up():
+def test_each_is_forgotten_when_its_time_is_up() -> None:
     tombs = kept(
         Tombstone("old", 1, 100.0), Tombstone("void", 1, 100.0), Tombstone("new", 1, 200.0)
     )
@@ -171,7 +177,7 @@ def test_each_is_forgotten_when_its_time_is_up():
     assert tombs.is_news(Tombstone("void", 1, 100.0))
 
 
-def test_what_the_clock_did_not_count_makes_all_older():
+def test_what_the_clock_did_not_count_makes_all_older() -> None:
     tombs = kept(Tombstone("web", 1, 100.0), Tombstone("db", 1, 100.0))
     tombs.void("db")
 

@@ -1,17 +1,19 @@
 """What a member may claim, one refusal after the other."""
 
 import base64
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
+from typing import Any
 
 import pytest
 
-from tests.unit.mesh.builders import LOCAL, key
+from tests.testbed.keys import key
+from tests.unit.mesh.builders import LOCAL
 from wesher.base.frozen import replace
 from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.metadata import Metadata
 from wesher.mesh.base.plan import Endpoint
 from wesher.mesh.base.rejections import Rejection, RejectionKind
-from wesher.mesh.planning.validation import ValidMember, validate_member
+from wesher.mesh.planning.validation import LocalMember, ValidMember, validate_member
 
 FACTS = LocalFacts(
     connected=(ip_network("10.5.0.0/16"), ip_network("192.0.2.0/24"), ip_network("10.9.0.0/31")),
@@ -23,11 +25,29 @@ GOOD = Metadata(ip_address("10.0.0.2"), key(2), has_ext=True)
 UNDERLAY = ip_address("192.0.2.2")
 
 
-def check(name="web", underlay=UNDERLAY, local=LOCAL, facts=FACTS, **changes):
+def check(
+    name: str = "web",
+    underlay: IPv4Address | IPv6Address = UNDERLAY,
+    local: LocalMember = LOCAL,
+    facts: LocalFacts = FACTS,
+    **changes: Any,
+) -> Rejection | ValidMember:
     return validate_member(name, replace(GOOD, **changes), underlay, local, facts)
 
 
-def test_a_member_without_fault_is_trusted():
+def valid(**changes: Any) -> ValidMember:
+    member = check(**changes)
+    assert isinstance(member, ValidMember)
+    return member
+
+
+def rejected(name: str = "web", **changes: Any) -> Rejection:
+    member = check(name, **changes)
+    assert isinstance(member, Rejection)
+    return member
+
+
+def test_a_member_without_fault_is_trusted() -> None:
     assert check() == ValidMember(
         name="web",
         overlay_addr=ip_address("10.0.0.2"),
@@ -38,10 +58,10 @@ def test_a_member_without_fault_is_trusted():
     )
 
 
-def test_an_ipv6_member_gets_a_route_of_128_bits():
+def test_an_ipv6_member_gets_a_route_of_128_bits() -> None:
     local = replace(LOCAL, network=ip_interface("fd00::/8"))
 
-    trusted = check(local=local, overlay_addr=ip_address("fd00::2"))
+    trusted = valid(local=local, overlay_addr=ip_address("fd00::2"))
 
     assert trusted.allowed_ips == (ip_network("fd00::2/128"),)
 
@@ -56,17 +76,19 @@ def test_an_ipv6_member_gets_a_route_of_128_bits():
     ],
 )
 def test_the_endpoint_is_the_advertised_one_else_the_members_address_and_our_port(
-    changes, endpoint
-):
-    assert str(check(**changes).endpoint) == endpoint
+    changes: dict[str, Any], endpoint: str
+) -> None:
+    assert str(valid(**changes).endpoint) == endpoint
 
 
 @pytest.mark.parametrize(
     ("changes", "immovable"),
     [({}, False), ({"immovable": True}, True), ({"has_ext": False}, True)],
 )
-def test_go_peers_and_fixed_addresses_are_immovable(changes, immovable):
-    assert check(**changes).immovable is immovable
+def test_go_peers_and_fixed_addresses_are_immovable(
+    changes: dict[str, Any], immovable: bool
+) -> None:
+    assert valid(**changes).immovable is immovable
 
 
 @pytest.mark.parametrize(
@@ -81,8 +103,8 @@ def test_go_peers_and_fixed_addresses_are_immovable(changes, immovable):
         ("ip6-loopback", "host itself"),
     ],
 )
-def test_names_that_could_mislead_are_refused(name, why):
-    refusal = check(name)
+def test_names_that_could_mislead_are_refused(name: str, why: str) -> None:
+    refusal = rejected(name)
 
     assert refusal.kind is RejectionKind.NAME
     assert why in refusal.reason
@@ -101,8 +123,10 @@ def test_names_that_could_mislead_are_refused(name, why):
         ("10.66.0.2", "address of this host"),
     ],
 )
-def test_overlay_addresses_that_would_divert_other_traffic_are_refused(address, why):
-    refusal = check(overlay_addr=address and ip_address(address))
+def test_overlay_addresses_that_would_divert_other_traffic_are_refused(
+    address: str | None, why: str
+) -> None:
+    refusal = rejected(overlay_addr=address and ip_address(address))
 
     assert refusal.kind is RejectionKind.ADDRESS
     assert why in refusal.reason
@@ -119,27 +143,29 @@ def test_overlay_addresses_that_would_divert_other_traffic_are_refused(address, 
         ("fe80::/10", "fe80::1%eth0"),
     ],
 )
-def test_special_addresses_are_refused_however_large_the_network(network, address):
+def test_special_addresses_are_refused_however_large_the_network(
+    network: str, address: str
+) -> None:
     local = replace(LOCAL, network=ip_interface(network))
 
-    refusal = check(local=local, overlay_addr=ip_address(address))
+    refusal = rejected(local=local, overlay_addr=ip_address(address))
 
     assert refusal.kind is RejectionKind.ADDRESS
 
 
-def test_the_network_and_broadcast_address_of_a_go_peer_are_accepted():
+def test_the_network_and_broadcast_address_of_a_go_peer_are_accepted() -> None:
     local = replace(LOCAL, network=ip_interface("10.0.7.0/24"))
 
     for address in "10.0.7.0", "10.0.7.255":
         assert isinstance(check(local=local, overlay_addr=ip_address(address)), ValidMember)
 
 
-def test_a_claim_to_our_own_overlay_address_is_weighed_not_refused():
+def test_a_claim_to_our_own_overlay_address_is_weighed_not_refused() -> None:
     assert isinstance(check(overlay_addr=LOCAL.overlay_addr), ValidMember)
 
 
-def test_a_member_of_another_overlay_network_is_told_from_a_wrong_address():
-    refusal = check(overlay_addr=ip_address("172.16.0.1"), overlay_net="172.16.0.0/12")
+def test_a_member_of_another_overlay_network_is_told_from_a_wrong_address() -> None:
+    refusal = rejected(overlay_addr=ip_address("172.16.0.1"), overlay_net="172.16.0.0/12")
 
     assert refusal == Rejection(
         RejectionKind.NETWORK, "is in overlay network 172.16.0.0/12, we are in 10.0.0.0/8"
@@ -161,8 +187,8 @@ def test_a_member_of_another_overlay_network_is_told_from_a_wrong_address():
         (key(1), "ours"),
     ],
 )
-def test_keys_that_wireguard_or_we_could_not_use_are_refused(public_key, why):
-    refusal = check(public_key=public_key)
+def test_keys_that_wireguard_or_we_could_not_use_are_refused(public_key: str, why: str) -> None:
+    refusal = rejected(public_key=public_key)
 
     assert refusal.kind is RejectionKind.KEY
     assert why in refusal.reason
@@ -182,19 +208,19 @@ def test_keys_that_wireguard_or_we_could_not_use_are_refused(public_key, why):
         ("::1", "loopback"),
     ],
 )
-def test_endpoints_that_are_no_hosts_are_refused(ip, why, advertised):
-    refusal = check(endpoint=ip) if advertised else check(underlay=ip_address(ip))
+def test_endpoints_that_are_no_hosts_are_refused(ip: str, why: str, advertised: bool) -> None:
+    refusal = rejected(endpoint=ip) if advertised else rejected(underlay=ip_address(ip))
 
     assert refusal.kind is RejectionKind.ENDPOINT
     assert why in refusal.reason
 
 
 @pytest.mark.parametrize("ip", ["10.9.0.1", "192.0.2.254", "10.0.0.255"])
-def test_endpoints_that_only_look_like_broadcast_are_accepted(ip):
+def test_endpoints_that_only_look_like_broadcast_are_accepted(ip: str) -> None:
     assert isinstance(check(endpoint=ip), ValidMember)
 
 
-def test_loopback_endpoints_are_accepted_where_we_bind_to_loopback():
+def test_loopback_endpoints_are_accepted_where_we_bind_to_loopback() -> None:
     facts = replace(FACTS, loopback_bound=True)
 
     assert isinstance(check(underlay=ip_address("127.0.0.2"), facts=facts), ValidMember)

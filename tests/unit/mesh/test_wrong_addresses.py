@@ -1,6 +1,8 @@
 """A host that announces the wrong address is told of by both sides, with what to give it."""
 
+from collections.abc import Iterable
 from ipaddress import ip_address
+from typing import Any
 
 from wesher.base.frozen import replace
 from wesher.gossip import Address, Member, MemberState, SeenElsewhere, TcpOnly, pack_ip
@@ -14,7 +16,7 @@ WEB = Member(
 )
 
 
-def told(*events, live=(), **facts):
+def told(*events: SeenElsewhere | TcpOnly, live: Iterable[Member] = (), **facts: Any) -> list[str]:
     operator_log = OperatorLog()
     network_warnings = NetworkWarnings(operator_log, set(), "", set())
     network_warnings.member_ips = frozenset(one.address.ip for one in live)
@@ -24,27 +26,27 @@ def told(*events, live=(), **facts):
     return [notice.text.format(**notice.data) for notice in operator_log.drain()]
 
 
-def test_a_suspect_that_talks_from_another_address_is_to_announce_that():
+def test_a_suspect_that_talks_from_another_address_is_to_announce_that() -> None:
     assert told(SeenElsewhere(WEB, CABLE)) == [
         f"member web announces 192.0.2.9, where it does not answer, but talks from {CABLE}: "
         f"give it --advertise-addr {CABLE}, or --bind-iface with the interface of that address"
     ]
 
 
-def test_a_host_that_talks_from_another_address_blames_no_firewall():
+def test_a_host_that_talks_from_another_address_blames_no_firewall() -> None:
     assert told(TcpOnly(WEB), talks_from=ip_address(CABLE)) == [
         f"this host announces 192.0.2.1, where no answer arrives, but talks from {CABLE}: "
         f"give it --advertise-addr {CABLE}, or --bind-iface with the interface of that address"
     ]
 
 
-def test_a_host_that_talks_from_where_it_says_asks_for_the_firewall():
+def test_a_host_that_talks_from_where_it_says_asks_for_the_firewall() -> None:
     (warning,) = told(TcpOnly(WEB))
 
     assert warning.startswith("member web answers at 192.0.2.9:7946 by TCP but not by UDP")
 
 
-def test_a_member_that_announces_an_address_of_ours_is_told_of():
+def test_a_member_that_announces_an_address_of_ours_is_told_of() -> None:
     own = frozenset({ip_address("192.0.2.1"), ip_address("192.0.2.9")})
 
     assert told(live=[WEB], own_addresses=own) == [
@@ -53,7 +55,7 @@ def test_a_member_that_announces_an_address_of_ours_is_told_of():
     ]
 
 
-def test_another_port_of_ours_is_another_agent_of_this_host():
+def test_another_port_of_ours_is_another_agent_of_this_host() -> None:
     other = replace(WEB, port=7947)
 
     assert told(live=[other], own_addresses=frozenset({ip_address("192.0.2.9")})) == []

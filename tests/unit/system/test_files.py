@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,7 @@ from wesher.base.errors import StartError
 from wesher.system.files import InterfaceLock, open_locked
 
 
-def test_a_second_agent_is_refused_and_told_the_pid_of_the_first(tmp_path):
+def test_a_second_agent_is_refused_and_told_the_pid_of_the_first(tmp_path: Path) -> None:
     with (
         InterfaceLock(tmp_path / "run", "wg0"),
         pytest.raises(StartError) as caught,
@@ -24,12 +26,12 @@ def test_a_second_agent_is_refused_and_told_the_pid_of_the_first(tmp_path):
     )
 
 
-def test_another_interface_is_free(tmp_path):
+def test_another_interface_is_free(tmp_path: Path) -> None:
     with InterfaceLock(tmp_path, "wg0"), InterfaceLock(tmp_path, "wg1"):
         pass
 
 
-def test_a_released_interface_can_be_locked_again(tmp_path):
+def test_a_released_interface_can_be_locked_again(tmp_path: Path) -> None:
     first = InterfaceLock(tmp_path, "wg0")
     first.release()
     first.release()
@@ -37,7 +39,7 @@ def test_a_released_interface_can_be_locked_again(tmp_path):
     InterfaceLock(tmp_path, "wg0").release()
 
 
-def test_a_holder_that_has_not_said_its_pid_yet_is_refused_all_the_same(tmp_path):
+def test_a_holder_that_has_not_said_its_pid_yet_is_refused_all_the_same(tmp_path: Path) -> None:
     descriptor = open_locked(tmp_path / "wg0.lock")
 
     with pytest.raises(StartError, match=r"^another wesher runs on interface wg0: stop"):
@@ -45,13 +47,14 @@ def test_a_holder_that_has_not_said_its_pid_yet_is_refused_all_the_same(tmp_path
     os.close(descriptor)
 
 
-def test_a_killed_holder_releases_the_interface(tmp_path):
+def test_a_killed_holder_releases_the_interface(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from wesher.system.files import InterfaceLock;"
         "lock = InterfaceLock(Path(sys.argv[1]), 'wg0'); print('held', flush=True); time.sleep(60)"
     )
     argv = [sys.executable, "-c", script, str(tmp_path)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
         assert holder.stdout.readline() == b"held\n"
         with pytest.raises(StartError, match=rf"pid {holder.pid}\b"):
             InterfaceLock(tmp_path, "wg0")
@@ -60,7 +63,7 @@ def test_a_killed_holder_releases_the_interface(tmp_path):
     InterfaceLock(tmp_path, "wg0").release()
 
 
-def test_children_do_not_inherit_the_lock(tmp_path):
+def test_children_do_not_inherit_the_lock(tmp_path: Path) -> None:
     with (
         InterfaceLock(tmp_path, "wg0") as lock,
         subprocess.Popen(["sleep", "60"], close_fds=False) as child,
@@ -71,12 +74,13 @@ def test_children_do_not_inherit_the_lock(tmp_path):
 
 
 def test_a_lock_file_that_was_removed_while_we_waited_is_not_taken_for_the_lock(
-    tmp_path, monkeypatch
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "wg0.lock"
-    flock, calls = fcntl.flock, []
+    flock = fcntl.flock
+    calls: list[int] = []
 
-    def flock_then_lose_the_file(descriptor, operation):
+    def flock_then_lose_the_file(descriptor: int, operation: int) -> None:
         flock(descriptor, operation)
         if not calls:
             path.unlink()
@@ -91,7 +95,7 @@ def test_a_lock_file_that_was_removed_while_we_waited_is_not_taken_for_the_lock(
     os.close(descriptor)
 
 
-def test_waiting_for_a_lock_has_an_end(tmp_path):
+def test_waiting_for_a_lock_has_an_end(tmp_path: Path) -> None:
     descriptor = open_locked(tmp_path / "x")
     started = time.monotonic()
 
@@ -102,7 +106,7 @@ def test_waiting_for_a_lock_has_an_end(tmp_path):
     os.close(descriptor)
 
 
-def test_the_lock_file_is_ours_alone_and_holds_the_pid(tmp_path):
+def test_the_lock_file_is_ours_alone_and_holds_the_pid(tmp_path: Path) -> None:
     with InterfaceLock(tmp_path / "run", "wg0"):
         path = tmp_path / "run" / "wg0.lock"
 
@@ -110,7 +114,7 @@ def test_the_lock_file_is_ours_alone_and_holds_the_pid(tmp_path):
         assert path.read_text() == f"{os.getpid()}\n"
 
 
-def test_a_link_in_the_place_of_the_lock_file_is_not_followed(tmp_path):
+def test_a_link_in_the_place_of_the_lock_file_is_not_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
     (tmp_path / "wg0.lock").symlink_to(victim)
@@ -121,7 +125,7 @@ def test_a_link_in_the_place_of_the_lock_file_is_not_followed(tmp_path):
     assert victim.read_text() == "precious"
 
 
-def test_a_run_directory_that_cannot_be_made_is_an_error_of_one_line(tmp_path):
+def test_a_run_directory_that_cannot_be_made_is_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file")
 
     with pytest.raises(StartError, match="cannot lock"):
@@ -129,7 +133,9 @@ def test_a_run_directory_that_cannot_be_made_is_an_error_of_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
-def test_a_lock_that_is_no_file_is_refused_at_once(tmp_path, make):
+def test_a_lock_that_is_no_file_is_refused_at_once(
+    tmp_path: Path, make: Callable[..., object]
+) -> None:
     make(tmp_path / "wg0.lock")
 
     with pytest.raises(StartError, match=r"cannot lock .*(not a regular file|Is a directory)"):
@@ -145,9 +151,9 @@ def test_a_lock_that_is_no_file_is_refused_at_once(tmp_path, make):
     ],
 )
 def test_a_run_directory_that_takes_no_pid_is_an_error_of_one_line(
-    tmp_path, monkeypatch, number, advice
-):
-    def refuse(*_):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
+) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "pwrite", refuse)
@@ -158,7 +164,7 @@ def test_a_run_directory_that_takes_no_pid_is_an_error_of_one_line(
     InterfaceLock(tmp_path, "wg0").release()
 
 
-def test_parents_of_the_run_directory_are_not_for_everybody_to_write(tmp_path):
+def test_parents_of_the_run_directory_are_not_for_everybody_to_write(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         InterfaceLock(tmp_path / "a" / "run", "wg0").release()

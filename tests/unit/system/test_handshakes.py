@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 import pytest
@@ -14,7 +15,7 @@ PATIENCE = 30  # seconds
 
 
 @pytest.fixture
-def listener(monkeypatch):
+def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """A socket where greetings to any loopback address arrive, with the address they were for."""
     monkeypatch.setattr(wireguard, "GREET_FIRST", 0.01)
     monkeypatch.setattr(wireguard, "GREET_SECOND", 0.02)
@@ -33,10 +34,10 @@ def greeted(listener: socket.socket) -> tuple[str, bytes]:
     return str(ip_address(info[-4:])), data
 
 
-def greet_all(interface, public_key, peers):
+def greet_all(interface: str, public_key: str, peers: dict[str, str]) -> None:
     """Greet, and let the time pass that it takes."""
 
-    async def main():
+    async def main() -> None:
         greet(interface, public_key, {key: ip_address(ip) for key, ip in peers.items()})
         await asyncio.sleep(
             wireguard.GREET_SECOND + len(peers) / wireguard.BATCH * wireguard.PAUSE + 0.01
@@ -45,7 +46,7 @@ def greet_all(interface, public_key, peers):
     asyncio.run(main())
 
 
-def test_who_has_the_larger_key_is_greeted_first(listener):
+def test_who_has_the_larger_key_is_greeted_first(listener: socket.socket) -> None:
     greet_all("lo", "m", {"a": "127.0.0.2", "z": "127.0.0.3", "b": "127.0.0.4"})
 
     heard = [greeted(listener) for _ in range(3)]
@@ -53,10 +54,12 @@ def test_who_has_the_larger_key_is_greeted_first(listener):
     assert heard == [("127.0.0.3", b""), ("127.0.0.2", b""), ("127.0.0.4", b"")]
 
 
-def test_who_was_renewed_is_greeted_at_once(listener, monkeypatch):
+def test_who_was_renewed_is_greeted_at_once(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(wireguard, "GREET_FIRST", PATIENCE)
 
-    async def main():
+    async def main() -> None:
         greet_at_once("lo", [ip_address("127.0.0.2"), ip_address("127.0.0.3")])
         await asyncio.sleep(0.05)
 
@@ -65,20 +68,22 @@ def test_who_was_renewed_is_greeted_at_once(listener, monkeypatch):
     assert [greeted(listener) for _ in range(2)] == [("127.0.0.2", b""), ("127.0.0.3", b"")]
 
 
-def test_nothing_leaves_by_another_interface(listener):
+def test_nothing_leaves_by_another_interface(listener: socket.socket) -> None:
     greet_all("nowhere", "m", {"z": "127.0.0.2"})
     greet_all("lo", "m", {"z": "127.0.0.3"})
 
     assert greeted(listener) == ("127.0.0.3", b"")
 
 
-def test_who_cannot_be_reached_keeps_nobody_else_from_being_greeted(listener):
+def test_who_cannot_be_reached_keeps_nobody_else_from_being_greeted(
+    listener: socket.socket,
+) -> None:
     greet_all("lo", "m", {"x": "255.255.255.255", "z": "127.0.0.2"})
 
     assert greeted(listener) == ("127.0.0.2", b"")
 
 
-def test_of_a_crowd_some_are_greeted_a_few_at_a_time(listener):
+def test_of_a_crowd_some_are_greeted_a_few_at_a_time(listener: socket.socket) -> None:
     many = range(MOST_GREETED + 50)
     crowd = {f"z{number}": str(ip_address("127.0.1.0") + number) for number in many}
 

@@ -2,6 +2,7 @@
 
 from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,12 +31,12 @@ def network(*links: Link, gateways: tuple[Gateway, ...] = ()) -> Network:
     return Network(links={each.name: each for each in links}, gateways=gateways)
 
 
-def gateway(link_name: str, hop: str | None, **rest) -> Gateway:
+def gateway(link_name: str, hop: str | None, **rest: Any) -> Gateway:
     version = 6 if hop and ":" in hop else 4
     return Gateway(link_name, ip_address(hop) if hop else None, version, **rest)
 
 
-def test_facts_leave_out_what_is_our_own(tmp_path: Path):
+def test_facts_leave_out_what_is_our_own(tmp_path: Path) -> None:
     host = network(
         link("lo", "127.0.0.1/8"),
         link("eth0", "192.0.2.10/24", "2001:db8::5/64", "203.0.113.5/32"),
@@ -59,7 +60,7 @@ def test_facts_leave_out_what_is_our_own(tmp_path: Path):
     )
 
 
-def test_what_another_cluster_gave_this_host_is_no_reason_to_warn():
+def test_what_another_cluster_gave_this_host_is_no_reason_to_warn() -> None:
     other = replace(link("wgother", "10.1.2.3/32"), alias="wesher")
 
     facts = host_facts(network(other), "wgoverlay", [])
@@ -68,7 +69,7 @@ def test_what_another_cluster_gave_this_host_is_no_reason_to_warn():
     assert address_inside(ip_network("10.0.0.0/8"), facts) is None
 
 
-def test_resolvers_are_read_from_every_file_there_is(tmp_path: Path):
+def test_resolvers_are_read_from_every_file_there_is(tmp_path: Path) -> None:
     stub, real = tmp_path / "resolv.conf", tmp_path / "real.conf"
     stub.write_bytes(b"# nameserver 9.9.9.9\nnameserver 127.0.0.53\nsearch \xff.example\n")
     real.write_text(
@@ -120,7 +121,9 @@ ETH0 = link("eth0", "192.0.2.10/24", "198.51.100.4/24", "2001:db8::5/64", narrow
         ((gateway("bare", None, default=True), gateway("eth0", None, default=True)), "192.0.2.10"),
     ],
 )
-def test_the_default_route_gives_the_advertised_address(gateways, expected):
+def test_the_default_route_gives_the_advertised_address(
+    gateways: tuple[Gateway, ...], expected: str | None
+) -> None:
     host = network(
         ETH0,
         link("eth1", "203.0.113.7/24"),
@@ -143,7 +146,7 @@ def test_the_default_route_gives_the_advertised_address(gateways, expected):
         (link("other", "192.0.2.10/24"), None),
     ],
 )
-def test_the_first_global_address_is_never_link_local(found: Link, expected):
+def test_the_first_global_address_is_never_link_local(found: Link, expected: str | None) -> None:
     ip = first_global_address(network(replace(found)), "eth0")
 
     assert ip == (None if expected is None else ip_address(expected))
@@ -166,7 +169,7 @@ FACTS = HostFacts(
         ("fd00::/8", None),
     ],
 )
-def test_an_overlay_inside_a_connected_network_is_found(overlay: str, expected):
+def test_an_overlay_inside_a_connected_network_is_found(overlay: str, expected: str | None) -> None:
     found = enclosing_network(ip_network(overlay), FACTS)
 
     assert found == (None if expected is None else ip_network(expected))
@@ -176,7 +179,7 @@ def test_an_overlay_inside_a_connected_network_is_found(overlay: str, expected):
     ("overlay", "expected"),
     [("10.0.0.0/8", "10.7.0.1"), ("10.8.0.0/16", None), ("2001::/16", "2001:db8::1")],
 )
-def test_an_own_address_inside_the_overlay_is_found(overlay: str, expected):
+def test_an_own_address_inside_the_overlay_is_found(overlay: str, expected: str | None) -> None:
     found = address_inside(ip_network(overlay), FACTS)
 
     assert found == (None if expected is None else ip_address(expected))

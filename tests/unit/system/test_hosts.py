@@ -16,7 +16,7 @@ BANNER = b"# ! managed automatically by wesher interface wg0"
 OLD_BANNER = b"# ! MANAGED AUTOMATICALLY !"
 
 
-def entry(ip, name):
+def entry(ip: str, name: str) -> HostsEntry:
     return HostsEntry(ip_address(ip), name)
 
 
@@ -27,7 +27,7 @@ SOUTH_LINE = b"fd00::2\tsouth\t" + BANNER + b"\n"
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     path = tmp_path / "etc" / "hosts"
     path.parent.mkdir()
     path.write_bytes(b"127.0.0.1 localhost\n")
@@ -35,7 +35,7 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def hosts(path, tmp_path):
+def hosts(path: Path, tmp_path: Path) -> HostsFile:
     return HostsFile(path, "wg0", tmp_path / "run")
 
 
@@ -67,13 +67,13 @@ def hosts(path, tmp_path):
         "banner alone removed",
     ],
 )
-def test_our_lines_become_exactly_the_entries(before, after):
+def test_our_lines_become_exactly_the_entries(before: bytes, after: bytes) -> None:
     assert render(before, "wg0", [NORTH, SOUTH]) == after
 
 
 @pytest.mark.case(40)
 @pytest.mark.parametrize("interface", ["wg", "wg00", "0", "xwg0"])
-def test_the_banner_of_another_interface_is_foreign(interface):
+def test_the_banner_of_another_interface_is_foreign(interface: str) -> None:
     theirs = b"10.0.0.1\tnorth\t# ! managed automatically by wesher interface %b\n"
     before = theirs % interface.encode()
 
@@ -91,7 +91,7 @@ def test_the_banner_of_another_interface_is_foreign(interface):
         (b"10.0.0.1\tnorth", True),
     ],
 )
-def test_lines_of_v0_2_6_go_when_they_carry_our_members(line, kept):
+def test_lines_of_v0_2_6_go_when_they_carry_our_members(line: bytes, kept: bool) -> None:
     before = b"# first\n" + line + b"\n# last\n"
 
     after = render(before, "wg0", [NORTH])
@@ -113,7 +113,9 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("content", FOREIGN)
-def test_foreign_bytes_survive_our_coming_and_going_exactly(path, hosts, content):
+def test_foreign_bytes_survive_our_coming_and_going_exactly(
+    path: Path, hosts: HostsFile, content: bytes
+) -> None:
     path.write_bytes(content)
 
     assert hosts.update([NORTH, SOUTH]) is True
@@ -130,7 +132,7 @@ def test_foreign_bytes_survive_our_coming_and_going_exactly(path, hosts, content
         )
     )
 )
-def test_any_foreign_content_comes_back_unchanged(pieces):
+def test_any_foreign_content_comes_back_unchanged(pieces: list[bytes]) -> None:
     content = b"".join(pieces)
 
     with_ours = render(content, "wg0", [NORTH, SOUTH])
@@ -139,13 +141,13 @@ def test_any_foreign_content_comes_back_unchanged(pieces):
     assert render(with_ours, "wg0", []) == content
 
 
-def test_two_names_of_one_address_share_a_line():
+def test_two_names_of_one_address_share_a_line() -> None:
     content = render(b"", "wg0", [NORTH, entry("10.0.0.1", "n")])
 
     assert content == b"10.0.0.1\tnorth n\t" + BANNER + b"\n"
 
 
-def test_nothing_is_written_when_nothing_changes(path, hosts):
+def test_nothing_is_written_when_nothing_changes(path: Path, hosts: HostsFile) -> None:
     hosts.update([NORTH])
     before = path.stat()
 
@@ -155,7 +157,7 @@ def test_nothing_is_written_when_nothing_changes(path, hosts):
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_mode_and_owner_stay(path, hosts):
+def test_mode_and_owner_stay(path: Path, hosts: HostsFile) -> None:
     path.chmod(0o640)
     if os.geteuid() == 0:
         os.chown(path, 1, 2)
@@ -172,7 +174,7 @@ def test_mode_and_owner_stay(path, hosts):
     )
 
 
-def test_a_link_stays_a_link_and_its_target_is_written(tmp_path, path):
+def test_a_link_stays_a_link_and_its_target_is_written(tmp_path: Path, path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to("etc/hosts")
 
@@ -183,7 +185,7 @@ def test_a_link_stays_a_link_and_its_target_is_written(tmp_path, path):
     assert os.listdir(path.parent) == ["hosts"]
 
 
-def test_a_missing_file_is_made(tmp_path):
+def test_a_missing_file_is_made(tmp_path: Path) -> None:
     hosts = HostsFile(tmp_path / "hosts", "wg0", tmp_path)
     before = os.umask(0o077)
     try:
@@ -196,19 +198,19 @@ def test_a_missing_file_is_made(tmp_path):
     assert stat.S_IMODE((tmp_path / "hosts").stat().st_mode) == 0o644
 
 
-def test_a_file_in_a_missing_directory_is_reported(tmp_path):
+def test_a_file_in_a_missing_directory_is_reported(tmp_path: Path) -> None:
     hosts = HostsFile(tmp_path / "none" / "hosts", "wg0", tmp_path)
 
     with pytest.raises(HostsFileError, match="No such file"):
         hosts.update([NORTH])
 
 
-def test_taking_our_lines_out_makes_no_file(tmp_path):
+def test_taking_our_lines_out_makes_no_file(tmp_path: Path) -> None:
     assert HostsFile(tmp_path / "hosts", "wg0", tmp_path).remove_all() is False
     assert not (tmp_path / "hosts").exists()
 
 
-def test_links_in_a_circle_are_reported(tmp_path):
+def test_links_in_a_circle_are_reported(tmp_path: Path) -> None:
     (tmp_path / "hosts").symlink_to("hosts")
 
     with pytest.raises(HostsFileError, match="cannot update"):
@@ -216,10 +218,10 @@ def test_links_in_a_circle_are_reported(tmp_path):
 
 
 @pytest.fixture
-def no_rename(monkeypatch):
+def no_rename(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make renaming fail as it does over a bind mount."""
 
-    def refuse(self, target):
+    def refuse(path: Path, target: Path) -> None:
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
     monkeypatch.setattr(Path, "replace", refuse)
@@ -233,7 +235,9 @@ def no_rename(monkeypatch):
         b"10.0.0.9\tstale\t" + BANNER + b"\n127.0.0.1 localhost",
     ],
 )
-def test_a_file_that_cannot_be_renamed_over_is_written_in_place(path, hosts, no_rename, before):
+def test_a_file_that_cannot_be_renamed_over_is_written_in_place(
+    path: Path, hosts: HostsFile, no_rename: None, before: bytes
+) -> None:
     path.write_bytes(before)
     inode = path.stat().st_ino
 
@@ -246,8 +250,10 @@ def test_a_file_that_cannot_be_renamed_over_is_written_in_place(path, hosts, no_
     assert os.listdir(path.parent) == ["hosts"]
 
 
-def test_a_full_disk_leaves_the_file_intact_even_in_place(path, hosts, no_rename, monkeypatch):
-    def full(descriptor, offset, length):
+def test_a_full_disk_leaves_the_file_intact_even_in_place(
+    path: Path, hosts: HostsFile, no_rename: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, offset: int, length: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
@@ -260,9 +266,9 @@ def test_a_full_disk_leaves_the_file_intact_even_in_place(path, hosts, no_rename
 
 
 def test_a_file_system_that_cannot_reserve_space_is_written_all_the_same(
-    path, hosts, no_rename, monkeypatch
-):
-    def unsupported(descriptor, offset, length):
+    path: Path, hosts: HostsFile, no_rename: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(descriptor: int, offset: int, length: int) -> None:
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
     monkeypatch.setattr(os, "posix_fallocate", unsupported)
@@ -270,7 +276,7 @@ def test_a_file_system_that_cannot_reserve_space_is_written_all_the_same(
     assert hosts.update([NORTH]) is True
 
 
-def test_what_a_killed_writer_left_is_removed(path, hosts):
+def test_what_a_killed_writer_left_is_removed(path: Path, hosts: HostsFile) -> None:
     (path.parent / "etchosts.wesher-0123456789ab").write_bytes(b"half")
     (path.parent / "etchosts123").write_bytes(b"of a Go wesher that may be writing now")
 
@@ -279,7 +285,9 @@ def test_what_a_killed_writer_left_is_removed(path, hosts):
     assert sorted(os.listdir(path.parent)) == ["etchosts123", "hosts"]
 
 
-def test_somebody_who_keeps_the_lock_is_not_waited_for_forever(hosts, tmp_path, monkeypatch):
+def test_somebody_who_keeps_the_lock_is_not_waited_for_forever(
+    hosts: HostsFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("wesher.system.hosts._LOCK_WAIT", 0.05)
     lock = open_locked(tmp_path / "run" / "hosts-file-lock")
 
@@ -290,7 +298,9 @@ def test_somebody_who_keeps_the_lock_is_not_waited_for_forever(hosts, tmp_path, 
     assert hosts.update([NORTH]) is True
 
 
-def test_interfaces_that_write_at_the_same_time_lose_nothing(path, tmp_path, monkeypatch):
+def test_interfaces_that_write_at_the_same_time_lose_nothing(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("wesher.system.hosts._LOCK_WAIT", 30)  # a slow disk is no loss
     files = [HostsFile(path, f"wg{number}", tmp_path / "run") for number in range(8)]
     threads = [threading.Thread(target=file.update, args=([NORTH, SOUTH],)) for file in files]
@@ -303,7 +313,7 @@ def test_interfaces_that_write_at_the_same_time_lose_nothing(path, tmp_path, mon
     assert path.read_bytes().count(b"\n") == 1 + 8 * 2
 
 
-def test_foreign_names_are_those_no_wesher_wrote(path, hosts):
+def test_foreign_names_are_those_no_wesher_wrote(path: Path, hosts: HostsFile) -> None:
     path.write_bytes(
         b"127.0.0.1 localhost Gate.Example\t# and Not-This\n"
         b"# 10.0.0.1 commented\n"
@@ -316,11 +326,13 @@ def test_foreign_names_are_those_no_wesher_wrote(path, hosts):
     assert hosts.foreign_names() == {"localhost": 1, "gate.example": 1, "z\\xfcrich": 4}
 
 
-def test_a_missing_file_has_no_foreign_names(tmp_path):
+def test_a_missing_file_has_no_foreign_names(tmp_path: Path) -> None:
     assert HostsFile(tmp_path / "none", "wg0", tmp_path).foreign_names() == {}
 
 
-def test_an_update_under_way_adds_nothing_once_our_lines_were_removed(hosts, path, tmp_path):
+def test_an_update_under_way_adds_nothing_once_our_lines_were_removed(
+    hosts: HostsFile, path: Path, tmp_path: Path
+) -> None:
     lock = open_locked(tmp_path / "run" / "hosts-file-lock")
     update = threading.Thread(target=hosts.update, args=([NORTH],))
     removal = threading.Thread(target=hosts.remove_all)
@@ -334,7 +346,7 @@ def test_an_update_under_way_adds_nothing_once_our_lines_were_removed(hosts, pat
     assert path.read_bytes() == b"127.0.0.1 localhost\n"
 
 
-def test_a_fifo_in_the_place_of_the_file_is_reported_at_once(path, hosts):
+def test_a_fifo_in_the_place_of_the_file_is_reported_at_once(path: Path, hosts: HostsFile) -> None:
     path.unlink()
     os.mkfifo(path)
 

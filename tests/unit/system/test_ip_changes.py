@@ -41,17 +41,17 @@ def changes(
     return ip_changes(network, NAME, want, "wesher", spared)
 
 
-def test_equal_is_no_change():
+def test_equal_is_no_change() -> None:
     assert changes(plan("10.0.0.1/32"), routes=("10.0.0.1/32",)) == IpChanges()
 
 
-def test_an_mtu_that_somebody_lowered_is_left_alone():
+def test_an_mtu_that_somebody_lowered_is_left_alone() -> None:
     narrow = Link(NAME, True, 1220, "wesher", (OURS,))
 
     assert changes(plan("10.0.0.1/32"), narrow, routes=("10.0.0.1/32",)) == IpChanges()
 
 
-def test_a_new_interface_gets_all():
+def test_a_new_interface_gets_all() -> None:
     found = changes(plan("10.0.0.1/32", "fd00::1/128"), Link(NAME, mtu=1500))
 
     assert found.lines == (
@@ -71,11 +71,11 @@ def test_a_new_interface_gets_all():
         (Link(NAME, True, 1420, "wesher", ()), "address replace 10.0.0.9/32 dev wg0"),
     ],
 )
-def test_only_what_differs_is_set(link: Link, expected: str):
+def test_only_what_differs_is_set(link: Link, expected: str) -> None:
     assert changes(plan(), link).lines == (expected,)
 
 
-def test_additions_come_before_removals():
+def test_additions_come_before_removals() -> None:
     found = changes(plan("10.0.0.2/32", own="10.0.0.8"), routes=("10.0.0.1/32",))
 
     assert found.lines == (
@@ -86,13 +86,13 @@ def test_additions_come_before_removals():
     )
 
 
-def test_nothing_is_removed_while_incomplete():
+def test_nothing_is_removed_while_incomplete() -> None:
     found = changes(plan(complete=False, own="10.0.0.8"), routes=("10.0.0.1/32",))
 
     assert found.lines == ("address replace 10.0.0.8/32 dev wg0",)
 
 
-def test_addresses_of_the_kernel_and_of_the_lender_stay():
+def test_addresses_of_the_kernel_and_of_the_lender_stay() -> None:
     lent, local = address("10.200.0.1/24"), address("fe80::1/64", lasting=False)
     link = Link(NAME, True, 1420, "wesher", (OURS, lent, local))
 
@@ -109,13 +109,13 @@ def test_addresses_of_the_kernel_and_of_the_lender_stay():
         ("fd00::/64", "fd00::/64"),
     ],
 )
-def test_a_route_of_somebody_else_is_refused_not_replaced(route: str, written: str):
+def test_a_route_of_somebody_else_is_refused_not_replaced(route: str, written: str) -> None:
     found = changes(plan(route), foreign={written: "eth0"})
 
     assert found == IpChanges((), (f"route to {route}: one through eth0 exists",))
 
 
-def test_a_route_through_our_interface_is_ours_to_mark():
+def test_a_route_through_our_interface_is_ours_to_mark() -> None:
     found = changes(plan("10.0.0.1/32"), foreign={"10.0.0.1": NAME})
 
     assert found.lines == ("route replace 10.0.0.1/32 dev wg0 proto 87 scope link",)
@@ -132,7 +132,7 @@ def route(number: int) -> str:
     return f"route replace 10.0.0.{number}/32 dev {NAME} proto 87 scope link"
 
 
-def test_all_lines_go_into_one_call(fake: Tools):
+def test_all_lines_go_into_one_call(fake: Tools) -> None:
     failed = asyncio.run(apply_lines([route(1), route(2)]))
 
     assert failed == {}
@@ -140,7 +140,7 @@ def test_all_lines_go_into_one_call(fake: Tools):
     assert fake.routes(NAME) == ["10.0.0.1", "10.0.0.2"]
 
 
-def test_a_line_that_lastingly_fails_is_reported_at_once(fake: Tools):
+def test_a_line_that_lastingly_fails_is_reported_at_once(fake: Tools) -> None:
     bad = "route replace 10.0.0.2/32 dev nowhere proto 87"
 
     failed = asyncio.run(apply_lines([route(1), bad, route(3)]))
@@ -150,7 +150,7 @@ def test_a_line_that_lastingly_fails_is_reported_at_once(fake: Tools):
     assert fake.routes(NAME) == ["10.0.0.1", "10.0.0.3"]
 
 
-def test_only_the_line_that_failed_is_tried_again(fake: Tools):
+def test_only_the_line_that_failed_is_tried_again(fake: Tools) -> None:
     fake.do(f"ip link set {NAME} down")
 
     failed = asyncio.run(apply_lines([f"address replace 10.0.0.9/32 dev {NAME}", route(1)]))
@@ -160,7 +160,7 @@ def test_only_the_line_that_failed_is_tried_again(fake: Tools):
     assert fake.stdin("ip") == f"{route(1)}\n"
 
 
-def test_taking_away_what_is_gone_is_no_failure(fake: Tools):
+def test_taking_away_what_is_gone_is_no_failure(fake: Tools) -> None:
     lines = [
         f"route del 10.0.0.1/32 dev {NAME} proto 87",
         f"address del 10.0.0.9/32 dev {NAME}",
@@ -172,14 +172,14 @@ def test_taking_away_what_is_gone_is_no_failure(fake: Tools):
     assert len(fake.calls) == 1
 
 
-def test_a_tool_that_fails_as_a_whole_is_tried_again(fake: Tools):
+def test_a_tool_that_fails_as_a_whole_is_tried_again(fake: Tools) -> None:
     fake.fail("ip", 3)
 
     assert asyncio.run(apply_lines([route(1)])) == {}
     assert fake.routes(NAME) == ["10.0.0.1"]
 
 
-def test_a_tool_that_keeps_failing_is_an_error(fake: Tools):
+def test_a_tool_that_keeps_failing_is_an_error(fake: Tools) -> None:
     fake.fail("ip", 4)
 
     with pytest.raises(CommandError, match="resource busy"):

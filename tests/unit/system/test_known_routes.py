@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
@@ -22,14 +24,14 @@ class Host:
         self.now, self.took, self.fails = 1000.0, 1.0, False
         self.asked: list[str] = []
         self.routes = KnownRoutes(clock=lambda: self.now)
-        self.on_read = lambda: None
+        self.on_read: Callable[[], None] = lambda: None
         monkeypatch.setattr(network, "run", self._run)
 
     async def _run(self, *_argv: str, stdin: str) -> str:
         if self.fails:
             raise CommandError(("ip",), 1, "no")
         link = {"ifname": "eth0", "flags": [], "mtu": 1500}
-        answers = [[], [link]]
+        answers: list[list[Any]] = [[], [link]]
         if "proto 87" in stdin:
             answers.append([{key: OUR[key] for key in ("dst", "dev")}])
         elif "route" in stdin:
@@ -61,23 +63,23 @@ def known(host: Host) -> Host:
     return host
 
 
-def test_without_a_follower_all_is_read_every_time(host: Host):
+def test_without_a_follower_all_is_read_every_time(host: Host) -> None:
     assert [host.read(), host.read()] == [ALL, ALL]
     assert host.routes.due_in is None
 
 
-def test_nothing_is_read_again_while_nothing_changes(known: Host):
+def test_nothing_is_read_again_while_nothing_changes(known: Host) -> None:
     known.now += 25
     assert known.read() == NONE
     assert known.routes.due_in is None
 
 
-def test_after_a_change_of_ours_only_ours_are_read(known: Host):
+def test_after_a_change_of_ours_only_ours_are_read(known: Host) -> None:
     known.routes.change_ours()
     assert [known.read(), known.read()] == [OURS, NONE]
 
 
-def test_those_of_others_are_read_at_once_but_not_again_and_again(known: Host):
+def test_those_of_others_are_read_at_once_but_not_again_and_again(known: Host) -> None:
     known.now += PAUSE
     known.routes.change()
     assert known.routes.due_in == 0
@@ -90,21 +92,21 @@ def test_those_of_others_are_read_at_once_but_not_again_and_again(known: Host):
     assert known.read() == ALL
 
 
-def test_nothing_is_trusted_for_ever(known: Host):
+def test_nothing_is_trusted_for_ever(known: Host) -> None:
     known.now += min(TRUST * known.took, LONGEST_TRUST) - 1
     assert known.read() == NONE
     known.now += 1
     assert known.read() == ALL
 
 
-def test_a_follower_that_is_lost_is_not_trusted(known: Host):
+def test_a_follower_that_is_lost_is_not_trusted(known: Host) -> None:
     known.routes.lose()
     assert [known.read(), known.read()] == [ALL, ALL]
     known.routes.follow()
     assert [known.read(), known.read()] == [ALL, NONE]
 
 
-def test_what_changes_while_all_is_read_is_read_again(known: Host):
+def test_what_changes_while_all_is_read_is_read_again(known: Host) -> None:
     known.on_read = known.routes.change
     known.now += PAUSE
     known.routes.change()
@@ -114,7 +116,7 @@ def test_what_changes_while_all_is_read_is_read_again(known: Host):
 
 
 @pytest.mark.parametrize("change", [KnownRoutes.change, KnownRoutes.change_ours])
-def test_a_read_that_fails_is_made_up_for(known: Host, change):
+def test_a_read_that_fails_is_made_up_for(known: Host, change: Callable[..., object]) -> None:
     known.now += PAUSE
     change(known.routes)
     known.fails = True

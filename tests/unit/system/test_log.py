@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 from loguru import logger
@@ -8,23 +9,25 @@ from wesher.system import log
 
 
 @pytest.fixture(autouse=True)
-def restored():
+def restored() -> Iterator[None]:
     yield
     logger.remove()
     logger.configure(patcher=lambda record: None)
 
 
 @pytest.fixture
-def terminal(monkeypatch):
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JOURNAL_STREAM", raising=False)
 
 
 @pytest.fixture
-def journal(monkeypatch):
+def journal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOURNAL_STREAM", "8:1")
 
 
-def test_a_terminal_gets_time_level_and_message(terminal, capsys):
+def test_a_terminal_gets_time_level_and_message(
+    terminal: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     log.set_up("info")
 
     logger.info("member {member} joined", member="north")
@@ -37,7 +40,9 @@ def test_a_terminal_gets_time_level_and_message(terminal, capsys):
 @pytest.mark.parametrize(
     ("level", "priority"), [("DEBUG", 7), ("INFO", 6), ("WARNING", 4), ("ERROR", 3)]
 )
-def test_the_journal_gets_a_priority_and_no_time(journal, capsys, level, priority):
+def test_the_journal_gets_a_priority_and_no_time(
+    journal: None, capsys: pytest.CaptureFixture[str], level: str, priority: int
+) -> None:
     log.set_up("debug")
 
     logger.log(level, "a fact")
@@ -49,7 +54,9 @@ def test_the_journal_gets_a_priority_and_no_time(journal, capsys, level, priorit
     ("level", "shown"),
     [("debug", "diwe"), ("info", "iwe"), ("warn", "we"), ("error", "e")],
 )
-def test_the_level_decides_what_is_shown(journal, capsys, level, shown):
+def test_the_level_decides_what_is_shown(
+    journal: None, capsys: pytest.CaptureFixture[str], level: str, shown: str
+) -> None:
     log.set_up(level)
 
     for name in ("DEBUG", "INFO", "WARNING", "ERROR"):
@@ -71,7 +78,9 @@ def test_the_level_decides_what_is_shown(journal, capsys, level, shown):
         ("zürich", "zürich"),
     ],
 )
-def test_what_could_forge_a_line_or_drive_a_terminal_is_escaped(journal, capsys, hostile, harmless):
+def test_what_could_forge_a_line_or_drive_a_terminal_is_escaped(
+    journal: None, capsys: pytest.CaptureFixture[str], hostile: str, harmless: str
+) -> None:
     log.set_up("info")
 
     logger.warning("dropped {what}", what=hostile)
@@ -79,7 +88,9 @@ def test_what_could_forge_a_line_or_drive_a_terminal_is_escaped(journal, capsys,
     assert capsys.readouterr().err == f"<4>dropped {harmless}\n"
 
 
-def test_a_traceback_shows_no_values_and_has_the_priority_on_every_line(journal, capsys):
+def test_a_traceback_shows_no_values_and_has_the_priority_on_every_line(
+    journal: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     log.set_up("info")
 
     try:
@@ -94,7 +105,9 @@ def test_a_traceback_shows_no_values_and_has_the_priority_on_every_line(journal,
     assert not any("│" in line or "'hunter2'" in line for line in lines)
 
 
-def test_setting_up_twice_does_not_double_the_lines(journal, capsys):
+def test_setting_up_twice_does_not_double_the_lines(
+    journal: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     log.set_up("info")
     log.set_up("info")
 
@@ -103,7 +116,7 @@ def test_setting_up_twice_does_not_double_the_lines(journal, capsys):
     assert capsys.readouterr().err == "<6>once\n"
 
 
-def test_telling_nobody_is_no_failure():
+def test_telling_nobody_is_no_failure() -> None:
     script = (
         "import os, sys, time; from wesher.system.log import tell;"
         "tell('one'); time.sleep(0.2); tell('two'); tell('three'); print('end', file=sys.stderr)"

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,7 +13,7 @@ SIZE = 4096  # bytes, the smallest pipe
 
 
 @pytest.fixture
-def pipe():
+def pipe() -> Iterator[list[int]]:
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, SIZE)
     ends = [reading, writing]
@@ -21,7 +22,7 @@ def pipe():
         os.close(end)
 
 
-def test_texts_arrive_in_their_order(pipe):
+def test_texts_arrive_in_their_order(pipe: list[int]) -> None:
     writer = Writer(pipe[1])
 
     for number in range(100):
@@ -31,7 +32,7 @@ def test_texts_arrive_in_their_order(pipe):
     assert os.read(pipe[0], SIZE).decode().split() == [str(number) for number in range(100)]
 
 
-def test_nobody_waits_for_who_does_not_read_and_what_is_lost_is_said(pipe):
+def test_nobody_waits_for_who_does_not_read_and_what_is_lost_is_said(pipe: list[int]) -> None:
     os.write(pipe[1], bytes(SIZE))
     writer = Writer(pipe[1])
 
@@ -49,7 +50,7 @@ def test_nobody_waits_for_who_does_not_read_and_what_is_lost_is_said(pipe):
     assert lost in {49, 50}  # one may have been under way
 
 
-def test_a_reader_that_has_gone_is_no_failure(pipe):
+def test_a_reader_that_has_gone_is_no_failure(pipe: list[int]) -> None:
     os.close(pipe[0])
     pipe.pop(0)
     writer = Writer(pipe[0])

@@ -1,7 +1,9 @@
 """What `ip` prints becomes interfaces, addresses and routes."""
 
 import json
+from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,9 @@ from wesher.base.prefixes import Prefixes
 from wesher.system.network import Gateway, Link, LinkAddress, Network, Scope, parse_network
 
 # As iproute2 6.1 printed them, less fields that nobody reads.
+Shown = dict[str, Any]
+"""What `ip -json` prints of one thing."""
+
 LO = {"ifname": "lo", "flags": ["LOOPBACK", "UP"], "mtu": 65536}
 WG = {"ifname": "wgoverlay", "flags": ["POINTOPOINT", "NOARP"], "mtu": 1420}
 
@@ -18,17 +23,20 @@ SCOPE = Scope("wgoverlay", ip_network("10.99.0.0/16"))
 
 
 def parse(
-    addresses: list = (), links: list = (), routes: list = (), scope: Scope | None = None
+    addresses: Iterable[Shown] = (),
+    links: Iterable[Shown] = (),
+    routes: Iterable[Shown] = (),
+    scope: Scope | None = None,
 ) -> Network:
     lines = [json.dumps(list(each)) for each in (addresses, links, routes)]
     return parse_network("\n".join(lines) + "\n", scope)
 
 
-def test_an_empty_host_is_an_empty_network():
+def test_an_empty_host_is_an_empty_network() -> None:
     assert parse() == Network()
 
 
-def test_links_carry_state_mtu_mark_and_addresses():
+def test_links_carry_state_mtu_mark_and_addresses() -> None:
     addresses = [
         LO | {"addr_info": [{"local": "127.0.0.1", "prefixlen": 8, "scope": "254"}]},
         WG | {"addr_info": [{"local": "10.1.2.3", "prefixlen": 32, "scope": "0"}, {}]},
@@ -73,7 +81,9 @@ def test_links_carry_state_mtu_mark_and_addresses():
         ),
     ],
 )
-def test_an_address_tells_its_network_and_whether_it_lasts(fields: dict, expected):
+def test_an_address_tells_its_network_and_whether_it_lasts(
+    fields: Shown, expected: tuple[str, bool]
+) -> None:
     network = parse([LO | {"addr_info": [fields]}], [LO])
 
     (address,) = network.links["lo"].addresses
@@ -81,7 +91,7 @@ def test_an_address_tells_its_network_and_whether_it_lasts(fields: dict, expecte
     assert str(address.ip) == fields["local"]
 
 
-def test_our_routes_are_told_from_those_of_others():
+def test_our_routes_are_told_from_those_of_others() -> None:
     network = parse(
         routes=[
             {"dst": "10.9.9.9", "dev": "wgoverlay", "protocol": "87", "scope": "253"},
@@ -122,7 +132,9 @@ def test_our_routes_are_told_from_those_of_others():
         ({"dst": "10.99.50.0/24", "nexthops": []}, "10.99.50.9", "10.99.51.1"),
     ],
 )
-def test_a_narrower_route_of_others_is_kept_clear_of(route: dict, inside: str, outside: str):
+def test_a_narrower_route_of_others_is_kept_clear_of(
+    route: Shown, inside: str, outside: str
+) -> None:
     network = parse(routes=[{"protocol": "3"} | route], scope=SCOPE)
 
     assert network.routed.containing(ip_address(inside)) == ip_network(route["dst"])
@@ -130,7 +142,7 @@ def test_a_narrower_route_of_others_is_kept_clear_of(route: dict, inside: str, o
     assert set(network.foreign) == {route["dst"]}
 
 
-def test_that_holds_for_ipv6():
+def test_that_holds_for_ipv6() -> None:
     scope = Scope("wgoverlay", ip_network("fd99::/32"))
     routes = [
         {"dst": "fd99:0:1::/48", "gateway": "fe80::1", "dev": "eth0", "pref": "medium"},
@@ -156,7 +168,7 @@ def test_that_holds_for_ipv6():
         {"dst": "fd99::/64", "dev": "eth0", "pref": "medium"},
     ],
 )
-def test_wider_routes_and_those_of_meshes_are_none_to_keep_clear_of(route: dict):
+def test_wider_routes_and_those_of_meshes_are_none_to_keep_clear_of(route: Shown) -> None:
     assert parse(routes=[route], scope=SCOPE).routed == Prefixes()
 
 
@@ -207,7 +219,7 @@ HOP6 = ip_address("fe80::1")
         ),
     ],
 )
-def test_gateways_are_found(route: dict, expected: Gateway):
+def test_gateways_are_found(route: Shown, expected: Gateway) -> None:
     assert parse(routes=[route]).gateways == (expected,)
 
 
@@ -219,13 +231,13 @@ def test_gateways_are_found(route: dict, expected: Gateway):
         {"dst": "default", "protocol": "3"},
     ],
 )
-def test_other_routes_have_no_gateway(route: dict):
+def test_other_routes_have_no_gateway(route: Shown) -> None:
     assert parse(routes=[route]).gateways == ()
 
 
 @pytest.mark.parametrize(
     "text", ["", "[]\n[]\n", "[]\n[]\n[]\n[]\n", "{}\n[\n[]", "[]\n[{}]\n[]\n"]
 )
-def test_nonsense_is_a_command_error(text: str):
+def test_nonsense_is_a_command_error(text: str) -> None:
     with pytest.raises(CommandError, match="could not be understood"):
         parse_network(text)

@@ -25,7 +25,7 @@ def notifier(manager: socket.socket, **environ: str) -> Notifier:
     return Notifier({"NOTIFY_SOCKET": path, **environ})
 
 
-def test_everything_is_told_as_the_service_manager_wants_it(manager: socket.socket):
+def test_everything_is_told_as_the_service_manager_wants_it(manager: socket.socket) -> None:
     told = notifier(manager)
 
     told.ready()
@@ -42,11 +42,11 @@ def test_everything_is_told_as_the_service_manager_wants_it(manager: socket.sock
 
 
 @pytest.mark.parametrize("path", ["", "/nowhere/at/all", "@nobody-listens-here"])
-def test_nobody_to_tell_is_no_failure(path: str):
+def test_nobody_to_tell_is_no_failure(path: str) -> None:
     Notifier({"NOTIFY_SOCKET": path}).ready()
 
 
-def test_a_manager_that_does_not_read_holds_nobody_up(manager: socket.socket):
+def test_a_manager_that_does_not_read_holds_nobody_up(manager: socket.socket) -> None:
     told = notifier(manager)
 
     for _ in range(10_000):
@@ -66,5 +66,7 @@ def test_a_manager_that_does_not_read_holds_nobody_up(manager: socket.socket):
         ({"WATCHDOG_USEC": "soon"}, None),
     ],
 )
-def test_the_watchdog_is_fed_twice_in_its_time(environ: dict[str, str], interval: float | None):
+def test_the_watchdog_is_fed_twice_in_its_time(
+    environ: dict[str, str], interval: float | None
+) -> None:
     assert Notifier(environ).watchdog_interval == interval

@@ -1,6 +1,6 @@
 """Which address of this host is advertised, and when it stays."""
 
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
@@ -18,7 +18,7 @@ CABLE = link("eth0", "192.0.2.10/24", "192.0.2.11/24", "2001:db8::5/64")
 BY_WIFI = gateway("wlan0", "192.168.5.1", default=True)
 
 
-def ips(*words):
+def ips(*words: str) -> list[IPv4Address | IPv6Address]:
     return [ip_address(word) for word in words]
 
 
@@ -36,7 +36,9 @@ def ips(*words):
         (["192.0.2.10"], 6, None),
     ],
 )
-def test_the_route_to_a_seed_decides_then_the_default_route(sources, version, found):
+def test_the_route_to_a_seed_decides_then_the_default_route(
+    sources: list[str], version: int | None, found: str | None
+) -> None:
     host = network(link("lo", "127.0.0.1/8"), WIFI, CABLE, gateways=(BY_WIFI,))
 
     address = routed_address(host, ips(*sources), version)
@@ -44,13 +46,13 @@ def test_the_route_to_a_seed_decides_then_the_default_route(sources, version, fo
     assert address == (found and ip_address(found))
 
 
-def test_a_temporary_address_is_never_advertised():
+def test_a_temporary_address_is_never_advertised() -> None:
     host = network(link("eth0", "fd77::1/64", "2001:db8::5/64", narrow=("2001:db8::abcd/64",)))
 
     assert routed_address(host, ips("2001:db8::abcd"), None) == ip_address("2001:db8::5")
 
 
-def test_without_any_route_the_only_interface_decides():
+def test_without_any_route_the_only_interface_decides() -> None:
     assert only_address(network(link("lo", "127.0.0.1/8"), CABLE), None) == ip_address("192.0.2.10")
     assert only_address(network(CABLE), 6) == ip_address("2001:db8::5")
     assert only_address(network(WIFI, CABLE), None) is None
@@ -67,11 +69,11 @@ def test_without_any_route_the_only_interface_decides():
         ("2001:db8::5", "192.0.2.10", False),
     ],
 )
-def test_an_address_beside_ours_is_no_reason_to_move(current, found, kept):
+def test_an_address_beside_ours_is_no_reason_to_move(current: str, found: str, kept: bool) -> None:
     assert stays(network(WIFI, CABLE), *ips(current, found)) == kept
 
 
-def test_the_kernel_says_where_packets_leave_from():
+def test_the_kernel_says_where_packets_leave_from() -> None:
     assert sources_towards(ips("127.0.0.1", "::ffff:0:0"))[:1] == ips("127.0.0.1")
     assert is_here(ip_address("127.0.0.1"))
     assert not is_here(ip_address("192.0.2.77"))

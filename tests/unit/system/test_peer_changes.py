@@ -2,6 +2,7 @@
 
 import asyncio
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def words(found: PeerChanges) -> list[str]:
     return [" ".join(arguments) for arguments in found.words.values()]
 
 
-def test_a_renewed_peer_is_taken_out_and_in_again_with_all_that_it_has():
+def test_a_renewed_peer_is_taken_out_and_in_again_with_all_that_it_has() -> None:
     have = state_of("10.0.0.1/32", endpoint=THERE, handshake=NOW)
 
     found = renewal(have, plan(A=peer("10.0.0.1/32", keepalive=5)))
@@ -60,7 +61,7 @@ def test_a_renewed_peer_is_taken_out_and_in_again_with_all_that_it_has():
     ]
 
 
-def test_a_renewed_peer_gets_a_new_endpoint_if_another_was_announced():
+def test_a_renewed_peer_gets_a_new_endpoint_if_another_was_announced() -> None:
     have = state_of("10.0.0.1/32", endpoint=THERE)
 
     found = renewal(have, plan(A=peer("10.0.0.1/32", endpoint=Endpoint(HERE.ip, 5))))
@@ -68,7 +69,7 @@ def test_a_renewed_peer_gets_a_new_endpoint_if_another_was_announced():
     assert found.endpoints == {"A": Endpoint(HERE.ip, 5)}
 
 
-def test_a_renewed_peer_loses_nothing_while_the_plan_is_incomplete():
+def test_a_renewed_peer_loses_nothing_while_the_plan_is_incomplete() -> None:
     have = state_of("10.0.0.1/32", "10.0.0.2/32")
 
     found = renewal(have, plan(A=peer("10.0.0.1/32"), complete=False))
@@ -76,7 +77,7 @@ def test_a_renewed_peer_loses_nothing_while_the_plan_is_incomplete():
     assert words(found)[0].endswith("allowed-ips 10.0.0.1/32,10.0.0.2/32")
 
 
-def test_a_renewed_peer_that_is_not_there_is_just_added():
+def test_a_renewed_peer_that_is_not_there_is_just_added() -> None:
     state = WireGuardState("secret", 51820)
 
     found = peer_changes(state, plan(A=peer()), "secret", {}, NOW, renewed={"A"})
@@ -84,7 +85,7 @@ def test_a_renewed_peer_that_is_not_there_is_just_added():
     assert words(found) == ["peer A endpoint 198.51.100.7:51820"]
 
 
-def test_equal_is_no_change():
+def test_equal_is_no_change() -> None:
     found = changes({"A": state_of("10.0.0.1/32")}, plan(A=peer("10.0.0.1/32")))
 
     assert not found
@@ -100,7 +101,9 @@ def test_equal_is_no_change():
         (WireGuardState("secret", 1), PeerChanges(listen_port=51820)),
     ],
 )
-def test_our_key_and_port_are_set_only_when_they_differ(state, expected):
+def test_our_key_and_port_are_set_only_when_they_differ(
+    state: WireGuardState, expected: PeerChanges
+) -> None:
     found = peer_changes(state, plan(), "secret", {}, NOW)
 
     assert found == expected
@@ -127,7 +130,7 @@ def test_our_key_and_port_are_set_only_when_they_differ(state, expected):
         ),
     ],
 )
-def test_a_new_peer_is_set_completely(wanted: Peer, expected: str):
+def test_a_new_peer_is_set_completely(wanted: Peer, expected: str) -> None:
     assert words(changes({}, plan(A=wanted))) == [expected]
 
 
@@ -139,7 +142,7 @@ def test_a_new_peer_is_set_completely(wanted: Peer, expected: str):
         (peer(), "peer A allowed-ips "),
     ],
 )
-def test_of_a_known_peer_only_what_differs_is_set(wanted: Peer, expected: str):
+def test_of_a_known_peer_only_what_differs_is_set(wanted: Peer, expected: str) -> None:
     assert words(changes({"A": state_of("10.0.0.1/32")}, plan(A=wanted))) == [expected]
 
 
@@ -156,7 +159,9 @@ def test_of_a_known_peer_only_what_differs_is_set(wanted: Peer, expected: str):
         (THERE, None, 0, True),  # adopted, and never heard of
     ],
 )
-def test_an_endpoint_is_set_only_when_it_does_not_undo_roaming(has, announced, handshake, expected):
+def test_an_endpoint_is_set_only_when_it_does_not_undo_roaming(
+    has: Endpoint | None, announced: Endpoint | None, handshake: float, expected: bool
+) -> None:
     have = {"A": state_of("10.0.0.1/32", endpoint=has, handshake=handshake)}
     known = {} if announced is None else {"A": announced}
 
@@ -165,7 +170,7 @@ def test_an_endpoint_is_set_only_when_it_does_not_undo_roaming(has, announced, h
     assert words(found) == (["peer A endpoint 198.51.100.7:51820"] if expected else [])
 
 
-def test_an_adopted_endpoint_is_looked_at_again_until_it_is_certain():
+def test_an_adopted_endpoint_is_looked_at_again_until_it_is_certain() -> None:
     want = plan(A=peer("10.0.0.1/32"), B=peer(), C=peer())
     have = {"A": state_of("10.0.0.1/32", endpoint=THERE, handshake=NOW), "C": state_of()}
     state = WireGuardState("secret", 51820, have)
@@ -178,7 +183,7 @@ def test_an_adopted_endpoint_is_looked_at_again_until_it_is_certain():
     assert endpoints_in_place(state, plan(), found, {"A": HERE}) == {}
 
 
-def test_additions_come_before_removals():
+def test_additions_come_before_removals() -> None:
     found = changes({"Z": state_of(), "A": state_of()}, plan(M=peer(), N=peer()))
 
     assert [line.split()[1:3] for line in words(found)] == [
@@ -189,7 +194,7 @@ def test_additions_come_before_removals():
     ]
 
 
-def test_while_incomplete_no_peer_and_no_address_is_taken_away():
+def test_while_incomplete_no_peer_and_no_address_is_taken_away() -> None:
     have = {"A": state_of("10.0.0.1/32", "10.0.0.2/32", "10.0.0.3/32"), "B": state_of()}
 
     found = changes(have, plan(complete=False, A=peer("10.0.0.7/32"), C=peer("10.0.0.3/32")))
@@ -210,22 +215,23 @@ def fake(tools: Tools) -> Tools:
     return tools
 
 
-def set_peers(*keys: str, **rest) -> PeerChanges:
+def set_peers(*keys: str, **rest: Any) -> PeerChanges:
     return PeerChanges(words={key: ("peer", key, "endpoint", "1.2.3.4:5") for key in keys}, **rest)
 
 
-def test_addresses_change_hands_in_one_call(fake: Tools):
+def test_addresses_change_hands_in_one_call(fake: Tools) -> None:
     one, other = key(1), key(2)
     fake.do(f"wg set wg0 peer {one} allowed-ips 10.0.0.1/32 peer {other} allowed-ips 10.0.0.2/32")
     have = {one: state_of("10.0.0.1/32"), other: state_of("10.0.0.2/32")}
 
-    swapped = plan(**{one: peer("10.0.0.2/32"), other: peer("10.0.0.1/32")})
+    peers: dict[str, Any] = {one: peer("10.0.0.2/32"), other: peer("10.0.0.1/32")}
+    swapped = plan(**peers)
     asyncio.run(apply_peer_changes("wg0", changes(have, swapped)))
 
     assert [fields[3] for fields in fake.dump("wg0")[1:]] == ["10.0.0.2/32", "10.0.0.1/32"]
 
 
-def test_a_command_line_too_long_for_linux_is_cut(fake: Tools):
+def test_a_command_line_too_long_for_linux_is_cut(fake: Tools) -> None:
     keys = [key(number) for number in range(10_000)]
 
     blamed = asyncio.run(apply_peer_changes("wg0", set_peers(*keys, listen_port=7)))
@@ -239,7 +245,7 @@ def test_a_command_line_too_long_for_linux_is_cut(fake: Tools):
 
 
 @pytest.mark.parametrize("bad", [[0], [99], [50], [0, 1, 50, 98, 99]])
-def test_peers_to_blame_are_found_and_the_rest_is_set(fake: Tools, bad: list[int]):
+def test_peers_to_blame_are_found_and_the_rest_is_set(fake: Tools, bad: list[int]) -> None:
     keys = [f"bad{number}" if number in bad else key(number) for number in range(100)]
 
     blamed = asyncio.run(apply_peer_changes("wg0", set_peers(*keys, listen_port=7)))
@@ -249,14 +255,14 @@ def test_peers_to_blame_are_found_and_the_rest_is_set(fake: Tools, bad: list[int
     assert fake.dump("wg0")[0][2] == "7"
 
 
-def test_a_lone_bad_peer_does_not_keep_our_own_settings_from_being_set(fake: Tools):
+def test_a_lone_bad_peer_does_not_keep_our_own_settings_from_being_set(fake: Tools) -> None:
     blamed = asyncio.run(apply_peer_changes("wg0", set_peers("bad", listen_port=7)))
 
     assert list(blamed) == ["bad"]
     assert fake.dump("wg0")[0][2] == "7"
 
 
-def test_the_search_for_whom_to_blame_is_bounded(fake: Tools):
+def test_the_search_for_whom_to_blame_is_bounded(fake: Tools) -> None:
     keys = [f"bad{number}" for number in range(1000)]
 
     with pytest.raises(CommandError):
@@ -265,7 +271,7 @@ def test_the_search_for_whom_to_blame_is_bounded(fake: Tools):
     assert len(fake.changing_calls) < 70
 
 
-def test_an_interface_that_is_gone_is_not_blamed_on_its_peers(fake: Tools):
+def test_an_interface_that_is_gone_is_not_blamed_on_its_peers(fake: Tools) -> None:
     keys = [key(number) for number in range(1000)]
     fake.do("ip link del wg0")
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,11 @@ def call(*argv: str, stdin: str | None = None, timeout: float = 10) -> str:
     return asyncio.run(run(*argv, stdin=stdin, timeout=timeout))
 
 
-def is_running(pid: int) -> bool:
+def is_gone(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return True
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -51,32 +52,34 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def test_standard_output_is_returned(write_tool):
+def test_standard_output_is_returned(write_tool: WriteTool) -> None:
     write_tool("tool", 'echo "$1"; echo noise >&2')
 
     assert call("tool", "a b") == "a b\n"
 
 
-def test_standard_input_reaches_the_tool_also_as_a_file(write_tool):
+def test_standard_input_reaches_the_tool_also_as_a_file(write_tool: WriteTool) -> None:
     write_tool("tool", 'cat; cat "$1"')
 
     assert call("tool", "/dev/stdin", stdin="secret\n") == "secret\nsecret\n"
 
 
-def test_no_standard_input_is_an_empty_one(write_tool):
+def test_no_standard_input_is_an_empty_one(write_tool: WriteTool) -> None:
     write_tool("tool", "cat; echo end")
 
     assert call("tool") == "end\n"
 
 
-def test_a_megabyte_passes_both_ways(write_tool):
+def test_a_megabyte_passes_both_ways(write_tool: WriteTool) -> None:
     write_tool("tool", "exec cat")
     text = "0123456789abcdef" * 65536
 
     assert call("tool", stdin=text) == text
 
 
-def test_tools_run_in_the_c_locale_without_our_secrets(write_tool, monkeypatch):
+def test_tools_run_in_the_c_locale_without_our_secrets(
+    write_tool: WriteTool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     monkeypatch.setenv("WESHER_CLUSTER_KEY", "secret")
     monkeypatch.setenv("LOG_LEVEL", "debug")
@@ -89,18 +92,20 @@ def test_tools_run_in_the_c_locale_without_our_secrets(write_tool, monkeypatch):
     assert not [line for line in printed if line.startswith(("WESHER_", "LOG_LEVEL"))]
 
 
-def test_roots_tools_are_found_although_path_lacks_them(monkeypatch):
+def test_roots_tools_are_found_although_path_lacks_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
 
     assert find_tool("ip") in {"/usr/sbin/ip", "/sbin/ip"}
 
 
-def test_a_missing_tool_is_named():
+def test_a_missing_tool_is_named() -> None:
     with pytest.raises(MissingToolError, match="no-such-tool not found"):
         call("no-such-tool", "--help")
 
 
-def test_a_tool_of_the_wrong_format_is_an_error_that_stays(write_tool, tmp_path):
+def test_a_tool_of_the_wrong_format_is_an_error_that_stays(
+    write_tool: WriteTool, tmp_path: Path
+) -> None:
     (tmp_path / "tool").write_bytes(b"\x7fELF nonsense")
     (tmp_path / "tool").chmod(0o755)
 
@@ -121,7 +126,9 @@ def test_a_tool_of_the_wrong_format_is_an_error_that_stays(write_tool, tmp_path)
         ("Error: Unknown device type.", CommandError),
     ],
 )
-def test_a_failure_says_whether_trying_again_may_help(write_tool, message, kind):
+def test_a_failure_says_whether_trying_again_may_help(
+    write_tool: WriteTool, message: str, kind: type[Exception]
+) -> None:
     write_tool("tool", f"cat >&2 <<'END'\n{message}\nEND\nexit 3")
 
     with pytest.raises(CommandError) as caught:
@@ -132,7 +139,7 @@ def test_a_failure_says_whether_trying_again_may_help(write_tool, message, kind)
     assert caught.value.stderr == message
 
 
-def test_death_by_signal_is_worth_another_try(write_tool):
+def test_death_by_signal_is_worth_another_try(write_tool: WriteTool) -> None:
     write_tool("tool", "kill -SEGV $$")
 
     with pytest.raises(TransientCommandError) as caught:
@@ -141,7 +148,7 @@ def test_death_by_signal_is_worth_another_try(write_tool):
     assert caught.value.status == -11
 
 
-def test_a_hanging_tool_is_killed_with_its_children(write_tool, tmp_path):
+def test_a_hanging_tool_is_killed_with_its_children(write_tool: WriteTool, tmp_path: Path) -> None:
     write_tool("tool", f"sleep 60 & echo $! > {tmp_path}/child; wait")
     started = time.monotonic()
 
@@ -151,10 +158,10 @@ def test_a_hanging_tool_is_killed_with_its_children(write_tool, tmp_path):
     assert caught.value.status is None
     assert time.monotonic() - started < 5
     child = int((tmp_path / "child").read_text())
-    wait_until(lambda: not is_running(child))
+    wait_until(lambda: is_gone(child))
 
 
-def test_cancelling_the_caller_kills_the_tool(write_tool, tmp_path):
+def test_cancelling_the_caller_kills_the_tool(write_tool: WriteTool, tmp_path: Path) -> None:
     write_tool(
         "tool", f"echo $$ > {tmp_path}/pid.new; mv {tmp_path}/pid.new {tmp_path}/pid; exec sleep 60"
     )
@@ -170,10 +177,12 @@ def test_cancelling_the_caller_kills_the_tool(write_tool, tmp_path):
     asyncio.run(main())
 
     pid = int((tmp_path / "pid").read_text())
-    wait_until(lambda: not is_running(pid))
+    wait_until(lambda: is_gone(pid))
 
 
-def test_a_tool_cancelled_before_it_started_does_not_live_on(write_tool, tmp_path):
+def test_a_tool_cancelled_before_it_started_does_not_live_on(
+    write_tool: WriteTool, tmp_path: Path
+) -> None:
     write_tool("tool", f"sleep 0.3; touch {tmp_path}/done")
 
     async def main() -> None:
@@ -189,7 +198,7 @@ def test_a_tool_cancelled_before_it_started_does_not_live_on(write_tool, tmp_pat
     assert not (tmp_path / "done").exists()
 
 
-def test_a_daemon_left_behind_does_not_hold_the_call(write_tool, tmp_path):
+def test_a_daemon_left_behind_does_not_hold_the_call(write_tool: WriteTool, tmp_path: Path) -> None:
     write_tool("tool", f"sleep 60 & echo $! > {tmp_path}/child")
     started = time.monotonic()
 
@@ -197,11 +206,13 @@ def test_a_daemon_left_behind_does_not_hold_the_call(write_tool, tmp_path):
 
     assert time.monotonic() - started < 30
     child = int((tmp_path / "child").read_text())
-    assert is_running(child)
+    assert not is_gone(child)
     os.kill(child, 9)
 
 
-def test_a_daemon_left_behind_holds_none_of_our_files(write_tool, tmp_path):
+def test_a_daemon_left_behind_holds_none_of_our_files(
+    write_tool: WriteTool, tmp_path: Path
+) -> None:
     write_tool("tool", "ls /proc/self/fd; echo why it failed; exit 1")
     opened = os.open(tmp_path, os.O_RDONLY)
     os.set_inheritable(opened, True)
@@ -215,7 +226,7 @@ def test_a_daemon_left_behind_holds_none_of_our_files(write_tool, tmp_path):
     os.close(opened)
 
 
-def test_calls_are_logged_at_debug_without_what_goes_in_and_out(write_tool):
+def test_calls_are_logged_at_debug_without_what_goes_in_and_out(write_tool: WriteTool) -> None:
     lines: list[str] = []
     sink = logger.add(lambda message: lines.append(str(message)), level="DEBUG", format="{message}")
     write_tool("tool", "cat")
@@ -243,7 +254,7 @@ def test_a_shortage_of_open_files_is_a_failure_that_may_pass(
         call("tool")
 
 
-def test_transient_failures_are_tried_again(write_tool, tmp_path):
+def test_transient_failures_are_tried_again(write_tool: WriteTool, tmp_path: Path) -> None:
     write_tool("tool", f"echo x >> {tmp_path}/tries; [ $(wc -l < {tmp_path}/tries) -ge 4 ]")
 
     asyncio.run(patiently(run)("tool"))
@@ -251,7 +262,7 @@ def test_transient_failures_are_tried_again(write_tool, tmp_path):
     assert (tmp_path / "tries").read_text() == "x\n" * 4
 
 
-def test_lasting_failures_are_not_tried_again(write_tool, tmp_path):
+def test_lasting_failures_are_not_tried_again(write_tool: WriteTool, tmp_path: Path) -> None:
     write_tool("tool", f"echo x >> {tmp_path}/tries; echo 'Invalid argument' >&2; exit 1")
 
     with pytest.raises(CommandError):
@@ -267,7 +278,9 @@ def tool_calls(monkeypatch: pytest.MonkeyPatch) -> shell.ToolCalls:
     return shell.tool_calls
 
 
-def test_calls_failures_and_retries_are_counted(write_tool, tool_calls, tmp_path):
+def test_calls_failures_and_retries_are_counted(
+    write_tool: WriteTool, tool_calls: shell.ToolCalls, tmp_path: Path
+) -> None:
     write_tool("good", "exit 0")
     write_tool("shaky", f"echo x >> {tmp_path}/tries; [ $(wc -l < {tmp_path}/tries) = 3 ]")
 
@@ -281,7 +294,9 @@ def test_calls_failures_and_retries_are_counted(write_tool, tool_calls, tmp_path
     assert tool_calls.retries == 2
 
 
-def test_a_tool_that_is_followed_is_killed_with_its_children(write_tool, tmp_path):
+def test_a_tool_that_is_followed_is_killed_with_its_children(
+    write_tool: WriteTool, tmp_path: Path
+) -> None:
     pids = tmp_path / "pids"
     write_tool("chatty", f"sleep 300 & echo $! $$ >{pids}; echo one; echo two >&2; echo half; wait")
 
@@ -296,7 +311,7 @@ def test_a_tool_that_is_followed_is_killed_with_its_children(write_tool, tmp_pat
 
     assert asyncio.run(first_lines()) == "one\ntwo\nhalf\n"
     for pid in pids.read_text().split():
-        wait_until(lambda pid=int(pid): not is_running(pid))
+        wait_until(partial(is_gone, int(pid)))
 
 
 _FOLLOWER = """
@@ -309,7 +324,7 @@ asyncio.run(follow_on())
 """
 
 
-def test_a_tool_that_is_followed_ends_with_a_follower_that_is_killed(write_tool):
+def test_a_tool_that_is_followed_ends_with_a_follower_that_is_killed(write_tool: WriteTool) -> None:
     write_tool("silent", "echo $$; exec sleep 300")
 
     with subprocess.Popen(
@@ -317,13 +332,15 @@ def test_a_tool_that_is_followed_ends_with_a_follower_that_is_killed(write_tool)
     ) as follower:
         assert follower.stdout
         pid = int(follower.stdout.readline())
-        assert is_running(pid)
+        assert not is_gone(pid)
         follower.kill()
 
-    wait_until(lambda: not is_running(pid))
+    wait_until(lambda: is_gone(pid))
 
 
-def test_a_tool_is_followed_without_setpriv_too(write_tool, monkeypatch):
+def test_a_tool_is_followed_without_setpriv_too(
+    write_tool: WriteTool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_tool("brief", "echo one")
     found = shell.find_tool
     monkeypatch.setattr(shell, "find_tool", lambda name: None if name == "setpriv" else found(name))
@@ -334,7 +351,7 @@ def test_a_tool_is_followed_without_setpriv_too(write_tool, monkeypatch):
     assert asyncio.run(all_lines()) == ["one\n"]
 
 
-def test_a_missing_tool_cannot_be_followed():
+def test_a_missing_tool_cannot_be_followed() -> None:
     async def first() -> str:
         return await anext(follow("no-such-tool"))
 

@@ -3,8 +3,10 @@ import contextlib
 import errno
 import json
 import os
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies
@@ -37,11 +39,11 @@ STATE = State(
 
 
 @pytest.fixture
-def file(tmp_path):
+def file(tmp_path: Path) -> StateFile:
     return StateFile(tmp_path / "state", "wg0")
 
 
-def put(file, content):
+def put(file: StateFile, content: bytes) -> None:
     file.path.parent.mkdir(exist_ok=True)
     file.path.write_bytes(content)
 
@@ -51,7 +53,7 @@ def put(file, content):
     ("vector", "names"),
     [("node03-wgoverlay", ["node01", "node02"]), ("node01-wgoverlay", ["node02"])],
 )
-def test_state_files_of_go_wesher_are_read_and_written_alike(vector, names):
+def test_state_files_of_go_wesher_are_read_and_written_alike(vector: str, names: list[str]) -> None:
     content = (VECTORS / f"{vector}.json").read_bytes()
 
     state = decode(content)
@@ -60,12 +62,13 @@ def test_state_files_of_go_wesher_are_read_and_written_alike(vector, names):
     assert state.cluster_key == KEY
     assert [node.name for node in state.nodes] == names
     assert state.nodes[-1].addr == "192.168.77.2"
+    assert state.nodes[-1].meta
     assert state.nodes[-1].meta.startswith(bytes.fromhex("32ff8103"))
     assert {name: written[name] for name in ("ClusterKey", "Nodes")} == json.loads(content)
 
 
 @pytest.mark.case(40)
-def test_the_state_of_v0_2_6_is_read(tmp_path):
+def test_the_state_of_v0_2_6_is_read(tmp_path: Path) -> None:
     document = {
         "ClusterKey": KEY_TEXT,
         "Nodes": [
@@ -84,7 +87,7 @@ def test_the_state_of_v0_2_6_is_read(tmp_path):
     assert state == State(cluster_key=KEY, nodes=(SavedNode("old", "10.0.0.2"),))
 
 
-def test_our_own_file_wins_over_that_of_v0_2_6_which_is_never_written(tmp_path):
+def test_our_own_file_wins_over_that_of_v0_2_6_which_is_never_written(tmp_path: Path) -> None:
     legacy = tmp_path / "state.json"
     legacy.write_text(json.dumps({"ClusterKey": base64.b64encode(bytes(32)).decode()}))
     before = legacy.read_bytes()
@@ -96,17 +99,17 @@ def test_our_own_file_wins_over_that_of_v0_2_6_which_is_never_written(tmp_path):
     assert legacy.read_bytes() == before
 
 
-def test_what_was_saved_is_loaded(file):
+def test_what_was_saved_is_loaded(file: StateFile) -> None:
     assert file.save(STATE) is True
 
     assert file.load() == STATE
 
 
-def test_nothing_saved_is_an_empty_state(file):
+def test_nothing_saved_is_an_empty_state(file: StateFile) -> None:
     assert file.load() == State()
 
 
-def test_every_field_go_reads_has_the_type_go_wants():
+def test_every_field_go_reads_has_the_type_go_wants() -> None:
     state = State(KEY, (SavedNode("n", "192.0.2.1"), SavedNode("m", "fe80::1%eth0", 1, b"")))
 
     document = json.loads(encode(state))
@@ -122,7 +125,7 @@ def test_every_field_go_reads_has_the_type_go_wants():
     assert document["Nodes"][1]["Meta"] == ""
 
 
-def test_the_file_and_its_directory_are_ours_alone(file):
+def test_the_file_and_its_directory_are_ours_alone(file: StateFile) -> None:
     file.save(STATE)
 
     assert file.path.stat().st_mode & 0o777 == 0o600
@@ -130,7 +133,7 @@ def test_the_file_and_its_directory_are_ours_alone(file):
     assert os.listdir(file.path.parent) == ["wg0.json"]
 
 
-def test_an_unchanged_state_is_not_written_again(file):
+def test_an_unchanged_state_is_not_written_again(file: StateFile) -> None:
     file.save(STATE)
     before = file.path.stat().st_ino
 
@@ -139,7 +142,7 @@ def test_an_unchanged_state_is_not_written_again(file):
     assert file.path.stat().st_ino == before
 
 
-def test_a_state_file_that_was_removed_is_written_again(file):
+def test_a_state_file_that_was_removed_is_written_again(file: StateFile) -> None:
     file.save(STATE)
     file.path.unlink()
 
@@ -147,7 +150,7 @@ def test_a_state_file_that_was_removed_is_written_again(file):
     assert file.load() == STATE
 
 
-def test_a_left_over_temporary_file_is_no_obstacle(file):
+def test_a_left_over_temporary_file_is_no_obstacle(file: StateFile) -> None:
     put(file, b"")
     file.path.unlink()
     file.path.with_name("wg0.json.tmp").write_bytes(b"half")
@@ -167,11 +170,11 @@ def test_a_left_over_temporary_file_is_no_obstacle(file):
         '{"ClusterKey": "%s", "Wesher": 3}',
     ],
 )
-def test_every_spelling_of_the_key_is_read(text):
+def test_every_spelling_of_the_key_is_read(text: str) -> None:
     assert decode((text % KEY_TEXT).encode()) == State(cluster_key=KEY)
 
 
-def test_line_ends_inside_base64_are_skipped():
+def test_line_ends_inside_base64_are_skipped() -> None:
     text = f"{KEY_TEXT[:20]}\\r\\n{KEY_TEXT[20:]}"
 
     assert decode(f'{{"ClusterKey": "{text}"}}'.encode()).cluster_key == KEY
@@ -193,7 +196,9 @@ def test_line_ends_inside_base64_are_skipped():
         {"Name": 5, "Addr": "192.0.2.1"},
     ],
 )
-def test_a_bad_node_is_left_out_and_loses_nothing_else(node):
+def test_a_bad_node_is_left_out_and_loses_nothing_else(
+    node: int | list[Any] | dict[str, int | str] | None,
+) -> None:
     good = {"Name": "good", "Addr": "::ffff:192.0.2.1"}
     document = {"ClusterKey": KEY_TEXT, "Nodes": [node, good]}
 
@@ -216,7 +221,7 @@ def test_a_bad_node_is_left_out_and_loses_nothing_else(node):
         ("Left", "yes"),
     ],
 )
-def test_a_bad_optional_field_is_left_out(field, value):
+def test_a_bad_optional_field_is_left_out(field: str, value: int | str) -> None:
     node = {"Name": "n", "Addr": "192.0.2.1", field: value}
 
     state = decode(json.dumps({"ClusterKey": KEY_TEXT, "Nodes": [node]}).encode())
@@ -225,7 +230,7 @@ def test_a_bad_optional_field_is_left_out(field, value):
 
 
 @pytest.mark.parametrize("value", [-1, 2**32, 1.5, "3", True, None])
-def test_a_bad_incarnation_counts_as_none(value):
+def test_a_bad_incarnation_counts_as_none(value: float | str | None) -> None:
     document = {"ClusterKey": KEY_TEXT, "Wesher": {"Incarnation": value}}
 
     assert decode(json.dumps(document).encode()).incarnation == 0
@@ -246,7 +251,7 @@ def test_a_bad_incarnation_counts_as_none(value):
     ],
     ids=repr,
 )
-def test_a_bad_tombstone_is_left_out(entry):
+def test_a_bad_tombstone_is_left_out(entry: str | dict[str, int | str] | None) -> None:
     good = {"Name": "south", "Incarnation": 4, "MadeAt": 1_700_000_100}
     document = {"ClusterKey": KEY_TEXT, "Wesher": {"Tombstones": [entry, good]}}
 
@@ -255,7 +260,7 @@ def test_a_bad_tombstone_is_left_out(entry):
     assert state.tombstones == (SavedTombstone("south", 4, 1_700_000_100),)
 
 
-def test_marks_of_our_overlay_address_come_back():
+def test_marks_of_our_overlay_address_come_back() -> None:
     former = SavedFormer(ip_address("10.1.2.3"), 1_700_000_000)
     state = State(KEY, overlay_addr=ip_address("10.7.7.7"), fixed=True, former=former)
 
@@ -273,7 +278,7 @@ def test_marks_of_our_overlay_address_come_back():
         {"FormerLeftAt": 7},
     ],
 )
-def test_bad_marks_of_our_overlay_address_are_left_out(marks):
+def test_bad_marks_of_our_overlay_address_are_left_out(marks: dict[str, int | str | None]) -> None:
     state = decode(json.dumps({"ClusterKey": KEY_TEXT, "Wesher": marks}).encode())
 
     assert (state.fixed, state.former) == (False, None)
@@ -302,7 +307,7 @@ JSON = strategies.recursive(
 
 
 @given(nodes=JSON, ours=JSON)
-def test_nothing_in_a_file_with_a_proper_key_loses_the_key(nodes, ours):
+def test_nothing_in_a_file_with_a_proper_key_loses_the_key(nodes: object, ours: object) -> None:
     document = {"ClusterKey": KEY_TEXT, "Nodes": nodes, "Wesher": ours}
 
     state = decode(json.dumps(document).encode())
@@ -332,7 +337,9 @@ DAMAGED_WITHOUT_KEY = [
 
 
 @pytest.mark.parametrize("content", DAMAGED_WITH_KEY, ids=range(len(DAMAGED_WITH_KEY)))
-def test_the_key_of_a_damaged_file_is_recovered_and_the_file_kept(file, content):
+def test_the_key_of_a_damaged_file_is_recovered_and_the_file_kept(
+    file: StateFile, content: bytes
+) -> None:
     put(file, content)
 
     state = file.load()
@@ -343,7 +350,7 @@ def test_the_key_of_a_damaged_file_is_recovered_and_the_file_kept(file, content)
 
 
 @pytest.mark.parametrize("content", DAMAGED_WITHOUT_KEY, ids=range(len(DAMAGED_WITHOUT_KEY)))
-def test_a_lost_key_stops_this_start_and_the_next(file, content):
+def test_a_lost_key_stops_this_start_and_the_next(file: StateFile, content: bytes) -> None:
     put(file, content)
 
     for _ in range(2):
@@ -353,14 +360,14 @@ def test_a_lost_key_stops_this_start_and_the_next(file, content):
     assert os.listdir(file.path.parent) == ["wg0.json.corrupt"]
 
 
-def test_a_key_recovered_but_not_saved_before_a_crash_is_recovered_again(file):
+def test_a_key_recovered_but_not_saved_before_a_crash_is_recovered_again(file: StateFile) -> None:
     put(file, DAMAGED_WITH_KEY[0])
     file.load()
 
     assert file.load() == State(cluster_key=KEY)
 
 
-def test_a_lost_key_does_not_matter_when_one_is_given(file):
+def test_a_lost_key_does_not_matter_when_one_is_given(file: StateFile) -> None:
     put(file, b"damaged")
 
     state = file.load(key_needed=False)
@@ -370,7 +377,7 @@ def test_a_lost_key_does_not_matter_when_one_is_given(file):
     assert file.load() == STATE
 
 
-def test_a_second_damaged_file_does_not_overwrite_the_first(file):
+def test_a_second_damaged_file_does_not_overwrite_the_first(file: StateFile) -> None:
     for content in (b"first", b"second"):
         put(file, content)
         file.load(key_needed=False)
@@ -379,7 +386,7 @@ def test_a_second_damaged_file_does_not_overwrite_the_first(file):
     assert (first.read_bytes(), second.read_bytes()) == (b"first", b"second")
 
 
-def test_files_set_aside_do_not_grow_without_end(file):
+def test_files_set_aside_do_not_grow_without_end(file: StateFile) -> None:
     for number in range(15):
         put(file, str(number).encode())
         file.load(key_needed=False)
@@ -388,7 +395,7 @@ def test_files_set_aside_do_not_grow_without_end(file):
     assert file.path.with_name("wg0.json.corrupt.9").read_bytes() == b"14"
 
 
-def test_a_damaged_file_of_v0_2_6_stays_where_it_is(tmp_path):
+def test_a_damaged_file_of_v0_2_6_stays_where_it_is(tmp_path: Path) -> None:
     legacy = tmp_path / "state.json"
     legacy.write_bytes(DAMAGED_WITH_KEY[0])
 
@@ -398,7 +405,7 @@ def test_a_damaged_file_of_v0_2_6_stays_where_it_is(tmp_path):
     assert os.listdir(tmp_path) == ["state.json"]
 
 
-def test_init_sets_the_state_aside(file):
+def test_init_sets_the_state_aside(file: StateFile) -> None:
     file.save(STATE)
 
     kept = file.set_aside()
@@ -409,10 +416,12 @@ def test_init_sets_the_state_aside(file):
     assert file.set_aside() is None
 
 
-def test_a_full_disk_leaves_the_earlier_state_intact(file, monkeypatch):
+def test_a_full_disk_leaves_the_earlier_state_intact(
+    file: StateFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file.save(STATE)
 
-    def full(descriptor, content, offset):
+    def full(descriptor: int, content: bytes, offset: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "pwrite", full)
@@ -424,7 +433,9 @@ def test_a_full_disk_leaves_the_earlier_state_intact(file, monkeypatch):
     assert os.listdir(file.path.parent) == ["wg0.json"]
 
 
-def test_a_state_that_could_not_be_saved_is_saved_the_next_time(file, tmp_path):
+def test_a_state_that_could_not_be_saved_is_saved_the_next_time(
+    file: StateFile, tmp_path: Path
+) -> None:
     (tmp_path / "state").write_text("in the way")
     with pytest.raises(StateFileError):
         file.save(STATE)
@@ -433,29 +444,29 @@ def test_a_state_that_could_not_be_saved_is_saved_the_next_time(file, tmp_path):
     assert file.save(STATE) is True
 
 
-def test_a_state_without_key_is_not_saved(file):
+def test_a_state_without_key_is_not_saved(file: StateFile) -> None:
     with pytest.raises(ValueError, match="without cluster key"):
         file.save(State())
 
 
-def test_an_unreadable_file_stops_the_start(file):
+def test_an_unreadable_file_stops_the_start(file: StateFile) -> None:
     file.path.mkdir(parents=True)
 
     with pytest.raises(StartError, match="cannot read"):
         file.load()
 
 
-def test_a_printed_state_does_not_show_the_key():
+def test_a_printed_state_does_not_show_the_key() -> None:
     assert repr(KEY) not in repr(STATE)
 
 
-def flips(content):
+def flips(content: bytes) -> Iterator[bytes]:
     for at in range(len(content)):
         for bit in range(8):
             yield content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :]
 
 
-def test_no_flipped_bit_starts_with_another_key(file):
+def test_no_flipped_bit_starts_with_another_key(file: StateFile) -> None:
     content = encode(State(KEY, overlay_addr=ip_address("10.1.2.3")))
     keys = set()
     for damaged in flips(content):
@@ -468,14 +479,16 @@ def test_no_flipped_bit_starts_with_another_key(file):
     assert keys == {KEY}
 
 
-def test_a_flipped_bit_in_the_key_of_damaged_json_does_not_give_another_key(file):
+def test_a_flipped_bit_in_the_key_of_damaged_json_does_not_give_another_key(
+    file: StateFile,
+) -> None:
     put(file, encode(STATE).replace(KEY_TEXT.encode(), b"B" + KEY_TEXT[1:].encode())[:-1])
 
     with pytest.raises(StartError, match="its cluster key is lost"):
         file.load()
 
 
-def test_a_key_without_fingerprint_is_that_of_the_go_program(file):
+def test_a_key_without_fingerprint_is_that_of_the_go_program(file: StateFile) -> None:
     document = json.loads(encode(STATE))
     del document["Wesher"]["KeyCheck"]
     put(file, json.dumps(document).encode())
@@ -484,7 +497,7 @@ def test_a_key_without_fingerprint_is_that_of_the_go_program(file):
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
-def test_what_is_no_file_is_refused_at_once(file, make):
+def test_what_is_no_file_is_refused_at_once(file: StateFile, make: Callable[..., object]) -> None:
     file.path.parent.mkdir()
     make(file.path)
 
@@ -492,7 +505,7 @@ def test_what_is_no_file_is_refused_at_once(file, make):
         file.load()
 
 
-def test_parents_of_the_state_directory_are_not_for_everybody_to_write(tmp_path):
+def test_parents_of_the_state_directory_are_not_for_everybody_to_write(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         StateFile(tmp_path / "a" / "b" / "state", "wg0").save(STATE)

@@ -13,6 +13,7 @@ import pytest
 from tests.unit.mesh.node_harness import SETTINGS
 from tests.unit.system.transports import (
     LOOPBACK,
+    Host,
     ask_for,
     frame,
     free_port,
@@ -35,8 +36,8 @@ from wesher.system.transport import CROWDED, MAX_STREAMS_PER_SOURCE
 # Requests from others
 
 
-def test_a_request_is_answered_and_closed():
-    async def scenario():
+def test_a_request_is_answered_and_closed() -> None:
+    async def scenario() -> None:
         async with opened() as host:
             assert await host.ask(frame(b"request")) == frame(b"reply")
             assert host.engine.heard == [("request", frame(b"request"), "127.0.0.1")]
@@ -44,8 +45,8 @@ def test_a_request_is_answered_and_closed():
     run(scenario)
 
 
-def test_a_request_without_a_reply_is_just_closed():
-    async def scenario():
+def test_a_request_without_a_reply_is_just_closed() -> None:
+    async def scenario() -> None:
         async with opened() as host:
             host.engine.reply = None
 
@@ -54,8 +55,8 @@ def test_a_request_without_a_reply_is_just_closed():
     run(scenario)
 
 
-def test_a_request_in_single_bytes_is_put_together():
-    async def scenario():
+def test_a_request_in_single_bytes_is_put_together() -> None:
+    async def scenario() -> None:
         async with opened() as host:
             _, writer = await host.connect()
             for byte in frame(b"request"):
@@ -69,8 +70,8 @@ def test_a_request_in_single_bytes_is_put_together():
     run(scenario)
 
 
-def test_a_reply_of_many_megabytes_arrives_whole():
-    async def scenario():
+def test_a_reply_of_many_megabytes_arrives_whole() -> None:
+    async def scenario() -> None:
         async with opened() as host:
             host.engine.reply = frame(bytes(8 << 20))
 
@@ -81,8 +82,8 @@ def test_a_reply_of_many_megabytes_arrives_whole():
 
 @pytest.mark.case(21)
 @pytest.mark.parametrize("sent", [b"", b"\x00", frame(b"request")[:-1]])
-def test_a_stream_that_ends_early_is_closed_without_an_answer(sent):
-    async def scenario():
+def test_a_stream_that_ends_early_is_closed_without_an_answer(sent: bytes) -> None:
+    async def scenario() -> None:
         async with opened() as host:
             reader, writer = await host.connect()
             writer.write(sent)
@@ -98,8 +99,8 @@ def test_a_stream_that_ends_early_is_closed_without_an_answer(sent):
 
 @pytest.mark.case(21)
 @pytest.mark.parametrize("sent", [b"", b"\x00"])
-def test_a_stream_that_is_reset_harms_nobody(sent):
-    async def scenario():
+def test_a_stream_that_is_reset_harms_nobody(sent: bytes) -> None:
+    async def scenario() -> None:
         async with opened() as host:
             _, writer = await host.connect()
             writer.write(sent)
@@ -116,8 +117,8 @@ def test_a_stream_that_is_reset_harms_nobody(sent):
     run(scenario)
 
 
-def test_a_slow_sender_is_cut_off_at_the_deadline():
-    async def scenario():
+def test_a_slow_sender_is_cut_off_at_the_deadline() -> None:
+    async def scenario() -> None:
         loop = asyncio.get_running_loop()
         async with opened(timeout=0.3) as host:
             reader, writer = await host.connect()
@@ -132,11 +133,12 @@ def test_a_slow_sender_is_cut_off_at_the_deadline():
     run(scenario)
 
 
-def test_a_slow_reader_is_cut_off_at_the_deadline():
-    async def scenario():
+def test_a_slow_reader_is_cut_off_at_the_deadline() -> None:
+    async def scenario() -> None:
         async with opened(timeout=0.5) as host:
             host.engine.reply = frame(bytes(20 << 20))
             reader, writer = await host.connect()
+            assert isinstance(writer.transport, asyncio.Transport)
             writer.transport.pause_reading()
             writer.write(frame(b"request"))
             await host.heard(1)
@@ -151,8 +153,8 @@ def test_a_slow_reader_is_cut_off_at_the_deadline():
     run(scenario)
 
 
-def test_what_cannot_be_a_frame_reaches_the_engine_and_its_reply_the_sender():
-    async def scenario():
+def test_what_cannot_be_a_frame_reaches_the_engine_and_its_reply_the_sender() -> None:
+    async def scenario() -> None:
         async with opened() as host:
             assert await host.ask(b"!garbage") == frame(b"reply")
             assert host.engine.heard[0][:2] == ("request", b"!")
@@ -162,8 +164,8 @@ def test_what_cannot_be_a_frame_reaches_the_engine_and_its_reply_the_sender():
 
 @pytest.mark.case(22)
 @pytest.mark.parametrize("first", [b"\x00", b"\x06", b"\x09", b"\xff"])
-def test_an_unsealed_request_is_told_so_by_a_sealed_reply(first):
-    async def scenario():
+def test_an_unsealed_request_is_told_so_by_a_sealed_reply(first: bytes) -> None:
+    async def scenario() -> None:
         harness, node = node_host()
         async with opened(node) as host:
             reply = await host.ask(first + bytes(20))
@@ -174,8 +176,8 @@ def test_an_unsealed_request_is_told_so_by_a_sealed_reply(first):
 
 
 @pytest.mark.case(20)
-def test_a_frame_that_says_it_is_too_long_is_refused_before_it_is_read():
-    async def scenario():
+def test_a_frame_that_says_it_is_too_long_is_refused_before_it_is_read() -> None:
+    async def scenario() -> None:
         harness, node = node_host()
         async with opened(node) as host:
             reply = await host.ask(struct.pack(">BI", 10, 20_971_521))
@@ -185,8 +187,8 @@ def test_a_frame_that_says_it_is_too_long_is_refused_before_it_is_read():
     run(scenario)
 
 
-def test_a_ping_by_stream_is_answered_by_a_real_node():
-    async def scenario():
+def test_a_ping_by_stream_is_answered_by_a_real_node() -> None:
+    async def scenario() -> None:
         harness, node = node_host()
         async with opened(node) as host:
             ping = harness.wire.seal_frame(encode(Ping(5, SETTINGS.name, b"", 0, "")))
@@ -202,8 +204,8 @@ def test_a_ping_by_stream_is_answered_by_a_real_node():
 
 
 @pytest.mark.case(23)
-def test_the_128th_push_pull_at_once_takes_the_place_of_the_oldest():
-    async def scenario():
+def test_the_128th_push_pull_at_once_takes_the_place_of_the_oldest() -> None:
+    async def scenario() -> None:
         harness, node = node_host()
         request = harness.wire.seal_frame(encode(PushPull(join=True, records=())))
         async with opened(node) as host:
@@ -228,8 +230,8 @@ def test_the_128th_push_pull_at_once_takes_the_place_of_the_oldest():
     run(scenario)
 
 
-def test_one_source_cannot_lock_others_out():
-    async def scenario():
+def test_one_source_cannot_lock_others_out() -> None:
+    async def scenario() -> None:
         async with opened() as host:
             greedy = [await host.connect("127.0.2.1") for _ in range(CROWDED)]
             await until(lambda: open_now(host) == CROWDED)
@@ -248,8 +250,8 @@ def test_one_source_cannot_lock_others_out():
     run(scenario)
 
 
-def test_the_network_that_holds_most_loses_its_oldest():
-    async def scenario():
+def test_the_network_that_holds_most_loses_its_oldest() -> None:
+    async def scenario() -> None:
         async with opened() as host:
             modest = [await host.connect(f"127.{1 + number}.0.1") for number in range(100)]
             greedy = [await host.connect(f"127.0.3.{1 + number}") for number in range(27)]
@@ -267,10 +269,12 @@ def test_the_network_that_holds_most_loses_its_oldest():
 
 
 @pytest.mark.parametrize("sent", [b"", frame(b"request")[:1]])
-def test_who_says_nothing_goes_soon_and_who_has_begun_may_take_its_time(monkeypatch, sent):
+def test_who_says_nothing_goes_soon_and_who_has_begun_may_take_its_time(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
     monkeypatch.setattr(transport, "BEGIN_TIME", 0.2)
 
-    async def scenario():
+    async def scenario() -> None:
         async with opened() as host:
             _, writer = await host.connect()
             writer.write(sent)
@@ -282,8 +286,8 @@ def test_who_says_nothing_goes_soon_and_who_has_begun_may_take_its_time(monkeypa
     run(scenario)
 
 
-def test_silent_streams_from_many_networks_shut_nobody_out():
-    async def scenario():
+def test_silent_streams_from_many_networks_shut_nobody_out() -> None:
+    async def scenario() -> None:
         async with opened() as host:
             for number in range(160):
                 await host.connect(f"127.{1 + number // 8}.0.{1 + number % 8}")
@@ -293,7 +297,9 @@ def test_silent_streams_from_many_networks_shut_nobody_out():
     run(scenario)
 
 
-async def begun(host, source, size):
+async def begun(
+    host: Host, source: str, size: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Send the beginning of a request, and return its stream once it is held in memory."""
     reader, writer = await host.connect(source)
     held = host.transport._frames._buffered
@@ -302,10 +308,12 @@ async def begun(host, source, size):
     return reader, writer
 
 
-def test_who_holds_most_memory_with_unfinished_requests_loses_the_oldest(monkeypatch):
+def test_who_holds_most_memory_with_unfinished_requests_loses_the_oldest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sockets, "MAX_BUFFERED", 1_000_000)
 
-    async def scenario():
+    async def scenario() -> None:
         async with opened() as host:
             modest, modest_writer = await begun(host, "127.0.0.2", 300_000)
             oldest, _ = await begun(host, "127.0.0.3", 350_000)
@@ -323,10 +331,10 @@ def test_who_holds_most_memory_with_unfinished_requests_loses_the_oldest(monkeyp
     run(scenario)
 
 
-def test_a_single_source_is_bounded_too(monkeypatch):
+def test_a_single_source_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "MAX_BUFFERED", 1_000_000)
 
-    async def scenario():
+    async def scenario() -> None:
         async with opened() as host:
             first, _ = await begun(host, "127.0.0.2", 900_000)
 
@@ -338,10 +346,12 @@ def test_a_single_source_is_bounded_too(monkeypatch):
     run(scenario)
 
 
-def test_a_request_too_large_for_the_bound_gives_way_itself(monkeypatch):
+def test_a_request_too_large_for_the_bound_gives_way_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sockets, "MAX_BUFFERED", 100_000)
 
-    async def scenario():
+    async def scenario() -> None:
         async with opened() as host:
             assert await host.ask(frame(bytes(200_000))) == b""
             assert await host.ask(frame(b"x")) == frame(b"reply")
@@ -361,8 +371,8 @@ time.sleep(1)
 """
 
 
-def test_a_flood_of_connections_does_not_use_up_our_file_descriptors():
-    async def scenario():
+def test_a_flood_of_connections_does_not_use_up_our_file_descriptors() -> None:
+    async def scenario() -> None:
         async with opened() as host:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-c", FLOOD, str(host.port), stderr=subprocess.DEVNULL
@@ -384,8 +394,8 @@ def test_a_flood_of_connections_does_not_use_up_our_file_descriptors():
 # Requests of ours
 
 
-def test_our_request_brings_back_the_reply():
-    async def scenario():
+def test_our_request_brings_back_the_reply() -> None:
+    async def scenario() -> None:
         async with opened() as a, opened() as b:
             ask_for(a, Address("127.0.0.1", b.port))
 
@@ -395,8 +405,8 @@ def test_our_request_brings_back_the_reply():
     run(scenario)
 
 
-def test_our_request_comes_from_the_address_we_are_bound_to():
-    async def scenario():
+def test_our_request_comes_from_the_address_we_are_bound_to() -> None:
+    async def scenario() -> None:
         async with opened(ip=ip_address("127.0.0.5")) as a, opened() as b:
             ask_for(a, Address("127.0.0.1", b.port))
 
@@ -406,8 +416,8 @@ def test_our_request_comes_from_the_address_we_are_bound_to():
     run(scenario)
 
 
-def test_bound_to_no_address_our_request_comes_from_where_the_route_leads():
-    async def scenario():
+def test_bound_to_no_address_our_request_comes_from_where_the_route_leads() -> None:
+    async def scenario() -> None:
         async with opened(ip=ip_address("0.0.0.0")) as a, opened(ip=ip_address("127.0.0.6")) as b:
             ask_for(a, Address("127.0.0.6", b.port))
 
@@ -417,8 +427,8 @@ def test_bound_to_no_address_our_request_comes_from_where_the_route_leads():
     run(scenario)
 
 
-def test_nobody_there_is_told():
-    async def scenario():
+def test_nobody_there_is_told() -> None:
+    async def scenario() -> None:
         async with opened() as host:
             ask_for(host, Address("127.0.0.1", free_port(LOOPBACK)))
 
@@ -427,8 +437,8 @@ def test_nobody_there_is_told():
     run(scenario)
 
 
-def test_a_network_that_leads_nowhere_is_told():
-    async def scenario():
+def test_a_network_that_leads_nowhere_is_told() -> None:
+    async def scenario() -> None:
         async with opened() as host:
             ask_for(host, Address("255.255.255.255", 7946))
 
@@ -439,8 +449,8 @@ def test_a_network_that_leads_nowhere_is_told():
     run(scenario)
 
 
-def test_silence_is_told_after_the_time_we_gave():
-    async def scenario():
+def test_silence_is_told_after_the_time_we_gave() -> None:
+    async def scenario() -> None:
         async with opened() as host, stranger() as silent:
             ask_for(host, silent, timeout=0.2)
 
@@ -450,8 +460,8 @@ def test_silence_is_told_after_the_time_we_gave():
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x00", frame(b"reply")[:-1]])
-def test_a_reply_that_ends_early_is_told(sent):
-    async def scenario():
+def test_a_reply_that_ends_early_is_told(sent: bytes) -> None:
+    async def scenario() -> None:
         async with opened() as host, stranger(sent) as short:
             ask_for(host, short)
 
@@ -462,8 +472,8 @@ def test_a_reply_that_ends_early_is_told(sent):
     run(scenario)
 
 
-def test_a_reply_that_is_no_frame_is_left_to_the_engine():
-    async def scenario():
+def test_a_reply_that_is_no_frame_is_left_to_the_engine() -> None:
+    async def scenario() -> None:
         async with opened() as a, opened() as b:
             b.engine.reply = b"!"
             ask_for(a, Address("127.0.0.1", b.port))

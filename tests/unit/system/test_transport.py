@@ -31,8 +31,8 @@ from wesher.system.sockets import bind, check_port_free
 
 
 @pytest.mark.parametrize("ip", ["127.0.0.1", "::1"])
-def test_packets_come_and_go_through_the_bound_port(ip):
-    async def scenario():
+def test_packets_come_and_go_through_the_bound_port(ip: str) -> None:
+    async def scenario() -> None:
         async with opened(ip=ip_address(ip)) as a, opened(ip=ip_address(ip)) as b:
             a.engine.packets.append(Packet(b"hello", Address(ip, b.port)))
             a.transport.flush()
@@ -42,8 +42,8 @@ def test_packets_come_and_go_through_the_bound_port(ip):
     run(scenario)
 
 
-def test_a_packet_comes_from_the_port_we_listen_on():
-    async def scenario():
+def test_a_packet_comes_from_the_port_we_listen_on() -> None:
+    async def scenario() -> None:
         async with opened() as host:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
                 other.bind(("127.0.0.1", 0))
@@ -56,8 +56,8 @@ def test_a_packet_comes_from_the_port_we_listen_on():
     run(scenario)
 
 
-def test_an_ipv4_peer_of_an_ipv6_socket_is_known_by_its_ipv4_address():
-    async def scenario():
+def test_an_ipv4_peer_of_an_ipv6_socket_is_known_by_its_ipv4_address() -> None:
+    async def scenario() -> None:
         async with opened(ip=ip_address("::")) as host:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
                 other.sendto(b"x", ("127.0.0.1", host.port))
@@ -72,8 +72,8 @@ def test_an_ipv4_peer_of_an_ipv6_socket_is_known_by_its_ipv4_address():
 @pytest.mark.parametrize(
     "target", [Address("127.0.0.1", 0), Address("::1", 7946), Address("255.255.255.255", 7946)]
 )
-def test_a_packet_that_cannot_be_sent_harms_no_other(target):
-    async def scenario():
+def test_a_packet_that_cannot_be_sent_harms_no_other(target: Address) -> None:
+    async def scenario() -> None:
         async with opened() as host, opened() as other:
             host.engine.packets += [
                 Packet(b"bad", target),
@@ -87,8 +87,8 @@ def test_a_packet_that_cannot_be_sent_harms_no_other(target):
     run(scenario)
 
 
-def test_every_input_ends_with_a_flush():
-    async def scenario():
+def test_every_input_ends_with_a_flush() -> None:
+    async def scenario() -> None:
         async with opened() as host:
             before = host.flushes
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
@@ -100,8 +100,8 @@ def test_every_input_ends_with_a_flush():
     run(scenario)
 
 
-def test_packets_that_wait_are_taken_together_but_not_too_many():
-    async def scenario():
+def test_packets_that_wait_are_taken_together_but_not_too_many() -> None:
+    async def scenario() -> None:
         async with opened() as host:
             before = host.flushes
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
@@ -118,8 +118,8 @@ def test_packets_that_wait_are_taken_together_but_not_too_many():
 # The timer
 
 
-def test_the_timer_fires_once_and_not_late():
-    async def scenario():
+def test_the_timer_fires_once_and_not_late() -> None:
+    async def scenario() -> None:
         loop = asyncio.get_running_loop()
         async with opened() as host:
             host.engine.deadline = deadline = loop.time() + 0.05
@@ -133,8 +133,8 @@ def test_the_timer_fires_once_and_not_late():
     run(scenario)
 
 
-def test_an_earlier_deadline_brings_the_timer_forward():
-    async def scenario():
+def test_an_earlier_deadline_brings_the_timer_forward() -> None:
+    async def scenario() -> None:
         loop = asyncio.get_running_loop()
         async with opened() as host:
             host.engine.deadline = loop.time() + 60
@@ -147,8 +147,8 @@ def test_an_earlier_deadline_brings_the_timer_forward():
     run(scenario)
 
 
-def test_a_deadline_in_the_past_fires_at_once():
-    async def scenario():
+def test_a_deadline_in_the_past_fires_at_once() -> None:
+    async def scenario() -> None:
         async with opened() as host:
             host.engine.deadline = asyncio.get_running_loop().time() - 10
             host.transport.flush()
@@ -161,8 +161,8 @@ def test_a_deadline_in_the_past_fires_at_once():
 # Opening and closing
 
 
-def test_closing_frees_the_port_and_ends_every_stream_and_timer():
-    async def scenario():
+def test_closing_frees_the_port_and_ends_every_stream_and_timer() -> None:
+    async def scenario() -> None:
         async with opened() as host, stranger() as silent:
             reader, _ = await host.connect()
             ask_for(host, silent)
@@ -183,8 +183,8 @@ def test_closing_frees_the_port_and_ends_every_stream_and_timer():
     run(scenario)
 
 
-def test_after_closing_nothing_is_sent():
-    async def scenario():
+def test_after_closing_nothing_is_sent() -> None:
+    async def scenario() -> None:
         async with opened() as host, opened() as other:
             host.transport.close()
             host.engine.packets.append(Packet(b"late", Address("127.0.0.1", other.port)))
@@ -197,7 +197,9 @@ def test_after_closing_nothing_is_sent():
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
-def test_a_port_that_is_taken_is_told_and_the_other_half_given_back(kind):
+def test_a_port_that_is_taken_is_told_and_the_other_half_given_back(
+    kind: socket.SocketKind,
+) -> None:
     ip = "127.0.0.200"  # a connection from 127.0.0.1, even an ended one, may hold the other half
     with socket.socket(socket.AF_INET, kind) as other:
         other.bind((ip, 0))
@@ -211,7 +213,7 @@ def test_a_port_that_is_taken_is_told_and_the_other_half_given_back(kind):
     bind(ip_address(ip), port).close()
 
 
-def test_a_taken_port_of_wireguard_is_told_with_who_has_it():
+def test_a_taken_port_of_wireguard_is_told_with_who_has_it() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("0.0.0.0", 0))
         port = other.getsockname()[1]
@@ -222,7 +224,9 @@ def test_a_taken_port_of_wireguard_is_told_with_who_has_it():
     check_port_free(port)
 
 
-def test_who_has_a_port_is_left_out_where_nobody_is_to_be_seen(monkeypatch):
+def test_who_has_a_port_is_left_out_where_nobody_is_to_be_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """As by the unit, which may not look into the processes of others."""
     monkeypatch.setattr(sockets, "_holder", lambda _: None)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
@@ -231,11 +235,11 @@ def test_who_has_a_port_is_left_out_where_nobody_is_to_be_seen(monkeypatch):
             check_port_free(other.getsockname()[1])
 
 
-def _taken(what, option):
+def _taken(what: str, option: str) -> str:
     return rf"^{re.escape(what)} is taken by \S+ \(pid {os.getpid()}\): .*--{option}-port$"
 
 
-def test_an_address_of_no_interface_is_told():
+def test_an_address_of_no_interface_is_told() -> None:
     with pytest.raises(StartError, match=r"192\.0\.2\.1 is no address .*--bind-addr"):
         bind(ip_address("192.0.2.1"), 7946)
 
@@ -247,19 +251,20 @@ def test_an_address_of_no_interface_is_told():
         (errno.ENODEV, "cannot listen on 127.0.0.1:80: No such device"),
     ],
 )
-def test_what_else_the_kernel_refuses_is_told(monkeypatch, number, words):
-    def refuse(self, address):
-        raise OSError(number, "No such device")
+def test_what_else_the_kernel_refuses_is_told(
+    monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    class Refusing(socket.socket):
+        def bind(self, address: object) -> None:
+            raise OSError(number, "No such device")
 
-    monkeypatch.setattr(
-        module.socket, "socket", type("Refusing", (socket.socket,), {"bind": refuse})
-    )
+    monkeypatch.setattr(socket, "socket", Refusing)
 
     with pytest.raises(StartError, match=words):
         bind(LOOPBACK, 80)
 
 
-def test_sockets_bound_but_never_opened_can_be_closed_twice():
+def test_sockets_bound_but_never_opened_can_be_closed_twice() -> None:
     sockets = bind(LOOPBACK, free_port(LOOPBACK))
 
     sockets.close()
@@ -271,8 +276,8 @@ def test_sockets_bound_but_never_opened_can_be_closed_twice():
 # Counting
 
 
-def test_packets_and_streams_are_counted_with_their_bytes_on_both_sides():
-    async def scenario():
+def test_packets_and_streams_are_counted_with_their_bytes_on_both_sides() -> None:
+    async def scenario() -> None:
         async with opened() as a, opened() as b:
             a.engine.packets.append(Packet(b"hello", Address(b.ip, b.port)))
             ask_for(a, Address(b.ip, b.port))

@@ -17,14 +17,14 @@ from wesher.system.wireguard import (
 )
 
 
-def test_a_blank_interface_has_neither_key_nor_peers():
+def test_a_blank_interface_has_neither_key_nor_peers() -> None:
     state = parse_dump("(none)\t(none)\t49261\toff\n")
 
     assert state == WireGuardState(None, 49261, {})
     assert state.blank
 
 
-def test_a_peer_is_read_field_by_field():
+def test_a_peer_is_read_field_by_field() -> None:
     dump = (
         "PRIVATE\tPUBLIC\t51820\t0x20\n"
         "KEY1\t(none)\t198.51.100.7:5\t10.0.0.1/32,fd00::1/128\t1700000000\t12\t34\t25\n"
@@ -52,7 +52,7 @@ def test_a_peer_is_read_field_by_field():
 @pytest.mark.parametrize(
     "text", ["", "SECRET\n", "SECRET\tPUBLIC\tport\toff\n", "SECRET\tPUBLIC\t1\toff\nKEY\t(none)\n"]
 )
-def test_nonsense_is_an_error_that_does_not_show_keys(text: str):
+def test_nonsense_is_an_error_that_does_not_show_keys(text: str) -> None:
     with pytest.raises(CommandError, match="could not be understood") as caught:
         parse_dump(text)
 
@@ -60,18 +60,18 @@ def test_nonsense_is_an_error_that_does_not_show_keys(text: str):
     assert caught.value.__suppress_context__
 
 
-def test_the_private_key_is_not_shown_by_accident():
+def test_the_private_key_is_not_shown_by_accident() -> None:
     assert "SECRET" not in repr(WireGuardState("SECRET", 1, {}))
 
 
-def test_a_generated_key_is_32_bytes_and_never_the_same():
+def test_a_generated_key_is_32_bytes_and_never_the_same() -> None:
     one, other = generate_private_key(), generate_private_key()
 
     assert len(base64.b64decode(one)) == 32
     assert one != other
 
 
-def test_the_public_key_is_that_of_the_specification():
+def test_the_public_key_is_that_of_the_specification() -> None:
     # RFC 7748, section 6.1: Alice's keys
     private = "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a"
     public = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"
@@ -84,7 +84,7 @@ def test_the_public_key_is_that_of_the_specification():
 @pytest.mark.parametrize(
     ("handshake", "expected"), [(0, False), (1000 - 181, False), (1000 - 179, True)]
 )
-def test_a_session_lives_three_minutes_after_its_handshake(handshake: int, expected: bool):
+def test_a_session_lives_three_minutes_after_its_handshake(handshake: int, expected: bool) -> None:
     peer = PeerState(None, frozenset(), latest_handshake=handshake)
 
     assert peer.has_session(now=1000.0) is expected
@@ -98,5 +98,5 @@ def test_a_session_lives_three_minutes_after_its_handshake(handshake: int, expec
         ("Unable to access interface: Operation not permitted", False),
     ],
 )
-def test_another_kind_of_interface_is_recognized(stderr: str, expected: bool):
+def test_another_kind_of_interface_is_recognized(stderr: str, expected: bool) -> None:
     assert is_no_wireguard(CommandError(("wg", "show", "lo", "dump"), 1, stderr)) is expected
