@@ -99,7 +99,8 @@ class Agent:
             return await self._stopped(self._stop.result())
         error = failure.exception()
         assert error
-        raise await self._failed(error)
+        await self._failed(error)
+        raise error
 
     def _request_stop(self, move: Move) -> None:
         if not self._stop.done():
@@ -172,15 +173,14 @@ class Agent:
             complain(f"wesher: {left.what} is left; run: {left.command}")
         return 1 if self._leftovers else 0
 
-    async def _failed(self, error: BaseException) -> BaseException:
-        """End because of this error, which is returned."""
+    async def _failed(self, error: BaseException) -> None:
+        """End because of this error."""
         if not isinstance(error, WesherError):
             await self._end(Move.BREAK)
         else:
             await self._end(Move.FAIL if self._made else Move.FAIL_ADOPTED)
         for left in self._leftovers:
             logger.warning("{what} is left; run: {command}", what=left.what, command=left.command)
-        return error
 
     async def _end(self, move: Move) -> None:
         """Undo what the start has done, but for what the phase keeps, within STOP_TIME."""
@@ -195,7 +195,7 @@ class Agent:
         self._phase = MOVES[self._phase, move]
 
     @property
-    def _left(self) -> float:
+    def _time_left(self) -> float:
         return self._deadline - self._loop.time()
 
     async def _leave(self, driver: Driver) -> None:
@@ -206,7 +206,7 @@ class Agent:
 
     async def _remove_hosts_entries(self) -> None:
         try:
-            async with asyncio.timeout(max(LEAST, self._left / 2)):
+            async with asyncio.timeout(max(LEAST, self._time_left / 2)):
                 await in_thread(self._hosts.remove_all)
         except (WesherError, TimeoutError) as error:
             reason = error if isinstance(error, WesherError) else "no time left"
@@ -216,9 +216,9 @@ class Agent:
         """Take our interface away; one that is still being opened is waited for."""
         device = None
         with suppress(WesherError, TimeoutError):  # one that is given up, like one that failed
-            async with asyncio.timeout(self._left / 2):
+            async with asyncio.timeout(self._time_left / 2):
                 device = await opening
-        limit = max(LEAST, self._left)
+        limit = max(LEAST, self._time_left)
         if device:
             self._leftovers += await device.close(limit)
         else:

@@ -1,4 +1,4 @@
-"""Notice at once what others change on this host, so that a reconcile repairs or follows it."""
+"""Notice at once what others change on this host: to repair it, to follow it, or just to say so."""
 
 import asyncio
 import re
