@@ -3,12 +3,12 @@
 import itertools
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.testbed.agents import NAME, Agent, Host
+from tests.testbed.agents import NAME, Agent, AgentOf, Host
 from tests.testbed.networks import own_network
 
 _AGENTS = pytest.StashKey[list[Agent]]()
@@ -45,11 +45,9 @@ def host_of(tmp_path: Path) -> Callable[[str], Host]:
 
 
 @pytest.fixture
-def agent_of(
-    request: pytest.FixtureRequest, host_of: Callable[[str], Host]
-) -> Iterator[Callable[..., Agent]]:
+def agent_of(request: pytest.FixtureRequest, host_of: Callable[[str], Host]) -> Iterator[AgentOf]:
     """Make agents, none of them started yet, on hosts of their own unless told one."""
-    agents = request.node.stash.setdefault(_AGENTS, [])
+    agents: list[Agent] = request.node.stash.setdefault(_AGENTS, [])
 
     def make(name: str, host: Host | None = None, interface: str = NAME) -> Agent:
         agents.append(Agent(host or host_of(name), name, interface))
@@ -61,13 +59,15 @@ def agent_of(
 
 
 @pytest.fixture
-def agent(agent_of: Callable[..., Agent]) -> Agent:
+def agent(agent_of: AgentOf) -> Agent:
     """One agent, not started yet."""
     return agent_of("alpha")
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.when == "call" and report.failed:
         for agent in item.stash.get(_AGENTS, []):

@@ -1,17 +1,21 @@
 """What a running agent tells of its work, for metrics and for the doctor."""
 
 import json
+from typing import Any
 
-from tests.testbed.agents import new_key, wait_for, wait_until_met
+from tests.testbed.agents import Agent, AgentOf, new_key, wait_for, wait_until_met
 from tests.testbed.asking import typed
 from wesher.system.control_client import ask
 
 
-def account_of(agent):
-    return ask(agent.host.run, agent.interface, "account")
+def account_of(agent: Agent) -> dict[str, Any]:
+    account: dict[str, Any] = ask(agent.host.run, agent.interface, "account")
+    return account
 
 
-def test_an_agent_gives_account_of_packets_reconciles_and_tools(agent_of):
+def test_an_agent_gives_account_of_packets_reconciles_and_tools(
+    agent_of: AgentOf,
+) -> None:
     key = f"--cluster-key={new_key()}"
     alpha, beta = agent_of("alpha").start(key), agent_of("beta")
     beta.start(key, f"--join={alpha.host.address}")
@@ -29,7 +33,7 @@ def test_an_agent_gives_account_of_packets_reconciles_and_tools(agent_of):
     assert key not in str(account)
 
 
-def test_troubles_are_told_with_the_words_of_the_warning(agent_of):
+def test_troubles_are_told_with_the_words_of_the_warning(agent_of: AgentOf) -> None:
     alpha, beta = agent_of("alpha").start(f"--cluster-key={new_key()}"), agent_of("beta")
     wait_for(alpha.is_up, "the first agent")
     beta.start(f"--cluster-key={new_key()}", f"--join={alpha.host.address}")
@@ -44,7 +48,7 @@ def test_troubles_are_told_with_the_words_of_the_warning(agent_of):
     assert account_of(alpha)["dropped"]["undecryptable"] >= 1
 
 
-def test_a_wrong_key_that_was_corrected_is_a_fault_no_more(agent_of):
+def test_a_wrong_key_that_was_corrected_is_a_fault_no_more(agent_of: AgentOf) -> None:
     alpha, beta = agent_of("alpha"), agent_of("beta")
     key = f"--cluster-key={new_key()}"
     beta.start(f"--cluster-key={new_key()}")
@@ -71,6 +75,7 @@ def test_a_wrong_key_that_was_corrected_is_a_fault_no_more(agent_of):
     assert not [one for one in after if one["check"] == "strangers" and one["trouble"]]
 
 
-def diagnosed(agent):
+def diagnosed(agent: Agent) -> list[dict[str, Any]]:
     """Return what the doctor finds."""
-    return json.loads(typed(agent, "doctor", "--json").stdout)["findings"]
+    findings: list[dict[str, Any]] = json.loads(typed(agent, "doctor", "--json").stdout)["findings"]
+    return findings

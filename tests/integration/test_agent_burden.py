@@ -20,7 +20,7 @@ GROWTH = 5_000_000  # bytes
 
 def test_members_that_came_and_went_leave_neither_memory_nor_open_files(
     agent: Agent, udp: socket.socket
-):
+) -> None:
     key = new_key()
     agent.start(f"--cluster-key={key}")
     wait_for(agent.is_up, "the agent")

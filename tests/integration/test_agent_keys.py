@@ -2,12 +2,11 @@
 
 import re
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.testbed.agents import NAME, Agent, new_key, wait_for, wait_until_met
+from tests.testbed.agents import NAME, Agent, AgentOf, new_key, wait_for, wait_until_met
 
 SHOWN = re.compile(r"^new cluster key generated: ([A-Za-z0-9+/]{43}=)$", re.MULTILINE)
 
@@ -21,7 +20,7 @@ def everything_said(agent: Agent) -> str:
     return agent.output + agent.errors + "\n".join(agent.host.tools.calls)
 
 
-def test_a_new_key_is_saved_and_shown_on_a_terminal(agent: Agent):
+def test_a_new_key_is_saved_and_shown_on_a_terminal(agent: Agent) -> None:
     agent.start(terminal=True)
     wait_for(lambda: "waiting for members" in agent.screen(), "the agent")
 
@@ -33,7 +32,7 @@ def test_a_new_key_is_saved_and_shown_on_a_terminal(agent: Agent):
     assert second == f"{NAME} up as {agent.overlay_address}, waiting for members"
 
 
-def test_a_new_key_is_on_the_disk_before_it_is_shown(agent: Agent):
+def test_a_new_key_is_on_the_disk_before_it_is_shown(agent: Agent) -> None:
     agent.host.state.mkdir()
     (agent.host.state / f"{NAME}.json.tmp").mkdir()
 
@@ -45,7 +44,7 @@ def test_a_new_key_is_on_the_disk_before_it_is_shown(agent: Agent):
     assert not SHOWN.search(agent.screen())
 
 
-def test_without_a_terminal_one_line_says_where_the_new_key_is(agent: Agent):
+def test_without_a_terminal_one_line_says_where_the_new_key_is(agent: Agent) -> None:
     agent.start("--log-level=debug")
     wait_for(agent.is_up, "the agent")
     agent.stop()
@@ -57,7 +56,7 @@ def test_without_a_terminal_one_line_says_where_the_new_key_is(agent: Agent):
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
-def test_the_saved_key_is_used_without_a_word(agent: Agent):
+def test_the_saved_key_is_used_without_a_word(agent: Agent) -> None:
     agent.start()
     wait_for(agent.is_up, "the agent")
     agent.stop()
@@ -72,7 +71,9 @@ def test_the_saved_key_is_used_without_a_word(agent: Agent):
 
 
 @pytest.mark.parametrize("source", ["flag", "variable", "file", "standard input", "TOML"])
-def test_a_given_key_is_never_repeated_nor_inherited(agent: Agent, source: str, tmp_path: Path):
+def test_a_given_key_is_never_repeated_nor_inherited(
+    agent: Agent, source: str, tmp_path: Path
+) -> None:
     key = new_key()
     file = tmp_path / "key"
     file.write_text(f"cluster-key = '{key}'\n" if source == "TOML" else f"{key}\n")
@@ -100,7 +101,7 @@ def test_a_given_key_is_never_repeated_nor_inherited(agent: Agent, source: str, 
     assert "WESHER_" not in environments
 
 
-def test_the_private_key_of_the_interface_is_never_shown(agent: Agent):
+def test_the_private_key_of_the_interface_is_never_shown(agent: Agent) -> None:
     agent.start("--log-level=debug", env=noting_environments(agent))
     wait_for(agent.is_up, "the agent")
     private_key = agent.host.tools.dump()[0][0]
@@ -112,7 +113,7 @@ def test_the_private_key_of_the_interface_is_never_shown(agent: Agent):
     assert private_key not in (agent.host.state / f"{NAME}.json").read_text()
 
 
-def test_another_key_than_the_saved_one_wins_with_a_warning(agent_of: Callable[..., Agent]):
+def test_another_key_than_the_saved_one_wins_with_a_warning(agent_of: AgentOf) -> None:
     one, other = agent_of("alpha"), agent_of("beta")
     first, second = new_key(), new_key()
     one.start(f"--cluster-key={first}")

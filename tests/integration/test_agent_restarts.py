@@ -1,12 +1,11 @@
 """What a killed agent's successor keeps, and what it clears away when it is told otherwise."""
 
 import signal
-from collections.abc import Callable
 
-from tests.testbed.agents import Agent, new_key, wait_for, wait_until_saved
+from tests.testbed.agents import Agent, AgentOf, new_key, wait_for, wait_until_saved
 
 
-def pair(agent_of: Callable[..., Agent]) -> tuple[Agent, Agent]:
+def pair(agent_of: AgentOf) -> tuple[Agent, Agent]:
     """Start two agents of one cluster; the second joins the first."""
     one, other = agent_of("alpha"), agent_of("beta")
     key = f"--cluster-key={new_key()}"
@@ -20,7 +19,7 @@ def public_key(agent: Agent) -> str:
     return agent.host.tools.dump()[0][1]
 
 
-def test_a_fresh_key_replaces_the_one_that_was_left(agent_of: Callable[..., Agent]):
+def test_a_fresh_key_replaces_the_one_that_was_left(agent_of: AgentOf) -> None:
     one, other = pair(agent_of)
     before, address = public_key(other), other.overlay_address
 
@@ -33,7 +32,7 @@ def test_a_fresh_key_replaces_the_one_that_was_left(agent_of: Callable[..., Agen
     assert other.host.peers()
 
 
-def test_what_does_not_fit_the_new_options_is_cleared_away(agent_of: Callable[..., Agent]):
+def test_what_does_not_fit_the_new_options_is_cleared_away(agent_of: AgentOf) -> None:
     one, other = pair(agent_of)
     old = other.overlay_address
     assert other.host.hosts_lines()
@@ -48,7 +47,9 @@ def test_what_does_not_fit_the_new_options_is_cleared_away(agent_of: Callable[..
     assert other.host.hosts_lines() == {}
 
 
-def test_a_member_that_failed_stays_a_peer_through_a_restart(agent_of: Callable[..., Agent]):
+def test_a_member_that_failed_stays_a_peer_through_a_restart(
+    agent_of: AgentOf,
+) -> None:
     one, failed = pair(agent_of)
     friend = agent_of("gamma")
     friend.start(f"--cluster-key={one.state['ClusterKey']}", f"--join={one.host.address}")

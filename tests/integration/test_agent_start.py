@@ -6,12 +6,11 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.testbed.agents import NAME, WESHER, Agent, new_key, wait_for
+from tests.testbed.agents import NAME, WESHER, Agent, AgentOf, new_key, wait_for
 from wesher.agent.own_address import ADDRESS_PATIENCE
 
 WITHOUT_NET_ADMIN = ("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
@@ -31,7 +30,7 @@ def complaint(agent: Agent, code: int) -> str:
     return lines[0].removeprefix("wesher: ")
 
 
-def test_without_the_right_to_change_the_network_it_says_which_is_missing(agent: Agent):
+def test_without_the_right_to_change_the_network_it_says_which_is_missing(agent: Agent) -> None:
     agent.start(wrapper=WITHOUT_NET_ADMIN)
 
     reason = complaint(agent, 1)
@@ -41,7 +40,7 @@ def test_without_the_right_to_change_the_network_it_says_which_is_missing(agent:
     assert not agent.host.state.exists()
 
 
-def test_without_wg_it_names_the_package(agent: Agent):
+def test_without_wg_it_names_the_package(agent: Agent) -> None:
     programs = Path(agent.host.tools.without("wg"))
     if any((Path(directory) / "wg").exists() for directory in ("/usr/sbin", "/sbin")):
         pytest.fail("the true wg stands where root's tools are always looked for")
@@ -51,7 +50,7 @@ def test_without_wg_it_names_the_package(agent: Agent):
     assert complaint(agent, 1) == "`wg` is not installed: run `apt install wireguard-tools`"
 
 
-def test_ip_is_looked_for_where_roots_tools_live(agent: Agent):
+def test_ip_is_looked_for_where_roots_tools_live(agent: Agent) -> None:
     """The true `ip` is in /usr/sbin or /sbin; it only reads before the port is found taken."""
     programs = Path(agent.host.tools.without("wireguard-go"))
     (programs / "ip").unlink()
@@ -64,7 +63,7 @@ def test_ip_is_looked_for_where_roots_tools_live(agent: Agent):
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM], ids=["udp", "tcp"])
-def test_a_port_that_somebody_has_is_named(agent: Agent, kind: socket.SocketKind):
+def test_a_port_that_somebody_has_is_named(agent: Agent, kind: socket.SocketKind) -> None:
     with socket.socket(socket.AF_INET, kind) as other:
         other.bind((agent.host.address, 7946))
         if kind is socket.SOCK_STREAM:
@@ -81,7 +80,7 @@ def test_a_port_that_somebody_has_is_named(agent: Agent, kind: socket.SocketKind
     assert agent.host.is_clean()
 
 
-def test_a_port_for_which_rights_are_missing_is_named(agent: Agent):
+def test_a_port_for_which_rights_are_missing_is_named(agent: Agent) -> None:
     agent.start("--bind-addr=0.0.0.0", "--cluster-port=700", wrapper=WITHOUT_LOW_PORTS)
 
     assert complaint(agent, 1) == (
@@ -89,7 +88,7 @@ def test_a_port_for_which_rights_are_missing_is_named(agent: Agent):
     )
 
 
-def test_an_address_that_is_not_of_this_host_is_named(agent: Agent):
+def test_an_address_that_is_not_of_this_host_is_named(agent: Agent) -> None:
     agent.start("--bind-addr=203.0.113.9")
 
     assert (
@@ -97,7 +96,7 @@ def test_an_address_that_is_not_of_this_host_is_named(agent: Agent):
     )
 
 
-def test_a_second_agent_for_an_interface_names_the_first(agent_of: Callable[..., Agent]):
+def test_a_second_agent_for_an_interface_names_the_first(agent_of: AgentOf) -> None:
     first = agent_of("alpha").start()
     wait_for(first.is_up, "the first agent")
 
@@ -111,7 +110,7 @@ def test_a_second_agent_for_an_interface_names_the_first(agent_of: Callable[...,
     assert first.is_up()
 
 
-def test_an_interface_that_is_not_ours_is_refused_and_left_alone(agent: Agent):
+def test_an_interface_that_is_not_ours_is_refused_and_left_alone(agent: Agent) -> None:
     tools = agent.host.tools
     tools.do(f"ip link add {NAME} type dummy")
     tools.forget()
@@ -122,7 +121,7 @@ def test_an_interface_that_is_not_ours_is_refused_and_left_alone(agent: Agent):
     assert tools.changing_calls == []
 
 
-def test_the_interface_of_the_default_route_is_refused_at_once(agent: Agent):
+def test_the_interface_of_the_default_route_is_refused_at_once(agent: Agent) -> None:
     began = time.monotonic()
 
     agent.start("--interface=eth0")
@@ -139,7 +138,7 @@ def test_the_interface_of_the_default_route_is_refused_at_once(agent: Agent):
         (["--state-dir=/proc/nowhere"], "cannot save /proc/nowhere/"),
     ],
 )
-def test_what_cannot_be_done_ends_with_1(agent: Agent, flags: list[str], reason: str):
+def test_what_cannot_be_done_ends_with_1(agent: Agent, flags: list[str], reason: str) -> None:
     agent.start(*flags)
 
     assert reason in complaint(agent, 1)
@@ -156,14 +155,16 @@ def test_what_cannot_be_done_ends_with_1(agent: Agent, flags: list[str], reason:
         (["--node-name=a/b"], "--node-name: 'a/b' is not usable"),
     ],
 )
-def test_a_wrong_option_ends_with_2_and_does_nothing(agent: Agent, flags: list[str], reason: str):
+def test_a_wrong_option_ends_with_2_and_does_nothing(
+    agent: Agent, flags: list[str], reason: str
+) -> None:
     agent.start(*flags)
 
     assert reason in complaint(agent, 2)
     assert agent.host.tools.calls == []
 
 
-def test_an_unknown_word_ends_with_2(agent: Agent):
+def test_an_unknown_word_ends_with_2(agent: Agent) -> None:
     agent.launch([*WESHER, "stat"])
 
     assert "unknown command 'stat'" in complaint(agent, 2)
@@ -177,7 +178,7 @@ def test_an_unknown_word_ends_with_2(agent: Agent):
         ("cluster-port = 'x'\n", "'x' is not a port"),
     ],
 )
-def test_a_wrong_configuration_file_ends_with_2(agent: Agent, text: str, reason: str):
+def test_a_wrong_configuration_file_ends_with_2(agent: Agent, text: str, reason: str) -> None:
     file = agent.host.directory / "wesher.toml"
     file.write_text(text)
 
@@ -189,7 +190,9 @@ def test_a_wrong_configuration_file_ends_with_2(agent: Agent, text: str, reason:
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604])
-def test_a_key_file_that_others_can_read_is_refused_with_the_command(agent: Agent, mode: int):
+def test_a_key_file_that_others_can_read_is_refused_with_the_command(
+    agent: Agent, mode: int
+) -> None:
     file = agent.host.directory / "key"
     file.write_text(new_key())
     file.chmod(mode)
@@ -199,7 +202,7 @@ def test_a_key_file_that_others_can_read_is_refused_with_the_command(agent: Agen
     assert complaint(agent, 2).endswith(f"run: chmod 600 {file}")
 
 
-def test_a_host_name_that_members_would_refuse_ends_with_1(agent: Agent):
+def test_a_host_name_that_members_would_refuse_ends_with_1(agent: Agent) -> None:
     flags = [flag for flag in agent.flags if not flag.startswith("--node-name")]
     renamed = 'hostname localhost && exec "$@"'
 
@@ -217,7 +220,7 @@ def test_a_host_name_that_members_would_refuse_ends_with_1(agent: Agent):
         ("--bind-iface=eth7", "there is no interface eth7: choose another --bind-iface"),
     ],
 )
-def test_a_host_that_gets_no_address_is_given_up(agent: Agent, flag: str, reason: str):
+def test_a_host_that_gets_no_address_is_given_up(agent: Agent, flag: str, reason: str) -> None:
     """The thirty seconds are made half a one: what is tested is what follows them."""
     agent.host.tools.do("ip addr del 192.0.2.10/24 dev eth0")
     flags = [flag for flag in agent.flags if not flag.startswith("--bind-addr")]
@@ -237,7 +240,7 @@ def test_a_host_that_gets_no_address_is_given_up(agent: Agent, flag: str, reason
     assert agent.host.is_clean()
 
 
-def test_a_host_may_get_its_address_late(agent: Agent):
+def test_a_host_may_get_its_address_late(agent: Agent) -> None:
     agent.host.tools.do("ip addr del 192.0.2.10/24 dev eth0")
     agent.start("--bind-addr=0.0.0.0", "--cluster-port=17946")
     wait_for(lambda: agent.host.tools.calls != [], "the first look at the addresses")
@@ -247,7 +250,9 @@ def test_a_host_may_get_its_address_late(agent: Agent):
     wait_for(agent.is_up, "the agent")
 
 
-def test_a_name_that_a_live_member_has_is_refused_with_its_address(agent_of: Callable[..., Agent]):
+def test_a_name_that_a_live_member_has_is_refused_with_its_address(
+    agent_of: AgentOf,
+) -> None:
     key = new_key()
     holder, other = agent_of("alpha"), agent_of("alpha")
     holder.start(f"--cluster-key={key}")
@@ -263,14 +268,14 @@ def test_a_name_that_a_live_member_has_is_refused_with_its_address(agent_of: Cal
     assert holder.lives()
 
 
-def test_an_overlay_network_around_the_hosts_address_is_a_warning(agent: Agent):
+def test_an_overlay_network_around_the_hosts_address_is_a_warning(agent: Agent) -> None:
     agent.start("--overlay-net=192.0.0.0/8")
     wait_for(agent.is_up, "the agent")
 
     agent.says("this host's address 192.0.2.10 is in the overlay network 192.0.0.0/8")
 
 
-def test_an_unreadable_state_file_ends_with_1(agent: Agent):
+def test_an_unreadable_state_file_ends_with_1(agent: Agent) -> None:
     (agent.host.state / f"{NAME}.json").mkdir(parents=True)
 
     agent.start()
@@ -279,7 +284,7 @@ def test_an_unreadable_state_file_ends_with_1(agent: Agent):
     assert agent.host.tools.calls == []
 
 
-def test_a_damaged_state_file_without_its_key_ends_with_1_at_every_start(agent: Agent):
+def test_a_damaged_state_file_without_its_key_ends_with_1_at_every_start(agent: Agent) -> None:
     agent.host.state.mkdir()
     (agent.host.state / f"{NAME}.json").write_text('{"ClusterKey": "AAAA')
 
@@ -291,7 +296,7 @@ def test_a_damaged_state_file_without_its_key_ends_with_1_at_every_start(agent: 
         assert "--cluster-key, or start a new cluster with --init" in reason
 
 
-def test_the_key_of_a_damaged_state_file_is_used_with_a_warning(agent: Agent):
+def test_the_key_of_a_damaged_state_file_is_used_with_a_warning(agent: Agent) -> None:
     key = new_key()
     agent.host.state.mkdir()
     file = agent.host.state / f"{NAME}.json"
@@ -306,7 +311,7 @@ def test_the_key_of_a_damaged_state_file_is_used_with_a_warning(agent: Agent):
     assert "new cluster key" not in agent.output
 
 
-def test_closed_standard_streams_are_no_obstacle(agent: Agent):
+def test_closed_standard_streams_are_no_obstacle(agent: Agent) -> None:
     closing = 'exec "$@" <&- >&- 2>&-'
 
     agent.launch(["sh", "-c", closing, "-", *WESHER, *agent.flags])
@@ -316,7 +321,7 @@ def test_closed_standard_streams_are_no_obstacle(agent: Agent):
     assert agent.host.is_clean()
 
 
-def test_init_sets_the_state_aside_and_makes_a_new_key(agent: Agent):
+def test_init_sets_the_state_aside_and_makes_a_new_key(agent: Agent) -> None:
     agent.start()
     wait_for(agent.is_up, "the agent")
     agent.stop()
@@ -331,7 +336,7 @@ def test_init_sets_the_state_aside_and_makes_a_new_key(agent: Agent):
     agent.says("set the earlier state aside")
 
 
-def test_a_start_with_init_that_is_refused_leaves_the_state(agent: Agent):
+def test_a_start_with_init_that_is_refused_leaves_the_state(agent: Agent) -> None:
     agent.start()
     wait_for(agent.is_up, "the agent")
     agent.stop()

@@ -5,7 +5,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -14,6 +13,7 @@ from tests.testbed.agents import (
     STOP_LIMIT,
     WESHER,
     Agent,
+    AgentOf,
     hanging_tools,
     new_key,
     wait_for,
@@ -41,8 +41,8 @@ runpy.run_path(script, run_name="__main__")
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_stop_leaves_the_cluster_and_nothing_behind(
-    agent_of: Callable[..., Agent], number: signal.Signals
-):
+    agent_of: AgentOf, number: signal.Signals
+) -> None:
     one, other = agent_of("alpha"), agent_of("beta")
     key = f"--cluster-key={new_key()}"
     one.start(key)
@@ -63,7 +63,7 @@ def test_a_stop_leaves_the_cluster_and_nothing_behind(
 @pytest.mark.parametrize("module", ["argparse", "asyncio", "msgpack"])
 def test_a_signal_during_the_imports_ends_it_without_a_word(
     agent: Agent, number: signal.Signals, module: str
-):
+) -> None:
     argv = [sys.executable, "-c", INTERRUPTED, str(int(number)), module, WESHER[1], *agent.flags]
 
     agent.launch(argv)
@@ -75,9 +75,7 @@ def test_a_signal_during_the_imports_ends_it_without_a_word(
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_signal_at_any_moment_of_a_start_leaves_nothing(
-    agent_of: Callable[..., Agent], seed: int
-):
+def test_a_signal_at_any_moment_of_a_start_leaves_nothing(agent_of: AgentOf, seed: int) -> None:
     rng = random.Random(seed)
     agent = agent_of("alpha").start("--join=127.0.0.1:9", f"--cluster-key={new_key()}")
     wait_for(lambda: agent.host.tools.calls != [], "the first tool")
@@ -91,8 +89,8 @@ def test_a_signal_at_any_moment_of_a_start_leaves_nothing(
 
 
 def test_a_signal_at_any_moment_of_a_join_leaves_nothing_here_and_there(
-    agent_of: Callable[..., Agent],
-):
+    agent_of: AgentOf,
+) -> None:
     rng = random.Random(1)
     one, other = agent_of("alpha"), agent_of("beta")
     key = f"--cluster-key={new_key()}"
@@ -112,7 +110,7 @@ def test_a_signal_at_any_moment_of_a_join_leaves_nothing_here_and_there(
     wait_for(lambda: one.knows() and one.host.peers() == {}, "nobody is left")
 
 
-def test_more_of_the_same_signal_changes_nothing(agent_of: Callable[..., Agent]):
+def test_more_of_the_same_signal_changes_nothing(agent_of: AgentOf) -> None:
     one, other = agent_of("alpha"), agent_of("beta")
     key = f"--cluster-key={new_key()}"
     one.start(key)
@@ -130,7 +128,7 @@ def test_more_of_the_same_signal_changes_nothing(agent_of: Callable[..., Agent])
     assert one.host.is_clean()
 
 
-def test_a_stop_while_a_seed_is_silent(agent: Agent):
+def test_a_stop_while_a_seed_is_silent(agent: Agent) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as seed:
         seed.bind((agent.host.address, 9999))
         seed.listen()
@@ -146,7 +144,7 @@ def test_a_stop_while_a_seed_is_silent(agent: Agent):
     assert agent.complaints == ""
 
 
-def test_a_stop_while_names_are_looked_up(agent: Agent):
+def test_a_stop_while_names_are_looked_up(agent: Agent) -> None:
     """A resolver that never answers holds a thread, which must not hold the exit."""
     slow = (
         "import socket, sys, time; socket.getaddrinfo = lambda *_: time.sleep(60); "
@@ -162,7 +160,7 @@ def test_a_stop_while_names_are_looked_up(agent: Agent):
     assert agent.host.is_clean()
 
 
-def test_a_stop_while_wg_hangs_takes_everything_down(agent_of: Callable[..., Agent]):
+def test_a_stop_while_wg_hangs_takes_everything_down(agent_of: AgentOf) -> None:
     one, other = agent_of("alpha"), agent_of("beta")
     key = f"--cluster-key={new_key()}"
     one.start(key)
@@ -178,7 +176,7 @@ def test_a_stop_while_wg_hangs_takes_everything_down(agent_of: Callable[..., Age
     wait_for(lambda: hanging_tools(one) == [], "nothing that hangs")
 
 
-def test_what_a_hanging_ip_keeps_from_being_undone_is_named_with_its_command(agent: Agent):
+def test_what_a_hanging_ip_keeps_from_being_undone_is_named_with_its_command(agent: Agent) -> None:
     agent.start()
     wait_for(agent.is_up, "the agent")
     agent.host.tools.hang("ip")
@@ -190,7 +188,7 @@ def test_what_a_hanging_ip_keeps_from_being_undone_is_named_with_its_command(age
     wait_for(lambda: hanging_tools(agent) == [], "nothing that hangs")
 
 
-def test_a_stop_while_ip_hangs_at_the_very_first_look(agent: Agent):
+def test_a_stop_while_ip_hangs_at_the_very_first_look(agent: Agent) -> None:
     agent.host.tools.hang("ip")
     agent.start()
     wait_for(lambda: "ip" in hanging_tools(agent), "ip hangs")
@@ -202,7 +200,7 @@ def test_a_stop_while_ip_hangs_at_the_very_first_look(agent: Agent):
     wait_for(lambda: hanging_tools(agent) == [], "nothing that hangs")
 
 
-def test_a_stop_while_the_interface_is_being_made_leaves_none(agent: Agent):
+def test_a_stop_while_the_interface_is_being_made_leaves_none(agent: Agent) -> None:
     agent.host.tools.without_kernel_wireguard()
     agent.host.tools.hang("wireguard-go")
     agent.start()
@@ -216,7 +214,9 @@ def test_a_stop_while_the_interface_is_being_made_leaves_none(agent: Agent):
     wait_for(lambda: hanging_tools(agent) == [], "nothing that hangs")
 
 
-def test_a_stop_while_an_interface_is_adopted_by_a_hanging_ip_names_what_is_left(agent: Agent):
+def test_a_stop_while_an_interface_is_adopted_by_a_hanging_ip_names_what_is_left(
+    agent: Agent,
+) -> None:
     agent.start()
     wait_for(agent.is_up, "the agent")
     agent.stop(signal.SIGKILL)
@@ -235,8 +235,8 @@ def test_a_stop_while_an_interface_is_adopted_by_a_hanging_ip_names_what_is_left
 
 
 def test_hosts_lines_that_cannot_be_removed_are_named_with_the_command(
-    agent_of: Callable[..., Agent],
-):
+    agent_of: AgentOf,
+) -> None:
     one, other = agent_of("alpha"), agent_of("beta")
     key = f"--cluster-key={new_key()}"
     one.start(key)
@@ -255,7 +255,7 @@ def test_hosts_lines_that_cannot_be_removed_are_named_with_the_command(
     assert not one.host.has_interface()
 
 
-def test_a_terminal_that_closes_stops_it(agent: Agent):
+def test_a_terminal_that_closes_stops_it(agent: Agent) -> None:
     agent.start(terminal=True)
     wait_for(lambda: "waiting for members" in agent.screen(), "the agent")
 
@@ -267,7 +267,7 @@ def test_a_terminal_that_closes_stops_it(agent: Agent):
     assert agent.host.is_clean()
 
 
-def test_a_hangup_without_a_terminal_does_not_end_it(agent: Agent):
+def test_a_hangup_without_a_terminal_does_not_end_it(agent: Agent) -> None:
     agent.start()
     wait_for(agent.is_up, "the agent")
 
@@ -279,7 +279,7 @@ def test_a_hangup_without_a_terminal_does_not_end_it(agent: Agent):
     assert agent.complaints == ""
 
 
-def test_a_hangup_means_nothing_under_nohup(agent: Agent):
+def test_a_hangup_means_nothing_under_nohup(agent: Agent) -> None:
     agent.start(terminal=True, wrapper=("nohup",))
     wait_for(agent.is_up, "the agent")
 
@@ -290,7 +290,7 @@ def test_a_hangup_means_nothing_under_nohup(agent: Agent):
     assert agent.stop() == 0
 
 
-def test_a_hand_over_leaves_everything_for_the_next_agent(agent_of: Callable[..., Agent]):
+def test_a_hand_over_leaves_everything_for_the_next_agent(agent_of: AgentOf) -> None:
     one, other = agent_of("alpha"), agent_of("beta")
     key = f"--cluster-key={new_key()}"
     one.start(key)
@@ -314,7 +314,7 @@ def test_a_hand_over_leaves_everything_for_the_next_agent(agent_of: Callable[...
     assert one.host.tools.changing_calls == []
 
 
-def test_what_a_killed_agent_left_is_cleaned_up(agent_of: Callable[..., Agent]):
+def test_what_a_killed_agent_left_is_cleaned_up(agent_of: AgentOf) -> None:
     one, other = agent_of("alpha"), agent_of("beta")
     key = f"--cluster-key={new_key()}"
     one.start(key)
@@ -365,7 +365,9 @@ sys.exit(main())
 """
 
 
-def test_output_and_events_that_nobody_reads_hold_nothing_up(agent_of: Callable[..., Agent]):
+def test_output_and_events_that_nobody_reads_hold_nothing_up(
+    agent_of: AgentOf,
+) -> None:
     one, other = agent_of("alpha"), agent_of("beta")
     key, late = f"--cluster-key={new_key()}", one.host.directory / "late"
     flags = [*one.flags, key, "--log-level=debug"]

@@ -2,20 +2,19 @@
 
 import os
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.testbed.agents import NAME, Agent, new_key, wait_for, wait_until_met
+from tests.testbed.agents import NAME, Agent, AgentOf, new_key, wait_for, wait_until_met
 from wesher.system.files import open_locked
 
 Pair = tuple[Agent, Agent, tuple[str, ...]]
 
 
 @pytest.fixture
-def pair(agent_of: Callable[..., Agent]) -> Pair:
+def pair(agent_of: AgentOf) -> Pair:
     """A running agent, one to come, and the flags with which that one joins."""
     one, other = agent_of("alpha"), agent_of("beta")
     key = f"--cluster-key={new_key()}"
@@ -28,7 +27,7 @@ def has_peer(one: Agent, other: Agent) -> bool:
     return one.lives() and f"{other.overlay_address}/32" in one.host.peers()
 
 
-def test_a_wg_that_fails_three_times_is_not_even_worth_a_word(pair: Pair):
+def test_a_wg_that_fails_three_times_is_not_even_worth_a_word(pair: Pair) -> None:
     one, other, joining = pair
     one.host.tools.fail("wg", 3)
 
@@ -39,7 +38,7 @@ def test_a_wg_that_fails_three_times_is_not_even_worth_a_word(pair: Pair):
     assert one.complaints == ""
 
 
-def test_a_wg_that_fails_longer_is_reported_once_and_tried_until_it_works(pair: Pair):
+def test_a_wg_that_fails_longer_is_reported_once_and_tried_until_it_works(pair: Pair) -> None:
     one, other, joining = pair
     one.host.tools.fail("wg", 6)
 
@@ -54,8 +53,8 @@ def test_a_wg_that_fails_longer_is_reported_once_and_tried_until_it_works(pair: 
 
 
 def test_a_wg_that_vanishes_is_reported_once_and_used_when_it_is_back(
-    agent_of: Callable[..., Agent],
-):
+    agent_of: AgentOf,
+) -> None:
     one, other = agent_of("alpha"), agent_of("beta")
     key = f"--cluster-key={new_key()}"
     programs = one.host.tools.without()
@@ -72,7 +71,9 @@ def test_a_wg_that_vanishes_is_reported_once_and_used_when_it_is_back(
     assert one.errors.count("wg not found") == 1
 
 
-def test_tools_that_hang_are_killed_and_the_plan_is_applied_later(agent_of: Callable[..., Agent]):
+def test_tools_that_hang_are_killed_and_the_plan_is_applied_later(
+    agent_of: AgentOf,
+) -> None:
     """The ten seconds that a tool may take are made three."""
     one, other = agent_of("alpha"), agent_of("beta")
     key = f"--cluster-key={new_key()}"
@@ -95,7 +96,7 @@ def test_tools_that_hang_are_killed_and_the_plan_is_applied_later(agent_of: Call
     assert one.errors.count("timed out") == 1
 
 
-def test_a_hosts_file_that_is_missing_is_made(pair: Pair):
+def test_a_hosts_file_that_is_missing_is_made(pair: Pair) -> None:
     one, other, joining = pair
     other.host.hosts_file.unlink()
 
@@ -109,7 +110,7 @@ def test_a_hosts_file_that_is_missing_is_made(pair: Pair):
     assert other.host.hosts_file.read_text() == ""
 
 
-def test_without_etc_hosts_the_file_is_left_alone(pair: Pair):
+def test_without_etc_hosts_the_file_is_left_alone(pair: Pair) -> None:
     one, other, joining = pair
     before = other.host.hosts_file.stat()
 
@@ -121,7 +122,7 @@ def test_without_etc_hosts_the_file_is_left_alone(pair: Pair):
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_another_writer_of_the_hosts_file_is_waited_for(pair: Pair):
+def test_another_writer_of_the_hosts_file_is_waited_for(pair: Pair) -> None:
     one, other, joining = pair
     lock = open_locked(one.host.run / "hosts-file-lock", wait=5)
 
@@ -140,7 +141,7 @@ def made(directory: Path) -> bool:
     return False
 
 
-def test_a_full_disk_is_a_warning_and_the_state_is_saved_later(pair: Pair):
+def test_a_full_disk_is_a_warning_and_the_state_is_saved_later(pair: Pair) -> None:
     one, other, joining = pair
     obstacle = one.host.state / f"{NAME}.json.tmp"
     wait_for(lambda: str(one.overlay_address) in str(one.state), "all that it saves alone")
@@ -154,7 +155,7 @@ def test_a_full_disk_is_a_warning_and_the_state_is_saved_later(pair: Pair):
     wait_for(lambda: has_peer(one, other), "the peer")
 
 
-def test_what_somebody_else_broke_is_repaired_at_the_next_change(pair: Pair):
+def test_what_somebody_else_broke_is_repaired_at_the_next_change(pair: Pair) -> None:
     one, other, joining = pair
     one.host.tools.do(f"ip link del {NAME}")
 

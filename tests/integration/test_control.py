@@ -5,11 +5,10 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
 
-from tests.testbed.agents import Agent, new_key, wait_for
+from tests.testbed.agents import Agent, AgentOf, new_key, wait_for
 from tests.testbed.asking import argv_of, asked, pair, told, typed
 from tests.unit.cli.test_command_line import HEAVY
 from wesher.base.errors import AgentError
@@ -32,7 +31,7 @@ def state_of(agent: Agent, name: str) -> str | None:
     return next((member["state"] for member in members if member["name"] == name), None)
 
 
-def failed_pair(agent_of: Callable[..., Agent]) -> list[Agent]:
+def failed_pair(agent_of: AgentOf) -> list[Agent]:
     """Return two agents of which the second was killed, and the first knows."""
     alpha, beta = pair(agent_of)
     beta.process.kill()
@@ -41,7 +40,7 @@ def failed_pair(agent_of: Callable[..., Agent]) -> list[Agent]:
     return [alpha, beta]
 
 
-def test_the_status_tells_of_this_node_and_of_the_others(agent_of: Callable[..., Agent]):
+def test_the_status_tells_of_this_node_and_of_the_others(agent_of: AgentOf) -> None:
     alpha, beta = pair(agent_of)
 
     status = asked(beta, "status")
@@ -62,7 +61,7 @@ def test_the_status_tells_of_this_node_and_of_the_others(agent_of: Callable[...,
     assert "alpha  alive" in text
 
 
-def test_members_are_listed_one_a_line(agent_of: Callable[..., Agent]):
+def test_members_are_listed_one_a_line(agent_of: AgentOf) -> None:
     alpha, beta = pair(agent_of)
 
     lines = f"alpha {alpha.overlay_address} alive\nbeta {beta.overlay_address} alive\n"
@@ -75,7 +74,7 @@ def test_members_are_listed_one_a_line(agent_of: Callable[..., Agent]):
     ]
 
 
-def test_everything_known_of_one_member_is_told(agent_of: Callable[..., Agent]):
+def test_everything_known_of_one_member_is_told(agent_of: AgentOf) -> None:
     alpha, beta = pair(agent_of)
 
     info = asked(beta, "info", "alpha")
@@ -87,7 +86,7 @@ def test_everything_known_of_one_member_is_told(agent_of: Callable[..., Agent]):
     assert "yes" in next(line for line in text.splitlines() if line.startswith("peer"))
 
 
-def test_who_is_asked_about_must_be_a_member(agent_of: Callable[..., Agent]):
+def test_who_is_asked_about_must_be_a_member(agent_of: AgentOf) -> None:
     alpha, _ = pair(agent_of)
 
     unknown = typed(alpha, "info", "betta")
@@ -100,8 +99,8 @@ def test_who_is_asked_about_must_be_a_member(agent_of: Callable[..., Agent]):
 
 
 def test_a_ping_tells_gossip_from_the_overlay_which_a_fake_host_lacks(
-    agent_of: Callable[..., Agent],
-):
+    agent_of: AgentOf,
+) -> None:
     alpha, beta = pair(agent_of)
 
     done = typed(alpha, "ping", "beta", "--json")
@@ -116,7 +115,9 @@ def test_a_ping_tells_gossip_from_the_overlay_which_a_fake_host_lacks(
     assert "the overlay is broken" in text
 
 
-def test_a_ping_says_that_nothing_listens_where_the_agent_is_gone(agent_of: Callable[..., Agent]):
+def test_a_ping_says_that_nothing_listens_where_the_agent_is_gone(
+    agent_of: AgentOf,
+) -> None:
     alpha, beta = pair(agent_of)
     beta.kill()
 
@@ -130,7 +131,7 @@ def test_a_ping_says_that_nothing_listens_where_the_agent_is_gone(agent_of: Call
     assert result["refused"] is True
 
 
-def test_the_agent_contacts_addresses_for_the_doctor(agent_of: Callable[..., Agent]):
+def test_the_agent_contacts_addresses_for_the_doctor(agent_of: AgentOf) -> None:
     alpha, beta = pair(agent_of)
     live, silent = f"{alpha.host.address}:7946", f"{alpha.host.address}:1"
 
@@ -142,7 +143,7 @@ def test_the_agent_contacts_addresses_for_the_doctor(agent_of: Callable[..., Age
     ]
 
 
-def test_the_agent_contacts_members_by_their_names(agent_of: Callable[..., Agent]):
+def test_the_agent_contacts_members_by_their_names(agent_of: AgentOf) -> None:
     alpha, beta = pair(agent_of)
     live = f"{alpha.host.address}:7946"
 
@@ -162,7 +163,9 @@ def test_the_agent_contacts_members_by_their_names(agent_of: Callable[..., Agent
 
 
 @pytest.mark.parametrize("names", [[], ["a", "b"], [1], "a", ["a" * 256], {"a": 1}])
-def test_names_that_fit_no_addresses_are_refused(agent: Agent, names):
+def test_names_that_fit_no_addresses_are_refused(
+    agent: Agent, names: str | list[int | str] | dict[str, int]
+) -> None:
     agent.start()
     wait_for(agent.is_up, "the agent")
 
@@ -180,7 +183,9 @@ def test_names_that_fit_no_addresses_are_refused(agent: Agent, names):
         (["127.0.0.1:0"], "no port from 1 to 65535"),
     ],
 )
-def test_what_is_no_list_of_addresses_is_not_contacted(agent: Agent, addresses, reason):
+def test_what_is_no_list_of_addresses_is_not_contacted(
+    agent: Agent, addresses: list[str | list[str]] | None, reason: str
+) -> None:
     agent.start()
     wait_for(agent.is_up, "the agent")
 
@@ -202,8 +207,8 @@ def test_what_is_no_list_of_addresses_is_not_contacted(agent: Agent, addresses, 
     ],
 )
 def test_a_command_that_is_answered_imports_neither_crypto_nor_gossip(
-    agent_of: Callable[..., Agent], command: str
-):
+    agent_of: AgentOf, command: str
+) -> None:
     alpha, _ = pair(agent_of)
     argv = [sys.executable, "-c", LOADED, ",".join(HEAVY), *command.split()]
 
@@ -220,7 +225,7 @@ def test_a_command_that_is_answered_imports_neither_crypto_nor_gossip(
     assert last.startswith("loaded [] "), done
 
 
-def test_a_failed_member_is_forgotten(agent_of: Callable[..., Agent]):
+def test_a_failed_member_is_forgotten(agent_of: AgentOf) -> None:
     alpha, _ = failed_pair(agent_of)
 
     output = told(alpha, "forget", "beta")
@@ -232,8 +237,8 @@ def test_a_failed_member_is_forgotten(agent_of: Callable[..., Agent]):
 
 @pytest.mark.parametrize(("name", "reason"), [("beta", "is alive"), ("gamma", "no failed member")])
 def test_whoever_is_alive_or_unknown_is_not_forgotten(
-    agent_of: Callable[..., Agent], name: str, reason: str
-):
+    agent_of: AgentOf, name: str, reason: str
+) -> None:
     alpha, _ = pair(agent_of)
 
     done = typed(alpha, "forget", name)
@@ -243,7 +248,7 @@ def test_whoever_is_alive_or_unknown_is_not_forgotten(
     assert state_of(alpha, "beta") == "alive"
 
 
-def test_the_key_is_shown_to_a_terminal_and_elsewhere_by_force_only(agent: Agent):
+def test_the_key_is_shown_to_a_terminal_and_elsewhere_by_force_only(agent: Agent) -> None:
     key = new_key()
     agent.start(f"--cluster-key={key}")
     wait_for(agent.is_up, "the agent is up")
@@ -263,7 +268,7 @@ def test_the_key_is_shown_to_a_terminal_and_elsewhere_by_force_only(agent: Agent
     assert shown.strip() == key
 
 
-def test_the_interface_is_exported_for_wg_quick(agent_of: Callable[..., Agent]):
+def test_the_interface_is_exported_for_wg_quick(agent_of: AgentOf) -> None:
     alpha, beta = pair(agent_of)
 
     text = told(alpha, "export", "--format=wg")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.testbed.agents import Agent, new_key, wait_for, wait_until_met
+from tests.testbed.agents import Agent, AgentOf, new_key, wait_for, wait_until_met
 from tests.testbed.asking import argv_of, asked, pair, told, typed
 from wesher.gossip import Alive, Dead, Message, pack_ip
 from wesher.gossip.codec import encode
@@ -61,9 +61,7 @@ def follow(tmp_path: Path) -> Iterator[Follow]:
         follower.process.wait()
 
 
-def test_what_happens_to_members_is_told_as_it_happens(
-    agent_of: Callable[..., Agent], follow: Follow
-):
+def test_what_happens_to_members_is_told_as_it_happens(agent_of: AgentOf, follow: Follow) -> None:
     alpha, beta = agent_of("alpha"), agent_of("beta")
     key = f"--cluster-key={new_key()}"
     join = f"--join={alpha.host.address}"
@@ -86,8 +84,8 @@ def test_what_happens_to_members_is_told_as_it_happens(
 
 
 def test_suspicions_and_who_is_forgotten_are_told_at_once(
-    agent_of: Callable[..., Agent], follow: Follow
-):
+    agent_of: AgentOf, follow: Follow
+) -> None:
     alpha, beta = pair(agent_of)
     follower = follow(alpha)
     at = {"address": f"{beta.host.address}:7946", "overlay_address": beta.overlay_address}
@@ -102,7 +100,7 @@ def test_suspicions_and_who_is_forgotten_are_told_at_once(
     assert forgotten.items() >= at.items()
 
 
-def test_a_move_is_told_there_and_here(agent_of: Callable[..., Agent], follow: Follow):
+def test_a_move_is_told_there_and_here(agent_of: AgentOf, follow: Follow) -> None:
     alpha, beta = agent_of("alpha"), agent_of("beta")
     key = new_key()
     alpha.start(f"--cluster-key={key}")
@@ -110,6 +108,7 @@ def test_a_move_is_told_there_and_here(agent_of: Callable[..., Agent], follow: F
     wait_until_met(alpha, beta)
     there, here = follow(alpha), follow(beta)
     old = beta.overlay_address
+    assert old
 
     announce_original(key, old, to=[alpha, beta])
     moved = there.wait_for("moved", "beta")
@@ -120,8 +119,8 @@ def test_a_move_is_told_there_and_here(agent_of: Callable[..., Agent], follow: F
 
 
 def test_who_was_evicted_goes_back_when_it_starts_anew_but_not_when_it_is_handed_over(
-    agent_of: Callable[..., Agent],
-):
+    agent_of: AgentOf,
+) -> None:
     alpha, beta = agent_of("alpha"), agent_of("beta")
     key = new_key()
     alpha.start(f"--cluster-key={key}")
@@ -171,7 +170,7 @@ def send(cluster_key: str, message: Message, to: list[Agent]) -> None:
             sending.sendto(packet, (agent.host.address, 7946))
 
 
-def test_two_claims_to_one_address_are_a_conflict(agent_of: Callable[..., Agent], follow: Follow):
+def test_two_claims_to_one_address_are_a_conflict(agent_of: AgentOf, follow: Follow) -> None:
     alpha, beta = agent_of("alpha"), agent_of("beta")
     claim = (f"--cluster-key={new_key()}", "--overlay-addr=10.5.5.5")
     alpha.start(*claim)
@@ -187,7 +186,7 @@ def test_two_claims_to_one_address_are_a_conflict(agent_of: Callable[..., Agent]
     assert "10.5.5.5" in follower.wait_for("conflict", "beta")["text"]
 
 
-def test_the_events_end_with_the_agent(agent: Agent, follow: Follow):
+def test_the_events_end_with_the_agent(agent: Agent, follow: Follow) -> None:
     agent.start()
     wait_for(agent.is_up, "the agent is up")
     follower = follow(agent)
@@ -197,7 +196,7 @@ def test_the_events_end_with_the_agent(agent: Agent, follow: Follow):
     assert follower.process.wait(15) == 1
 
 
-def test_a_reader_that_has_enough_ends_the_following_at_once(agent: Agent):
+def test_a_reader_that_has_enough_ends_the_following_at_once(agent: Agent) -> None:
     agent.start()
     wait_for(agent.is_up, "the agent is up")
     following = subprocess.Popen(
@@ -224,7 +223,7 @@ def configured(agent: Agent, text: str) -> Path:
     return file
 
 
-def test_a_changed_configuration_is_taken_where_that_is_possible(agent: Agent):
+def test_a_changed_configuration_is_taken_where_that_is_possible(agent: Agent) -> None:
     file = configured(agent, 'log-level = "warn"\nforget-after = "1h"\n')
     file.write_text('log-level = "debug"\nforget-after = "2h"\njoin = ["127.0.0.9"]\nmtu = 1\n')
 
@@ -245,7 +244,7 @@ def test_a_changed_configuration_is_taken_where_that_is_possible(agent: Agent):
     agent.says("DEBUG")
 
 
-def test_a_hangup_reloads_an_agent_without_a_terminal(agent: Agent):
+def test_a_hangup_reloads_an_agent_without_a_terminal(agent: Agent) -> None:
     file = configured(agent, 'log-level = "info"\n')
     file.write_text('log-level = "debug"\n')
 

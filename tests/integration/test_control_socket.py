@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.testbed.agents import NAME, Agent, Host, wait_for
+from tests.testbed.agents import NAME, Agent, AgentOf, Host, wait_for
 from tests.testbed.asking import asked, told, typed
 from wesher.system.control_client import short_name
 from wesher.system.control_server import BACKLOG, MAX_CLIENTS, MAX_REQUEST, PATIENCE
@@ -57,7 +57,8 @@ def answer_to(client: socket.socket, request: bytes) -> dict[str, object]:
     with suppress(ConnectionError):
         while chunk := client.recv(65536):
             reply += chunk
-    return json.loads(reply)
+    told: dict[str, object] = json.loads(reply)
+    return told
 
 
 def request(command: str, **arguments: object) -> bytes:
@@ -67,7 +68,7 @@ def request(command: str, **arguments: object) -> bytes:
 # Which agent
 
 
-def test_without_an_agent_a_command_says_so(agent: Agent):
+def test_without_an_agent_a_command_says_so(agent: Agent) -> None:
     nowhere = typed(agent, "status")
     named = typed(agent, "status", "--interface=wg7")
 
@@ -76,7 +77,7 @@ def test_without_an_agent_a_command_says_so(agent: Agent):
     assert "no agent runs on interface wg7" in named.stderr
 
 
-def test_the_socket_is_root_s_and_goes_with_the_agent(one: Agent):
+def test_the_socket_is_root_s_and_goes_with_the_agent(one: Agent) -> None:
     path = socket_of(one)
     mode = path.stat().st_mode
 
@@ -87,7 +88,7 @@ def test_the_socket_is_root_s_and_goes_with_the_agent(one: Agent):
     assert not path.exists()
 
 
-def test_the_socket_of_a_dead_agent_is_no_agent_and_is_replaced(one: Agent):
+def test_the_socket_of_a_dead_agent_is_no_agent_and_is_replaced(one: Agent) -> None:
     one.process.kill()
     one.process.wait()
     before = typed(one, "status")
@@ -99,7 +100,9 @@ def test_the_socket_of_a_dead_agent_is_no_agent_and_is_replaced(one: Agent):
     assert asked(one, "status")["node"]["pid"] == one.process.pid
 
 
-def test_of_several_agents_one_must_be_chosen(agent_of: Callable[..., Agent], host_of):
+def test_of_several_agents_one_must_be_chosen(
+    agent_of: AgentOf, host_of: Callable[[str], Host]
+) -> None:
     host: Host = host_of("shared")
     first = agent_of("alpha", host)
     second = agent_of("beta", host, "wg7")
@@ -118,7 +121,7 @@ def test_of_several_agents_one_must_be_chosen(agent_of: Callable[..., Agent], ho
     assert asked(first, "status")["node"]["name"] == "alpha"
 
 
-def test_a_stopped_agent_is_told_from_a_missing_one(one: Agent):
+def test_a_stopped_agent_is_told_from_a_missing_one(one: Agent) -> None:
     one.tell(signal.SIGSTOP)
     try:
         done = typed(one, "status")
@@ -130,7 +133,7 @@ def test_a_stopped_agent_is_told_from_a_missing_one(one: Agent):
     assert f"`kill -CONT {one.process.pid}`" in done.stderr
 
 
-def test_a_reader_that_has_enough_is_no_error(one: Agent):
+def test_a_reader_that_has_enough_is_no_error(one: Agent) -> None:
     reading, writing = os.pipe()
     os.close(reading)
 
@@ -140,7 +143,7 @@ def test_a_reader_that_has_enough_is_no_error(one: Agent):
     assert done.stderr == ""
 
 
-def test_a_full_disk_is_named_as_such(one: Agent):
+def test_a_full_disk_is_named_as_such(one: Agent) -> None:
     with open("/dev/full", "wb") as full:
         done = typed(one, "status", stdout=full)
 
@@ -170,14 +173,14 @@ def test_a_full_disk_is_named_as_such(one: Agent):
 )
 def test_what_is_no_request_is_refused_with_a_reason(
     connect: Callable[[], socket.socket], sent: bytes, reason: str
-):
+) -> None:
     answer = answer_to(connect(), sent)
 
     assert answer["ok"] is False
     assert reason in str(answer["error"])
 
 
-def test_who_hangs_up_early_does_no_harm(one: Agent, connect: Callable[[], socket.socket]):
+def test_who_hangs_up_early_does_no_harm(one: Agent, connect: Callable[[], socket.socket]) -> None:
     for sent in (b"", b'{"version"', request("status"), request("monitor")):
         client = connect()
         client.sendall(sent)
@@ -188,7 +191,7 @@ def test_who_hangs_up_early_does_no_harm(one: Agent, connect: Callable[[], socke
 
 def test_a_crowd_that_asks_nothing_is_turned_away_and_others_are_served(
     one: Agent, connect: Callable[[], socket.socket]
-):
+) -> None:
     for _ in range(MAX_CLIENTS + BACKLOG // 2):
         connect()
 

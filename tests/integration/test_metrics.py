@@ -5,20 +5,22 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.testbed.agents import WESHER, new_key, wait_for, wait_until_met
+from tests.testbed.agents import WESHER, Agent, AgentOf, new_key, wait_for, wait_until_met
 
 PAGE = Path(__file__).parents[2] / "docs/metrics.md"
 
 
-def metrics(agent, *flags, env=()):
+def metrics(
+    agent: Agent, *flags: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     argv = [*WESHER, "metrics", f"--run-dir={agent.host.run}", *flags]
-    environment = {**agent.host.tools.env, **dict(env)}
+    environment = {**agent.host.tools.env, **(env or {})}
     return subprocess.run(
         argv, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
 
 
-def pair(agent_of):
+def pair(agent_of: AgentOf) -> tuple[Agent, Agent, str]:
     key = new_key()
     alpha, beta = agent_of("alpha").start(f"--cluster-key={key}"), agent_of("beta")
     beta.start(f"--cluster-key={key}", f"--join={alpha.host.address}")
@@ -26,11 +28,11 @@ def pair(agent_of):
     return alpha, beta, key
 
 
-def private_key(agent):
-    return agent.host.tools.host["links"][agent.interface]["private_key"]
+def private_key(agent: Agent) -> str:
+    return str(agent.host.tools.host["links"][agent.interface]["private_key"])
 
 
-def test_promtool_accepts_the_metrics_and_they_hold_no_key(agent_of):
+def test_promtool_accepts_the_metrics_and_they_hold_no_key(agent_of: AgentOf) -> None:
     alpha, beta, key = pair(agent_of)
 
     text = metrics(beta).stdout
@@ -46,7 +48,7 @@ def test_promtool_accepts_the_metrics_and_they_hold_no_key(agent_of):
         assert secret not in text
 
 
-def test_the_page_lists_exactly_the_metrics_there_are(agent_of):
+def test_the_page_lists_exactly_the_metrics_there_are(agent_of: AgentOf) -> None:
     _, beta, _ = pair(agent_of)
 
     wait_for(lambda: "wesher_member_round_trip" in metrics(beta).stdout, "a round trip")
@@ -57,7 +59,7 @@ def test_the_page_lists_exactly_the_metrics_there_are(agent_of):
     assert printed == listed
 
 
-def test_the_series_of_a_member_vanish_with_it(agent_of):
+def test_the_series_of_a_member_vanish_with_it(agent_of: AgentOf) -> None:
     alpha, beta, _ = pair(agent_of)
     wait_for(lambda: 'member="alpha"' in metrics(beta).stdout, "series of alpha")
 
@@ -67,7 +69,9 @@ def test_the_series_of_a_member_vanish_with_it(agent_of):
     assert 'member="alpha"' not in metrics(beta).stdout
 
 
-def test_a_file_is_replaced_at_once_and_readable_by_others(agent_of, tmp_path):
+def test_a_file_is_replaced_at_once_and_readable_by_others(
+    agent_of: AgentOf, tmp_path: Path
+) -> None:
     agent = agent_of("alpha").start(f"--cluster-key={new_key()}")
     wait_for(agent.is_up, "the agent")
     file = tmp_path / "wesher.prom"
@@ -87,7 +91,7 @@ def test_a_file_is_replaced_at_once_and_readable_by_others(agent_of, tmp_path):
         assert "cannot write" in failed.stderr
 
 
-def test_a_missing_library_is_named_with_its_packages(agent_of, tmp_path):
+def test_a_missing_library_is_named_with_its_packages(agent_of: AgentOf, tmp_path: Path) -> None:
     agent = agent_of("alpha").start(f"--cluster-key={new_key()}")
     wait_for(agent.is_up, "the agent")
     hidden = tmp_path / "prometheus_client.py"
@@ -102,7 +106,7 @@ def test_a_missing_library_is_named_with_its_packages(agent_of, tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_without_an_agent_there_are_no_metrics(agent_of):
+def test_without_an_agent_there_are_no_metrics(agent_of: AgentOf) -> None:
     done = metrics(agent_of("alpha"))
 
     assert done.returncode == 3

@@ -1,20 +1,25 @@
 """The host follows the plan: one reconcile at a time, patiently, and without much talk."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from ipaddress import ip_address, ip_network
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
 from loguru import logger
 
 from tests.testbed.keys import key
+from tests.testbed.tools import Tools
 from wesher.base.frozen import replace
 from wesher.mesh.base.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
 from wesher.system import reconciler
 from wesher.system.device import Device
 from wesher.system.hosts import HostsFile
+from wesher.system.network import Network
 from wesher.system.reconciler import Reconciler
 from wesher.system.state_file import State, StateFile
 
@@ -22,7 +27,7 @@ SETTINGS = InterfaceSettings(ip_address("10.1.2.3"), 51820)
 READING = "wg show wgoverlay dump"
 
 
-def plan(*numbers, complete=True):
+def plan(*numbers: int, complete: bool = True) -> Plan:
     """Return a plan with these peers, each with its line in the hosts file."""
     peers = {}
     for number in numbers:
@@ -35,23 +40,23 @@ def plan(*numbers, complete=True):
 class Node:
     """What a reconciler works for, and everything around it, on the fake host of `tools`."""
 
-    def __init__(self, tools, tmp_path, hosts=True):
+    def __init__(self, tools: Tools, tmp_path: Path, hosts: bool = True) -> None:
         self.tools = tools
         self.hosts_path = tmp_path / "hosts"
         self.hosts_path.write_text("127.0.0.1 localhost\n")
         self.state_path = tmp_path / "state"
-        self.plan = None
-        self.state = None
-        self.asked_at = []
-        self.observed = []
-        self.observing_takes = 0
+        self.plan: Plan | None = None
+        self.state: State | None = None
+        self.asked_at: list[float] = []
+        self.observed: list[Network] = []
+        self.observing_takes = 0.0
         self.at_once = self.most_at_once = 0
-        self.logged = []
+        self.logged: list[str] = []
         self._run_dir = tmp_path / "run"
         self._with_hosts = hosts
 
     @asynccontextmanager
-    async def running(self):
+    async def running(self) -> AsyncIterator[Self]:
         """Open the device and run the reconciler."""
         self.device = await Device.open("wgoverlay")
         hosts = HostsFile(self.hosts_path, "wgoverlay", self._run_dir)
@@ -74,41 +79,44 @@ class Node:
             await asyncio.wait([task])
             assert task.cancelled(), task.exception()
 
-    def _asked(self):
+    def _asked(self) -> Plan | None:
         self.asked_at.append(asyncio.get_running_loop().time())
         return self.plan
 
-    async def _observe(self, network):
+    def was_asked(self, times: int) -> bool:
+        return len(self.asked_at) >= times
+
+    async def _observe(self, network: Network) -> None:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(self.observing_takes)
         self.at_once -= 1
         self.observed.append(network)
 
-    async def want(self, wanted):
+    async def want(self, wanted: Plan) -> None:
         """Want a plan and wait until it is in place."""
         self.plan = wanted
         self.reconciler.wake()
         await until(lambda: self.peers() == set(wanted.peers))
         await until(lambda: len(self.tools.routes()) == len(wanted.peers))
 
-    def peers(self):
+    def peers(self) -> set[str]:
         """Return the public keys the interface has."""
         return {fields[0] for fields in self.tools.dump()[1:]}
 
-    def named(self):
+    def named(self) -> list[str]:
         """Return the names on our lines of the hosts file."""
         lines = self.hosts_path.read_text().splitlines()
         return [line.split()[1] for line in lines if "wesher" in line]
 
-    def reads(self):
+    def reads(self) -> int:
         return self.tools.calls.count(READING)
 
-    def warnings(self):
+    def warnings(self) -> list[str]:
         return [line.split(" - ", 1)[1] for line in self.logged if "WARNING" in line]
 
 
-async def until(condition, limit=40):
+async def until(condition: Callable[[], object], limit: int = 40) -> None:
     async with asyncio.timeout(limit):
         while not condition():
             await asyncio.sleep(0.02)
@@ -127,12 +135,12 @@ def put_back(hosts: Path, content: str) -> None:
 
 
 @pytest.fixture
-def node(tools, tmp_path):
+def node(tools: Tools, tmp_path: Path) -> Node:
     return Node(tools, tmp_path)
 
 
 @pytest.fixture
-def brisk(monkeypatch):
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a minute pass in a second."""
     monkeypatch.setattr(reconciler, "INTERVAL", 0.2)
     monkeypatch.setattr(reconciler, "RETRY_FIRST", 0.05)
@@ -140,15 +148,15 @@ def brisk(monkeypatch):
     monkeypatch.setattr(reconciler, "LONGEST_REST", 0.02)
 
 
-def run(scenario):
+def run(scenario: Coroutine[Any, Any, object]) -> None:
     asyncio.run(asyncio.wait_for(scenario, 100))
 
 
 # Applying
 
 
-def test_a_plan_becomes_peers_routes_and_hosts_lines(node):
-    async def scenario():
+def test_a_plan_becomes_peers_routes_and_hosts_lines(node: Node) -> None:
+    async def scenario() -> None:
         async with node.running():
             await node.want(plan(2, 3))
             await until(lambda: node.named() == ["n2", "n3"])
@@ -161,8 +169,8 @@ def test_a_plan_becomes_peers_routes_and_hosts_lines(node):
     run(scenario())
 
 
-def test_without_a_plan_nothing_happens(node):
-    async def scenario():
+def test_without_a_plan_nothing_happens(node: Node) -> None:
+    async def scenario() -> None:
         async with node.running():
             node.reconciler.wake()
             await asyncio.sleep(0.3)
@@ -173,10 +181,10 @@ def test_without_a_plan_nothing_happens(node):
     run(scenario())
 
 
-def test_without_a_hosts_file_the_rest_is_done(tools, tmp_path):
+def test_without_a_hosts_file_the_rest_is_done(tools: Tools, tmp_path: Path) -> None:
     node = Node(tools, tmp_path, hosts=False)
 
-    async def scenario():
+    async def scenario() -> None:
         async with node.running():
             await node.want(plan(2))
 
@@ -185,8 +193,8 @@ def test_without_a_hosts_file_the_rest_is_done(tools, tmp_path):
     run(scenario())
 
 
-def test_a_burst_of_changes_takes_few_reconciles(node):
-    async def scenario():
+def test_a_burst_of_changes_takes_few_reconciles(node: Node) -> None:
+    async def scenario() -> None:
         async with node.running():
             await node.want(plan(2))
             node.tools.forget()
@@ -201,8 +209,8 @@ def test_a_burst_of_changes_takes_few_reconciles(node):
     run(scenario())
 
 
-def test_one_reconcile_runs_at_a_time_and_the_newest_plan_wins(node):
-    async def scenario():
+def test_one_reconcile_runs_at_a_time_and_the_newest_plan_wins(node: Node) -> None:
+    async def scenario() -> None:
         async with node.running():
             await node.want(plan(2))
             node.observing_takes = 0.1
@@ -222,8 +230,8 @@ def test_one_reconcile_runs_at_a_time_and_the_newest_plan_wins(node):
 
 
 @pytest.mark.usefixtures("brisk")
-def test_without_being_woken_it_looks_again_after_a_while(node):
-    async def scenario():
+def test_without_being_woken_it_looks_again_after_a_while(node: Node) -> None:
+    async def scenario() -> None:
         async with node.running():
             await node.want(plan(2))
             await until(node.named)
@@ -239,13 +247,13 @@ def test_without_being_woken_it_looks_again_after_a_while(node):
     run(scenario())
 
 
-def test_what_others_break_is_repaired_within_thirty_seconds():
+def test_what_others_break_is_repaired_within_thirty_seconds() -> None:
     assert reconciler.INTERVAL + reconciler.LONGEST_REST + reconciler.RETRY_LONGEST / 2 < 30
 
 
 @pytest.mark.usefixtures("brisk")
-def test_with_nothing_to_do_it_only_reads(node):
-    async def scenario():
+def test_with_nothing_to_do_it_only_reads(node: Node) -> None:
+    async def scenario() -> None:
         async with node.running():
             await node.want(plan(2))
             await until(node.named)
@@ -262,8 +270,8 @@ def test_with_nothing_to_do_it_only_reads(node):
 
 
 @pytest.mark.usefixtures("brisk")
-def test_a_tool_that_keeps_failing_is_retried_until_it_works_with_two_warnings(node):
-    async def scenario():
+def test_a_tool_that_keeps_failing_is_retried_until_it_works_with_two_warnings(node: Node) -> None:
+    async def scenario() -> None:
         async with node.running():
             await node.want(plan(2))
             node.tools.fail("wg", 10)
@@ -282,8 +290,8 @@ def test_a_tool_that_keeps_failing_is_retried_until_it_works_with_two_warnings(n
 
 
 @pytest.mark.usefixtures("brisk")
-def test_reconciles_failures_and_repairs_are_counted(node, brisk):
-    async def scenario():
+def test_reconciles_failures_and_repairs_are_counted(node: Node, brisk: None) -> None:
+    async def scenario() -> None:
         async with node.running():
             await node.want(plan(2))
             node.tools.do("ip link del wgoverlay")
@@ -300,8 +308,8 @@ def test_reconciles_failures_and_repairs_are_counted(node, brisk):
     run(scenario())
 
 
-def test_one_bad_peer_keeps_no_other_out_and_is_named_once(node):
-    async def scenario():
+def test_one_bad_peer_keeps_no_other_out_and_is_named_once(node: Node) -> None:
+    async def scenario() -> None:
         async with node.running():
             node.tools.refuse("wg", key(3))
             node.plan = plan(2, 3, 4)
@@ -316,8 +324,10 @@ def test_one_bad_peer_keeps_no_other_out_and_is_named_once(node):
 
 
 @pytest.mark.usefixtures("brisk")
-def test_an_interface_in_trouble_does_not_keep_the_hosts_file_and_the_state_waiting(node):
-    async def scenario():
+def test_an_interface_in_trouble_does_not_keep_the_hosts_file_and_the_state_waiting(
+    node: Node,
+) -> None:
+    async def scenario() -> None:
         async with node.running():
             node.tools.fail("wg", 1000)
             node.plan, node.state = plan(2), State(bytes(32))
@@ -331,8 +341,10 @@ def test_an_interface_in_trouble_does_not_keep_the_hosts_file_and_the_state_wait
 
 
 @pytest.mark.usefixtures("brisk")
-def test_a_hosts_file_that_cannot_be_written_is_one_warning_and_its_return_another(node):
-    async def scenario():
+def test_a_hosts_file_that_cannot_be_written_is_one_warning_and_its_return_another(
+    node: Node,
+) -> None:
+    async def scenario() -> None:
         async with node.running():
             put_away(node.hosts_path)
             await node.want(plan(2))
@@ -351,8 +363,8 @@ def test_a_hosts_file_that_cannot_be_written_is_one_warning_and_its_return_anoth
 
 
 @pytest.mark.usefixtures("brisk")
-def test_a_state_that_cannot_be_saved_is_tried_again_with_the_newest(node):
-    async def scenario():
+def test_a_state_that_cannot_be_saved_is_tried_again_with_the_newest(node: Node) -> None:
+    async def scenario() -> None:
         blocked = node.state_path / "wgoverlay.json.tmp"
         blocked.mkdir(parents=True)
         async with node.running():
@@ -369,7 +381,7 @@ def test_a_state_that_cannot_be_saved_is_tried_again_with_the_newest(node):
 
 
 @pytest.fixture
-def stubborn(monkeypatch):
+def stubborn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let pauses between tries be a tenth of a second first, four at most."""
     monkeypatch.setattr(reconciler, "RETRY_FIRST", 0.1)
     monkeypatch.setattr(reconciler, "RETRY_LONGEST", 0.4)
@@ -377,8 +389,8 @@ def stubborn(monkeypatch):
 
 
 @pytest.mark.usefixtures("stubborn")
-def test_the_pauses_between_tries_grow_to_a_limit(node):
-    async def scenario():
+def test_the_pauses_between_tries_grow_to_a_limit(node: Node) -> None:
+    async def scenario() -> None:
         async with node.running():
             put_away(node.hosts_path)
             await node.want(plan(2))
@@ -392,18 +404,18 @@ def test_the_pauses_between_tries_grow_to_a_limit(node):
 
 
 @pytest.mark.usefixtures("stubborn")
-def test_the_pauses_between_tries_start_anew(node):
+def test_the_pauses_between_tries_start_anew(node: Node) -> None:
     """After the first trouble at least one must show it: on a busy machine pauses seem longer."""
 
-    async def scenario():
+    async def scenario() -> None:
         async with node.running():
             await node.want(plan(2))
-            pauses = []
+            pauses: list[float] = []
             while len(pauses) < 10 and min(pauses[1:], default=1) >= 0.4:
                 put_away(node.hosts_path)
                 before = len(node.asked_at)
                 node.reconciler.wake()
-                await until(lambda before=before: len(node.asked_at) >= before + 4)
+                await until(partial(node.was_asked, before + 4))
                 pauses.append(node.asked_at[before + 1] - node.asked_at[before])
                 put_back(node.hosts_path, "")
                 await until(lambda: not node.reconciler.problems)
@@ -416,8 +428,8 @@ def test_the_pauses_between_tries_start_anew(node):
 # After an earlier agent
 
 
-def test_lines_of_an_earlier_agent_wait_until_the_plan_is_complete(node):
-    async def scenario():
+def test_lines_of_an_earlier_agent_wait_until_the_plan_is_complete(node: Node) -> None:
+    async def scenario() -> None:
         async with node.running():
             await node.want(plan(2, 3))
             await until(lambda: node.named() == ["n2", "n3"])
@@ -436,8 +448,8 @@ def test_lines_of_an_earlier_agent_wait_until_the_plan_is_complete(node):
     run(scenario())
 
 
-def test_lines_on_a_device_of_our_own_do_not_wait(node):
-    async def scenario():
+def test_lines_on_a_device_of_our_own_do_not_wait(node: Node) -> None:
+    async def scenario() -> None:
         async with node.running():
             await node.want(plan(2, complete=False))
             await until(lambda: node.named() == ["n2"])

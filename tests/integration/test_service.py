@@ -3,12 +3,12 @@
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.testbed.agents import PATIENCE, Agent, new_key
+from tests.testbed.agents import PATIENCE, Agent, AgentOf, new_key
 
 WATCHED = 2_000_000  # microseconds without a sign of life after which we would be restarted
 
@@ -36,7 +36,7 @@ def told_until(manager: socket.socket, wanted: str) -> list[str]:
     return told
 
 
-def test_a_service_is_ready_when_its_interface_is_up(agent: Agent, manager: socket.socket):
+def test_a_service_is_ready_when_its_interface_is_up(agent: Agent, manager: socket.socket) -> None:
     start(agent, manager)
     told_until(manager, "READY=1")
 
@@ -44,8 +44,8 @@ def test_a_service_is_ready_when_its_interface_is_up(agent: Agent, manager: sock
 
 
 def test_the_manager_hears_how_many_members_there_are(
-    agent_of: Callable[..., Agent], manager: socket.socket
-):
+    agent_of: AgentOf, manager: socket.socket
+) -> None:
     one, other = agent_of("alpha"), agent_of("beta")
     key = f"--cluster-key={new_key()}"
     start(one, manager, key)
@@ -57,7 +57,7 @@ def test_the_manager_hears_how_many_members_there_are(
     assert "WATCHDOG=1" in told
 
 
-def test_a_stopped_event_loop_feeds_no_watchdog(agent: Agent, manager: socket.socket):
+def test_a_stopped_event_loop_feeds_no_watchdog(agent: Agent, manager: socket.socket) -> None:
     start(agent, manager)
     told_until(manager, "WATCHDOG=1")
 
@@ -77,7 +77,7 @@ def test_a_stopped_event_loop_feeds_no_watchdog(agent: Agent, manager: socket.so
 )
 def test_a_stop_takes_everything_down_and_a_restart_leaves_it(
     agent: Agent, manager: socket.socket, number: signal.Signals, stays: bool
-):
+) -> None:
     start(agent, manager)
     told_until(manager, "READY=1")
 
@@ -90,7 +90,7 @@ def test_a_stop_takes_everything_down_and_a_restart_leaves_it(
 
 def test_a_wrong_option_ends_with_the_code_that_prevents_a_restart(
     agent: Agent, manager: socket.socket
-):
+) -> None:
     start(agent, manager, "--cluster-port=0")
 
     assert agent.wait() == 2

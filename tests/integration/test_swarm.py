@@ -4,7 +4,7 @@ from scripts.benches import swarm
 from scripts.benches.measuring import Options
 
 
-def test_a_swarm_finds_itself_and_is_measured():
+def test_a_swarm_finds_itself_and_is_measured() -> None:
     result = swarm.measure(Options(nodes=5, runs=1, command=[]), settling=0, quiet=6)
 
     assert list(result) == [

@@ -54,7 +54,7 @@ def apply(device: Device, wanted: Plan) -> Applied:
     return asyncio.run(device.apply(wanted))
 
 
-def test_a_new_interface_is_up_with_address_key_port_and_mark(tools: Tools):
+def test_a_new_interface_is_up_with_address_key_port_and_mark(tools: Tools) -> None:
     device, _ = opened(plan(complete=False))
 
     (ours,) = tools.dump()
@@ -65,7 +65,7 @@ def test_a_new_interface_is_up_with_address_key_port_and_mark(tools: Tools):
     assert not device.adopted
 
 
-def test_a_peer_gets_its_endpoint_its_address_and_a_route(tools: Tools):
+def test_a_peer_gets_its_endpoint_its_address_and_a_route(tools: Tools) -> None:
     opened(plan(1))
 
     (_, one) = tools.dump()
@@ -73,7 +73,7 @@ def test_a_peer_gets_its_endpoint_its_address_and_a_route(tools: Tools):
     assert tools.routes() == ["10.9.0.1"]
 
 
-def test_nothing_to_do_takes_two_reading_processes(tools: Tools):
+def test_nothing_to_do_takes_two_reading_processes(tools: Tools) -> None:
     device, _ = opened(plan(1, 2))
     tools.forget()
 
@@ -84,7 +84,7 @@ def test_nothing_to_do_takes_two_reading_processes(tools: Tools):
 
 
 @pytest.mark.parametrize("size", [10, 100, 1000])
-def test_one_new_member_costs_one_wg_and_one_ip_call_at_any_size(tools: Tools, size: int):
+def test_one_new_member_costs_one_wg_and_one_ip_call_at_any_size(tools: Tools, size: int) -> None:
     device, _ = opened(plan(*range(size)))
     tools.forget()
 
@@ -99,7 +99,7 @@ def test_one_new_member_costs_one_wg_and_one_ip_call_at_any_size(tools: Tools, s
     assert tools.stdin("ip").count("\n") == 1
 
 
-def test_a_thousand_members_at_once_cost_one_wg_and_one_ip_call(tools: Tools):
+def test_a_thousand_members_at_once_cost_one_wg_and_one_ip_call(tools: Tools) -> None:
     device, _ = opened(plan())
     tools.forget()
 
@@ -110,7 +110,7 @@ def test_a_thousand_members_at_once_cost_one_wg_and_one_ip_call(tools: Tools):
     assert len(tools.routes()) == 1000
 
 
-def test_a_departed_member_loses_peer_and_route(tools: Tools):
+def test_a_departed_member_loses_peer_and_route(tools: Tools) -> None:
     device, _ = opened(plan(1, 2))
     tools.forget()
 
@@ -124,7 +124,7 @@ def test_a_departed_member_loses_peer_and_route(tools: Tools):
     ]
 
 
-def test_nothing_is_removed_while_the_plan_is_incomplete(tools: Tools):
+def test_nothing_is_removed_while_the_plan_is_incomplete(tools: Tools) -> None:
     device, _ = opened(plan(1, 2))
 
     apply(device, plan(2, complete=False))
@@ -133,7 +133,7 @@ def test_nothing_is_removed_while_the_plan_is_incomplete(tools: Tools):
     assert tools.routes() == ["10.9.0.1", "10.9.0.2"]
 
 
-def test_a_members_new_key_takes_over_its_address_in_one_call(tools: Tools):
+def test_a_members_new_key_takes_over_its_address_in_one_call(tools: Tools) -> None:
     device, _ = opened(plan(1))
     tools.forget()
 
@@ -146,7 +146,7 @@ def test_a_members_new_key_takes_over_its_address_in_one_call(tools: Tools):
     assert [fields[3] for fields in tools.dump()[1:]] == ["10.9.0.1/32"]
 
 
-def test_our_address_moves(tools: Tools):
+def test_our_address_moves(tools: Tools) -> None:
     device, _ = opened(plan(1))
 
     moved = Plan(InterfaceSettings(ip_address("10.77.0.1"), 51820), plan(1).peers, complete=True)
@@ -156,7 +156,7 @@ def test_our_address_moves(tools: Tools):
     assert [str(address.ip) for address in link.addresses] == ["10.77.0.1"]
 
 
-def test_a_restart_adopts_key_and_peers_without_a_change(tools: Tools):
+def test_a_restart_adopts_key_and_peers_without_a_change(tools: Tools) -> None:
     before, _ = opened(plan(1, 2))
     tools.forget()
 
@@ -167,7 +167,7 @@ def test_a_restart_adopts_key_and_peers_without_a_change(tools: Tools):
     assert tools.changing_calls == []
 
 
-def test_a_deleted_interface_comes_back_with_the_same_key(tools: Tools):
+def test_a_deleted_interface_comes_back_with_the_same_key(tools: Tools) -> None:
     device, _ = opened(plan(1))
     tools.do(f"ip link del {NAME}")
 
@@ -192,7 +192,9 @@ def test_a_deleted_interface_comes_back_with_the_same_key(tools: Tools):
         (f"wg set {NAME} private-key /dev/null", ("the private key",)),
     ],
 )
-def test_what_somebody_broke_is_repaired_and_named_once(tools: Tools, damage: str, named):
+def test_what_somebody_broke_is_repaired_and_named_once(
+    tools: Tools, damage: str, named: tuple[str, ...]
+) -> None:
     device, _ = opened(plan(1, 2))
     whole = (tools.dump(), sorted(tools.routes()))
     tools.do(damage)
@@ -206,13 +208,13 @@ def test_what_somebody_broke_is_repaired_and_named_once(tools: Tools, damage: st
     assert ([dump[0], *sorted(dump[1:])], sorted(tools.routes())) == whole
 
 
-def test_a_change_of_plan_is_no_repair(tools: Tools):
+def test_a_change_of_plan_is_no_repair(tools: Tools) -> None:
     _, (_, second, third) = opened(plan(1), plan(1, 2), plan(2))
 
     assert (second.repaired, third.repaired) == ((), ())
 
 
-def test_a_roamed_endpoint_stays(tools: Tools):
+def test_a_roamed_endpoint_stays(tools: Tools) -> None:
     device, _ = opened(plan(1))
     tools.do(f"wg set {NAME} peer {key(1)} endpoint 203.0.113.9:1234")
     tools.forget()
@@ -223,7 +225,7 @@ def test_a_roamed_endpoint_stays(tools: Tools):
     assert not applied.changed
 
 
-def test_a_renewal_takes_the_forgetful_out_and_in_again_in_one_call_and_once(tools: Tools):
+def test_a_renewal_takes_the_forgetful_out_and_in_again_in_one_call_and_once(tools: Tools) -> None:
     device, _ = opened(plan(1, 2))
     tools.do(f"wg set {NAME} peer {key(1)} endpoint 203.0.113.9:1234")
     routes = tools.routes()
@@ -241,7 +243,7 @@ def test_a_renewal_takes_the_forgetful_out_and_in_again_in_one_call_and_once(too
     assert {peer[0] for peer in tools.dump()[1:]} == {key(1), key(2)}
 
 
-def test_a_renewal_that_failed_is_made_by_the_next_call(tools: Tools):
+def test_a_renewal_that_failed_is_made_by_the_next_call(tools: Tools) -> None:
     device, _ = opened(plan(1))
     renewed = replace(plan(1), forgetful=frozenset({key(1)}), renewal=1)
     tools.fail("wg", 1000)
@@ -255,7 +257,7 @@ def test_a_renewal_that_failed_is_made_by_the_next_call(tools: Tools):
     assert len(tools.changing_calls) == 1
 
 
-def test_a_newly_announced_endpoint_is_set_alone(tools: Tools):
+def test_a_newly_announced_endpoint_is_set_alone(tools: Tools) -> None:
     device, _ = opened(plan(1, 2))
     tools.do(f"wg set {NAME} peer {key(1)} endpoint 203.0.113.9:1234")
     tools.forget()
@@ -265,7 +267,7 @@ def test_a_newly_announced_endpoint_is_set_alone(tools: Tools):
     assert tools.changing_calls == [f"wg set {NAME} peer {key(1)} endpoint 198.51.100.7:5"]
 
 
-def test_tools_that_fail_three_times_are_tried_again(tools: Tools):
+def test_tools_that_fail_three_times_are_tried_again(tools: Tools) -> None:
     tools.fail("wg", 3)
     tools.fail("ip", 3)
 
@@ -275,7 +277,7 @@ def test_tools_that_fail_three_times_are_tried_again(tools: Tools):
     assert tools.dump()[0][1] == device.public_key
 
 
-def test_a_tool_that_keeps_failing_is_an_error_until_it_works(tools: Tools):
+def test_a_tool_that_keeps_failing_is_an_error_until_it_works(tools: Tools) -> None:
     device, _ = opened(plan(1))
     tools.fail("wg", 1000)
 
@@ -287,7 +289,9 @@ def test_a_tool_that_keeps_failing_is_an_error_until_it_works(tools: Tools):
     assert len(tools.dump()) == 3
 
 
-def test_a_missing_tool_is_an_error_until_it_is_back(tools: Tools, monkeypatch):
+def test_a_missing_tool_is_an_error_until_it_is_back(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
     device, _ = opened(plan(1))
     path = os.environ["PATH"]
 
@@ -300,7 +304,7 @@ def test_a_missing_tool_is_an_error_until_it_is_back(tools: Tools, monkeypatch):
     assert len(tools.dump()) == 3
 
 
-def test_one_bad_peer_does_not_block_the_others(tools: Tools):
+def test_one_bad_peer_does_not_block_the_others(tools: Tools) -> None:
     bad = "b" * 10
     device, _ = opened(plan(complete=False))
     good = plan(*range(100))
@@ -314,7 +318,7 @@ def test_one_bad_peer_does_not_block_the_others(tools: Tools):
     assert len(tools.changing_calls) < 20
 
 
-def test_one_bad_route_does_not_block_the_others(tools: Tools):
+def test_one_bad_route_does_not_block_the_others(tools: Tools) -> None:
     tools.refuse("ip", "10.9.0.2/32")
 
     _, (applied,) = opened(plan(1, 2, 3))
@@ -325,7 +329,7 @@ def test_one_bad_route_does_not_block_the_others(tools: Tools):
     assert failure.endswith("Invalid argument")
 
 
-def test_a_route_of_somebody_else_is_left_alone(tools: Tools):
+def test_a_route_of_somebody_else_is_left_alone(tools: Tools) -> None:
     tools.do("ip route add 10.9.0.2 via 192.0.2.77 dev eth0")
 
     _, (applied,) = opened(plan(1, 2))
@@ -335,7 +339,7 @@ def test_a_route_of_somebody_else_is_left_alone(tools: Tools):
     assert applied.failed == ("route to 10.9.0.2/32: one through eth0 exists",)
 
 
-def test_a_hanging_tool_ends_with_the_cancelled_call(tools: Tools):
+def test_a_hanging_tool_ends_with_the_cancelled_call(tools: Tools) -> None:
     device, _ = opened(plan(1))
     tools.hang("wg")
     started = time.monotonic()
@@ -350,7 +354,7 @@ def test_a_hanging_tool_ends_with_the_cancelled_call(tools: Tools):
     assert time.monotonic() - started < 8, "a tool may take ten seconds"
 
 
-def test_wireguard_go_serves_where_the_kernel_cannot(tools: Tools):
+def test_wireguard_go_serves_where_the_kernel_cannot(tools: Tools) -> None:
     tools.without_kernel_wireguard()
 
     device, _ = opened(plan(1))
@@ -360,7 +364,9 @@ def test_wireguard_go_serves_where_the_kernel_cannot(tools: Tools):
     assert asyncio.run(read_network()).links[NAME].alias == "wesher"
 
 
-def test_a_host_that_can_have_no_wireguard_is_told_what_to_install(tools: Tools, monkeypatch):
+def test_a_host_that_can_have_no_wireguard_is_told_what_to_install(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tools.without_kernel_wireguard()
     monkeypatch.setenv("PATH", tools.without("wireguard-go"))
 
@@ -369,14 +375,14 @@ def test_a_host_that_can_have_no_wireguard_is_told_what_to_install(tools: Tools,
 
 
 @pytest.mark.parametrize("name", ["", "a" * 16, "a/b", "a b", "..", "-a", "a\n"])
-def test_impossible_names_are_refused(tools: Tools, name: str):
+def test_impossible_names_are_refused(tools: Tools, name: str) -> None:
     with pytest.raises(StartError, match="not a name for an interface"):
         asyncio.run(Device.open(name))
 
     assert tools.calls == []
 
 
-def test_an_interface_of_another_kind_is_refused_untouched(tools: Tools):
+def test_an_interface_of_another_kind_is_refused_untouched(tools: Tools) -> None:
     tools.do(f"ip link add {NAME} type dummy")
 
     with pytest.raises(StartError, match="choose another with --interface"):
@@ -386,7 +392,7 @@ def test_an_interface_of_another_kind_is_refused_untouched(tools: Tools):
 
 
 @pytest.mark.parametrize("used", ["private-key /dev/stdin", f"peer {key(1)}"])
-def test_a_foreign_wireguard_interface_is_refused_untouched(tools: Tools, used: str):
+def test_a_foreign_wireguard_interface_is_refused_untouched(tools: Tools, used: str) -> None:
     tools.do(f"ip link add {NAME} type wireguard")
     tools.do(f"wg set {NAME} {used}", stdin=generate_private_key())
 
@@ -396,7 +402,9 @@ def test_a_foreign_wireguard_interface_is_refused_untouched(tools: Tools, used: 
     assert tools.changing_calls == []
 
 
-def test_what_the_original_left_is_adopted_with_its_key_and_is_ours_from_then_on(tools: Tools):
+def test_what_the_original_left_is_adopted_with_its_key_and_is_ours_from_then_on(
+    tools: Tools,
+) -> None:
     private_key = generate_private_key()
     tools.do(f"ip link add {NAME} type wireguard")
     tools.do(f"wg set {NAME} private-key /dev/stdin peer {key(9)}", stdin=private_key)
@@ -415,7 +423,7 @@ def test_what_the_original_left_is_adopted_with_its_key_and_is_ours_from_then_on
     assert NAME not in tools.host["links"]
 
 
-def test_an_interface_somebody_put_in_our_place_is_left_alone(tools: Tools):
+def test_an_interface_somebody_put_in_our_place_is_left_alone(tools: Tools) -> None:
     device, _ = opened(plan(1))
     tools.do(f"ip link del {NAME}")
     tools.do(f"ip link add {NAME} type wireguard")
@@ -428,7 +436,7 @@ def test_an_interface_somebody_put_in_our_place_is_left_alone(tools: Tools):
     assert tools.changing_calls == []
 
 
-def test_closing_removes_the_interface_in_one_call(tools: Tools):
+def test_closing_removes_the_interface_in_one_call(tools: Tools) -> None:
     device, _ = opened(plan(1, 2))
     tools.forget()
 
@@ -439,14 +447,14 @@ def test_closing_removes_the_interface_in_one_call(tools: Tools):
     assert NAME not in asyncio.run(read_network()).links
 
 
-def test_closing_is_content_when_somebody_deleted_the_interface(tools: Tools):
+def test_closing_is_content_when_somebody_deleted_the_interface(tools: Tools) -> None:
     device, _ = opened(plan(1))
     tools.do(f"ip link del {NAME}")
 
     assert asyncio.run(device.close(AMPLE)) == []
 
 
-def test_what_cannot_be_removed_is_named_with_its_command_in_time(tools: Tools):
+def test_what_cannot_be_removed_is_named_with_its_command_in_time(tools: Tools) -> None:
     device, _ = opened(plan(1))
     tools.hang("ip")
     started = time.monotonic()
@@ -464,7 +472,7 @@ def lend(tools: Tools) -> None:
     tools.do(f"ip address add 10.200.0.1/24 dev {NAME}")
 
 
-def test_a_blank_device_is_used_and_given_back_as_it_was(tools: Tools):
+def test_a_blank_device_is_used_and_given_back_as_it_was(tools: Tools) -> None:
     lend(tools)
     before = asyncio.run(read_network()).links[NAME]
     device, _ = opened(plan(1, 2))
@@ -478,7 +486,7 @@ def test_a_blank_device_is_used_and_given_back_as_it_was(tools: Tools):
     assert tools.routes() == []
 
 
-def test_a_borrowed_device_is_adopted_after_a_crash_and_then_cleaned_up(tools: Tools):
+def test_a_borrowed_device_is_adopted_after_a_crash_and_then_cleaned_up(tools: Tools) -> None:
     lend(tools)
     first, _ = opened(plan(1))
 
@@ -494,7 +502,7 @@ def test_a_borrowed_device_is_adopted_after_a_crash_and_then_cleaned_up(tools: T
     assert tools.dump()[0][0] == "(none)"
 
 
-def test_cleaning_up_removes_what_a_crashed_agent_left(tools: Tools):
+def test_cleaning_up_removes_what_a_crashed_agent_left(tools: Tools) -> None:
     opened(plan(1))
 
     found, leftovers = asyncio.run(clean_up(NAME))
@@ -503,7 +511,7 @@ def test_cleaning_up_removes_what_a_crashed_agent_left(tools: Tools):
     assert NAME not in asyncio.run(read_network()).links
 
 
-def test_cleaning_up_leaves_a_foreign_interface_but_takes_our_routes(tools: Tools):
+def test_cleaning_up_leaves_a_foreign_interface_but_takes_our_routes(tools: Tools) -> None:
     tools.do(f"ip link add {NAME} type wireguard")
     tools.do(f"ip link set {NAME} up")
     tools.do(f"ip address add 10.1.2.3/32 dev {NAME}")
@@ -517,12 +525,12 @@ def test_cleaning_up_leaves_a_foreign_interface_but_takes_our_routes(tools: Tool
     assert len(asyncio.run(read_network()).links[NAME].addresses) == 1
 
 
-def test_cleaning_up_finds_nothing_on_a_clean_host(tools: Tools):
+def test_cleaning_up_finds_nothing_on_a_clean_host(tools: Tools) -> None:
     assert asyncio.run(clean_up(NAME)) == ([], [])
     assert tools.changing_calls == []
 
 
-def test_keys_never_appear_in_a_command_line(tools: Tools):
+def test_keys_never_appear_in_a_command_line(tools: Tools) -> None:
     device, _ = opened(plan(1))
 
     private = tools.dump()[0][0]

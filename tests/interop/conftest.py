@@ -3,7 +3,7 @@
 import base64
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -83,7 +83,7 @@ def go_of(
     new_address: Callable[[], str],
 ) -> Iterator[Callable[..., GoMember]]:
     """Make Go members, running and quick unless told otherwise; none may have logged an error."""
-    members = request.node.stash.setdefault(_MEMBERS, [])
+    members: list[GoMember] = request.node.stash.setdefault(_MEMBERS, [])
 
     def make(name: str, ip: str | None = None, *, start: bool = True, **flags: Any) -> GoMember:
         flags = {"timing": "local", "key": key, **flags}
@@ -116,7 +116,7 @@ def agent_of(
     request: pytest.FixtureRequest, tmp_path: Path, new_address: Callable[[], str]
 ) -> Iterator[Callable[..., Agent]]:
     """Make whole agents, none of them started yet, each on a fake host of its own."""
-    agents = request.node.stash.setdefault(_AGENTS, [])
+    agents: list[Agent] = request.node.stash.setdefault(_AGENTS, [])
 
     def make(name: str) -> Agent:
         host = Host(tmp_path / f"{name}-{len(agents)}", new_address())
@@ -143,7 +143,9 @@ def lab_of() -> Iterator[Callable[[int], Lab]]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.failed:
         for member in item.stash.get(_MEMBERS, []):

@@ -1,7 +1,7 @@
 """Fixtures of the lab layer; what a failed test's agents printed is added to its report."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def lab_of(request: pytest.FixtureRequest) -> Iterator[Callable[[int], Lab]]:
     """Make labs of so many hosts, closed when the test ends."""
-    labs = request.node.stash.setdefault(_LABS, [])
+    labs: list[Lab] = request.node.stash.setdefault(_LABS, [])
 
     def make(hosts: int) -> Lab:
         labs.append(Lab(hosts))
@@ -65,7 +65,9 @@ def record_seconds(request: pytest.FixtureRequest) -> RecordSeconds:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.when == "call" and report.failed:
         for lab in item.stash.get(_LABS, []):

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.testbed.tools import Tools
 from wesher.base.errors import WesherError
@@ -272,6 +272,12 @@ class Agent:
 def new_key() -> str:
     """Make a cluster key as `--cluster-key` wants it."""
     return base64.b64encode(os.urandom(32)).decode()
+
+
+class AgentOf(Protocol):
+    """Makes agents, none of them started yet, each on a host of its own unless told one."""
+
+    def __call__(self, name: str, host: Host | None = None, interface: str = NAME) -> Agent: ...
 
 
 def wait_for(condition: Callable[[], bool], what: str, timeout: float = PATIENCE) -> None:
