@@ -1,4 +1,7 @@
-"""Every exception wesher raises on purpose; each message is one line for the operator."""
+"""Every exception wesher raises on purpose; each message is one line for the operator.
+
+What others put into such a line is made `printable` by whoever shows it.
+"""
 
 from collections.abc import Sequence
 
@@ -66,3 +69,10 @@ class MissingToolError(CommandError):
 
     def __init__(self, argv: Sequence[str]) -> None:
         super().__init__(argv, 127, f"{argv[0]} not found")
+
+
+def printable(text: str) -> str:
+    """Return `text` with everything escaped that could forge a line or drive a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

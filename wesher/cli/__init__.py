@@ -60,7 +60,9 @@ def _load(command: Command) -> Callable[[Mapping[str, str]], int]:
         phases.end_at_signals()
     gc.disable()
     try:
-        run: Callable[[Mapping[str, str]], int] = import_module(f"wesher.cli.{command.module}").run
+        module, function = command.runs.split(".")
+        run: Callable[[Mapping[str, str]], int]
+        run = getattr(import_module(f"wesher.cli.{module}"), function)
     except ModuleNotFoundError as error:
         if not error.name or error.name.startswith("wesher"):
             raise

@@ -4,17 +4,20 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wesher.base.errors import ConfigError, NoAgentError, StartError
-from wesher.base.escaping import printable
+from wesher.base.errors import ConfigError, NoAgentError, StartError, printable
 from wesher.base.frozen import frozen
 from wesher.config.config import resolve
 from wesher.config.options import CLIENT_NAMES, pick
 from wesher.system import control_client
 from wesher.system.control_client import PATIENCE
+
+NOTHING = "-"
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_STEPS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 
 
 @frozen
@@ -86,3 +89,55 @@ def show_json(value: object) -> None:
 def as_json(value: object, indent: int | None = None) -> str:
     """Return JSON that a terminal may be shown as it is: `json` leaves a DEL in texts."""
     return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
+
+
+def duration(seconds: float | None) -> str:
+    """Render seconds with their two greatest units: `3m12s`, `2d04h`, `0.4s`."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 9.95:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    for unit, name, lesser, lesser_name in _STEPS:
+        if whole >= unit:
+            return f"{whole // unit}{name}{whole % unit // lesser:02}{lesser_name}"
+    return f"{whole}s"
+
+
+def size(count: int | None) -> str:
+    """Render bytes with three digits: `512B`, `1.21MiB`."""
+    if count is None:
+        return NOTHING
+    amount, unit = float(count), _UNITS[0]
+    for unit in _UNITS:
+        if amount < 1000 or unit == _UNITS[-1]:
+            break
+        amount /= 1024
+    return f"{amount:.{0 if unit == 'B' or amount >= 100 else 1 if amount >= 10 else 2}f}{unit}"
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Render a round trip: `0.42ms`, `31ms`."""
+    if seconds is None:
+        return NOTHING
+    amount = seconds * 1000
+    return f"{amount:.{0 if amount >= 100 else 1 if amount >= 10 else 2}f}ms"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield aligned lines, the heads first; numbers, as the heads say by a leading `>`, right."""
+    aligned = [">" if head.startswith(">") else "<" for head in heads]
+    lines = [[head.removeprefix(">") for head in heads], *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (
+            f"{cell:{side}{width}}" for cell, side, width in zip(line, aligned, widths, strict=True)
+        )
+        yield "  ".join(cells).rstrip()
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Yield a line for each pair, the names in a column of their own."""
+    width = max(len(name) for name, _ in pairs)
+    for name, value in pairs:
+        yield f"{name:<{width}}  {value}"

@@ -11,8 +11,7 @@ from threading import Thread
 from typing import Any
 
 from wesher.base.errors import AgentError
-from wesher.cli.client import as_json, choose_agent, show
-from wesher.cli.formatting import NOTHING
+from wesher.cli.client import NOTHING, as_json, choose_agent, show
 
 
 def run(given: Mapping[str, str]) -> int:

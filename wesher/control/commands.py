@@ -12,12 +12,10 @@ from loguru import logger
 from wesher.base.errors import AgentError, CommandError, StartError, WesherError
 from wesher.base.problems import FIXED_ADDRESS, OUR_NAME, SAME_ADDRESS, SAME_NAME
 from wesher.config.config import Config
-from wesher.control.export import as_export
-from wesher.control.gossip_pings import contact_all
-from wesher.control.ping import Pinger
+from wesher.control.pings import Pinger, contact_all
 from wesher.control.reload import Reread, in_words, reload
 from wesher.control.stats import as_account
-from wesher.control.status import Json, Moment, Running, as_details, as_status
+from wesher.control.status import Json, Moment, Running, as_details, as_export, as_status
 from wesher.mesh.base.events import MemberEvent, Notice, Pinged
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.reporting import MemberStatus

@@ -6,9 +6,9 @@ from enum import Enum
 from ipaddress import ip_address
 
 from wesher.base import problems
+from wesher.base.addresses import Contact
 from wesher.base.frozen import frozen
 from wesher.base.problems import OTHER_KEY, SEED_NAME, TAKEN_NAME, UDP_BLOCKED, Problem
-from wesher.base.reachability import Contact
 from wesher.doctor.contacts import contact_all, find_others, resolve
 from wesher.doctor.context import Case, Reply
 from wesher.doctor.findings import Finding, Verdict, fault, ok, unknown, warning

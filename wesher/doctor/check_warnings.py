@@ -5,8 +5,8 @@ import time
 from collections.abc import Container, Iterable, Iterator
 
 from wesher.base import problems
+from wesher.base.addresses import Heard
 from wesher.base.problems import OUR_NAME, SAME_NAME, SEED_NAME
-from wesher.base.reachability import Heard
 from wesher.doctor.contacts import contact_all, resolve
 from wesher.doctor.context import Case, Reply
 from wesher.doctor.findings import Finding, Verdict, ok, unknown, warning

@@ -7,8 +7,8 @@ from contextlib import suppress
 from importlib import import_module
 from ipaddress import ip_address
 
+from wesher.base.addresses import Contact, Heard
 from wesher.base.errors import AgentError, NoAgentError
-from wesher.base.reachability import Contact, Heard
 from wesher.doctor.context import Case
 from wesher.mesh.base.plan import Endpoint
 from wesher.system.control_client import ask

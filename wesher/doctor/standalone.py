@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from ipaddress import ip_address
 
-from wesher.base.reachability import Contact, Heard
+from wesher.base.addresses import Contact, Heard
 from wesher.gossip import Address, RecordState, Wire, unpack_ip
 from wesher.mesh.base.plan import Endpoint
 from wesher.system.gossip_client import contact, look, wire_of

@@ -5,8 +5,8 @@ import os
 import secrets
 from contextlib import suppress
 
+from wesher.base.addresses import Contact, Heard
 from wesher.base.errors import LimitError, ProtocolError, UndecryptableError
-from wesher.base.reachability import Contact, Heard
 from wesher.gossip import Ack, Address, Keyring, Message, Ping, PushPull, Record, Wire
 from wesher.gossip.codec import encode
 

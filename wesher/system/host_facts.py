@@ -7,8 +7,8 @@ from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
+from wesher.base.addresses import Prefixes
 from wesher.base.frozen import frozen, replace
-from wesher.base.prefixes import Prefixes
 from wesher.mesh.base.plan import IPAddress, IPNetwork
 from wesher.system.interface import MARKS
 from wesher.system.network import Link, LinkAddress, Network

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from wesher.base.escaping import printable
+from wesher.base.errors import printable
 
 if TYPE_CHECKING:
     from loguru import Message, Record

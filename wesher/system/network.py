@@ -13,9 +13,9 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any
 
+from wesher.base.addresses import Prefixes
 from wesher.base.errors import CommandError
 from wesher.base.frozen import EMPTY, frozen, replace
-from wesher.base.prefixes import Prefixes
 from wesher.mesh.base.plan import IPAddress, IPNetwork
 from wesher.system.event_loop import in_thread
 from wesher.system.shell import patiently, run

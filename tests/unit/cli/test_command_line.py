@@ -162,7 +162,7 @@ def test_general_options_may_stand_before_the_command(
         asked.append(given)
         return 0
 
-    monkeypatch.setattr("wesher.cli.status.run", run)
+    monkeypatch.setattr("wesher.cli.status.run_status", run)
 
     assert main(arguments) == 0
     (given,) = asked

@@ -9,8 +9,8 @@ import pytest
 from tests.unit.doctor.cases import account, case, member, run, settings, status
 from tests.unit.mesh.node_harness import Harness
 from tests.unit.system.transports import LOOPBACK, Host, free_port, opened
+from wesher.base.addresses import Contact, Heard
 from wesher.base.frozen import replace
-from wesher.base.reachability import Contact, Heard
 from wesher.doctor.check_gossip import Role, Target, check_gossip, judge
 from wesher.doctor.contacts import find_others, resolve
 from wesher.doctor.context import Case

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from wesher.base.prefixes import Prefixes
+from wesher.base.addresses import Prefixes
 from wesher.mesh.base.local_facts import LocalFacts
 
 FACTS = LocalFacts(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.mesh.node_harness import Harness
 from tests.unit.system.transports import opened
-from wesher.base.reachability import Contact, Heard
+from wesher.base.addresses import Contact, Heard
 from wesher.gossip import Ack, Address, Ping, Record
 from wesher.gossip.codec import encode
 from wesher.mesh.node import MeshNode

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from wesher.base.addresses import Prefixes
 from wesher.base.errors import CommandError
-from wesher.base.prefixes import Prefixes
 from wesher.system.network import Gateway, Link, LinkAddress, Network, Scope, parse_network
 
 # As iproute2 6.1 printed them, less fields that nobody reads.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from wesher.base.prefixes import Prefixes
+from wesher.base.addresses import Prefixes
 from wesher.mesh.base.plan import IPAddress, IPNetwork
 
 

@@ -1,19 +1,23 @@
-"""Reach one member in every way there is, side by side: so that it shows which one is broken."""
+"""Reach others in every way there is, side by side: so that it shows which one is broken."""
 
 import asyncio
 import re
+from itertools import repeat
 
 from wesher.base.errors import AgentError, CommandError
 from wesher.base.frozen import replace
 from wesher.control.status import Json, Running
 from wesher.gossip import Address
 from wesher.mesh.base.events import Pinged
+from wesher.mesh.base.plan import Endpoint
 from wesher.mesh.reporting import MemberStatus, Standing
+from wesher.system.gossip_client import contact, wire_of
 from wesher.system.shell import run
 from wesher.system.transport import REFUSED
 
 TRIES = 2  # gossip pings: one may get lost, or wait for WireGuard's handshake
 ICMP_PATIENCE = 2.0  # seconds for each echo request
+MAX_ADDRESSES, MAX_NAME = 128, 255  # of one request of the doctor's; bytes
 _ANSWERED = re.compile(r"time=([0-9.]+) ms")
 
 
@@ -95,3 +99,36 @@ async def _echo(address: str) -> float | None:
         return None
     found = [float(match) / 1000 for match in _ANSWERED.findall(told)]
     return min(found, default=None)
+
+
+async def contact_all(key: bytes, addresses: object, names: object = None) -> list[Json]:
+    """Return what each address, given as text, answers by UDP and by TCP, in the given order.
+
+    `names` are of whom to ask for at each: whoever is there where it is empty, or without any.
+    """
+    if not isinstance(addresses, list) or len(addresses) > MAX_ADDRESSES:
+        raise AgentError(f"the request needs a list of {MAX_ADDRESSES} addresses at most")
+    parsed = [_parse(address) for address in addresses]
+    wanted = [""] * len(parsed) if names is None else names
+    if not isinstance(wanted, list) or len(wanted) != len(parsed) or not all(map(_is_name, wanted)):
+        raise AgentError("the request needs a name, perhaps empty, for each address")
+    wire = wire_of(key)
+    made = await asyncio.gather(*(map(contact, repeat(wire), parsed, wanted)))
+    return [
+        {"address": str(address), "udp": one.udp.value, "tcp": one.tcp.value}
+        for address, one in zip(parsed, made, strict=True)
+    ]
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and len(value.encode()) <= MAX_NAME
+
+
+def _parse(text: object) -> Address:
+    try:
+        endpoint = Endpoint.parse(str(text))
+    except ValueError:
+        raise AgentError(f"{text!r} is no address with a port") from None
+    if not 0 < endpoint.port < 65536:
+        raise AgentError(f"{text!r} has no port from 1 to 65535")
+    return Address(str(endpoint.ip), endpoint.port)

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from wesher.base.prefixes import Prefixes
+from wesher.base.addresses import Prefixes
 
 SOME = Prefixes.of(
     map(ip_network, ["10.0.0.0/8", "10.5.0.0/16", "10.5.5.5/32", "fd00::/8", "fd05::1/128"])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from wesher.cli.members import usable
+from wesher.cli.status import usable
 
 NODE = {"name": "local", "overlay_address": "10.0.0.1"}
 

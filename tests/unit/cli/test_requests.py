@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from wesher.cli import ping
+from wesher.cli import requests
 
 AT = "192.0.2.2:7946"
 
@@ -23,8 +23,8 @@ def advice(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **result: Any
 ) -> list[str]:
     """Return the lines below the three ways."""
-    monkeypatch.setattr(ping, "choose_agent", lambda given: _Agent(**result))
-    assert ping.run({"name": "web"}) == 1
+    monkeypatch.setattr(requests, "choose_agent", lambda given: _Agent(**result))
+    assert requests.run_ping({"name": "web"}) == 1
     return capsys.readouterr().out.splitlines()[3:]
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from wesher.cli.formatting import duration, facts, milliseconds, size, table
+from wesher.cli.client import duration, facts, milliseconds, size, table
 
 
 @pytest.mark.parametrize(
