@@ -10,8 +10,7 @@ from wesher.base.errors import AgentError, NoAgentError
 from wesher.cli.client import choose_agent, show, show_json
 from wesher.config import config
 from wesher.config.config import Config
-from wesher.doctor.findings import Finding, Verdict, is_healthy
-from wesher.doctor.formatting import counted
+from wesher.doctor.findings import Finding, Verdict, counted, is_healthy
 from wesher.doctor.runner import examine
 from wesher.system import log
 

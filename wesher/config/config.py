@@ -4,15 +4,16 @@ import difflib
 import os
 import stat
 from collections.abc import Iterable, Mapping, MutableMapping
+from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomli
 
 from wesher.base.errors import ConfigError, StartError
-from wesher.base.frozen import frozen
+from wesher.base.frozen import frozen, replace
 from wesher.config.option_types import IPInterface, parse_key, parse_node_name
-from wesher.config.options import CONFIG_FILE, DEFAULT_FILE, OPTIONS, Option
+from wesher.config.options import CONFIG_FILE, DEFAULT_FILE, OPTIONS, TOLD_NAMES, Option
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.base.seeds import Seed, parse_seed
 
@@ -27,7 +28,7 @@ _NEAR = 0.8  # of 1, as difflib counts
 
 
 @frozen
-class Settings:
+class Resolved:
     """Values by option name, and the words for where each came from."""
 
     values: Mapping[str, Any]
@@ -100,7 +101,7 @@ def load(
 
 def resolve(
     options: Iterable[Option], given: Mapping[str, str], environ: MutableMapping[str, str]
-) -> Settings:
+) -> Resolved:
     """Return the value of each option from the strongest source that sets it, parsed.
 
     An empty environment variable counts as unset. Options outside `options` are not looked at.
@@ -121,7 +122,7 @@ def resolve(
             text, source = in_file[option.name], f"{file}: {option.key}"
         values[option.name] = _parse(option, text, source)
         sources[option.name] = source
-    return Settings(values, sources)
+    return Resolved(values, sources)
 
 
 def _check_variables(environ: Iterable[str]) -> None:
@@ -207,7 +208,7 @@ def _text(path: Path, option: Option, value: object) -> str:
     raise ConfigError(f"{path}: {option.key}: it must be {wanted}")
 
 
-def _load_key(settings: Settings, file: str) -> bytes:
+def _load_key(settings: Resolved, file: str) -> bytes:
     """Return the key on the first line of `file`; `-` is standard input."""
     source = settings.sources["cluster_key_file"]
     try:
@@ -235,19 +236,19 @@ def _check_private(path: Path, mode: int) -> None:
         )
 
 
-def _check_exclusive(settings: Settings, one: str, other: str) -> None:
+def _check_exclusive(settings: Resolved, one: str, other: str) -> None:
     if settings.given(one) and settings.given(other):
         raise settings.refuse(other, f"not together with {settings.sources[one]}")
 
 
-def _check_ports(settings: Settings) -> None:
+def _check_ports(settings: Resolved) -> None:
     port = settings.values["wireguard_port"]
     if port == settings.values["cluster_port"]:
         name = "wireguard_port" if settings.given("wireguard_port") else "cluster_port"
         raise settings.refuse(name, f"the cluster port and the WireGuard port are both {port}")
 
 
-def _check_overlay_address(settings: Settings) -> None:
+def _check_overlay_address(settings: Resolved) -> None:
     """Refuse an --overlay-addr that is no host of the overlay network."""
     address: IPAddress | None = settings.values["overlay_addr"]
     network = settings.values["overlay_net"].network
@@ -264,7 +265,7 @@ def _check_overlay_address(settings: Settings) -> None:
         )
 
 
-def _seeds(settings: Settings) -> tuple[Seed, ...]:
+def _seeds(settings: Resolved) -> tuple[Seed, ...]:
     try:
         return tuple(
             parse_seed(text, settings.values["cluster_port"])
@@ -272,6 +273,37 @@ def _seeds(settings: Settings) -> tuple[Seed, ...]:
         )
     except ValueError as error:
         raise settings.refuse("join", str(error)) from error
+
+
+def as_told(config: Config) -> dict[str, Any]:
+    """Return what an agent tells of its configuration, as JSON takes it."""
+    fields = {option.name: option.field for option in OPTIONS}
+    return {fields[name]: _plain(getattr(config, fields[name])) for name in TOLD_NAMES}
+
+
+def from_told(told: Mapping[str, Any], config: Config) -> Config:
+    """Return the configuration that an agent tells; what it does not tell is as in `config`."""
+    values = {
+        option.field: _parse(option, _as_text(told[option.field]), "the agent")
+        for option in OPTIONS
+        if option.field in told
+    }
+    seeds = tuple(parse_seed(text, values["cluster_port"]) for text in values["join"])
+    return replace(config, **values | {"join": seeds})
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [str(one) for one in value]
+    if isinstance(value, IPv4Interface | IPv6Interface):
+        return str(value.network)
+    return value if value is None or isinstance(value, int | str) else str(value)
+
+
+def _as_text(value: object) -> str | None:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return None if value is None else str(value)
 
 
 def renamed_to(config: Config) -> str | None:

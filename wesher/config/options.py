@@ -38,6 +38,11 @@ class Option:
         return self.name.replace("_", "-")
 
     @property
+    def field(self) -> str:
+        """Return the name of what it sets: `no_x` takes x away."""
+        return self.name.removeprefix("no_")
+
+    @property
     def flag(self) -> str:
         return f"--{self.key}"
 
@@ -189,6 +194,20 @@ class Operand:
 
 CLEANUP_NAMES = ("interface", "hosts_file", "run_dir", "log_level")
 CLIENT_NAMES = ("interface", "run_dir")
+TOLD_NAMES = (
+    "node_name",
+    "join",
+    "bind_addr",
+    "bind_iface",
+    "advertise_addr",
+    "cluster_port",
+    "wireguard_port",
+    "overlay_net",
+    "no_etc_hosts",
+    "hosts_file",
+    "state_dir",
+)
+"""What an agent tells `wesher doctor` that it runs with: no secrets."""
 
 NAME = Operand("name", "NAME", "name of a member")
 SHOW = Operand("what", "show", "show it", choices=("show",))

@@ -12,7 +12,7 @@ from loguru import logger
 from wesher.base.errors import AgentError, CommandError, StartError, WesherError
 from wesher.base.problems import FIXED_ADDRESS, OUR_NAME, SAME_ADDRESS, SAME_NAME
 from wesher.config.config import Config
-from wesher.control.pings import Pinger, contact_all
+from wesher.control.pings import Pinger, answer_contact
 from wesher.control.reload import Reread, in_words, reload
 from wesher.control.stats import as_account
 from wesher.control.status import Json, Moment, Running, as_details, as_export, as_status
@@ -135,7 +135,7 @@ class Control:
 
     async def _contact(self, request: Arguments) -> list[Json]:
         addresses, names = request.get("addresses"), request.get("names")
-        return await contact_all(self._ready().key, addresses, names)
+        return await answer_contact(self._ready().key, addresses, names)
 
     async def _forget(self, request: Arguments) -> Json:
         running, name = self._ready(), _name(request)

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from itertools import repeat
 
 from wesher.base.errors import AgentError, CommandError
 from wesher.base.frozen import replace
@@ -11,7 +10,7 @@ from wesher.gossip import Address
 from wesher.mesh.base.events import Pinged
 from wesher.mesh.base.plan import Endpoint
 from wesher.mesh.reporting import MemberStatus, Standing
-from wesher.system.gossip_client import contact, wire_of
+from wesher.system.gossip_client import contact_all
 from wesher.system.shell import run
 from wesher.system.transport import REFUSED
 
@@ -101,7 +100,7 @@ async def _echo(address: str) -> float | None:
     return min(found, default=None)
 
 
-async def contact_all(key: bytes, addresses: object, names: object = None) -> list[Json]:
+async def answer_contact(key: bytes, addresses: object, names: object = None) -> list[Json]:
     """Return what each address, given as text, answers by UDP and by TCP, in the given order.
 
     `names` are of whom to ask for at each: whoever is there where it is empty, or without any.
@@ -112,8 +111,7 @@ async def contact_all(key: bytes, addresses: object, names: object = None) -> li
     wanted = [""] * len(parsed) if names is None else names
     if not isinstance(wanted, list) or len(wanted) != len(parsed) or not all(map(_is_name, wanted)):
         raise AgentError("the request needs a name, perhaps empty, for each address")
-    wire = wire_of(key)
-    made = await asyncio.gather(*(map(contact, repeat(wire), parsed, wanted)))
+    made = await contact_all(key, list(zip(parsed, wanted, strict=True)))
     return [
         {"address": str(address), "udp": one.udp.value, "tcp": one.tcp.value}
         for address, one in zip(parsed, made, strict=True)
@@ -124,11 +122,11 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and len(value.encode()) <= MAX_NAME
 
 
-def _parse(text: object) -> Address:
+def _parse(text: object) -> Endpoint:
     try:
         endpoint = Endpoint.parse(str(text))
     except ValueError:
         raise AgentError(f"{text!r} is no address with a port") from None
     if not 0 < endpoint.port < 65536:
         raise AgentError(f"{text!r} has no port from 1 to 65535")
-    return Address(str(endpoint.ip), endpoint.port)
+    return endpoint

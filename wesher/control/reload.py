@@ -5,6 +5,7 @@ from collections.abc import Callable
 from wesher.base.errors import AgentError, ConfigError, StartError
 from wesher.base.frozen import fields, replace
 from wesher.config.config import Config
+from wesher.config.options import OPTIONS
 from wesher.control.status import Json, Running
 from wesher.system import log
 
@@ -12,6 +13,7 @@ Reread = Callable[[], Config]
 """Reads the configuration anew, from everywhere but the cluster key's own sources."""
 
 AT_ONCE = ("forget_after", "join", "log_level")
+_KEYS = {option.field: option.key for option in OPTIONS}
 _NOT_COMPARED = {"cluster_key", "init", "sources"}  # another key is another cluster
 
 
@@ -36,8 +38,8 @@ def reload(running: Running, reread: Reread, now: float) -> tuple[Running, Json]
     running.node.reconfigure(config.join, config.forget_after, now)
     running.transport.flush()
     report = {
-        "applied": [_key(name) for name in applied],
-        "restart_needed": [_key(name) for name in changed if name not in AT_ONCE],
+        "applied": [_KEYS[name] for name in applied],
+        "restart_needed": [_KEYS[name] for name in changed if name not in AT_ONCE],
     }
     return replace(running, config=config), report
 
@@ -48,8 +50,3 @@ def in_words(report: Json) -> str:
     if report["restart_needed"]:
         told.append(f"changed by the next start only: {', '.join(report['restart_needed'])}")
     return "; ".join(told) or "nothing has changed"
-
-
-def _key(name: str) -> str:
-    """Return a field of Config as the configuration file writes it."""
-    return "no-etc-hosts" if name == "etc_hosts" else name.replace("_", "-")

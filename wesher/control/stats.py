@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from wesher.base.problems import Problem
-from wesher.config.config import Config, renamed_to
+from wesher.config.config import as_told, renamed_to
 from wesher.control.status import Json, Running
 from wesher.gossip import DropReason
 from wesher.gossip.codec import MessageType
@@ -29,7 +29,7 @@ def as_account(running: Running, now: float) -> Json:
     """Return what this agent has counted and met, and the settings it runs with; no secrets."""
     account = running.node.account(now)
     return {
-        "settings": _settings(running.config),
+        "settings": as_told(running.config),
         "health_score": account.health,
         "suspicions": account.suspicions,
         "refutations": account.refutations,
@@ -43,23 +43,6 @@ def as_account(running: Running, now: float) -> Json:
         "pending": dict(running.reconciler.problems),
         "renamed_to": renamed_to(running.config),
         "tools": _tools(tool_calls),
-    }
-
-
-def _settings(config: Config) -> Json:
-    """Return the options that the doctor needs, as their flags would be written."""
-    return {
-        "node_name": config.node_name,
-        "join": [str(seed) for seed in config.join],
-        "bind_addr": str(config.bind_addr),
-        "bind_iface": config.bind_iface,
-        "advertise_addr": _text(config.advertise_addr),
-        "cluster_port": config.cluster_port,
-        "wireguard_port": config.wireguard_port,
-        "overlay_net": str(config.overlay_net.network),
-        "etc_hosts": config.etc_hosts,
-        "hosts_file": str(config.hosts_file),
-        "state_dir": str(config.state_dir),
     }
 
 
@@ -121,7 +104,3 @@ def _tools(counts: ToolCalls) -> Json:
 
 def _word(kind: DropReason | MessageType) -> str:
     return kind.name.lower()
-
-
-def _text(value: object | None) -> str | None:
-    return None if value is None else str(value)

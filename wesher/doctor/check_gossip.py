@@ -9,10 +9,8 @@ from wesher.base import problems
 from wesher.base.addresses import Contact
 from wesher.base.frozen import frozen
 from wesher.base.problems import OTHER_KEY, SEED_NAME, TAKEN_NAME, UDP_BLOCKED, Problem
-from wesher.doctor.contacts import contact_all, find_others, resolve
-from wesher.doctor.context import Case, Reply
-from wesher.doctor.findings import Finding, Verdict, fault, ok, unknown, warning
-from wesher.doctor.formatting import counted, lasting
+from wesher.doctor.context import Case, Reply, contact_all, find_others, resolve
+from wesher.doctor.findings import Finding, Verdict, counted, fault, lasting, ok, unknown, warning
 from wesher.mesh.base.plan import Endpoint, IPAddress
 
 MAX_MEMBERS = 64  # that are contacted; those in trouble first

@@ -1,8 +1,8 @@
-"""Do the members answer through WireGuard?"""
+"""Do the members answer through WireGuard, and how large may packets to them be?"""
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 
@@ -11,9 +11,7 @@ from wesher.base.errors import CommandError
 from wesher.base.frozen import frozen
 from wesher.doctor.context import Case, Reply
 from wesher.doctor.echo import Echo, answered
-from wesher.doctor.findings import Finding, fault, ok, unknown
-from wesher.doctor.formatting import counted, lasting
-from wesher.doctor.path_mtu import Path, check_paths
+from wesher.doctor.findings import Finding, counted, fault, lasting, ok, unknown
 from wesher.mesh.base.plan import IPAddress
 from wesher.system.wireguard import PeerState, read_wireguard
 
@@ -22,6 +20,13 @@ SEND_AT = (0.0, 0.5, 1.5, 3.0, 5.0)  # seconds
 PATIENCE = 6.5  # seconds: WireGuard tries a handshake again after 5
 FAILED_SEND_AT, FAILED_PATIENCE = (0.0, 0.5), 1.5  # seconds, for those that we expect to be silent
 SESSION_LIFE = 180.0  # seconds without a new handshake (WireGuard paper, section 6.1)
+MAX_PATHS = 16  # members that are sent whole packets
+WHOLE_SEND_AT, WHOLE_PATIENCE = (0.0, 0.4, 0.9), 1.4  # seconds, for packets of all sizes
+USUAL_MTU = 1420  # bytes, of a WireGuard interface
+LEAST_IPV6 = 1280  # bytes that a link must carry (RFC 8200, 5)
+OVERHEAD = {4: 60, 6: 80}  # bytes that WireGuard and the underlay's IP put around a packet
+SIZES = (1500, 1492, 1480, 1472, 1460, 1450, 1440, 1420, 1400, 1380, 1360, 1340, 1320, 1300)
+SMALL_SIZES = (1280, 1240, 1200, 1100, 1000, 900, 800, 700, 576)  # bytes, as above
 
 
 @frozen
@@ -51,7 +56,7 @@ async def check_tunnels(case: Case) -> list[Finding]:
         return [ok("tunnels", "no peers yet")]
     try:
         reached = await _try(tunnels, case.settings.cluster_port)
-        after = (await read_wireguard(case.interface)).peers
+        after = (await read_wireguard(case.settings.interface)).peers
     except (OSError, CommandError) as error:
         return [unknown("tunnels", f"cannot try the tunnels: {error}", "run this as root")]
     findings = [
@@ -132,3 +137,73 @@ def judge(
         yield fault("tunnels", problems.NO_HANDSHAKE, **data)
     elif now.received <= earlier.received:
         yield fault("tunnels", problems.SILENT_TUNNEL, ago=lasting(age), **data)
+
+
+@frozen
+class Path:
+    """The way to a member that answers small packets; `address` is that of its gossip."""
+
+    member: str
+    overlay: IPAddress
+    address: str
+
+    @property
+    def underlay(self) -> IPAddress:
+        return ip_address(self.address.rpartition(":")[0].strip("[]"))
+
+
+async def check_paths(case: Case, paths: Iterable[Path]) -> list[Finding]:
+    """Send packets as large as the interface takes; where they get lost, measure the underlay."""
+    paths = list(paths)[:MAX_PATHS]
+    if not paths:
+        return []
+    size = _interface_mtu(case)
+    echoes = [Echo(path.overlay, size) for path in paths]
+    whole = await answered(echoes, WHOLE_SEND_AT, WHOLE_PATIENCE)
+    narrow = [path for path in paths if Echo(path.overlay, size) not in whole]
+    if not narrow:
+        return [ok("path-mtu", f"packets of {size} bytes arrive")]
+    measured = await _measure({path.underlay for path in narrow})
+    return [judge_path(case, path, size, measured) for path in narrow]
+
+
+def _interface_mtu(case: Case) -> int:
+    link = case.network.links.get(case.settings.interface) if case.network else None
+    return link.mtu if link else USUAL_MTU
+
+
+async def _measure(addresses: Iterable[IPAddress]) -> Mapping[IPAddress, int]:
+    """Return the largest packet, in bytes with its IP header, that each address answers."""
+    echoes = [Echo(address, size) for address in addresses for size in (*SIZES, *SMALL_SIZES)]
+    heard = await answered(echoes, WHOLE_SEND_AT, WHOLE_PATIENCE)
+    largest: dict[IPAddress, int] = {}
+    for echo in heard:
+        largest[echo.to] = max(echo.size, largest.get(echo.to, 0))
+    return largest
+
+
+def judge_path(case: Case, path: Path, size: int, measured: Mapping[IPAddress, int]) -> Finding:
+    """Say what is lost, and how much the path was measured to carry, as far as it was."""
+    needed = size + OVERHEAD[path.underlay.version]
+    data: dict[str, object] = {
+        "interface": case.settings.interface,
+        "size": size,
+        "member": path.member,
+        "address": path.underlay,
+        "needed": needed,
+    }
+    mtu = measured.get(path.underlay)
+    if mtu is None or mtu >= needed:
+        return fault("path-mtu", problems.NARROW_TUNNEL, **data)
+    tunnel = mtu - OVERHEAD[path.underlay.version]
+    if path.overlay.version == 6 and tunnel < LEAST_IPV6:
+        link = _link_towards(case)
+        return fault("path-mtu", problems.NO_PATH_FOR_IPV6, mtu=mtu, link=link, **data)
+    return fault("path-mtu", problems.NARROW_PATH, mtu=mtu, tunnel=tunnel, **data)
+
+
+def _link_towards(case: Case) -> str:
+    """Return the interface of the default route, as that is mostly it."""
+    gateways = case.network.gateways if case.network else ()
+    ours = case.settings.interface
+    return next((one.link for one in gateways if one.default and one.link != ours), "LINK")

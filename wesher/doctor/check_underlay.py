@@ -14,7 +14,7 @@ from wesher.base.problems import (
 )
 from wesher.doctor.context import Case
 from wesher.doctor.findings import Finding, fault, ok, unknown, warning
-from wesher.mesh.base.plan import IPAddress
+from wesher.mesh.base.plan import IPAddress, IPNetwork
 from wesher.system.host_facts import (
     HostFacts,
     address_inside,
@@ -140,13 +140,15 @@ async def check_overlay(case: Case) -> list[Finding]:
     """See whether the overlay network is in the way of this host's own networks."""
     if case.network is None:
         return [unknown("overlay", _NO_IP)]
-    facts = host_facts(case.network, case.interface)
-    found = list(_overlaps(case, case.network, facts))
-    return found or [ok("overlay", f"{case.settings.overlay_net} is clear of this host's networks")]
+    facts = host_facts(case.network, case.settings.interface)
+    overlay = case.settings.overlay_net.network
+    found = list(_overlaps(case.settings.interface, case.network, facts, overlay))
+    return found or [ok("overlay", f"{overlay} is clear of this host's networks")]
 
 
-def _overlaps(case: Case, network: Network, facts: HostFacts) -> Iterator[Finding]:
-    overlay = case.settings.overlay_net
+def _overlaps(
+    interface: str, network: Network, facts: HostFacts, overlay: IPNetwork
+) -> Iterator[Finding]:
     if outer := enclosing_network(overlay, facts):
         yield fault("overlay", OVERLAY_ENCLOSED, overlay=overlay, network=outer)
         return
@@ -155,7 +157,7 @@ def _overlaps(case: Case, network: Network, facts: HostFacts) -> Iterator[Findin
     for address in sorted((ip for ip in facts.resolvers if ip in overlay), key=int):
         told = f"{overlay} covers this host's name server {address}, which no member is given"
         yield ok("overlay", told)
-    if routed := routed_inside(network, Scope(case.interface, overlay)):
+    if routed := routed_inside(network, Scope(interface, overlay)):
         more = f" and {len(routed) - 1} more networks" if routed[1:] else ""
         told = f"{overlay} covers {routed[0]}{more}, to which this host has other routes"
         yield ok("overlay", f"{told}: a member with an address there is not a peer")

@@ -1,96 +1,49 @@
-"""What is known of this host before anything is examined: its settings, its agent, its network."""
+"""What the checks start from: what is known of this host, and how others answer."""
 
 import asyncio
-from collections.abc import Mapping
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import ip_address, ip_network
+from importlib import import_module
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from wesher.base.addresses import Contact, Heard
 from wesher.base.errors import AgentError, CommandError, NoAgentError
-from wesher.base.frozen import frozen
-from wesher.config.config import Config
-from wesher.mesh.base.plan import IPAddress, IPNetwork
-from wesher.mesh.base.seeds import Seed, parse_seed
+from wesher.config.config import Config, from_told
+from wesher.mesh.base.plan import Endpoint
 from wesher.system import files
 from wesher.system.control_client import ask
 from wesher.system.network import Network, read_network
 from wesher.system.state_file import State, decode
 from wesher.system.wireguard import WireGuardState, read_wireguard
 
-AGENT_PATIENCE = 2.0  # seconds until an agent counts as one that does not answer
+ASK_PATIENCE = 2.0  # seconds until an agent counts as one that does not answer
 TOOL_PATIENCE = 3.0  # seconds for `ip` and `wg`
 
 Reply = Mapping[str, Any]
-
-
-@frozen
-class Settings:
-    """What the agent runs with, or would run with."""
-
-    node_name: str
-    join: tuple[Seed, ...]
-    bind_addr: IPAddress
-    bind_iface: str | None
-    advertise_addr: IPAddress | None
-    cluster_port: int
-    wireguard_port: int
-    overlay_net: IPNetwork
-    etc_hosts: bool
-    hosts_file: Path
-    state_dir: Path
-
-    @classmethod
-    def of_config(cls, config: Config) -> "Settings":
-        """Return those that an agent would be given here."""
-        return cls(
-            node_name=config.node_name,
-            join=config.join,
-            bind_addr=config.bind_addr,
-            bind_iface=config.bind_iface,
-            advertise_addr=config.advertise_addr,
-            cluster_port=config.cluster_port,
-            wireguard_port=config.wireguard_port,
-            overlay_net=config.overlay_net.network,
-            etc_hosts=config.etc_hosts,
-            hosts_file=config.hosts_file,
-            state_dir=config.state_dir,
-        )
-
-    @classmethod
-    def of_agent(cls, told: Reply) -> "Settings":
-        """Return those that a running agent tells."""
-        port = told["cluster_port"]
-        advertised = told["advertise_addr"]
-        return cls(
-            node_name=told["node_name"],
-            join=tuple(parse_seed(seed, port) for seed in told["join"]),
-            bind_addr=ip_address(told["bind_addr"]),
-            bind_iface=told["bind_iface"],
-            advertise_addr=ip_address(advertised) if advertised else None,
-            cluster_port=port,
-            wireguard_port=told["wireguard_port"],
-            overlay_net=ip_network(told["overlay_net"]),
-            etc_hosts=told["etc_hosts"],
-            hosts_file=Path(told["hosts_file"]),
-            state_dir=Path(told["state_dir"]),
-        )
+CONTACT_PATIENCE = 8.0  # seconds: it waits for some itself
+NAME_PATIENCE = 2.5  # seconds for a name to be resolved
+AT_ONCE = 64  # addresses in one request
+_CLIENT = "wesher.system.gossip_client"  # loads gossip and cryptography, which most runs need not
+Whom = tuple[Endpoint, str]
+"""An address, and the name of the member that should be there: "" for whoever is."""
+Looker = Callable[[bytes, str, Sequence[Endpoint]], Awaitable[list[Endpoint]]]
 
 
 @dataclass(frozen=True)
 class Case:
     """Everything that the checks start from.
 
+    `settings` are those of the agent that runs, else of the one that would run here.
     Without an answer from the agent `status` and `account` are None and `silence` says why.
     `network` and `wireguard` are None when `ip` or `wg` told nothing.
     """
 
-    interface: str
-    run_dir: Path
-    settings: Settings
-    given_key: bytes | None
+    settings: Config
     status: Reply | None = None
     account: Reply | None = None
     silence: NoAgentError | AgentError | None = None
@@ -106,13 +59,13 @@ class Case:
     def saved(self) -> State:
         """The state file, read without touching it; an empty State when it tells nothing."""
         with suppress(OSError, ValueError):
-            return decode(files.read(self.settings.state_dir / f"{self.interface}.json"))
+            return decode(files.read(self.settings.state_dir / f"{self.settings.interface}.json"))
         return State()
 
     @property
     def key(self) -> bytes | None:
         """The cluster key, as far as this host has one."""
-        return self.given_key or self.saved.cluster_key
+        return self.settings.cluster_key or self.saved.cluster_key
 
 
 async def open_case(config: Config) -> Case:
@@ -121,26 +74,16 @@ async def open_case(config: Config) -> Case:
     (status, account, silence), network, wireguard = await asyncio.gather(
         asked, _read_network(), _read_wireguard(config.interface)
     )
-    settings = Settings.of_agent(account["settings"]) if account else Settings.of_config(config)
-    return Case(
-        config.interface,
-        config.run_dir,
-        settings,
-        config.cluster_key,
-        status,
-        account,
-        silence,
-        network,
-        wireguard,
-    )
+    settings = from_told(account["settings"], config) if account else config
+    return Case(settings, status, account, silence, network, wireguard)
 
 
 def _ask_agent(
     run_dir: Path, interface: str
 ) -> tuple[Reply | None, Reply | None, NoAgentError | AgentError | None]:
     try:
-        status = ask(run_dir, interface, "status", patience=AGENT_PATIENCE)
-        return status, ask(run_dir, interface, "account", patience=AGENT_PATIENCE), None
+        status = ask(run_dir, interface, "status", patience=ASK_PATIENCE)
+        return status, ask(run_dir, interface, "account", patience=ASK_PATIENCE), None
     except (NoAgentError, AgentError) as error:
         return None, None, error
 
@@ -157,3 +100,52 @@ async def _read_wireguard(interface: str) -> WireGuardState | None:
         async with asyncio.timeout(TOOL_PATIENCE):
             return await read_wireguard(interface)
     return None
+
+
+async def contact_all(case: Case, whom: Sequence[Whom]) -> list[Contact] | None:
+    """Contact all at once, from ports that no agent uses; None when we have no key to do so."""
+    if case.account is not None:
+        with suppress(AgentError, NoAgentError):
+            return await asyncio.to_thread(_through_agent, case, whom)
+    if case.key is None:
+        return None
+    contact: Callable[[bytes, Sequence[Whom]], Awaitable[list[Contact]]]
+    contact = import_module(_CLIENT).contact_all
+    return await contact(case.key, whom)
+
+
+async def find_others(case: Case, name: str, addresses: Sequence[Endpoint]) -> list[Endpoint]:
+    """Return where live members of this name are that answer, as one of these addresses tells."""
+    find: Looker = import_module(_CLIENT).find_others
+    return await find(case.key, name, addresses) if case.key else []
+
+
+async def resolve(host: str, port: int) -> list[Endpoint]:
+    """Return the addresses of a host; none when its name is unknown or nobody tells in time."""
+    try:
+        return [Endpoint(ip_address(host), port)]
+    except ValueError:
+        pass
+    loop = asyncio.get_running_loop()
+    with suppress(OSError, UnicodeError):
+        async with asyncio.timeout(NAME_PATIENCE):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+            return list(dict.fromkeys(Endpoint(ip_address(one[4][0]), port) for one in found))
+    return []
+
+
+def _through_agent(case: Case, whom: Sequence[Whom]) -> list[Contact]:
+    """Return what the agent hears; AgentError from an older one, which cannot be asked this."""
+    made: list[Contact] = []
+    for start in range(0, len(whom), AT_ONCE):
+        part = whom[start : start + AT_ONCE]
+        answer = ask(
+            case.settings.run_dir,
+            case.settings.interface,
+            "contact",
+            patience=CONTACT_PATIENCE,
+            addresses=[str(address) for address, _ in part],
+            names=[name for _, name in part],
+        )
+        made += [Contact(Heard(one["udp"]), Heard(one["tcp"])) for one in answer]
+    return made

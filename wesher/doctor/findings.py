@@ -1,10 +1,25 @@
-"""What the doctor finds, one finding at a time."""
+"""What the doctor finds, one finding at a time: in words, and each thing once."""
 
 from collections.abc import Iterable
 from enum import Enum
 
 from wesher.base.frozen import frozen
 from wesher.base.problems import Problem
+
+_STEPS = ((2 * 86400, 86400, "days"), (2 * 3600, 3600, "hours"), (120, 60, "minutes"))
+_GOSSIP_IS_SILENT = frozenset({"member-silent", "member-refused", "other-name"})
+_WRONG_ADDRESS = frozenset({"talks-elsewhere", "address-here"})
+_BETTER_KNOWN_AS = {
+    "member-failed": frozenset({"only-tunnel"}),
+    # These say that the member is reached by gossip.
+    "no-handshake": _GOSSIP_IS_SILENT,
+    "silent-tunnel": _GOSSIP_IS_SILENT,
+    # No firewall is needed to make a wrong address silent.
+    "udp-blocked": _WRONG_ADDRESS,
+    "member-silent": _WRONG_ADDRESS,
+}
+"""What need not be said of a member of which one of the others is said."""
+_SEEDS = frozenset({"seed-silent", "seed-refused", "seed-half", "seed-name"})
 
 
 class Verdict(Enum):
@@ -66,3 +81,41 @@ def _found(check: str, verdict: Verdict, trouble: Problem, data: dict[str, objec
         trouble.name,
         None if about is None else str(about),
     )
+
+
+def counted(number: int, what: str) -> str:
+    """Render a number of things: `1 member`, `2 members`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def lasting(seconds: float) -> str:
+    """Render a duration roughly: `45 seconds`, `12 minutes`."""
+    for least, unit, name in _STEPS:
+        if seconds >= least:
+            return f"{seconds // unit:.0f} {name}"
+    return f"{seconds:.0f} seconds"
+
+
+def merged(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings without what others say as well, the worst first."""
+    findings = list(dict.fromkeys(findings))
+    said = {(one.trouble, one.about) for one in findings}
+    named = {one.trouble for one in findings}
+    now = [one.text for one in findings if one.check != "warnings" and one.verdict != Verdict.OK]
+    deaf = any(one.trouble == "ourselves-unreached" and "UDP" in one.text for one in findings)
+    kept = [
+        one
+        for one in findings
+        if not (one.check == "warnings" and any(text in one.text for text in now))
+        and not any((other, one.about) in said for other in _better_known(one))
+        and not (one.trouble == "nobody" and named & _SEEDS)
+        # Whoever is silent to the agent is so because of this host.
+        and not (deaf and one.check == "warnings" and one.trouble == "udp-blocked")
+        and not (one.about == "hosts file" and "hosts-file" in named)
+    ]
+    order = list(Verdict)
+    return sorted(kept, key=lambda one: order.index(one.verdict))
+
+
+def _better_known(finding: Finding) -> frozenset[str]:
+    return _BETTER_KNOWN_AS.get(finding.trouble or "", frozenset())

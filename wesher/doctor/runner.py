@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from wesher.config.config import Config
-from wesher.doctor.check_agent import check_agent
+from wesher.doctor.check_agent import check_agent, check_members, check_strangers, check_warnings
 from wesher.doctor.check_gossip import check_gossip
-from wesher.doctor.check_host import check_clock, check_hosts_file
-from wesher.doctor.check_tools import check_rights, check_tools, check_wireguard
+from wesher.doctor.check_host import (
+    check_clock,
+    check_hosts_file,
+    check_rights,
+    check_tools,
+    check_wireguard,
+)
 from wesher.doctor.check_tunnels import check_tunnels
 from wesher.doctor.check_underlay import check_advertised, check_overlay, check_ports
-from wesher.doctor.check_warnings import check_members, check_strangers, check_warnings
 from wesher.doctor.context import Case, open_case
-from wesher.doctor.findings import Finding, unknown
-from wesher.doctor.merging import merged
+from wesher.doctor.findings import Finding, merged, unknown
 
 LIMIT = 12.0  # seconds for any check
 

@@ -3,12 +3,26 @@
 import asyncio
 import os
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
+from ipaddress import ip_address
 
 from wesher.base.addresses import Contact, Heard
 from wesher.base.errors import LimitError, ProtocolError, UndecryptableError
-from wesher.gossip import Ack, Address, Keyring, Message, Ping, PushPull, Record, Wire
+from wesher.gossip import (
+    Ack,
+    Address,
+    Keyring,
+    Message,
+    Ping,
+    PushPull,
+    Record,
+    RecordState,
+    Wire,
+    unpack_ip,
+)
 from wesher.gossip.codec import encode
+from wesher.mesh.base.plan import Endpoint
 
 PATIENCE = 2.5  # seconds for an answer
 NONCE_SIZE = 12  # bytes
@@ -16,11 +30,49 @@ MAX_ACK = 4096  # bytes of a stream that should hold no more than an ack
 _REPEATS = (0.0, 0.3, 0.8, 1.5)  # seconds at which a ping is sent: a packet may get lost
 _CHUNK = 64 << 10  # bytes
 _HEAD = 16  # bytes of a frame, more than its size needs
+_LIVE = (RecordState.ALIVE, RecordState.SUSPECT)
 
 
 def wire_of(key: bytes) -> Wire:
     """Return how members of the cluster with this key talk."""
-    return Wire(Keyring(key), lambda: os.urandom(NONCE_SIZE), compress_packets=False)
+    return Wire(
+        Keyring(key),
+        lambda: os.urandom(NONCE_SIZE),
+        compress_packets=False,
+        compress_streams=False,
+    )
+
+
+async def contact_all(key: bytes, whom: Sequence[tuple[Endpoint, str]]) -> list[Contact]:
+    """Contact all at once, each by its name, or whoever is there where that is empty."""
+    wire = wire_of(key)
+    return await asyncio.gather(*(contact(wire, _address(one), name) for one, name in whom))
+
+
+async def find_others(key: bytes, name: str, addresses: Sequence[Endpoint]) -> list[Endpoint]:
+    """Return where live members of this name are, as the first of `addresses` with members tells.
+
+    Only those that answer.
+    """
+    wire = wire_of(key)
+    for address in addresses:
+        if records := await look(wire, _address(address)):
+            found = [
+                Endpoint(ip_address(unpack_ip(record.addr)), record.port)
+                for record in records
+                if record.name == name and record.state in _LIVE
+            ]
+            return [one for one in found if await _answers(wire, one, name)]
+    return []
+
+
+async def _answers(wire: Wire, endpoint: Endpoint, name: str) -> bool:
+    made = await contact(wire, _address(endpoint), name)
+    return Heard.ANSWER in {made.udp, made.tcp}
+
+
+def _address(endpoint: Endpoint) -> Address:
+    return Address(str(endpoint.ip), endpoint.port)
 
 
 async def contact(wire: Wire, address: Address, name: str = "") -> Contact:

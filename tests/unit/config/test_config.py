@@ -1,4 +1,5 @@
 import base64
+import json
 import math
 import os
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 import pytest
 
 from wesher.base.errors import ConfigError, StartError
-from wesher.config.config import load, renamed_to
+from wesher.config.config import as_told, from_told, load, renamed_to
 from wesher.config.options import OPTIONS, Option
 from wesher.mesh.base.seeds import Seed
 
@@ -566,3 +567,51 @@ def test_a_node_named_after_its_host_knows_when_that_is_renamed(
     config = load(given, {})
 
     assert renamed_to(config) == wanted
+
+
+TOLD = {
+    "node_name": "web",
+    "join": "seed,[fd00::1]:7000",
+    "bind_iface": "eth0",
+    "advertise_addr": "fd00::7",
+    "cluster_port": "7999",
+    "wireguard_port": "51999",
+    "overlay_net": "10.1.2.3/8",
+    "no_etc_hosts": "true",
+    "hosts_file": "/tmp/hosts",
+    "state_dir": "/tmp/state",
+}
+
+
+def test_an_agent_tells_what_it_runs_with() -> None:
+    told = as_told(load({**TOLD, "cluster_key": KEY_TEXT}, {}))
+
+    assert told == {
+        "node_name": "web",
+        "join": ["seed:7999", "[fd00::1]:7000"],
+        "bind_addr": "0.0.0.0",
+        "bind_iface": "eth0",
+        "advertise_addr": "fd00::7",
+        "cluster_port": 7999,
+        "wireguard_port": 51999,
+        "overlay_net": "10.0.0.0/8",
+        "etc_hosts": False,
+        "hosts_file": "/tmp/hosts",
+        "state_dir": "/tmp/state",
+    }
+
+
+@pytest.mark.parametrize("given", [{"node_name": "web"}, TOLD], ids=["nothing", "everything"])
+def test_what_an_agent_tells_is_its_configuration(given: dict[str, str]) -> None:
+    agent = load(given, {})
+    ours = load({"interface": "wg7", "join": "elsewhere", "no_etc_hosts": "true"}, {})
+
+    read = from_told(json.loads(json.dumps(as_told(agent))), ours)
+
+    assert as_told(read) == as_told(agent)
+    assert (read.join, read.bind_addr, read.etc_hosts) == (
+        agent.join,
+        agent.bind_addr,
+        agent.etc_hosts,
+    )
+    assert read.interface == "wg7"

@@ -1,13 +1,15 @@
 """Cases as the doctor opens them, without a host around them."""
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 from typing import Any, TypeVar
 
 from wesher.base.errors import AgentError, NoAgentError
-from wesher.doctor.context import Case, Settings
+from wesher.base.frozen import replace
+from wesher.config.config import Config, load
+from wesher.doctor.context import Case
 from wesher.doctor.findings import Finding
 from wesher.system.network import Gateway, Link, LinkAddress, Network
 
@@ -18,33 +20,22 @@ NO_AGENT = NoAgentError("no agent runs")
 SILENT = AgentError("it does not answer")
 
 
-def settings(**changes: Any) -> Settings:
-    values: dict[str, Any] = {
-        "node_name": "local",
-        "join": (),
-        "bind_addr": ip_address("0.0.0.0"),
-        "bind_iface": None,
-        "advertise_addr": None,
-        "cluster_port": 7946,
-        "wireguard_port": 51820,
-        "overlay_net": ip_network("10.0.0.0/8"),
-        "etc_hosts": True,
-        "hosts_file": Path("/etc/hosts"),
-        "state_dir": Path("/nowhere"),
-    }
-    return Settings(**(values | changes))
+def settings(**changes: Any) -> Config:
+    """What an agent runs with unless it is told anything but this."""
+    given = {"config": os.devnull, "node_name": "local"}
+    places = {"state_dir": "/nowhere", "run_dir": "/nowhere"}
+    return replace(load(given | places, {}), **changes)
 
 
 def case(
     *,
-    told: Settings | None = None,
+    told: Config | None = None,
     silence: NoAgentError | AgentError | None = None,
-    run_dir: Path = Path("/nowhere"),
     **known: Any,
 ) -> Case:
     """Return a case whose agent told this, or is silent for that reason."""
     silence = silence or (None if "account" in known or "status" in known else NO_AGENT)
-    return Case("wgoverlay", run_dir, told or settings(), None, silence=silence, **known)
+    return Case(told or settings(), silence=silence, **known)
 
 
 def network(

@@ -12,8 +12,7 @@ from tests.unit.system.transports import LOOPBACK, Host, free_port, opened
 from wesher.base.addresses import Contact, Heard
 from wesher.base.frozen import replace
 from wesher.doctor.check_gossip import Role, Target, check_gossip, judge
-from wesher.doctor.contacts import find_others, resolve
-from wesher.doctor.context import Case
+from wesher.doctor.context import Case, find_others, resolve
 from wesher.doctor.findings import Finding
 from wesher.mesh.base.plan import Endpoint
 from wesher.mesh.base.seeds import Seed
@@ -90,7 +89,7 @@ def test_a_member_that_has_failed_is_only_a_warning(heard: Heard) -> None:
 
 
 def keyed(of: Case, **changes: Any) -> Case:
-    return replace(of, given_key=KEY, **changes)
+    return replace(of, settings=replace(of.settings, cluster_key=KEY), **changes)
 
 
 def found(of: Case) -> list[tuple[str, str | None]]:
@@ -160,7 +159,9 @@ def test_a_host_is_not_told_of_as_a_seed_and_as_a_member() -> None:
     async def scenario() -> list[Finding]:
         async with opened(node()) as host:
             of = told_of("web", host)
-            return await check_gossip(replace(of, settings=settings(join=(Seed(host.ip, 1),))))
+            return await check_gossip(
+                replace(of, settings=replace(of.settings, join=(Seed(host.ip, 1),)))
+            )
 
     async def both() -> list[Finding]:
         port = free_port(LOOPBACK)

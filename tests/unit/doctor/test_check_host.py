@@ -4,7 +4,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,7 @@ from tests.unit.doctor.cases import (
     verdicts,
 )
 from wesher.base.frozen import replace
-from wesher.doctor.check_host import check_clock, check_hosts_file, judge_hosts_file
-from wesher.doctor.check_tools import judge_rights
+from wesher.doctor.check_host import check_clock, check_hosts_file, judge_hosts_file, judge_rights
 from wesher.doctor.check_underlay import check_advertised, check_overlay, check_ports
 from wesher.doctor.context import Case
 from wesher.system import sockets
@@ -186,7 +185,7 @@ def link_with(address: str) -> Link:
 def test_an_overlay_network_in_the_way_of_ours_is_told(
     overlay: str, expected: list[tuple[str, str | None]]
 ) -> None:
-    of = case(told=settings(overlay_net=ip_network(overlay)), network=network())
+    of = case(told=settings(overlay_net=ip_interface(overlay)), network=network())
 
     assert verdicts(check_overlay, of) == expected
 
@@ -194,7 +193,7 @@ def test_an_overlay_network_in_the_way_of_ours_is_told(
 def test_networks_that_others_route_to_inside_the_overlay_are_told() -> None:
     others = ["198.18.0.0/15", "198.18.50.0/24", "198.19.60.7", "198.18.1.2", "203.0.113.0/24"]
     here = replace(network(), foreign=dict.fromkeys(others, "eth0"))
-    of = case(told=settings(overlay_net=ip_network("198.18.0.0/15")), network=here)
+    of = case(told=settings(overlay_net=ip_interface("198.18.0.0/15")), network=here)
 
     (found,) = asyncio.run(check_overlay(of))
 

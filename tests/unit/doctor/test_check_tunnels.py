@@ -10,9 +10,8 @@ import pytest
 
 from tests.unit.doctor.cases import account, case, member, network, status, verdicts
 from wesher.base.frozen import replace
-from wesher.doctor.check_tunnels import Tunnel, check_tunnels, judge, tunnels_of
+from wesher.doctor.check_tunnels import Path, Tunnel, check_tunnels, judge, judge_path, tunnels_of
 from wesher.doctor.echo import Echo, answered
-from wesher.doctor.path_mtu import Path, judge_path
 from wesher.system.wireguard import PeerState, WireGuardState
 
 NOW = time.clock_gettime(time.CLOCK_REALTIME)

@@ -21,8 +21,13 @@ from tests.unit.mesh.node_harness import Harness
 from tests.unit.system.transports import opened
 from wesher.base.errors import AgentError, NotRootError
 from wesher.base.frozen import replace
-from wesher.doctor.check_agent import check_agent
-from wesher.doctor.check_warnings import FRESH, check_members, check_strangers, check_warnings
+from wesher.doctor.check_agent import (
+    FRESH,
+    check_agent,
+    check_members,
+    check_strangers,
+    check_warnings,
+)
 from wesher.doctor.findings import Finding
 from wesher.mesh.base.seeds import Seed
 from wesher.system.control_client import STARTING
@@ -123,7 +128,7 @@ def test_two_of_one_name_are_a_fault_while_both_answer(
             of = case(
                 account=account(troubles=[trouble(name, data=met)]), status=status(member("web"))
             )
-            return await check_warnings(replace(of, given_key=KEY))
+            return await check_warnings(replace(of, settings=replace(of.settings, cluster_key=KEY)))
 
     [finding] = asyncio.run(scenario())
 

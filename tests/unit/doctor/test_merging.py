@@ -2,8 +2,7 @@
 
 import pytest
 
-from wesher.doctor.findings import Finding, Verdict, ok
-from wesher.doctor.merging import merged
+from wesher.doctor.findings import Finding, Verdict, merged, ok
 
 FAULT, WARNING = Verdict.FAULT, Verdict.WARNING
 

@@ -4,8 +4,16 @@ import pytest
 
 from wesher.base.problems import NO_TOOL
 from wesher.cli.doctor import render
-from wesher.doctor.findings import Finding, Verdict, is_healthy, ok, unknown, warning
-from wesher.doctor.formatting import counted, lasting
+from wesher.doctor.findings import (
+    Finding,
+    Verdict,
+    counted,
+    is_healthy,
+    lasting,
+    ok,
+    unknown,
+    warning,
+)
 
 FAULT = Finding("tools", Verdict.FAULT, "`wg` is not installed", "run `apt install x`", "no-tool")
 
