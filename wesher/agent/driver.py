@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import secrets
 import socket
 import sys
 from collections.abc import Coroutine, Sequence
@@ -334,7 +333,7 @@ def _settings(prepared: Prepared) -> NodeSettings:
         metadata_format=config.metadata_format,
         forget_after=config.forget_after,
         timing=PRESETS[config.timing],
-        first_sequence=secrets.randbits(32),
+        first_sequence=int.from_bytes(os.urandom(4)),
         hosts=HostsNaming(
             str(config.hosts_file) if config.etc_hosts else None,
             config.hosts_suffix,

@@ -3,7 +3,8 @@
 What others put into such a line is made `printable` by whoever shows it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 
 
 class WesherError(Exception):
@@ -69,6 +70,12 @@ class MissingToolError(CommandError):
 
     def __init__(self, argv: Sequence[str]) -> None:
         super().__init__(argv, 127, f"{argv[0]} not found")
+
+
+def nearest(word: str, known: Iterable[str], *, least: float = 0.6) -> str | None:
+    """Return which word somebody may have meant; `least` is how like it must be, 1 for the same."""
+    near: list[str] = import_module("difflib").get_close_matches(word, list(known), 1, least)
+    return near[0] if near else None
 
 
 def printable(text: str) -> str:

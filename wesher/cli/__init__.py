@@ -3,7 +3,6 @@
 Light on purpose, see options.py: a command's module is imported once its options are understood.
 """
 
-import difflib
 import gc
 import sys
 import traceback
@@ -11,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 from wesher.agent import phases
-from wesher.base.errors import ConfigError, NoAgentError, StartError, WesherError
+from wesher.base.errors import ConfigError, NoAgentError, StartError, WesherError, nearest
 from wesher.cli.commands import AGENT, COMMANDS, Command
 from wesher.config import options
 
@@ -51,18 +50,8 @@ def _run(arguments: Sequence[str]) -> int:
         prog, command.description, command.options, _epilog(command), command.operands
     )
     given = options.parse_arguments(parser, arguments)
-    return _load(command)(given)
-
-
-def _load(command: Command) -> Callable[[Mapping[str, str]], int]:
-    """Import what runs a command, without looking through it for garbage: it all stays."""
-    if command is AGENT:
-        phases.end_at_signals()
-    gc.disable()
     try:
-        module, function = command.runs.split(".")
-        run: Callable[[Mapping[str, str]], int]
-        run = getattr(import_module(f"wesher.cli.{module}"), function)
+        return _load(command)(given)
     except ModuleNotFoundError as error:
         if not error.name or error.name.startswith("wesher"):
             raise
@@ -70,6 +59,16 @@ def _load(command: Command) -> Callable[[Mapping[str, str]], int]:
             f"the Python package {error.name} is missing: start with scripts/run from a checkout, "
             "or install wesher with its packages: pip install ."
         ) from error
+
+
+def _load(command: Command) -> Callable[[Mapping[str, str]], int]:
+    """Import what runs a command, without looking through it for garbage: it all stays."""
+    if command is AGENT:
+        phases.end_at_signals()
+    gc.disable()
+    module, function = command.runs.split(".")
+    run: Callable[[Mapping[str, str]], int]
+    run = getattr(import_module(f"wesher.cli.{module}"), function)
     gc.freeze()
     gc.enable()
     return run
@@ -84,8 +83,8 @@ def _select(arguments: Sequence[str]) -> tuple[str, Command, Sequence[str]]:
     if word == "help":
         return _select([*arguments[before + 1 : before + 2], "--help"])
     if word not in COMMANDS:
-        near = difflib.get_close_matches(word, COMMANDS, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        near = nearest(word, COMMANDS)
+        hint = f"did you mean {near}? " if near else ""
         raise ConfigError(
             f"unknown command {word!r}; {hint}"
             f"commands: {', '.join(COMMANDS)}; without one the agent starts"

@@ -1,16 +1,14 @@
 """The configuration: flags over WESHER_* over the TOML file over defaults, checked as a whole."""
 
-import difflib
 import os
 import stat
 from collections.abc import Iterable, Mapping, MutableMapping
+from importlib import import_module
 from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tomli
-
-from wesher.base.errors import ConfigError, StartError
+from wesher.base.errors import ConfigError, StartError, nearest
 from wesher.base.frozen import frozen, replace
 from wesher.config.option_types import IPInterface, parse_key, parse_node_name
 from wesher.config.options import CONFIG_FILE, DEFAULT_FILE, OPTIONS, TOLD_NAMES, Option
@@ -24,7 +22,7 @@ _MAX_KEY_FILE = 4096  # bytes; a key needs 45
 _STDIN = 0
 _DEFAULT = "default"
 _PREFIX = "WESHER_"
-_NEAR = 0.8  # of 1, as difflib counts
+_NEAR = 0.8  # how like ours a variable must be to be no other program's
 
 
 @frozen
@@ -132,9 +130,8 @@ def _check_variables(environ: Iterable[str]) -> None:
         if not name.startswith(_PREFIX) or name in options:
             continue
         words = [known.removeprefix(_PREFIX) for known in options]
-        near = difflib.get_close_matches(name.removeprefix(_PREFIX), words, n=1, cutoff=_NEAR)
-        if near:
-            raise ConfigError(f"unknown variable {name}; the nearest is {_PREFIX}{near[0]}")
+        if near := nearest(name.removeprefix(_PREFIX), words, least=_NEAR):
+            raise ConfigError(f"unknown variable {name}; the nearest is {_PREFIX}{near}")
 
 
 def unknown_variables(environ: Iterable[str]) -> list[str]:
@@ -168,7 +165,7 @@ def _read_file(named: str | None) -> tuple[Path, dict[str, str]]:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            document = tomli.load(file)
+            document = import_module("tomli").load(file)
     except FileNotFoundError:
         if named is None:
             return path, {}
@@ -187,8 +184,8 @@ def _setting(path: Path, key: str, value: object) -> tuple[str, str]:
     options = {option.key: option for option in OPTIONS if option.in_file}
     option = options.get(key)
     if option is None:
-        near = difflib.get_close_matches(key.replace("_", "-"), options, n=1)
-        hint = f"the nearest is {near[0]!r}" if near else "keys are the flags without their dashes"
+        near = nearest(key.replace("_", "-"), options)
+        hint = f"the nearest is {near!r}" if near else "keys are the flags without their dashes"
         raise ConfigError(f"{path}: unknown key {key!r}; {hint}")
     return option.name, _text(path, option, value)
 

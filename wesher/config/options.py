@@ -4,12 +4,11 @@ Light on purpose: `--help` and `--version` import this and nothing heavier.
 """
 
 import argparse
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from wesher import __version__
-from wesher.base.errors import ConfigError
+from wesher.base.errors import ConfigError, nearest
 from wesher.base.frozen import frozen
 from wesher.config import option_types as v
 
@@ -298,8 +297,8 @@ def parse_arguments(made: _Parser, arguments: Sequence[str]) -> dict[str, str]:
     if unknown:
         flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
         if flags:
-            near = difflib.get_close_matches(flags[0], made.flags, n=1)
-            hint = f"the nearest is {near[0]}" if near else f"see {made.prog} --help"
+            near = nearest(flags[0], made.flags)
+            hint = f"the nearest is {near}" if near else f"see {made.prog} --help"
             raise ConfigError(f"unknown option {flags[0]}; {hint}")
         many = f"is one word too many; see {made.prog} --help"
         late = "is not an option; a command comes before all options"

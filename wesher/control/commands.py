@@ -2,14 +2,13 @@
 
 import asyncio
 import base64
-import difflib
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 
 from loguru import logger
 
-from wesher.base.errors import AgentError, CommandError, StartError, WesherError
+from wesher.base.errors import AgentError, CommandError, StartError, WesherError, nearest
 from wesher.base.problems import FIXED_ADDRESS, OUR_NAME, SAME_ADDRESS, SAME_NAME
 from wesher.config.config import Config
 from wesher.control.pings import Pinger, answer_contact
@@ -182,8 +181,8 @@ class Control:
             raise AgentError(f"{name} is this node itself: see `wesher status`")
         members = {member.name: member for member in status.members}
         if name not in members:
-            near = difflib.get_close_matches(name, members, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = nearest(name, members)
+            hint = f"; did you mean {near}?" if near else ""
             raise AgentError(
                 f"no member is named {name!r}{hint or ': `wesher members` lists them'}"
             )

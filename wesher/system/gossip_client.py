@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import ip_address
@@ -101,7 +100,7 @@ async def _contact(wire: Wire, address: Address, name: str) -> Contact:
 
 def _ping(name: str) -> Ping:
     """Return a ping that no recorded ack answers."""
-    return Ping(secrets.randbits(32), name)
+    return Ping(int.from_bytes(os.urandom(4)), name)
 
 
 async def look(wire: Wire, address: Address) -> tuple[Record, ...]:
