@@ -151,7 +151,7 @@ class Host:
         self.processes.append(Process(entering))
         return self.processes[-1]
 
-    def socket(self, kind: int, family: int = socket.AF_INET) -> socket.socket:
+    def socket(self, kind: int, family: int = socket.AF_INET, protocol: int = 0) -> socket.socket:
         """Open a socket that lives in this host's network."""
         opened: list[socket.socket] = []
 
@@ -159,7 +159,7 @@ class Host:
             with Path(f"/proc/{self._pid}/ns/net").open() as namespace:
                 if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET):
                     raise OSError(ctypes.get_errno(), "setns")
-            opened.append(socket.socket(family, kind))
+            opened.append(socket.socket(family, kind, protocol))
 
         # setns changes the calling thread only, which ends right here.
         thread = threading.Thread(target=open_inside)

@@ -1,16 +1,21 @@
-"""Traffic between two nodes, in numbered packets, so that what is lost is known."""
+"""Traffic between nodes: packets in numbers, so that what is lost is known, and the first ping."""
 
 import contextlib
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
 
 from tests.testbed.lab.daemons import Daemon
-from tests.testbed.lab.netns import LabError
+from tests.testbed.lab.netns import Host, LabError, wait_for
 
 RATE = 100  # packets per second
 PORT = 9000
+_PING_GAP = 0.01  # seconds between two echo requests
+_ECHO = struct.Struct(">BBHHH")  # type, code, checksum, identifier, sequence number
+_REQUEST, _REPLY = 8, 0
+_IDENTIFIER = 0x7E57
 
 
 class Flow:
@@ -23,7 +28,7 @@ class Flow:
         self.arrived: dict[int, float] = {}
         """When each packet came first, on the monotonic clock."""
         self._rate = rate
-        self._target = (_overlay_address(receiver), port)
+        self._target = (overlay_address(receiver), port)
         self._outgoing = sender.host.socket(socket.SOCK_DGRAM)
         self._incoming = receiver.host.socket(socket.SOCK_DGRAM)
         self._incoming.bind(("0.0.0.0", port))
@@ -80,7 +85,61 @@ class Flow:
             self.arrived.setdefault(number, time.monotonic())
 
 
-def _overlay_address(daemon: Daemon) -> str:
+class FirstPing:
+    """Echo requests from a host to an address, a hundred a second, until one is answered."""
+
+    def __init__(self, host: Host, target: str) -> None:
+        self._answered_at: float | None = None
+        self._target = (target, 0)
+        self._socket = host.socket(socket.SOCK_RAW, protocol=socket.IPPROTO_ICMP)
+        self._socket.settimeout(_PING_GAP)
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "FirstPing":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+        self._socket.close()
+
+    def wait(self, timeout: float) -> float:
+        """Return when the first reply came, on the monotonic clock; LabError when none does."""
+        wait_for(lambda: self._answered_at, timeout, "a reply to a ping")
+        assert self._answered_at is not None
+        return self._answered_at
+
+    def _run(self) -> None:
+        number = 0
+        due = time.monotonic()
+        while self._answered_at is None and not self._ending.is_set():
+            if time.monotonic() >= due:
+                number, due = number + 1, due + _PING_GAP
+                # No route or no peer at this moment: nobody answers.
+                with contextlib.suppress(OSError):
+                    self._socket.sendto(_echo_request(number & 0xFFFF), self._target)
+            with contextlib.suppress(TimeoutError):
+                if _is_reply(self._socket.recv(1500)):
+                    self._answered_at = time.monotonic()
+
+
+def _echo_request(number: int) -> bytes:
+    words = (_REQUEST << 8, _IDENTIFIER, number)
+    total = sum(words)
+    checksum = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+    return _ECHO.pack(_REQUEST, 0, checksum, _IDENTIFIER, number)
+
+
+def _is_reply(packet: bytes) -> bool:
+    """Tell our replies from what else arrives; IPv4 comes with its header."""
+    kind, _, _, identifier, _ = _ECHO.unpack_from(packet, (packet[0] & 0xF) * 4)
+    return (kind, identifier) == (_REPLY, _IDENTIFIER)
+
+
+def overlay_address(daemon: Daemon) -> str:
+    """Return the address of an agent that has one; LabError when it has none."""
     if (address := daemon.overlay_address()) is None:
         raise LabError(f"no overlay address on {daemon.host.name}")
     return address
