@@ -45,7 +45,7 @@ def as_json(settings: Config, findings: Sequence[Finding]) -> dict[str, Any]:
             {
                 "check": finding.check,
                 "verdict": finding.verdict.value,
-                "trouble": finding.trouble,
+                "trouble": finding.problem,
                 "text": finding.text,
                 "remedy": finding.remedy,
             }

@@ -10,7 +10,17 @@ from wesher.base.addresses import Contact
 from wesher.base.frozen import frozen
 from wesher.base.problems import OTHER_KEY, SEED_NAME, TAKEN_NAME, UDP_BLOCKED, Problem
 from wesher.doctor.context import Case, Reply, contact_all, find_others, resolve
-from wesher.doctor.findings import Finding, Verdict, counted, fault, lasting, ok, unknown, warning
+from wesher.doctor.findings import (
+    Finding,
+    Verdict,
+    counted,
+    fault,
+    found,
+    lasting,
+    ok,
+    unknown,
+    warning,
+)
 from wesher.mesh.base.plan import Endpoint, IPAddress
 
 MAX_MEMBERS = 64  # that are contacted; those in trouble first
@@ -127,11 +137,11 @@ def judge(target: Target, made: Contact, case: Case) -> Iterator[Finding]:
         case Role.OURSELVES if not made.other_name:
             yield fault("gossip", problems.OURSELVES_UNREACHED, silent=silent, **data)
         case Role.SEED if made.refused:
-            yield Finding(*_silent_seed(case), *_worded(problems.SEED_REFUSED, data))
+            yield found("gossip", _silent_seed(case), problems.SEED_REFUSED, **data)
         case Role.SEED if len(made.silent) == 1:
             yield fault("gossip", problems.SEED_HALF, heard=heard, silent=silent, **data)
         case Role.SEED:
-            yield Finding(*_silent_seed(case), *_worded(problems.SEED_SILENT, data))
+            yield found("gossip", _silent_seed(case), problems.SEED_SILENT, **data)
         case Role.MEMBER if target.failed_for is not None:
             ago = lasting(target.failed_for)
             yield warning("gossip", problems.MEMBER_FAILED, ago=ago, **data)
@@ -149,15 +159,11 @@ def _of_member(made: Contact) -> Problem:
     return UDP_BLOCKED if "UDP" in made.silent else problems.TCP_BLOCKED
 
 
-def _silent_seed(case: Case) -> tuple[str, Verdict]:
+def _silent_seed(case: Case) -> Verdict:
     """A seed that is down matters when nobody else is there."""
     members = case.status["members"] if case.status else []
     others = any(member["state"] in ("alive", "suspect") for member in members)
-    return "gossip", Verdict.WARNING if others else Verdict.FAULT
-
-
-def _worded(trouble: Problem, data: dict[str, object]) -> tuple[str, str, str]:
-    return trouble.fault_of(data), trouble.remedy_for(data), trouble.name
+    return Verdict.WARNING if others else Verdict.FAULT
 
 
 async def _check_name(case: Case, targets: Sequence[Target]) -> list[Finding]:

@@ -33,7 +33,7 @@ class Verdict(Enum):
 
 @frozen
 class Finding:
-    """What one check came to; `trouble` is the name of a Trouble, None when there is none.
+    """What one check came to; `problem` is the name of a Problem, None when there is none.
 
     `about` is the member, or the thing, that it concerns; None when that is this host.
     """
@@ -42,7 +42,7 @@ class Finding:
     verdict: Verdict
     text: str
     remedy: str | None = None
-    trouble: str | None = None
+    problem: str | None = None
     about: str | None = None
 
 
@@ -56,31 +56,32 @@ def unknown(check: str, text: str, remedy: str | None = None) -> Finding:
     return Finding(check, Verdict.UNKNOWN, text, remedy)
 
 
-def fault(check: str, trouble: Problem, **data: object) -> Finding:
+def found(check: str, verdict: Verdict, problem: Problem, **data: object) -> Finding:
+    """Return a problem that a check has met; `data` is what its words are about."""
+    about = data.get("member") or data.get("what")
+    return Finding(
+        check,
+        verdict,
+        problem.fault_of(data),
+        problem.remedy_for(data) or None,
+        problem.name,
+        None if about is None else str(about),
+    )
+
+
+def fault(check: str, problem: Problem, **data: object) -> Finding:
     """Return something that must be put right."""
-    return _found(check, Verdict.FAULT, trouble, data)
+    return found(check, Verdict.FAULT, problem, **data)
 
 
-def warning(check: str, trouble: Problem, **data: object) -> Finding:
+def warning(check: str, problem: Problem, **data: object) -> Finding:
     """Return something that may matter, or will."""
-    return _found(check, Verdict.WARNING, trouble, data)
+    return found(check, Verdict.WARNING, problem, **data)
 
 
 def is_healthy(findings: Iterable[Finding]) -> bool:
     """Tell whether there is no fault."""
     return all(finding.verdict is not Verdict.FAULT for finding in findings)
-
-
-def _found(check: str, verdict: Verdict, trouble: Problem, data: dict[str, object]) -> Finding:
-    about = data.get("member") or data.get("what")
-    return Finding(
-        check,
-        verdict,
-        trouble.fault_of(data),
-        trouble.remedy_for(data) or None,
-        trouble.name,
-        None if about is None else str(about),
-    )
 
 
 def counted(number: int, what: str) -> str:
@@ -99,18 +100,18 @@ def lasting(seconds: float) -> str:
 def merged(findings: Iterable[Finding]) -> list[Finding]:
     """Return the findings without what others say as well, the worst first."""
     findings = list(dict.fromkeys(findings))
-    said = {(one.trouble, one.about) for one in findings}
-    named = {one.trouble for one in findings}
+    said = {(one.problem, one.about) for one in findings}
+    named = {one.problem for one in findings}
     now = [one.text for one in findings if one.check != "warnings" and one.verdict != Verdict.OK]
-    deaf = any(one.trouble == "ourselves-unreached" and "UDP" in one.text for one in findings)
+    deaf = any(one.problem == "ourselves-unreached" and "UDP" in one.text for one in findings)
     kept = [
         one
         for one in findings
         if not (one.check == "warnings" and any(text in one.text for text in now))
         and not any((other, one.about) in said for other in _better_known(one))
-        and not (one.trouble == "nobody" and named & _SEEDS)
+        and not (one.problem == "nobody" and named & _SEEDS)
         # Whoever is silent to the agent is so because of this host.
-        and not (deaf and one.check == "warnings" and one.trouble == "udp-blocked")
+        and not (deaf and one.check == "warnings" and one.problem == "udp-blocked")
         and not (one.about == "hosts file" and "hosts-file" in named)
     ]
     order = list(Verdict)
@@ -118,4 +119,4 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _better_known(finding: Finding) -> frozenset[str]:
-    return _BETTER_KNOWN_AS.get(finding.trouble or "", frozenset())
+    return _BETTER_KNOWN_AS.get(finding.problem or "", frozenset())

@@ -96,7 +96,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 def found(check: Check, of: Case) -> list[tuple[str, str | None, str]]:
     """Return verdict, trouble and text of what a check finds."""
-    return [(one.verdict.value, one.trouble, one.text) for one in run(check(of))]
+    return [(one.verdict.value, one.problem, one.text) for one in run(check(of))]
 
 
 def verdicts(check: Check, of: Case) -> list[tuple[str, str | None]]:

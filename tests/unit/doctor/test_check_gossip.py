@@ -72,7 +72,7 @@ def test_what_is_silent_is_judged_by_who_it_is(
 ) -> None:
     found = judge(Target(role, "web", HERE), made, of)
 
-    assert [(one.verdict.value, one.trouble) for one in found] == expected
+    assert [(one.verdict.value, one.problem) for one in found] == expected
 
 
 @pytest.mark.parametrize("heard", [SILENCE, NAMESAKE])
@@ -93,7 +93,7 @@ def keyed(of: Case, **changes: Any) -> Case:
 
 
 def found(of: Case) -> list[tuple[str, str | None]]:
-    return [(one.verdict.value, one.trouble) for one in run(check_gossip(of))]
+    return [(one.verdict.value, one.problem) for one in run(check_gossip(of))]
 
 
 def test_without_a_key_nobody_can_be_asked() -> None:
@@ -147,8 +147,8 @@ def test_a_member_counts_as_reached_only_if_it_is_the_one_that_answers() -> None
         async with opened(node()) as host:
             return await check_gossip(told_of(name, host))
 
-    named = [one for one in run(scenario("local")) if one.trouble == "other-name"]
-    [finding] = [one for one in run(scenario("web")) if one.trouble == "other-name"]
+    named = [one for one in run(scenario("local")) if one.problem == "other-name"]
+    [finding] = [one for one in run(scenario("web")) if one.problem == "other-name"]
 
     assert named == []
     assert finding.text.startswith("another member answers at ")
@@ -169,9 +169,9 @@ def test_a_host_is_not_told_of_as_a_seed_and_as_a_member() -> None:
         told = settings(join=(Seed(str(LOOPBACK), port),))
         return await check_gossip(keyed(case(told=told, status=status(web))))
 
-    assert [one.trouble for one in run(both()) if "web" in one.text] == ["member-refused"]
-    assert "seed-refused" not in [one.trouble for one in run(both())]
-    assert "seed-refused" in [one.trouble for one in run(scenario())]
+    assert [one.problem for one in run(both()) if "web" in one.text] == ["member-refused"]
+    assert "seed-refused" not in [one.problem for one in run(both())]
+    assert "seed-refused" in [one.problem for one in run(scenario())]
 
 
 def test_the_first_who_knows_members_tells_who_else_has_our_name() -> None:

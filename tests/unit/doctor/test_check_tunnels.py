@@ -46,7 +46,7 @@ def test_a_tunnel_is_judged_by_answer_handshake_and_traffic(
 ) -> None:
     found = judge(tunnel(state), reached, {"key": before}, {"key": after})
 
-    assert [(one.verdict.value, one.trouble) for one in found] == (
+    assert [(one.verdict.value, one.problem) for one in found] == (
         [("fault", expected)] if expected else []
     )
 
@@ -96,7 +96,7 @@ def test_a_path_is_told_with_its_width_where_it_could_be_measured(
 
     finding = judge_path(case(network=network()), path, 1420, widths)
 
-    assert finding.trouble == expected
+    assert finding.problem == expected
     assert "1480" in f"{finding.text} {finding.remedy}"
     lowered = "`ip link set dev wgoverlay mtu 1220` on both hosts"
     assert finding.remedy
@@ -117,7 +117,7 @@ def test_ipv6_inside_the_mesh_needs_1280_bytes(width: int, expected: str, comman
     finding = judge_path(of, path, 1420, {ip_address("fd77::2"): width})
 
     assert finding.remedy
-    assert (finding.trouble, command in finding.remedy) == (expected, True)
+    assert (finding.problem, command in finding.remedy) == (expected, True)
 
 
 # Echoes

@@ -41,7 +41,7 @@ def test_a_warning_has_words_and_remedy_of_its_trouble() -> None:
 
     assert finding.text == "`wg` is not installed"
     assert finding.remedy == "run `apt install wireguard-tools`"
-    assert finding.trouble == "no-tool"
+    assert finding.problem == "no-tool"
 
 
 def test_a_fault_is_shown_with_its_remedy_below_and_counted() -> None:

@@ -18,7 +18,7 @@ def told(
 
 
 def names(*findings: Finding) -> list[str]:
-    return [one.trouble or "" for one in merged(findings)]
+    return [one.problem or "" for one in merged(findings)]
 
 
 @pytest.mark.parametrize(
