@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.interop.golang import PROGRAM, GoMember, build, why_no_others
-from tests.interop.ours import OurMember
+from tests.interop.golang import PROGRAM, GoMember, GoOf, build, why_no_others
+from tests.interop.ours import OurMember, OursOf
 from tests.testbed.agents import NAME, Agent, Host
 from tests.testbed.lab.netns import Lab, why_no_lab
 from tests.testbed.networks import own_network
@@ -81,7 +81,7 @@ def go_of(
     tmp_path: Path,
     key: str,
     new_address: Callable[[], str],
-) -> Iterator[Callable[..., GoMember]]:
+) -> Iterator[GoOf]:
     """Make Go members, running and quick unless told otherwise; none may have logged an error."""
     members: list[GoMember] = request.node.stash.setdefault(_MEMBERS, [])
 
@@ -97,7 +97,7 @@ def go_of(
 
 
 @pytest.fixture
-def ours_of(key: str, new_address: Callable[[], str]) -> Iterator[Callable[..., OurMember]]:
+def ours_of(key: str, new_address: Callable[[], str]) -> Iterator[OursOf]:
     """Make members of ours, silent so far and quick unless told otherwise."""
     members: list[OurMember] = []
 
@@ -114,7 +114,7 @@ def ours_of(key: str, new_address: Callable[[], str]) -> Iterator[Callable[..., 
 @pytest.fixture
 def agent_of(
     request: pytest.FixtureRequest, tmp_path: Path, new_address: Callable[[], str]
-) -> Iterator[Callable[..., Agent]]:
+) -> Iterator[Callable[[str], Agent]]:
     """Make whole agents, none of them started yet, each on a fake host of its own."""
     agents: list[Agent] = request.node.stash.setdefault(_AGENTS, [])
 

@@ -10,18 +10,19 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 PROGRAM = "gomember"
 SOURCE = Path(__file__).parent / "gomember"
 LIBRARY = Path("/usr/share/gocode")
 _CACHE = Path(__file__).resolve().parents[2] / "build" / "go"
 PORT = 7946
+T = TypeVar("T")
 PATIENCE = 40.0  # seconds that a test waits for anything
 
-CALM_GO = {"interval": "2s", "timeout": "1s"}
+CALM_GO: dict[str, Any] = {"interval": "2s", "timeout": "1s"}
 """Probes that stand a machine which stops for a second; `CALM` for ours."""
-FORGETFUL_GO = {"forget": "4s"}
+FORGETFUL_GO: dict[str, Any] = {"forget": "4s"}
 """The dead are gone soon; `FORGETFUL` for ours."""
 
 Fact = dict[str, Any]
@@ -53,7 +54,7 @@ def build(directory: Path) -> None:
     subprocess.run(argv, cwd=SOURCE, env=env, check=True, timeout=600)
 
 
-def wait_for(condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
+def wait_for(condition: Callable[..., T | None], what: str, timeout: float = PATIENCE) -> T:
     """Return what `condition` gives once it is true; AssertionError naming `what` if never."""
     deadline = time.monotonic() + timeout
     while not (found := condition()):
@@ -85,6 +86,8 @@ class GoMember:
     ) -> None:
         self.name = name
         self.ip = ip
+        self.overlay = self.wireguard_key = ""
+        """What it publishes as if it were wesher, if a test lets it."""
         self.port = port
         self.facts: list[Fact] = []
         self.allowed: tuple[str, ...] = ()
@@ -196,3 +199,11 @@ _HARMLESS = (
     "connect: connection refused",
     "i/o timeout",
 )
+
+
+class GoOf(Protocol):
+    """Makes Go members, running and quick unless told otherwise."""
+
+    def __call__(
+        self, name: str, ip: str | None = None, *, start: bool = True, **flags: Any
+    ) -> GoMember: ...

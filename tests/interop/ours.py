@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tests.interop.golang import PATIENCE, PORT, wait_for
 from wesher.base.errors import ProtocolError
@@ -223,7 +223,10 @@ class OurMember:
 
     def send(self, data: bytes, to: Address) -> None:
         """Send a datagram of the test's own making from our socket."""
-        self.do(lambda _gossip, _now: self._transport._udp.sendto(data, to))
+        assert self._transport
+        assert self._transport._udp
+        udp = self._transport._udp
+        self.do(lambda _gossip, _now: udp.sendto(data, to))
 
     def kill(self) -> None:
         """End without a farewell; calling it again does nothing."""
@@ -293,3 +296,9 @@ def exchange_once(ip: str, key: str, message: PushPull, port: int = PORT) -> obj
         return wire.open_frame(answer, reply=True)
     except ProtocolError as error:
         return error
+
+
+class OursOf(Protocol):
+    """Makes members of ours, silent so far and quick unless told otherwise."""
+
+    def __call__(self, name: str, ip: str | None = None, **settings: Any) -> OurMember: ...

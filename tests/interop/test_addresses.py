@@ -4,11 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.interop.golang import GoMember, wait_for
+from tests.interop.golang import GoOf, wait_for
 from tests.interop.test_agents import has_peer, publishing, start
 from tests.testbed.agents import Agent
 
-GoOf = Callable[..., GoMember]
 AgentOf = Callable[[str], Agent]
 ADDRESS = "10.9.8.7"
 FIXED = (f"--overlay-addr={ADDRESS}",)

@@ -6,14 +6,11 @@ from ipaddress import ip_interface
 
 import pytest
 
-from tests.interop.golang import FORGETFUL_GO, GoMember, wait_for
+from tests.interop.golang import FORGETFUL_GO, GoMember, GoOf, wait_for
 from tests.interop.ours import look
-from tests.testbed.agents import Agent, new_key
+from tests.testbed.agents import Agent, AgentOf, new_key
 from wesher.gossip import RecordState
 from wesher.mesh.base.address import overlay_address
-
-GoOf = Callable[..., GoMember]
-AgentOf = Callable[[str], Agent]
 
 
 def publishing(go: GoMember, address: str, format: str = "current") -> GoMember:
@@ -258,7 +255,7 @@ def test_three_of_each_mesh(go_of: GoOf, agent_of: AgentOf, key: str, timing: st
     gos[2].join(gos[0].host_port)
     start(agents[2], key, gos[1].ip, flags=(f"--timing={timing}",))
 
-    everybody = {member.name for member in (*agents, *gos)}
+    everybody = {agent.name for agent in agents} | {go.name for go in gos}
     for go in gos:
         wait_for(lambda go=go: set(go.members) == everybody, f"everybody at {go.name}")
     for agent in agents:

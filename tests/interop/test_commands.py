@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.golang import GoMember
+from tests.interop.golang import GoOf
 from tests.interop.quoting import Page
 from tests.testbed.lab.daemons import WESHER, Daemon, Mesh
 from tests.testbed.lab.netns import Lab, Process, wait_for
@@ -97,7 +97,7 @@ def configure(daemon: Daemon, text: str) -> None:
     daemon.host.path("/etc/w.toml").write_text(f"{text}\n")
 
 
-def add_go(mesh: Mesh, go_of: Callable[..., GoMember]) -> None:
+def add_go(mesh: Mesh, go_of: GoOf) -> None:
     """Let a member that runs Go's library join on the fifth host, as the original wesher would."""
     host = mesh.lab.hosts[4]
     meta = encode_metadata(Metadata(ip_address(GO_ADDRESS), GO_KEY), "current")
@@ -155,7 +155,7 @@ def unmet(output: str) -> bool:
 
 
 @pytest.mark.timeout(600)
-def test_the_commands_print_what_the_page_says(mesh: Mesh, go_of: Callable[..., GoMember]) -> None:
+def test_the_commands_print_what_the_page_says(mesh: Mesh, go_of: GoOf) -> None:
     page, typist = Page("commands.md"), Typist(mesh.daemons[1], mesh.key)
     _, second, third, fourth = mesh.daemons
     add_go(mesh, go_of)

@@ -1,17 +1,13 @@
 """Clusters of both kinds agree, and everything spreads through either kind."""
 
 import time
-from collections.abc import Callable
 
 import pytest
 
-from tests.interop.golang import GoMember, wait_for
-from tests.interop.ours import OurMember, look
+from tests.interop.golang import GoMember, GoOf, wait_for
+from tests.interop.ours import OurMember, OursOf, look
 from wesher.base.frozen import replace
 from wesher.gossip import WAN, Address, MemberFailed, Record, RecordState
-
-GoOf = Callable[..., GoMember]
-OursOf = Callable[..., OurMember]
 
 
 def tables(members: list[GoMember | OurMember], key: str) -> list[set[Record]]:

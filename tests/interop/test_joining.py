@@ -2,12 +2,11 @@
 
 import base64
 import os
-from collections.abc import Callable
 
 import pytest
 
-from tests.interop.golang import GoMember, wait_for
-from tests.interop.ours import OurMember, exchange_once, look, wire_of
+from tests.interop.golang import GoOf, wait_for
+from tests.interop.ours import OursOf, exchange_once, look, wire_of
 from wesher.gossip import (
     LAN,
     LOCAL,
@@ -19,8 +18,6 @@ from wesher.gossip import (
     Record,
 )
 
-GoOf = Callable[..., GoMember]
-OursOf = Callable[..., OurMember]
 VERSIONS = bytes([1, 5, 2, 0, 0, 0])
 TIMINGS = {"wan": WAN, "lan": LAN, "local": LOCAL}
 

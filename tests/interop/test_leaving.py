@@ -1,12 +1,11 @@
 """Leaving, coming back, and everything about one name that is used again."""
 
 import time
-from collections.abc import Callable
 
 import pytest
 
-from tests.interop.golang import FORGETFUL_GO, GoMember, wait_for
-from tests.interop.ours import FORGETFUL, OurMember, look
+from tests.interop.golang import FORGETFUL_GO, GoMember, GoOf, wait_for
+from tests.interop.ours import FORGETFUL, OurMember, OursOf, look
 from wesher.gossip import (
     PRESETS,
     Address,
@@ -20,9 +19,6 @@ from wesher.gossip import (
     RecordState,
     pack_ip,
 )
-
-GoOf = Callable[..., GoMember]
-OursOf = Callable[..., OurMember]
 
 
 def together(*members: GoMember | OurMember) -> None:

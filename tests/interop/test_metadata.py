@@ -1,18 +1,15 @@
 """What members publish about themselves, read by Go's own decoder and by ours."""
 
-from collections.abc import Callable
 from ipaddress import ip_address
 
 import pytest
 
-from tests.interop.golang import GoMember, wait_for
-from tests.interop.ours import OurMember, look
+from tests.interop.golang import GoOf, wait_for
+from tests.interop.ours import OursOf, look
 from tests.testbed.agents import new_key
 from wesher.gossip import MemberUpdated
 from wesher.mesh.base.metadata import Metadata, MetadataFormat, decode_metadata, encode_metadata
 
-GoOf = Callable[..., GoMember]
-OursOf = Callable[..., OurMember]
 FORMATS: list[MetadataFormat] = ["current", "v0.2"]
 ADDRESSES = ["10.1.2.3", "fd00::a:1"]
 

@@ -14,24 +14,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.golang import GoMember
+from tests.interop.golang import GoMember, GoOf
 from tests.testbed.agents import new_key
 from tests.testbed.lab.daemons import Daemon, Mesh, ping
 from tests.testbed.lab.netns import Host, Lab, Process, wait_for
 from wesher.mesh.base.address import overlay_address
-from wesher.mesh.base.metadata import Metadata, encode_metadata
+from wesher.mesh.base.metadata import Metadata, MetadataFormat, encode_metadata
 
 PATIENCE = 60.0  # seconds
 HOSTS = 4
 INTERVAL = 0.1  # seconds between two packets of the flow
 
-GoOf = Callable[..., GoMember]
-
 
 class Old:
     """A host that still runs the original: its Go member, and what that has written."""
 
-    def __init__(self, go_of: GoOf, host: Host, cluster_key: str, style: str) -> None:
+    def __init__(self, go_of: GoOf, host: Host, cluster_key: str, style: MetadataFormat) -> None:
         self.host = host
         self.overlay = str(overlay_address(host.name, ip_interface("10.0.0.0/8")))
         self.meta = encode_metadata(Metadata(ip_address(self.overlay), new_key()), style)
@@ -87,7 +85,9 @@ def mesh(lab_of: Callable[[int], Lab]) -> Mesh:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("style", "file"), [("current", "wgoverlay.json"), ("v0.2", "state.json")])
-def test_go_members_are_replaced_one_by_one(mesh: Mesh, go_of: GoOf, style: str, file: str):
+def test_go_members_are_replaced_one_by_one(
+    mesh: Mesh, go_of: GoOf, style: MetadataFormat, file: str
+) -> None:
     old = [Old(go_of, host, mesh.key, style) for host in mesh.lab.hosts]
     for one in old:
         one.go.join(old[0].host.address)

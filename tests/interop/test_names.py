@@ -5,13 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.interop.golang import GoMember, wait_for
-from tests.interop.ours import OurMember, look
+from tests.interop.golang import GoOf, wait_for
+from tests.interop.ours import OursOf, look
 from tests.testbed.agents import Agent, new_key
 from wesher.gossip import Address
 
-GoOf = Callable[..., GoMember]
-OursOf = Callable[..., OurMember]
 ODD = ["höst", "a.b_c-D", "x" * 255, os.fsdecode(b"\xff\xfe"), "127.0.0.1", "-", "..", "a/b"]
 
 

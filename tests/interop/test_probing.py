@@ -2,10 +2,17 @@
 
 import signal
 import time
-from collections.abc import Callable
 
-from tests.interop.golang import CALM_GO, FORGETFUL_GO, GoMember, wait_for
-from tests.interop.ours import CALM, FORGETFUL, PATIENT, OurMember, exchange_once, look, wire_of
+from tests.interop.golang import CALM_GO, FORGETFUL_GO, GoOf, wait_for
+from tests.interop.ours import (
+    CALM,
+    FORGETFUL,
+    PATIENT,
+    OursOf,
+    exchange_once,
+    look,
+    wire_of,
+)
 from wesher.base.frozen import replace
 from wesher.gossip import (
     LAN,
@@ -25,9 +32,6 @@ from wesher.gossip.codec import encode
 
 PASSIVE = replace(PATIENT, probe_interval=600, push_pull_interval=600)
 """It probes nobody, and asks nobody for tables, unless it is `eager` after a join."""
-
-GoOf = Callable[..., GoMember]
-OursOf = Callable[..., OurMember]
 
 
 def test_pings(go_of: GoOf, ours_of: OursOf) -> None:

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
-from tests.interop.golang import GoMember, wait_for
+from tests.interop.golang import GoMember, GoOf, wait_for
 from tests.interop.test_agents import has_peer, publishing, start
 from tests.testbed.agents import Agent
 
-GoOf = Callable[..., GoMember]
 AgentOf = Callable[[str], Agent]
 NewAddress = Callable[[], str]
 

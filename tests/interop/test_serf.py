@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from msgpack import packb
 
-from tests.interop.golang import GoMember, wait_for
-from tests.interop.ours import OurMember, look, wire_of
+from tests.interop.golang import GoOf, wait_for
+from tests.interop.ours import OursOf, look, wire_of
 from tests.testbed.agents import Agent, new_key
 from wesher.gossip import (
     Address,
@@ -30,7 +30,8 @@ SERF = (2, 5, 4)  # what the library speaks unless told otherwise; its agent spe
 
 def tags(**tags: str) -> bytes:
     """Return metadata as serf encodes its tags."""
-    return b"\xff" + packb(tags, use_bin_type=False)
+    packed: bytes = packb(tags, use_bin_type=False)
+    return b"\xff" + packed
 
 
 class Serf:
@@ -86,7 +87,7 @@ def serf_of(
 
 
 def test_a_cluster_of_serf_and_ours(
-    serf_of: Callable[..., Serf], ours_of: Callable[..., OurMember], key: str
+    serf_of: Callable[..., Serf], ours_of: OursOf, key: str
 ) -> None:
     serfs = [serf_of("serf0"), serf_of("serf1")]
     ours = ours_of("python", delegate_versions=SERF).announce(None)
@@ -112,9 +113,7 @@ def test_a_cluster_of_serf_and_ours(
     wait_for(lambda: serfs[0].members["python"] in ("left", "failed"), "our departure")
 
 
-def test_serf_leaves_and_returns(
-    serf_of: Callable[..., Serf], ours_of: Callable[..., OurMember]
-) -> None:
+def test_serf_leaves_and_returns(serf_of: Callable[..., Serf], ours_of: OursOf) -> None:
     serf = serf_of("serf")
     ours = ours_of("python", delegate_versions=SERF).announce(None)
     serf.run("join", ours.ip)
@@ -129,7 +128,7 @@ def test_serf_leaves_and_returns(
 
 
 def test_serf_reads_what_we_publish_and_we_what_it_does(
-    serf_of: Callable[..., Serf], ours_of: Callable[..., OurMember]
+    serf_of: Callable[..., Serf], ours_of: OursOf
 ) -> None:
     """Its tags are the metadata of its members: a byte, then a map."""
     serf = serf_of("serf")
@@ -145,7 +144,7 @@ def test_serf_reads_what_we_publish_and_we_what_it_does(
 
 
 def test_serf_notices_a_crash_of_ours_and_our_return(
-    serf_of: Callable[..., Serf], ours_of: Callable[..., OurMember]
+    serf_of: Callable[..., Serf], ours_of: OursOf
 ) -> None:
     serf = serf_of("serf")
     ours = ours_of("python", delegate_versions=SERF).announce(tags(run="first"))
@@ -166,7 +165,7 @@ def test_serf_notices_a_crash_of_ours_and_our_return(
 
 @pytest.mark.parametrize("join_serf", [True, False])
 def test_serf_with_another_key_stays_outside(
-    serf_of: Callable[..., Serf], ours_of: Callable[..., OurMember], *, join_serf: bool
+    serf_of: Callable[..., Serf], ours_of: OursOf, *, join_serf: bool
 ) -> None:
     serf = serf_of("serf", new_key())
     ours = ours_of("python", delegate_versions=SERF).announce(None)
@@ -184,7 +183,7 @@ def test_serf_with_another_key_stays_outside(
 def test_serf_cannot_join_wesher(
     serf_of: Callable[..., Serf],
     agent_of: Callable[[str], Agent],
-    go_of: Callable[..., GoMember],
+    go_of: GoOf,
     key: str,
 ) -> None:
     """And nobody takes harm: a Go member and an agent go on meeting others."""
@@ -213,8 +212,8 @@ def test_serf_cannot_join_wesher(
 
 def test_serf_known_by_gossip_alone_is_refused(
     serf_of: Callable[..., Serf],
-    ours_of: Callable[..., OurMember],
-    go_of: Callable[..., GoMember],
+    ours_of: OursOf,
+    go_of: GoOf,
     key: str,
 ) -> None:
     """A Go member takes it in, and nobody can exchange tables with that one any more; we can."""

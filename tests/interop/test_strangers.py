@@ -2,12 +2,11 @@
 
 import base64
 import time
-from collections.abc import Callable
 
 import pytest
 
-from tests.interop.golang import GoMember, wait_for
-from tests.interop.ours import OurMember, look, wire_of
+from tests.interop.golang import GoOf, wait_for
+from tests.interop.ours import OursOf, look, wire_of
 from wesher.gossip import (
     Address,
     DropReason,
@@ -17,8 +16,6 @@ from wesher.gossip import (
 )
 from wesher.gossip.codec import encode
 
-GoOf = Callable[..., GoMember]
-OursOf = Callable[..., OurMember]
 OTHER_KEY = base64.b64encode(bytes(range(32))).decode()
 
 

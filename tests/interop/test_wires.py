@@ -3,22 +3,28 @@
 import signal
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import pytest
 
-from tests.interop.golang import CALM_GO, FORGETFUL_GO, GoMember, wait_for
-from tests.interop.ours import CALM, OurMember
+from tests.interop.golang import CALM_GO, FORGETFUL_GO, GoMember, GoOf, wait_for
+from tests.interop.ours import CALM, OurMember, OursOf
 from tests.testbed.lab.daemons import Daemon
 from tests.testbed.lab.netns import Host, Lab
 from wesher.gossip import Address, ExchangeFinished, MemberFailed, Record, TcpOnly, pack_ip
 
 LabOf = Callable[[int], Lab]
-MemberOn = Callable[..., Any]
+M_co = TypeVar("M_co", covariant=True)
+
+
+class MemberOn(Protocol[M_co]):
+    """Makes members on the hosts of a lab."""
+
+    def __call__(self, host: Host, bind: str | None = None, **options: Any) -> M_co: ...
 
 
 @pytest.fixture
-def go_on(go_of: Callable[..., GoMember]) -> Callable[..., GoMember]:
+def go_on(go_of: GoOf) -> MemberOn[GoMember]:
     """Make Go members on the hosts of a lab."""
 
     def make(host: Host, bind: str | None = None, **flags: Any) -> GoMember:
@@ -31,7 +37,7 @@ def go_on(go_of: Callable[..., GoMember]) -> Callable[..., GoMember]:
 
 
 @pytest.fixture
-def ours_on(ours_of: Callable[..., OurMember]) -> Callable[..., OurMember]:
+def ours_on(ours_of: OursOf) -> MemberOn[OurMember]:
     """Make members of ours on the hosts of a lab."""
 
     def make(host: Host, bind: str | None = None, **settings: Any) -> OurMember:
@@ -61,7 +67,7 @@ def records(looker: OurMember, at: str) -> dict[str, Record]:
 
 @pytest.mark.parametrize("relays_are_go", [True, False])
 def test_probes_go_round_a_broken_path(
-    lab_of: LabOf, go_on: MemberOn, ours_on: MemberOn, relays_are_go: bool
+    lab_of: LabOf, go_on: MemberOn[GoMember], ours_on: MemberOn[OurMember], relays_are_go: bool
 ) -> None:
     """Two members that cannot reach one another, a Go one and ours, do not suspect each other."""
     lab = lab_of(4)
@@ -89,7 +95,7 @@ def test_probes_go_round_a_broken_path(
 
 
 def test_without_relays_a_broken_path_is_a_failure(
-    lab_of: LabOf, go_on: MemberOn, ours_on: MemberOn
+    lab_of: LabOf, go_on: MemberOn[GoMember], ours_on: MemberOn[OurMember]
 ) -> None:
     """What the test before this one would see if nobody relayed."""
     lab = lab_of(2)
@@ -105,7 +111,7 @@ def test_without_relays_a_broken_path_is_a_failure(
 
 @pytest.mark.parametrize("blocked_is_go", [True, False])
 def test_udp_is_dropped_but_tcp_is_not(
-    lab_of: LabOf, go_on: MemberOn, ours_on: MemberOn, blocked_is_go: bool
+    lab_of: LabOf, go_on: MemberOn[GoMember], ours_on: MemberOn[OurMember], blocked_is_go: bool
 ) -> None:
     lab = lab_of(2)
     go = go_on(lab.hosts[0], **CALM_GO)
@@ -123,15 +129,17 @@ def test_udp_is_dropped_but_tcp_is_not(
     assert not ours.heard(MemberFailed)
 
 
-def test_a_partition_heals(lab_of: LabOf, go_on: MemberOn, ours_on: MemberOn) -> None:
+def test_a_partition_heals(
+    lab_of: LabOf, go_on: MemberOn[GoMember], ours_on: MemberOn[OurMember]
+) -> None:
     """Cut for long enough that each side holds the other for dead, but has not forgotten it."""
     lab = lab_of(4)
     gos = [go_on(lab.hosts[0]), go_on(lab.hosts[2])]
     ours = [ours_on(lab.hosts[1]).announce(), ours_on(lab.hosts[3]).announce()]
-    everybody = [*gos, *ours]
-    for member in ours:
-        member.join(gos[0])
-        member.join(gos[1])
+    everybody: list[GoMember | OurMember] = [*gos, *ours]
+    for one in ours:
+        one.join(gos[0])
+        one.join(gos[1])
     for member in everybody:
         wait_for(lambda m=member: len(m.members) == 4, f"everybody at {member.name}")
 
@@ -158,7 +166,9 @@ def test_a_partition_heals(lab_of: LabOf, go_on: MemberOn, ours_on: MemberOn) ->
         )
 
 
-def test_go_bound_to_every_address(lab_of: LabOf, go_on: MemberOn, ours_on: MemberOn) -> None:
+def test_go_bound_to_every_address(
+    lab_of: LabOf, go_on: MemberOn[GoMember], ours_on: MemberOn[OurMember]
+) -> None:
     """It writes its address in the long form; we keep that, and know where it is."""
     lab = lab_of(3)
     gos = [go_on(host, "0.0.0.0", **CALM_GO) for host in lab.hosts[:2]]
@@ -184,9 +194,14 @@ def test_go_bound_to_every_address(lab_of: LabOf, go_on: MemberOn, ours_on: Memb
 @pytest.mark.parametrize("stop", ["leave", "kill"])
 @pytest.mark.parametrize("every_address_first", [True, False])
 def test_an_agent_changes_how_it_binds(
-    lab_of: LabOf, go_on: MemberOn, ours_on: MemberOn, key: str, *, every_address_first: bool,
+    lab_of: LabOf,
+    go_on: MemberOn[GoMember],
+    ours_on: MemberOn[OurMember],
+    key: str,
+    *,
+    every_address_first: bool,
     stop: str,
-) -> None:  # fmt: skip
+) -> None:
     """From 0.0.0.0 to an explicit address or back: a Go member sees no conflict."""
     lab = lab_of(2)
     go = go_on(lab.hosts[0], "0.0.0.0")
@@ -195,7 +210,7 @@ def test_an_agent_changes_how_it_binds(
     binds = ["0.0.0.0", lab.hosts[1].address]
     flags = ("--cluster-key", key, "--join", go.ip, "--timing=local")
 
-    keys = []
+    keys: list[bytes] = []
     for bind in binds if every_address_first else binds[::-1]:
         agent.start(*flags, "--bind-addr", bind)
         wait_for(lambda: agent.lives() and agent.overlay_address(), "the agent to be up")
@@ -218,7 +233,7 @@ def test_an_agent_changes_how_it_binds(
 
 
 def test_an_agent_rejoins_who_has_been_forgotten(
-    lab_of: LabOf, go_on: MemberOn, ours_on: MemberOn, key: str
+    lab_of: LabOf, go_on: MemberOn[GoMember], ours_on: MemberOn[OurMember], key: str
 ) -> None:
     """Go forgets whom it holds for dead and never asks again; the agent does, and unasked."""
     lab = lab_of(2)

@@ -280,7 +280,7 @@ class AgentOf(Protocol):
     def __call__(self, name: str, host: Host | None = None, interface: str = NAME) -> Agent: ...
 
 
-def wait_for(condition: Callable[[], bool], what: str, timeout: float = PATIENCE) -> None:
+def wait_for(condition: Callable[..., bool], what: str, timeout: float = PATIENCE) -> None:
     """Return once `condition` holds; AssertionError naming `what` when it does not come true."""
     deadline = time.monotonic() + timeout
     while not condition():

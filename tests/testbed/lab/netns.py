@@ -46,7 +46,7 @@ def why_no_lab() -> str | None:
     return "may not create namespaces" if probe.returncode else None
 
 
-def wait_for(condition: Callable[[], object], timeout: float, what: str) -> float:
+def wait_for(condition: Callable[..., object], timeout: float, what: str) -> float:
     """Poll until `condition` holds; return the seconds it took, or raise LabError."""
     started = time.monotonic()
     while not condition():
