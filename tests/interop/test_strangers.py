@@ -133,7 +133,7 @@ def test_user_state_of_go_has_no_effect(go_of: GoOf, ours_of: OursOf) -> None:
 def test_our_user_messages_and_state_have_no_effect(go_of: GoOf, ours_of: OursOf, key: str) -> None:
     go = go_of("gopher")
     ours = ours_of("python").announce()
-    ours.do(lambda gossip, _now: setattr(gossip, "user_state", b"\xf7" + bytes(300)))
+    ours.do(lambda gossip, _now: gossip.send_with_tables(b"\xf7" + bytes(300)))
     before = look(go.ip, key)["gopher"]
 
     ours.join(go)

@@ -143,7 +143,7 @@ def test_an_invalid_plan_ends_the_run():
     world.run(5)
     node = world.nodes["one"]
     node.engine._overlay.plan = Plan(OURS, {"a": peer("10.0.0.1")})
-    node.engine._changed(world.now)
+    node.engine._change_plan(world.now)
 
     with pytest.raises(Violation, match=r"one: our own address is a peer's\n\(seed 1, after 5"):
         world._on_event(node, _plan_changed(node))

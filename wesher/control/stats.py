@@ -7,8 +7,8 @@ from wesher.config.config import as_told, renamed_to
 from wesher.control.status import Json, Running
 from wesher.gossip import DropReason
 from wesher.gossip.codec import MessageType
+from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.operator_log import Recent
-from wesher.mesh.planning import PeerProblem
 from wesher.mesh.reporting import NodeStats, UnknownSource
 from wesher.system.reconciler import Reconciles
 from wesher.system.shell import ToolCalls, tool_calls
@@ -72,8 +72,8 @@ def _recent(recent: Recent, now: float) -> Json:
     return told | {"count": recent.count, "ago": ago, "mended": recent.mended}
 
 
-def _objection(objection: PeerProblem) -> Json:
-    return _trouble(objection.trouble, objection.data) | {"about": objection.about}
+def _objection(objection: Warn) -> Json:
+    return _trouble(objection.problem, objection.data) | {"about": objection.subject}
 
 
 def _trouble(trouble: Problem, data: Mapping[str, object]) -> Json:

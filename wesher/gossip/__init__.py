@@ -4,6 +4,7 @@ from wesher.gossip.addresses import Address, pack_ip, short_form, unpack_ip
 from wesher.gossip.core import Gossip
 from wesher.gossip.events import (
     AddressConflict,
+    ClaimHeld,
     ClaimRefused,
     DropReason,
     Event,
@@ -60,6 +61,7 @@ __all__ = [
     "Address",
     "AddressConflict",
     "Alive",
+    "ClaimHeld",
     "ClaimRefused",
     "Dead",
     "DropReason",

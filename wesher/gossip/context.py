@@ -2,6 +2,7 @@
 
 from random import Random
 
+from wesher.base.timers import Timers
 from wesher.gossip.addresses import Address
 from wesher.gossip.awareness import Awareness
 from wesher.gossip.broadcasts import Broadcasts
@@ -11,7 +12,6 @@ from wesher.gossip.members import Member, Members, MemberState
 from wesher.gossip.messages import Message
 from wesher.gossip.outbox import Outbox
 from wesher.gossip.settings import GossipSettings
-from wesher.gossip.timers import Timers
 from wesher.gossip.wire import Wire
 
 PROTOCOL_VERSIONS = bytes([1, 5, 2])
@@ -21,14 +21,14 @@ PROTOCOL_VERSIONS = bytes([1, 5, 2])
 class Context:
     """The table, the queue, the deadlines, the outputs and the health of one participant."""
 
-    def __init__(self, settings: GossipSettings, wire: Wire, rng: Random) -> None:
+    def __init__(self, settings: GossipSettings, wire: Wire, rng: Random, timers: Timers) -> None:
         self.settings = settings
         self.timing = settings.timing
         self.versions = PROTOCOL_VERSIONS + bytes(settings.delegate_versions)
         self.rng = rng
         self.members = Members(settings.name, rng, settings.max_unproven)
         self.awareness = Awareness(settings.timing.awareness_max)
-        self.timers = Timers()
+        self.timers = timers
         self.broadcasts = Broadcasts(settings.name, eager=settings.eager)
         self.outbox = Outbox(
             wire, self.members, self.broadcasts, self.timers, settings.timing.retransmit_mult

@@ -1,11 +1,12 @@
 """The membership protocol as one object: bytes, time and commands in; what is to be done out."""
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from random import Random
 from typing import Any
 
 from wesher.base.errors import ProtocolError
 from wesher.base.frozen import replace
+from wesher.base.timers import Timers
 from wesher.gossip.addresses import Address
 from wesher.gossip.codec import decode_stream, encode
 from wesher.gossip.context import Context
@@ -41,6 +42,7 @@ from wesher.gossip.push_pull import TABLE_FULL, Exchanges, Merged
 from wesher.gossip.rate_limit import TokenBucket
 from wesher.gossip.settings import GossipSettings
 from wesher.gossip.stats import Stats
+from wesher.gossip.timers import Timer
 from wesher.gossip.transitions import Transitions
 from wesher.gossip.trials import Trials
 from wesher.gossip.validation import validate_ping
@@ -56,11 +58,13 @@ class Gossip:
 
     Inputs take the time in seconds, from any start, never running backwards. After each of them
     the owner drains `packets_to_send`, `streams_to_open` and `events`, and it calls `handle_timer`
-    at `next_timer`.
+    at `next_timer`. An owner with timers of its own may share its heap.
     """
 
-    def __init__(self, settings: GossipSettings, wire: Wire, rng: Random) -> None:
-        context = Context(settings, wire, rng)
+    def __init__(
+        self, settings: GossipSettings, wire: Wire, rng: Random, timers: Timers | None = None
+    ) -> None:
+        context = Context(settings, wire, rng, timers or Timers())
         self.settings = settings
         self.members = context.members
         self._wire = wire
@@ -69,13 +73,13 @@ class Gossip:
         self._transitions = Transitions(context)
         self._pings = Pings(context)
         self._probes = Probes(context, self._pings, self._transitions.suspect)
-        self.answered_at = self._probes.answered_at
         self._trials = Trials(context, self._pings, self._transitions.suspect)
         self._intake = Intake(context, self._transitions, self._trials)
         self._dissemination = Dissemination(context)
         self._exchanges = Exchanges(context, self._intake.take_table)
         self._error_replies = TokenBucket(ERROR_REPLIES_PER_SECOND)
         self._left = False
+        self._joins_settled = 0
         self._handlers: dict[type[Message], Callable[[Any, Address, float], None]] = {
             Ping: self._on_ping,
             IndirectPing: self._on_indirect_ping,
@@ -109,31 +113,19 @@ class Gossip:
         """What we have said, heard and thought so far."""
         return self._outbox.stats
 
-    def round_trip(self, name: str) -> float | None:
-        """Return the seconds a member took to answer our last probe, None if never directly."""
-        return self._probes.round_trip(name)
+    @property
+    def round_trips(self) -> Mapping[str, float]:
+        """The seconds that each member's last direct answer to a probe took."""
+        return self._probes.round_trips
+
+    @property
+    def answered_at(self) -> Mapping[str, float]:
+        """When each member last answered a probe directly, by packet."""
+        return self._probes.answered_at
 
     def suspected_until(self, name: str) -> float | None:
         """Return when a suspect will be given up, unless it is heard of; None for others."""
         return self._transitions.suspected_until(name)
-
-    @property
-    def accept(self) -> Callable[[Alive], bool] | None:
-        """Our owner's word on each alive message about others, before it has any effect."""
-        return self._intake.accept
-
-    @accept.setter
-    def accept(self, accept: Callable[[Alive], bool] | None) -> None:
-        self._intake.accept = accept
-
-    @property
-    def user_state(self) -> bytes:
-        """Bytes of our owner that go with every table we send."""
-        return self._exchanges.user_state
-
-    @user_state.setter
-    def user_state(self, state: bytes) -> None:
-        self._exchanges.user_state = state
 
     # Inputs from the network and the clock
 
@@ -146,7 +138,7 @@ class Gossip:
             for message in opened.messages:
                 self._outbox.stats.count_received(message)
                 self._handlers[type(message)](message, source, now)
-        self._settle(now)
+        self.settle(now)
 
     def receive_request(self, data: bytes, source: Address, now: float) -> bytes | None:
         """Take all that a connection brought; return the reply, None to just close it."""
@@ -157,13 +149,13 @@ class Gossip:
         except ProtocolError as error:
             return self._refuse_stream(source, error, now)
         reply = self._answer(plain, source, now)
-        self._settle(now)
+        self.settle(now)
         return reply
 
     def receive_reply(self, request_id: int, data: bytes, now: float) -> None:
         """Take all that the other side of a stream of ours answered."""
         self._outbox.receive_reply(request_id, data, now)
-        self._settle(now)
+        self.settle(now)
 
     def stream_failed(self, request_id: int, error: str, now: float) -> None:
         """Hear that a stream of ours got no answer."""
@@ -172,7 +164,7 @@ class Gossip:
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
         self._context.timers.run(now)
-        self._settle(now)
+        self.settle(now)
 
     # Inputs from our owner
 
@@ -191,7 +183,7 @@ class Gossip:
         self._probes.start(now)
         self._dissemination.start(now)
         self._exchanges.start(now)
-        self._settle(now)
+        self.settle(now)
 
     def update_meta(self, meta: bytes | None, now: float) -> None:
         """Publish other metadata, between `announce` and `leave`; after that nothing happens.
@@ -199,13 +191,13 @@ class Gossip:
         Raises ValueError for more than 512 bytes.
         """
         self._transitions.update_meta(meta, now)
-        self._settle(now)
+        self.settle(now)
 
     def move_to(self, addr: bytes, now: float) -> None:
         """Be at another address from now on."""
         self.settings = replace(self.settings, addr=addr)
         self._transitions.move_to(addr, now)
-        self._settle(now)
+        self.settle(now)
 
     def leave(self, now: float) -> None:
         """Announce our departure, once; LeaveFinished says when to stop, a second later at most."""
@@ -219,8 +211,8 @@ class Gossip:
         self._dissemination.widen_fanout()
         if known:  # else we wait for the answer that names them, as long as the timeout allows
             self._dissemination.after_rounds(LEAVE_ROUNDS, self._finish_leave)
-        self._context.timers.at(now + LEAVE_TIMEOUT, self._finish_leave)
-        self._settle(now)
+        self._context.timers.set(Timer.LEAVE, now + LEAVE_TIMEOUT, self._finish_leave)
+        self.settle(now)
 
     def push_pull(
         self,
@@ -230,17 +222,19 @@ class Gossip:
         join: bool,
         look: bool = False,
         first: tuple[Record, ...] = (),
+        purpose: Hashable = None,
     ) -> int:
         """Exchange full tables with `to`; to `look` is to get theirs, telling and merging nothing.
 
-        Records of our owner's may go `first`. Returns the number that ExchangeFinished will carry.
+        Records of our owner's may go `first`. ExchangeFinished will carry the `purpose`, and the
+        number that is returned.
         """
-        return self._exchanges.open(to, now, join=join, look=look, first=first)
+        return self._exchanges.open(to, now, join=join, look=look, first=first, purpose=purpose)
 
     def broadcast(self, subject: str, payload: bytes, now: float) -> None:
         """Gossip bytes of our owner as news; they replace what waits about the same subject."""
         self._context.broadcast(subject, UserMessage(payload))
-        self._settle(now)
+        self.settle(now)
 
     def apply_alive(self, claim: Alive, now: float, *, moved: bool = False) -> None:
         """Take a claim that our owner had not accepted, or held back, as far as it is news.
@@ -248,7 +242,7 @@ class Gossip:
         `moved` says that nobody is at the member's old address any more.
         """
         self._transitions.alive(claim, now, moved=moved)
-        self._settle(now)
+        self.settle(now)
 
     def apply_left(self, name: str, incarnation: int, now: float) -> None:
         """Take for certain that a member has left; if that is us, we refute it.
@@ -260,37 +254,63 @@ class Gossip:
             self._transitions.dead(message, now)
         else:
             self._context.broadcast(name, message)
-        self._settle(now)
+        self.settle(now)
 
-    def resume(self, seconds: float) -> None:
-        """Take note that we did not run for so long: all deadlines move, old news is dropped.
-
-        A clock that stood still meanwhile leaves the deadlines where they are, with 0 seconds.
-        """
-        self._context.timers.delay(seconds)
-        self._transitions.delay(seconds)
-        self._pings.delay(seconds)
-        self._probes.delay(seconds)
+    def resume(self) -> None:
+        """Take note that we did not run for a while, as the clock did not: old news is dropped."""
         self._context.broadcasts.drop_others()
 
-    def hide(self, names: Container[str]) -> None:
-        """Tell nobody that these members are alive, in tables, until this is called again."""
-        self._exchanges.hidden = names
+    def send_with_tables(self, user_state: bytes) -> None:
+        """Let these bytes of our owner go with every table from now on."""
+        self._exchanges.user_state = user_state
+
+    def hold_back(self, incarnations: Mapping[str, int], strangers: Collection[str] = ()) -> None:
+        """Hold back claims that these members are alive, up to the incarnation of each.
+
+        And all claims of the `strangers`, as long as they are no members. On a member that is not
+        live they have no effect but that ClaimHeld tells of them; `apply_alive` lets one through.
+        This replaces what was said before.
+        """
+        self._intake.held_back = incarnations
+        self._intake.held_strangers = strangers
+
+    def hide(self, names: Iterable[str]) -> None:
+        """Tell nobody in tables that these members are alive, until `show` or this is called."""
+        self._exchanges.hidden = set(names)
+
+    def show(self, name: str) -> None:
+        """Hide a member no longer."""
+        self._exchanges.hidden.discard(name)
+
+    def vouch_for(self, names: Collection[str]) -> None:
+        """Rely on these members also in a crowd, before they have answered us.
+
+        This replaces what was said before.
+        """
+        self.members.proofs.vouched = names
 
     def merge(self, event: ExchangeFinished, now: float) -> bool:
         """Take over what a look has brought; False if it does not go with what we hold."""
         table = PushPull(False, event.records, event.user_state)
         merged = self._exchanges.merge(table, event.to, now)
-        self._settle(now)
+        self.settle(now)
         return merged is not Merged.INCOMPATIBLE
 
-    def ping(self, to: Address, node: str, now: float, *, stream: bool = False) -> int:
+    def ping(
+        self,
+        to: Address,
+        node: str,
+        now: float,
+        *,
+        stream: bool = False,
+        purpose: Hashable = None,
+    ) -> int:
         """Ping `node` ("" for whoever is there) at `to`, by packet or by TCP.
 
-        Returns the number that PingFinished will carry.
+        PingFinished will carry the `purpose`, and the number that is returned.
         """
         ask = self._pings.ask_by_stream if stream else self._pings.ask
-        return ask(to, node, now)
+        return ask(to, node, now, purpose)
 
     # Outputs
 
@@ -302,7 +322,7 @@ class Gossip:
         """Give out the streams to open, once."""
         return self._outbox.streams()
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> list[Event]:
         """Give out what happened, once, in its order."""
         return self._outbox.events()
 
@@ -386,12 +406,16 @@ class Gossip:
             self._left = True
             self._outbox.emit(LeaveFinished())
 
-    def _settle(self, now: float) -> None:
-        """End an input: what is new is gossiped at once, and much news makes us ask for more."""
-        joined_count, self._transitions.joined_count = self._transitions.joined_count, 0
+    def settle(self, now: float) -> None:
+        """End an input: what is new is gossiped at once, and much news makes us ask for more.
+
+        Only an owner that runs our timers itself needs to do so.
+        """
+        joined = self.stats.joins - self._joins_settled
+        self._joins_settled += joined
         if self.local is None:
             return
-        if joined_count >= 2 and joined_count * 10 > len(self.members):
+        if joined >= 2 and joined * 10 > len(self.members):
             self._exchanges.ask_after_much_news(now)
         self._trials.go_on(now)
         self._dissemination.flush(now)

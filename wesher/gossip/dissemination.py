@@ -5,9 +5,10 @@ See spec/memberlist.md, 4.13.
 
 from collections.abc import Callable
 
+from wesher.base.timers import Action
 from wesher.gossip.context import Context
 from wesher.gossip.members import Member, MemberState
-from wesher.gossip.timers import Action
+from wesher.gossip.timers import Timer
 
 EAGER_INTERVAL = 0.02  # seconds between eager rounds, but not for long:
 EAGER_COST = 0.2  # seconds, what each takes from a credit
@@ -27,13 +28,11 @@ class Dissemination:
         self._timers = context.timers
         self._eager_again_at = float("-inf")
         self._eager_paid_until = float("-inf")
-        self._eager_planned = False
         self._wide_rounds = 0
         self._told: set[str] = set()
         self._calls: dict[int, Action] = {}
         self._rounds = 0
         self._last_round_at = 0.0
-        self._round_planned = False
 
     def start(self, now: float) -> None:
         """Begin, at a random phase of the interval."""
@@ -46,14 +45,12 @@ class Dissemination:
         So a member that has nothing to tell sleeps.
         """
         self._eagerly(now)
-        if not self._round_planned and (len(self._broadcasts) or self._calls):
-            self._round_planned = True
+        if Timer.GOSSIP not in self._timers and (len(self._broadcasts) or self._calls):
             interval = self._timing.gossip_interval
             elapsed = (now - self._last_round_at) % interval
-            self._timers.at(now + interval - elapsed, self._tick)
+            self._timers.set(Timer.GOSSIP, now + interval - elapsed, self._tick)
 
     def _tick(self, now: float) -> None:
-        self._round_planned = False
         self._last_round_at = now
         self._gossip(now)
         self._rounds += 1
@@ -104,13 +101,8 @@ class Dissemination:
             self._plan_eager_round()
 
     def _plan_eager_round(self) -> None:
-        if not self._eager_planned:
-            self._eager_planned = True
-            self._timers.at(self._eager_again_at, self._on_eager_deadline)
-
-    def _on_eager_deadline(self, now: float) -> None:
-        self._eager_planned = False
-        self._eagerly(now)
+        if Timer.GOSSIP_EAGERLY not in self._timers:
+            self._timers.set(Timer.GOSSIP_EAGERLY, self._eager_again_at, self._eagerly)
 
     def _eager_targets(self, now: float) -> list[Member]:
         """Return whom to tell: first of all others than in the round before.

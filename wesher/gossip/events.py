@@ -1,5 +1,6 @@
 """What the gossip tells its owner: facts, in the order they happened."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -97,6 +98,16 @@ class AddressConflict:
 
 
 @frozen
+class ClaimHeld:
+    """Somebody says that a member is alive, and our owner holds such claims back; see `hold_back`.
+
+    Nothing followed from it.
+    """
+
+    claim: Alive
+
+
+@frozen
 class ClaimRefused:
     """Somebody claims an incarnation of `name` that it cannot have; nothing followed from it.
 
@@ -140,9 +151,9 @@ class SeenElsewhere:
 class ExchangeFinished:
     """A push/pull that we opened has ended.
 
-    `exchange` is the number `push_pull` returned (0 for the periodic ones), `error` None after
-    success. `records` is what the other side holds, and `user_state` came with it; `own` says that
-    it was ourselves who answered.
+    `exchange` is the number `push_pull` returned (0 for the periodic ones), `purpose` what it was
+    given, `error` None after success. `records` is what the other side holds, and `user_state` came
+    with it; `own` says that it was ourselves who answered.
     """
 
     exchange: int
@@ -152,18 +163,20 @@ class ExchangeFinished:
     error: str | None = None
     undecryptable: bool = False
     own: bool = False
+    purpose: Hashable = None
 
 
 @frozen
 class PingFinished:
     """A ping that the owner asked for was answered after `seconds`, or never (None).
 
-    `error` says what became of one by TCP that was not.
+    `error` says what became of one by TCP that was not, `purpose` is what `ping` was given.
     """
 
     ping: int
     seconds: float | None
     error: str = ""
+    purpose: Hashable = None
 
 
 class DropReason(Enum):
@@ -212,6 +225,7 @@ Event = (
     | TableFull
     | NeverAnswered
     | AddressConflict
+    | ClaimHeld
     | ClaimRefused
     | Refuted
     | TcpOnly

@@ -3,12 +3,13 @@
 See spec/memberlist.md, 4.4, 4.5 and 10.2.
 """
 
-from collections.abc import Callable
+from collections.abc import Collection, Mapping
 
 from wesher.base.frozen import replace
 from wesher.gossip.addresses import Address, unpack_ip
 from wesher.gossip.context import Context
 from wesher.gossip.events import (
+    ClaimHeld,
     ClaimRefused,
     DropReason,
     MemberEvicted,
@@ -36,8 +37,8 @@ class Intake:
         self._transitions = rules
         self._trials = trials
         self._corrections = TokenBucket(CORRECTIONS_PER_SECOND)
-        self.accept: Callable[[Alive], bool] | None = None
-        """Our owner's word on each alive message about others, before it has any effect."""
+        self.held_back: Mapping[str, int] = {}
+        self.held_strangers: Collection[str] = ()
 
     def on_suspect(self, message: Suspect, source: Address, now: float) -> None:
         """Take an accusation by packet."""
@@ -90,8 +91,9 @@ class Intake:
             return
         if self._leaps(message, source):
             return
-        if self.accept and not ours and not self.accept(message):
-            self._outbox.drop(source, DropReason.REFUSED, "not accepted")
+        if self._is_held_back(message):
+            self._outbox.drop(source, DropReason.REFUSED, "held back")
+            self._outbox.emit_bounded(ClaimHeld(message))
             return
         known = name in self._members
         if not known and not self._make_room():
@@ -100,6 +102,21 @@ class Intake:
         self._transitions.alive(message, now)
         if not known:
             self._trials.joined(name, news=news)
+
+    def _is_held_back(self, message: Alive) -> bool:
+        """Tell whether our owner wants to hear first of a claim that would bring somebody back."""
+        member = self._members.get(message.node)
+        if member is None and message.node in self.held_strangers:
+            return True
+        if message.incarnation > self.held_back.get(message.node, -1):
+            return False
+        if member is None:
+            return True
+        address = (member.addr, member.port)
+        is_old = address == (message.addr, message.port) and (
+            message.incarnation <= member.incarnation
+        )
+        return not (member.live or is_old)
 
     def _make_room(self) -> bool:
         """See to it that one more member has a place: who never answered gives way."""

@@ -117,6 +117,14 @@ class Members:
         local = self.local
         return self._alive - (local is not None and _is_alive(local))
 
+    def others(self) -> list[Member]:
+        """Return the other members that are alive or only suspected not to be.
+
+        Whoever came in a crowd and has not answered us yet is none of them.
+        """
+        name, waits = self._local_name, self.proofs.waits
+        return [one for one in self if one.live and one.name != name and not waits(one.name)]
+
     def get(self, name: str) -> Member | None:
         """Return the member of this name, if it is known."""
         return self._by_name.get(name)

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from wesher.base.errors import ProtocolError, UndecryptableError
 from wesher.base.frozen import frozen
+from wesher.base.timers import Timers
 from wesher.gossip.addresses import Address
 from wesher.gossip.broadcasts import Broadcasts
 from wesher.gossip.codec import encode
@@ -14,7 +15,7 @@ from wesher.gossip.events import DropReason, Event, PacketDropped
 from wesher.gossip.members import Member, Members
 from wesher.gossip.messages import ErrorReply, Message
 from wesher.gossip.stats import Stats
-from wesher.gossip.timers import Timers
+from wesher.gossip.timers import Timer
 from wesher.gossip.timing import transmit_limit
 from wesher.gossip.wire import Wire
 
@@ -75,7 +76,7 @@ class Outbox:
         self.stats = Stats()
         self._packets: deque[Packet] = deque()
         self._streams: deque[StreamRequest] = deque()
-        self._events: deque[Event] = deque()
+        self._events: list[Event] = []
         self._waiting: dict[int, AnswerHandler] = {}
         self._last_id = 0
         self._answering = False
@@ -136,9 +137,10 @@ class Outbox:
         request = StreamRequest(number, to, frame, timeout)
         self._streams.append(request)
         self._waiting[number] = on_answer
-        # The deadline outlives most streams: it must not keep their bytes.
-        self._timers.at(
-            now + timeout, lambda now: self.finish(number, Answer(error="timed out"), now)
+        self._timers.set(
+            (Timer.STREAM, number),
+            now + timeout,
+            lambda now: self.finish(number, Answer(error="timed out"), now),
         )
         return request
 
@@ -159,6 +161,7 @@ class Outbox:
     def finish(self, request_id: int, answer: Answer, now: float) -> None:
         """End a stream; nothing happens if it has ended already."""
         on_answer = self._waiting.pop(request_id, None)
+        self._timers.cancel((Timer.STREAM, request_id))
         if on_answer is not None:
             on_answer(answer, now)
 
@@ -185,9 +188,10 @@ class Outbox:
         """Give out the streams to open, once."""
         return _drain(self._streams)
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> list[Event]:
         """Give out the events, once."""
-        return _drain(self._events)
+        events, self._events = self._events, []
+        return events
 
 
 def _drain(queue: deque[_Output]) -> Iterator[_Output]:

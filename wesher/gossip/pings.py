@@ -3,7 +3,7 @@
 See spec/memberlist.md, 4.3 and 4.9.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 from wesher.gossip.addresses import Address, unpack_ip
@@ -13,6 +13,7 @@ from wesher.gossip.members import MemberState
 from wesher.gossip.messages import Ack, IndirectPing, Nack, Ping
 from wesher.gossip.outbox import Answer
 from wesher.gossip.rate_limit import TokenBucket
+from wesher.gossip.timers import Timer
 
 ANSWERS_PER_SECOND = 400
 """Pings we answer by packet. In a cluster of any size everybody is pinged about once an interval;
@@ -30,7 +31,7 @@ OnAck = Callable[[Address, float], None]
 class PendingAck:
     """The ack we wait for under a sequence number, or several, and the nacks that came meanwhile.
 
-    Whoever waits may put off the end, `until`.
+    It ends at `until`, which `Pings.put_off` moves.
     """
 
     sequence: int
@@ -72,8 +73,15 @@ class Pings:
         """Wait for an ack under a new sequence number; exactly one of the two will be called."""
         pending = PendingAck(self._next_sequence(), until, on_ack, on_timeout)
         self._pending[pending.sequence] = pending
-        self._plan_end(pending)
+        self.put_off(pending, until)
         return pending
+
+    def put_off(self, pending: PendingAck, until: float) -> None:
+        """Wait for an ack until then."""
+        pending.until = until
+        self._timers.set(
+            (Timer.ACK, pending.sequence), until, lambda now: self._give_up(pending, now)
+        )
 
     def expect_also(self, pending: PendingAck) -> int:
         """Wait for the same ack under one more sequence number; return that."""
@@ -82,28 +90,16 @@ class Pings:
         self._pending[sequence] = pending
         return sequence
 
-    def delay(self, seconds: float) -> None:
-        """Wait so much longer for all acks: we were asleep."""
-        for pending in {*self._pending.values()}:
-            pending.until += seconds
-
-    def _plan_end(self, pending: PendingAck) -> None:
-        self._timers.at(pending.until, lambda now: self._give_up(pending, now))
-
     def _next_sequence(self) -> int:
         self._sequence = (self._sequence + 1) % _SEQUENCES
         return self._sequence
 
     def _give_up(self, pending: PendingAck, now: float) -> None:
-        if self._pending.get(pending.sequence) is not pending:
-            return
-        if now < pending.until:
-            self._plan_end(pending)
-            return
         self._forget(pending)
         pending.on_timeout(now)
 
     def _forget(self, pending: PendingAck) -> None:
+        self._timers.cancel((Timer.ACK, pending.sequence))
         for sequence in (pending.sequence, *pending.more):
             del self._pending[sequence]
 
@@ -169,12 +165,12 @@ class Pings:
         target = Address(unpack_ip(request.target), port)
         self._outbox.send(self.ping(pending.sequence, request.node), target)
 
-    def ask(self, to: Address, node: str, now: float) -> int:
-        """Ping by packet for our owner; the number returned comes back in PingFinished."""
+    def ask(self, to: Address, node: str, now: float, purpose: Hashable) -> int:
+        """Ping by packet for our owner; PingFinished brings the number and the purpose back."""
         number = self._outbox.next_id()
 
         def finish(seconds: float | None) -> None:
-            self._outbox.emit(PingFinished(number, seconds))
+            self._outbox.emit(PingFinished(number, seconds, purpose=purpose))
 
         pending = self.await_ack(
             now + self._timeout, lambda _, then: finish(then - now), lambda then: finish(None)
@@ -182,13 +178,13 @@ class Pings:
         self._outbox.send(self.ping(pending.sequence, node), to)
         return number
 
-    def ask_by_stream(self, to: Address, node: str, now: float) -> int:
-        """Ping by TCP for our owner; the number returned comes back in PingFinished."""
+    def ask_by_stream(self, to: Address, node: str, now: float, purpose: Hashable) -> int:
+        """Ping by TCP for our owner; PingFinished brings the number and the purpose back."""
         number = self._outbox.next_id()
 
         def finish(answer: Answer, then: float) -> None:
             seconds = then - now if _is_ack(answer, ping) else None
-            self._outbox.emit(PingFinished(number, seconds, answer.error))
+            self._outbox.emit(PingFinished(number, seconds, answer.error, purpose))
 
         ping = self.ping(self._next_sequence(), node)
         self._outbox.open_stream(to, ping, now, self._timeout, finish)

@@ -10,6 +10,7 @@ from wesher.gossip.events import TcpOnly
 from wesher.gossip.members import Member, MemberState
 from wesher.gossip.messages import Suspect
 from wesher.gossip.pings import PendingAck, Pings
+from wesher.gossip.timers import Timer
 
 NACKS_SINCE = 4  # the protocol version whose speakers answer with nacks
 STREAM_PINGS_SINCE = 3  # and with acks to pings by TCP
@@ -49,29 +50,18 @@ class Probes:
         self._accuse = accuse
         self._round: _Round | None = None
         self._missed = False
-        self._round_trips: dict[str, float] = {}
-        self._answered_at: dict[str, float] = {}
-
-    def round_trip(self, name: str) -> float | None:
-        """Return the seconds that the member's last direct ack took, None if there was none."""
-        return self._round_trips.get(name)
-
-    def answered_at(self, name: str) -> float | None:
-        """Return when the member's last direct ack came, by packet; None if there was none."""
-        return self._answered_at.get(name)
+        self.round_trips: dict[str, float] = {}
+        """The seconds that each member's last direct ack took."""
+        self.answered_at: dict[str, float] = {}
+        """When each member's last direct ack came, by packet."""
 
     def start(self, now: float) -> None:
         """Begin, at a random phase of the interval."""
         phase = self._context.rng.uniform(0, self._timing.probe_interval)
-        self._timers.at(now + phase, self._tick)
-
-    def delay(self, seconds: float) -> None:
-        """Count the running probe as if it had begun so much later: we were asleep."""
-        if self._round is not None:
-            self._round.began_at += seconds
+        self._timers.set(Timer.PROBE, now + phase, self._tick)
 
     def _tick(self, now: float) -> None:
-        self._timers.at(now + self._timing.probe_interval, self._tick)
+        self._timers.set(Timer.PROBE, now + self._timing.probe_interval, self._tick)
         if self._round is not None:
             self._missed = True
             return
@@ -93,12 +83,10 @@ class Probes:
         self._send_ping(probe.member, sequence)
         share = len(probe.pinged_at) / self._wanted_pings
         next_at = probe.began_at + self._timing.probe_timeout * share
-        self._timers.at(next_at, lambda now: self._insist(probe, now))
+        self._timers.set(Timer.PROBE_AGAIN, next_at, lambda now: self._insist(probe, now))
 
     def _insist(self, probe: _Round, now: float) -> None:
         """Ping again, as a packet may be lost; after the timeout try the other ways."""
-        if self._round is not probe:
-            return
         if len(probe.pinged_at) < self._wanted_pings:
             self._ask(probe, now)
         else:
@@ -118,7 +106,7 @@ class Probes:
         member, pending = probe.member, probe.pending
         if now >= pending.until:
             # It is us who are late, and timers run before what came meanwhile is read.
-            pending.until = now + self._timing.probe_timeout
+            self._pings.put_off(pending, now + self._timing.probe_timeout)
         for relay in self._members.choose(
             self._timing.indirect_checks,
             lambda relay: relay.state is MemberState.ALIVE and relay.name != member.name,
@@ -158,12 +146,12 @@ class Probes:
         pinged_at = probe.pinged_at.get(probe.pending.acked)
         if pinged_at is None:
             return
-        self._answered_at[probe.member.name] = now
+        self.answered_at[probe.member.name] = now
         if now - pinged_at < self._timing.probe_timeout:
-            self._round_trips[probe.member.name] = now - pinged_at
-        if len(self._answered_at) >= len(self._members):  # there are some of the reaped
-            self._answered_at = self._of_members(self._answered_at)
-            self._round_trips = self._of_members(self._round_trips)
+            self.round_trips[probe.member.name] = now - pinged_at
+        if len(self.answered_at) >= len(self._members):  # there are some of the reaped
+            self.answered_at = self._of_members(self.answered_at)
+            self.round_trips = self._of_members(self.round_trips)
 
     def _of_members(self, known: dict[str, float]) -> dict[str, float]:
         return {name: seconds for name, seconds in known.items() if name in self._members}
@@ -190,6 +178,7 @@ class Probes:
 
     def _end(self, now: float) -> None:
         self._round = None
+        self._timers.cancel(Timer.PROBE_AGAIN)
         if self._missed:
             self._missed = False
             self._probe_next(now)

@@ -1,6 +1,6 @@
 """Exchanging the full table with another member (spec/memberlist.md, 3.5 and 4.13)."""
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
@@ -13,6 +13,7 @@ from wesher.gossip.events import ExchangeFinished
 from wesher.gossip.members import Member, MemberState
 from wesher.gossip.messages import PushPull, Record, RecordState
 from wesher.gossip.outbox import Answer
+from wesher.gossip.timers import Timer
 from wesher.gossip.timing import push_pull_scale
 
 MAX_INBOUND_EXCHANGES = 127
@@ -69,6 +70,7 @@ class _Exchange:
     look: bool = False
     first: tuple[Record, ...] = ()
     periodic: bool = False
+    purpose: Hashable = None
     number: int = 0
     frame: bytes = b""
     own: bool = False
@@ -90,7 +92,7 @@ class Exchanges:
         self._running: dict[int, _Exchange] = {}
         self.user_state = b""
         """Bytes of our owner that go with every table we send."""
-        self.hidden: Container[str] = ()
+        self.hidden: set[str] = set()
         """Members that no table of ours says to be alive."""
 
     def table(self, *, join: bool) -> PushPull:
@@ -114,10 +116,17 @@ class Exchanges:
         return Merged.DONE if self._take(message, source, now) else Merged.TURNED_AWAY
 
     def open(
-        self, to: Address, now: float, *, join: bool, look: bool, first: tuple[Record, ...] = ()
+        self,
+        to: Address,
+        now: float,
+        *,
+        join: bool,
+        look: bool,
+        first: tuple[Record, ...] = (),
+        purpose: Hashable = None,
     ) -> int:
         """Exchange tables with `to`, or only `look` at theirs; return the exchange's number."""
-        exchange = _Exchange(to, join=join, look=look, first=first)
+        exchange = _Exchange(to, join=join, look=look, first=first, purpose=purpose)
         exchange.number = self._open(exchange, now)
         return exchange.number
 
@@ -156,7 +165,7 @@ class Exchanges:
         return False
 
     def _conclude(self, exchange: _Exchange, answer: Answer, now: float) -> ExchangeFinished:
-        finished = partial(ExchangeFinished, exchange.number, exchange.to)
+        finished = partial(ExchangeFinished, exchange.number, exchange.to, purpose=exchange.purpose)
         reply = answer.message
         if exchange.own:
             return finished(own=True)
@@ -174,11 +183,11 @@ class Exchanges:
     def start(self, now: float) -> None:
         """Begin the periodic exchanges, at a random phase of the interval."""
         delay = self._rng.uniform(0, self._timing.push_pull_interval)
-        self._timers.at(now + delay, self._tick)
+        self._timers.set(Timer.PUSH_PULL, now + delay, self._tick)
 
     def _plan_next(self, now: float) -> None:
         interval = self._timing.push_pull_interval * push_pull_scale(len(self._members))
-        self._timers.at(now + interval, self._tick)
+        self._timers.set(Timer.PUSH_PULL, now + interval, self._tick)
 
     def _tick(self, now: float) -> None:
         if not self._ask_somebody(now, periodic=True):
@@ -200,9 +209,10 @@ class Exchanges:
         if not self._early:
             return
         self._early_from = start
-        for delay in EARLY_DELAYS:
+        for number, delay in enumerate(EARLY_DELAYS):
             self._early_until = start + delay * self._rng.uniform(0.75, 1.25)
-            self._timers.at(self._early_until, self._ask_somebody_early)
+            name = (Timer.EARLY_PUSH_PULL, number)
+            self._timers.set(name, self._early_until, self._ask_somebody_early)
 
     def _ask_somebody_early(self, now: float) -> None:
         self._ask_somebody(now)

@@ -32,14 +32,16 @@ _TYPES: dict[type[Message], MessageType] = {
 
 
 class Stats:
-    """Messages by kind, those in packets and those in streams together; suspicions, refutations.
+    """Messages by kind, those in packets and those in streams together; joins and so on.
 
+    `joins` counts members that joined or returned;
     `suspicions` are those of others that began here, whoever was the first to accuse.
     """
 
     def __init__(self) -> None:
         self._received: Counter[type[Message]] = Counter()
         self._sent: Counter[int] = Counter()
+        self.joins = 0
         self.suspicions = 0
         self.refutations = 0
 

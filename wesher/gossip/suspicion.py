@@ -2,12 +2,10 @@
 
 import math
 from collections.abc import Callable
-from itertools import count
 
-from wesher.gossip.timers import Timers
+from wesher.base.timers import Timers
+from wesher.gossip.timers import Timer
 from wesher.gossip.timing import Timing, suspicion_timeout
-
-_NO_LOOK = (math.inf, -1)
 
 
 def suspicion_lasts(confirmations: int, wanted: int, shortest: float, longest: float) -> float:
@@ -43,11 +41,6 @@ class Suspicion:
         self.deadline = self._started_at + lasts
         return True
 
-    def delay(self, seconds: float) -> None:
-        """Count as if it had begun so much later."""
-        self._started_at += seconds
-        self.deadline += seconds
-
 
 class Suspicions:
     """The suspicions that run, by the name of the suspect."""
@@ -59,8 +52,6 @@ class Suspicions:
         self._timers = timers
         self._expired = expired
         self._by_name: dict[str, Suspicion] = {}
-        self._looks: dict[str, tuple[float, int]] = {}
-        self._numbers = count()
 
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
@@ -73,45 +64,24 @@ class Suspicions:
     def start(self, name: str, accuser: str, members: int, now: float) -> None:
         """Begin to suspect `name`; `expired` is called with it unless `forget` comes first."""
         self._by_name[name] = Suspicion(accuser, now, self._timing, members)
-        self._plan_look(name)
+        self._set_timer(name)
 
     def confirm(self, name: str, accuser: str) -> bool:
         """Count another accuser; False when it is none, or one more than needed."""
         confirmed = self._by_name[name].confirm(accuser)
         if confirmed:
-            self._plan_look(name)
+            self._set_timer(name)
         return confirmed
 
     def forget(self, name: str) -> None:
         """End the suspicion, if there is one."""
-        self._by_name.pop(name, None)
+        if self._by_name.pop(name, None) is not None:
+            self._timers.cancel((Timer.SUSPICION, name))
 
-    def delay(self, seconds: float) -> None:
-        """Put off the end of all suspicions, like all deadlines: we were asleep for so long."""
-        for suspicion in self._by_name.values():
-            suspicion.delay(seconds)
-        self._looks = {name: (at + seconds, number) for name, (at, number) in self._looks.items()}
-
-    def _plan_look(self, name: str) -> None:
-        """See to it that we look in time; a look too early plans the next one.
-
-        So there is one deadline a name, however often others make us start anew.
-        """
+    def _set_timer(self, name: str) -> None:
         deadline = self._by_name[name].deadline
-        if deadline < self._looks.get(name, _NO_LOOK)[0]:
-            number = next(self._numbers)
-            self._looks[name] = (deadline, number)
-            self._timers.at(deadline, lambda now: self._look(name, number, now))
+        self._timers.set((Timer.SUSPICION, name), deadline, lambda now: self._expire(name, now))
 
-    def _look(self, name: str, number: int, now: float) -> None:
-        if self._looks.get(name, _NO_LOOK)[1] != number:
-            return
-        del self._looks[name]
-        suspicion = self._by_name.get(name)
-        if suspicion is None:
-            return
-        if suspicion.deadline > now:
-            self._plan_look(name)
-            return
+    def _expire(self, name: str, now: float) -> None:
         del self._by_name[name]
         self._expired(name, now)

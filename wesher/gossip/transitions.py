@@ -36,8 +36,6 @@ class Transitions:
         self._members = context.members
         self._suspicions = Suspicions(context.timing, context.timers, self._give_up)
         self.leaving = False
-        self.joined_count = 0
-        """Members that have joined since our caller set this to 0."""
 
     def announce(self, meta: bytes | None, addr: bytes, incarnation: int, now: float) -> None:
         """Become a member, unless we leave; raises ValueError for over 512 bytes of metadata."""
@@ -78,10 +76,6 @@ class Transitions:
     def suspected_until(self, name: str) -> float | None:
         """Return when a suspect is given up unless it is heard of; None if it is no suspect."""
         return self._suspicions.deadline(name)
-
-    def delay(self, seconds: float) -> None:
-        """Put off the end of all suspicions: we were asleep for so long."""
-        self._suspicions.delay(seconds)
 
     def announced(self) -> Member:
         """Return our own record."""
@@ -193,7 +187,7 @@ class Transitions:
         if old.state is MemberState.SUSPECT:
             self._context.outbox.emit(MemberCleared(member, old.state_changed_at))
         if not old.live:
-            self.joined_count += 1
+            self._context.outbox.stats.joins += 1
             self._context.outbox.emit(MemberJoined(member))
         elif updated:
             self._context.outbox.emit(MemberUpdated(member, old))

@@ -13,6 +13,7 @@ from wesher.gossip.context import Context
 from wesher.gossip.events import NeverAnswered
 from wesher.gossip.messages import Suspect
 from wesher.gossip.pings import Pings
+from wesher.gossip.timers import Timer
 
 ROUND = 0.1  # seconds
 PER_ROUND = 30
@@ -73,14 +74,14 @@ class Trials:
             self._fill()
             for name in filter(self._proofs.waits, self._proofs.unproven):
                 self._context.broadcasts.drop(name)  # as `Shared.broadcast` does from now on
-            self._context.timers.at(now, self._tick)
+            self._context.timers.set(Timer.TRIALS, now, self._tick)
 
     def _tick(self, now: float) -> None:
         if not self._proofs.crowded:
             self._planned = False
             self._queue, self._tries, self._in_vain = [], {}, 0
             return
-        self._context.timers.at(now + ROUND, self._tick)
+        self._context.timers.set(Timer.TRIALS, now + ROUND, self._tick)
         asked = 0
         while self._queue and asked < PER_ROUND:
             name = self._queue.pop()

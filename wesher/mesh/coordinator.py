@@ -1,16 +1,20 @@
-"""Who is a member, who is missing, who is gone: all that follows from the events of a Gossip."""
+"""Who is a member, who is missing, who is gone: all that follows from the events of a Gossip.
+
+The parts decide: each input of theirs says as values what is to be done about it (base/actions.py).
+Here that is done, in one place and in its order; what only the node can do goes on to it.
+"""
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from wesher.base.errors import ProtocolError
 from wesher.gossip import (
     Address,
     AddressConflict,
+    ClaimHeld,
     ExchangeFinished,
     Gossip,
-    Member,
     MemberCleared,
     MemberEvicted,
     MemberFailed,
@@ -24,73 +28,82 @@ from wesher.gossip import (
     UserDataReceived,
 )
 from wesher.gossip.validation import SATURATED, leaps
-from wesher.mesh.base.operator_log import OperatorLog
+from wesher.mesh.base.actions import (
+    Action,
+    Actions,
+    ApplyAlive,
+    ApplyLeft,
+    Broadcast,
+    ChangePlan,
+    Check,
+    Checked,
+    Exchange,
+    Forget,
+    GiveWay,
+    Hide,
+    HoldBack,
+    Look,
+    Merge,
+    Ping,
+    Reach,
+    SendWithTables,
+    SetTimer,
+    Show,
+    TakeOver,
+    Timer,
+    Warn,
+    inform,
+    trace,
+)
+from wesher.mesh.base.events import Notice, Resolve
 from wesher.mesh.base.settings import NodeSettings, Saved, SavedMember
 from wesher.mesh.discovery import Discovery, Lookup
 from wesher.mesh.members import (
+    AfterSleep,
+    AtClaimedAddress,
+    AtOldAddress,
     EarlierName,
     FailedMembers,
     LeftMembers,
     LivenessChecks,
     NameConflicts,
     NameTakeover,
-    PreviousAddress,
+    OfOurName,
     Resumption,
+    SaidBack,
+    SaidGone,
     in_need,
 )
 
 LONG_SUSPECTED = 2.0  # probe intervals; who is cleared after that was cut off, perhaps
 
+ForNode = SetTimer | GiveWay | Forget | ChangePlan | Notice | Warn | Resolve
+"""What the node does itself."""
+
 
 class Coordinator:
-    """Keeps the failed and the gone, searches for others, and settles whose a name is.
-
-    `changed` is set whenever there is something new for the Plan; its reader takes it back.
-    """
+    """Keeps the failed and the gone, searches for others, and settles whose a name is."""
 
     def __init__(
-        self,
-        settings: NodeSettings,
-        saved: Saved,
-        gossip: Gossip,
-        operator_log: OperatorLog,
-        rng: random.Random,
+        self, settings: NodeSettings, saved: Saved, gossip: Gossip, rng: random.Random
     ) -> None:
         self._settings = settings
         self._saved = saved
         self._gossip = gossip
-        self._operator_log = operator_log
+        self._table = table = gossip.members
         self.failed = FailedMembers()
-        self._liveness_checks = LivenessChecks(gossip)
-        self.left = LeftMembers(
-            settings.forget_after, gossip, self.failed, self._liveness_checks, operator_log
-        )
+        self.left = LeftMembers(settings.name, settings.forget_after, table, self.failed)
         contacts = [member.address for member in saved.members]
-        self.discovery = Discovery(
-            settings, contacts, gossip, self.failed, operator_log=operator_log, rng=rng
-        )
-        self._resumption = Resumption(gossip, self._liveness_checks, self.discovery.seed_addresses)
-        self._name_takeover = NameTakeover(gossip)
-        self._name_conflicts = NameConflicts(
-            gossip,
-            self._liveness_checks,
-            self._name_takeover,
-            operator_log,
-            reach=self.discovery.reach,
-            everybody=lambda: in_need(self.live(), settings.port),
-            live=lambda: [member.address for member in self.live()],
-        )
+        self.discovery = Discovery(settings, contacts, table, self.failed, rng)
+        self._liveness_checks = LivenessChecks()
+        self._resumption = Resumption(table)
+        self._name_takeover = NameTakeover(settings.name, table)
+        self._name_conflicts = NameConflicts(settings.name, table)
         self.earlier_name = EarlierName(saved, settings)
         self.complete = False
         """Whether others have told us all they know, or there is nobody to ask."""
-        self.changed = False
         self._crowded = False
-        self.forgotten: list[Member] = []
-        """Failed members that were given up for good since their reader took them out."""
-        self._handlers = self._by_event()
-
-    def _by_event(self) -> dict[type[Any], Callable[[Any, float], None]]:
-        return {
+        self._handlers: dict[type[Any], Callable[[Any, float], Actions]] = {
             MemberJoined: self._on_joined,
             MemberUpdated: self._on_updated,
             MemberFailed: self._on_failed,
@@ -99,28 +112,34 @@ class Coordinator:
             MemberProven: self._on_proven,
             MemberEvicted: self._on_evicted,
             Refuted: self._on_refuted,
-            AddressConflict: self._name_conflicts.met,
+            AddressConflict: self._on_conflict,
+            ClaimHeld: self._on_claim_held,
             ExchangeFinished: self._on_exchange,
             PingFinished: self._on_ping,
             UserDataReceived: self._on_user_data,
         }
-
-    @property
-    def stronger(self) -> Address | None:
-        """Where another host of our name is, to which this one must give way."""
-        return self._name_conflicts.stronger
-
-    def live(self) -> Iterator[Member]:
-        """Yield the other members that are alive or only suspected not to be.
-
-        Whoever came in a crowd and has not answered us yet is none of them.
-        """
-        name, waits = self._settings.name, self._gossip.members.proofs.waits
-        return (
-            member
-            for member in self._gossip.members
-            if member.live and member.name != name and not waits(member.name)
-        )
+        self._timers: dict[Timer, Callable[[float], Actions]] = {
+            Timer.LOOKUP: self.discovery.go_on,
+            Timer.JOIN_RETRY: self.discovery.go_on,
+            Timer.RECONNECT: self.discovery.go_on,
+            Timer.FORGET: self._forget_failed,
+            Timer.TOMBSTONES: self.left.refresh,
+            Timer.RETELL: self.left.retell,
+            Timer.NAME_CONFLICT: self._name_conflicts.ask_again,
+            Timer.TAKEOVER: self._name_takeover.tell,
+            Timer.RESUMPTION: self._go_on_resuming,
+        }
+        self._checked: dict[type[Any], Callable[[Any, bool, float], Actions]] = {
+            SaidBack: lambda about, answered, _: self.left.said_back(about, answered),
+            SaidGone: lambda about, answered, _: self.left.said_gone(about, answered),
+            AtOldAddress: lambda about, answered, _: self._name_conflicts.at_old_address(
+                about, answered
+            ),
+            AtClaimedAddress: lambda about, answered, _: self._name_conflicts.at_claimed_address(
+                about, answered
+            ),
+            OfOurName: self._name_conflicts.of_our_name,
+        }
 
     def saved_members(self) -> tuple[SavedMember, ...]:
         """Return everybody as the next start should know them."""
@@ -132,17 +151,18 @@ class Coordinator:
                 incarnation=member.incarnation,
                 failed_at=self.failed.failed_at(member.name),
             )
-            for member in (*self.live(), *self.failed)
+            for member in (*self._table.others(), *self.failed)
         ]
         return (*members, *self.left.contacts.values())
 
     # Inputs
 
-    def start(self, now: float) -> None:
+    def start(self, now: float) -> Iterator[ForNode]:
         """Hold who was known at our last end for failed, and begin to look for them."""
         self.left.restore(self._saved.tombstones, now)
         self.failed.restore(filter(self._may_be_a_peer, self._saved.members), now)
-        self.discovery.start(now)
+        yield from self._do(self._expect_to_forget(), now)
+        yield from self._do(self.discovery.start(self._gossip.settings.addr, now), now)
 
     def _may_be_a_peer(self, saved: SavedMember) -> bool:
         if leaps(saved.incarnation, None):
@@ -163,192 +183,274 @@ class Coordinator:
         highest = max((one for one in seen if one < SATURATED), default=0)
         return highest + (2 if look.asked_holder else 1)
 
-    def entered(self, look: Lookup, now: float) -> None:
+    def entered(self, look: Lookup, now: float) -> Iterator[ForNode]:
         """Go on after a look, now that we have been announced: join, and take our name over."""
         self.complete = not self.discovery.has_contacts
         self._name_conflicts.entered(now)
-        self.discovery.enter(look, now)
+        yield from self._do(self.discovery.enter(look), now)
         if self.earlier_name.name:
-            self._retire(self.earlier_name, look, now)
+            yield from self._do(self._retire(self.earlier_name, look, now), now)
         if look.asked_holder and look.earlier_self:
-            self._take_over(look.earlier_self, look, now)
+            yield from self._do(self._take_over(look.earlier_self, look, now), now)
 
-    def _retire(self, earlier: EarlierName, look: Lookup, now: float) -> None:
+    def _retire(self, earlier: EarlierName, look: Lookup, now: float) -> Actions:
         """Announce that the name we had before is nobody's any more, unless it is somebody's."""
         live = earlier.live(look.live)
         if live is not None and not earlier.is_us(live):
             return
-        self._operator_log.inform(
+        yield inform(
             "this host was {earlier} before: announcing that {earlier} has left",
             earlier=earlier.name,
         )
-        self.left.retire(earlier.name, earlier.incarnation, now)
+        yield from self.left.retire(earlier.name, earlier.incarnation, now)
         if live is not None:
-            self._gossip.apply_left(earlier.name, live.incarnation, now)
+            yield ApplyLeft(earlier.name, live.incarnation)
 
-    def move_to(self, addr: bytes, now: float) -> None:
-        """Announce ourselves at another address, taking our name over from the one before."""
-        old = self._gossip.local
-        self._gossip.move_to(addr, now)
-        self.discovery.moved_to(addr)
-        if old is not None:
-            before = PreviousAddress(old.addr, old.port, old.meta)
-            self._name_takeover.begin(before, in_need(self.live(), self._settings.port), now)
-
-    def forget(self, name: str, now: float) -> None:
-        """Give up a failed member; ValueError says why that cannot be."""
-        self.forgotten.append(self.left.forget(name, now))
-        self._operator_log.inform("member {member} was forgotten", member=name)
-        self.changed = True
-
-    def shift(self, seconds: float) -> None:
-        """Count everything as so much longer ago: the clock stood still meanwhile."""
-        self.failed.shift(seconds)
-        self.left.shift(seconds)
-
-    def resumed(self, now: float) -> None:
-        """Look before we tell: we did not run until now."""
-        self._resumption.resumed(now)
-
-    def handle(self, event: object, now: float) -> None:
-        """Follow up on an event of the gossip."""
-        if handler := self._handlers.get(type(event)):
-            handler(event, now)
-
-    def advance(self, forget_after: float, now: float) -> Lookup | None:
-        """Do what is due; returns a look that is over, for `entered` or for a refusal."""
-        look = self.discovery.advance(now)
-        self.left.advance(now)
-        self._name_takeover.advance(now)
-        self._resumption.advance(now)
-        self._name_conflicts.advance(now)
-        if self._crowded != self._gossip.members.proofs.crowded:
-            self._crowded = not self._crowded
-            self.changed = True
-        if forgotten := self.failed.expire(now, forget_after):
-            self.left.forgot(member.name for member in forgotten)
-            self.forgotten += forgotten
-            self.discovery.forgotten()
-            self.changed = True
-        return look
-
-    def next_timer(self, forget_after: float) -> float | None:
-        """Return when `advance` has something to do, None for never."""
-        deadlines = (
-            self.discovery.next_timer(),
-            self.left.next_timer(),
-            self._name_takeover.next_timer(),
-            self._resumption.next_timer(),
-            self._name_conflicts.next_timer(),
-            self.failed.next_timer(forget_after),
-        )
-        return min((at for at in deadlines if at is not None), default=None)
-
-    # What happens
-
-    def _on_joined(self, event: MemberJoined, now: float) -> None:
-        member = event.member
-        if member.name in self.failed:
-            self.discovery.returned(now)
-        self.discovery.joined(member)
-        self.left.returned(member, now)
-        self.failed.drop(member.name)
-        self._resumption.returned(member)
-        if self._gossip.members.proofs.waits(member.name):
-            return
-        self._operator_log.inform(
-            "member {member} joined at {address}", member=member.name, address=member.address
-        )
-        self.changed = True
-
-    def _on_proven(self, event: MemberProven, _now: float) -> None:
-        member = event.member
-        self._operator_log.inform(
-            "member {member} answered, which joined in a crowd, at {address}",
-            member=member.name,
-            address=member.address,
-        )
-        self.changed = True
-
-    def _on_evicted(self, _event: MemberEvicted, _now: float) -> None:
-        self.changed = True
-
-    def _on_updated(self, event: MemberUpdated, _now: float) -> None:
-        self._operator_log.trace("member {member} changed", member=event.member.name)
-        self.changed = True
-
-    def _on_failed(self, event: MemberFailed, now: float) -> None:
-        self.changed = True
-        member = event.member
-        if self.left.covers(member.name, member.incarnation):
-            return
-        if self._gossip.members.proofs.waits(member.name):
-            return  # nobody has ever relied on it
-        self.failed.add(member, now)
-        self.discovery.failed(member)
-        self._operator_log.inform(
-            "member {member} failed; its peer stays until it returns or is forgotten",
-            member=member.name,
-        )
-
-    def _on_left(self, event: MemberLeft, now: float) -> None:
-        self.left.left(event.member, now)
-        self._operator_log.inform("member {member} left", member=event.member.name)
-        self.changed = True
-
-    def _on_cleared(self, event: MemberCleared, now: float) -> None:
-        if now - event.suspected_at > LONG_SUSPECTED * self._settings.timing.probe_interval:
-            self.left.reappeared(now)
-            self.discovery.returned(now)
-
-    def _on_refuted(self, _event: Refuted, now: float) -> None:
-        self.left.reappeared(now)
-        self.discovery.returned(now)
-
-    def _on_exchange(self, event: ExchangeFinished, now: float) -> None:
-        if self._gossip.local is None:  # what comes with a look is ours to take
-            self._hear_of_the_gone(event.user_state, event.to, now)
-        else:
-            self._told_gone(self.left.read(event.records, now))
-        self._name_takeover.finished(event, now)
-        self._resumption.finished(event, now)
-        self._name_conflicts.finished(event, now)
-        if self.discovery.finished(event, now) and not self.complete:
-            self.complete = self.changed = True
-
-    def _on_ping(self, event: PingFinished, now: float) -> None:
-        self.discovery.pinged(event, now)
-        if self._liveness_checks.finished(event, now):
-            self.changed = True
-
-    def _on_user_data(self, event: UserDataReceived, now: float) -> None:
-        self._hear_of_the_gone(event.payload, event.source, now)
-
-    def _hear_of_the_gone(self, payload: bytes, source: Address, now: float) -> None:
-        try:
-            gone = self.left.heard(payload, source, now)
-        except ProtocolError as error:
-            self._operator_log.trace(
-                "dropped what {address} told: {reason}", address=source, reason=str(error)
-            )
-            return
-        self._told_gone(gone)
-
-    def _told_gone(self, members: Iterable[Member]) -> None:
-        for member in members:
-            self.forgotten.append(member)
-            self._operator_log.inform(
-                "member {member} is gone: others know that it left", member=member.name
-            )
-            self.changed = True
-
-    def _take_over(self, elsewhere: Record, look: Lookup, now: float) -> None:
+    def _take_over(self, elsewhere: Record, look: Lookup, now: float) -> Actions:
         """Take our name from an earlier self at another address, where nobody answers."""
-        self._operator_log.inform(
+        yield inform(
             "nobody answers at {address}: taking the name {member} over from there",
             address=look.asked_holder,
             member=elsewhere.name,
         )
         port = self._settings.port
-        old = PreviousAddress(elsewhere.addr, elsewhere.port or port, elsewhere.meta)
-        self._name_takeover.begin(old, in_need(look.live, port), now)
+        old = TakeOver(elsewhere.addr, elsewhere.port or port, elsewhere.meta)
+        yield from self._name_takeover.begin(old, in_need(look.live, port), now)
+
+    def move_to(self, addr: bytes, now: float) -> Iterator[ForNode]:
+        """Announce ourselves at another address, taking our name over from the one before."""
+        old = self._gossip.local
+        self._gossip.move_to(addr, now)
+        self.discovery.moved_to(addr)
+        if old is not None:
+            yield from self._do(iter([TakeOver(old.addr, old.port, old.meta)]), now)
+
+    def forget(self, name: str, now: float) -> Iterator[ForNode]:
+        """Give up a failed member; ValueError says at once why that cannot be."""
+        suspected_until = self._gossip.suspected_until(name) or now
+        member = self.left.failed_member(name, suspected_until - now)
+
+        def forget() -> Actions:
+            yield from self.left.retire(name, member.incarnation, now)
+            yield Forget(member)
+            yield inform("member {member} was forgotten", member=name)
+            yield ChangePlan()
+
+        return self._do(forget(), now)
+
+    def keep_for(self, forget_after: float, now: float) -> Iterator[ForNode]:
+        """Keep who failed or left so many seconds from now on."""
+        self.left.keep_for(forget_after)
+        return self._do(self._expect_to_forget(), now)
+
+    def resolved(self, request: Resolve, ips: list[str], now: float) -> Iterator[ForNode]:
+        """Take the addresses of a contact's name; none when the look-up failed."""
+        return self._do(self.discovery.resolved(request, ips), now)
+
+    def stop(self, now: float) -> Iterator[ForNode]:
+        """Contact nobody any more."""
+        return self._do(self.discovery.stop(now), now)
+
+    def resumed(self, seconds: float, now: float) -> Iterator[ForNode]:
+        """Go on after so many seconds for which we did not run, and our clock stood still."""
+        self.failed.shift(seconds)
+        self.left.shift(seconds)
+        yield from self._do(self._expect_to_forget(), now)
+
+    def look_around(self, now: float) -> Iterator[ForNode]:
+        """Look before we tell: we did not run until now."""
+        return self._do(self._resumption.resumed(now), now)
+
+    def handle(self, event: object, now: float) -> Iterator[ForNode]:
+        """Follow up on an event of the gossip."""
+        handler = self._handlers.get(type(event))
+        return self._do(handler(event, now), now) if handler else iter(())
+
+    def on_timer(self, timer: Timer, now: float) -> Iterator[ForNode]:
+        """Do what is due."""
+        return self._do(self._timers[timer](now), now)
+
+    def settle(self, now: float) -> Iterator[ForNode]:
+        """Follow up on all that has happened, once its events have been handled."""
+        yield from self._do(self.discovery.go_on(now), now)
+        yield from self._do(self.left.publish(now), now)
+        if self._crowded != self._table.proofs.crowded:
+            self._crowded = not self._crowded
+            yield ChangePlan()
+
+    # Acting
+
+    def _do(self, actions: Actions, now: float) -> Iterator[ForNode]:
+        """Do what a part wants done, and yield what is the node's."""
+        for action in actions:
+            match action:
+                case Check():
+                    yield from self._do(self._liveness_checks.begin(action), now)
+                case Checked():
+                    yield from self._do(self._on_checked(action, now), now)
+                case Reach():
+                    yield from self._do(self.discovery.reach(action.to), now)
+                case TakeOver():
+                    targets = in_need(self._table.others(), self._settings.port)
+                    yield from self._do(self._name_takeover.begin(action, targets, now), now)
+                case Merge():
+                    if self._gossip.merge(action.looked, now):
+                        yield from self._do(self._resumption.merged(action.looked, now), now)
+                case (
+                    SetTimer() | GiveWay() | Forget() | ChangePlan() | Notice() | Warn() | Resolve()
+                ):
+                    yield action
+                case _:
+                    self._tell_gossip(action, now)
+
+    def _tell_gossip(self, action: Action, now: float) -> None:
+        gossip = self._gossip
+        match action:
+            case Exchange(to, purpose, first):
+                gossip.push_pull(to, now, join=True, first=first, purpose=purpose)
+            case Look(to, purpose):
+                gossip.push_pull(to, now, join=False, look=True, purpose=purpose)
+            case Ping(to, name, purpose, stream):
+                gossip.ping(to, name, now, stream=stream, purpose=purpose)
+            case ApplyAlive(claim):
+                gossip.apply_alive(claim, now, moved=True)
+            case ApplyLeft(name, incarnation):
+                gossip.apply_left(name, incarnation, now)
+            case Broadcast(subject, payload):
+                gossip.broadcast(subject, payload, now)
+            case SendWithTables(user_state):
+                gossip.send_with_tables(user_state)
+            case HoldBack(incarnations, strangers):
+                gossip.hold_back(incarnations, strangers)
+            case Hide(names):
+                gossip.hide(names)
+            case Show(name):
+                gossip.show(name)
+
+    def _on_checked(self, checked: Checked, now: float) -> Actions:
+        if isinstance(checked.about, AfterSleep):
+            return self._resumption.after_sleep(checked.about, checked.answered, now)
+        return self._settle_check(checked.about, checked.answered, now)
+
+    def _settle_check(self, about: object, answered: bool | None, now: float) -> Actions:
+        if answered is not None:
+            yield from self._checked[type(about)](about, answered, now)
+            yield ChangePlan()
+
+    # What happens
+
+    def _on_joined(self, event: MemberJoined, now: float) -> Actions:
+        member = event.member
+        if member.name in self.failed:
+            self.discovery.returned(now)
+        self.discovery.joined(member)
+        yield from self.left.returned(member, now)
+        self.failed.drop(member.name)
+        yield from self._resumption.is_there(member.name)
+        if self._table.proofs.waits(member.name):
+            return
+        yield inform(
+            "member {member} joined at {address}", member=member.name, address=member.address
+        )
+        yield ChangePlan()
+
+    def _on_proven(self, event: MemberProven, _now: float) -> Actions:
+        member = event.member
+        yield inform(
+            "member {member} answered, which joined in a crowd, at {address}",
+            member=member.name,
+            address=member.address,
+        )
+        yield ChangePlan()
+
+    def _on_evicted(self, _event: MemberEvicted, _now: float) -> Actions:
+        yield ChangePlan()
+
+    def _on_updated(self, event: MemberUpdated, _now: float) -> Actions:
+        yield trace("member {member} changed", member=event.member.name)
+        yield ChangePlan()
+
+    def _on_failed(self, event: MemberFailed, now: float) -> Actions:
+        yield ChangePlan()
+        member = event.member
+        if self.left.covers(member.name, member.incarnation):
+            return
+        if self._table.proofs.waits(member.name):
+            return  # nobody has ever relied on it
+        self.failed.add(member, now)
+        self.discovery.failed(member)
+        yield from self._expect_to_forget()
+        yield inform(
+            "member {member} failed; its peer stays until it returns or is forgotten",
+            member=member.name,
+        )
+
+    def _on_left(self, event: MemberLeft, now: float) -> Actions:
+        self.left.left(event.member, now)
+        yield inform("member {member} left", member=event.member.name)
+        yield ChangePlan()
+
+    def _on_cleared(self, event: MemberCleared, now: float) -> Actions:
+        if now - event.suspected_at > LONG_SUSPECTED * self._settings.timing.probe_interval:
+            yield from self._on_doubted(now)
+
+    def _on_refuted(self, _event: Refuted, now: float) -> Actions:
+        return self._on_doubted(now)
+
+    def _on_doubted(self, now: float) -> Actions:
+        self.discovery.returned(now)
+        return self.left.reappeared(now)
+
+    def _on_conflict(self, event: AddressConflict, now: float) -> Actions:
+        claim = event.claim
+        if event.member.name != self._settings.name:
+            return self._name_conflicts.met(event)
+        if self._name_takeover.concerns(claim.addr, claim.port):
+            return iter(())
+        return self._name_conflicts.met_ours(claim, now)
+
+    def _on_claim_held(self, event: ClaimHeld, _now: float) -> Actions:
+        return self.left.claim_held(event.claim)
+
+    def _on_exchange(self, event: ExchangeFinished, now: float) -> Actions:
+        if self._gossip.local is None:  # what comes with a look is ours to take
+            yield from self._hear_of_the_gone(event.user_state, event.to, now)
+        else:
+            yield from self.left.read(event.records, now)
+        yield from self._name_takeover.exchanged(event, now)
+        yield from self._resumption.exchanged(event)
+        yield from self._name_conflicts.exchanged(event)
+        is_complete = self.discovery.is_complete_with(event)
+        yield from self.discovery.exchanged(event, now)
+        if is_complete and not self.complete:
+            self.complete = True
+            yield ChangePlan()
+
+    def _on_ping(self, event: PingFinished, _now: float) -> Actions:
+        yield from self.discovery.pinged(event)
+        yield from self._liveness_checks.pinged(event)
+
+    def _on_user_data(self, event: UserDataReceived, now: float) -> Actions:
+        return self._hear_of_the_gone(event.payload, event.source, now)
+
+    def _hear_of_the_gone(self, payload: bytes, source: Address, now: float) -> Actions:
+        try:
+            yield from self.left.heard(payload, source, now)
+        except ProtocolError as error:
+            yield trace("dropped what {address} told: {reason}", address=source, reason=str(error))
+
+    # Timers
+
+    def _expect_to_forget(self) -> Actions:
+        yield SetTimer(Timer.FORGET, self.failed.next_timer(self.left.forget_after))
+
+    def _forget_failed(self, now: float) -> Actions:
+        if forgotten := self.failed.expire(now, self.left.forget_after):
+            self.left.forgot(member.name for member in forgotten)
+            self.discovery.forgotten()
+            yield from map(Forget, forgotten)
+            yield ChangePlan()
+        yield from self._expect_to_forget()
+
+    def _go_on_resuming(self, now: float) -> Actions:
+        return self._resumption.go_on(self.discovery.seed_addresses(), now)

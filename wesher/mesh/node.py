@@ -1,15 +1,20 @@
 """MeshNode: one participant of the mesh, without a clock, a socket or a file."""
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TypeVar
 
 from wesher.base import problems
 from wesher.base.frozen import replace
+from wesher.base.timers import Timers
 from wesher.gossip import (
     Address,
+    Event,
     Gossip,
     GossipSettings,
     LeaveFinished,
+    MemberProven,
     Members,
     Packet,
     PingFinished,
@@ -18,7 +23,26 @@ from wesher.gossip import (
     pack_ip,
 )
 from wesher.gossip.validation import SATURATED
-from wesher.mesh.base.events import Departed, MeshEvent, Pinged, PlanChanged, Refused, Resolve
+from wesher.mesh.base.actions import (
+    Action,
+    ChangePlan,
+    Forget,
+    GiveWay,
+    SetTimer,
+    Timer,
+    Warn,
+    inform,
+)
+from wesher.mesh.base.clock import NodeClock
+from wesher.mesh.base.events import (
+    Departed,
+    MeshEvent,
+    Notice,
+    Pinged,
+    PlanChanged,
+    Refused,
+    Resolve,
+)
 from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.operator_log import OperatorLog
 from wesher.mesh.base.phases import MOVES, Move, Phase
@@ -29,7 +53,6 @@ from wesher.mesh.coordinator import Coordinator
 from wesher.mesh.discovery import Lookup
 from wesher.mesh.planning import Overlay, Renewals, peer_problems
 from wesher.mesh.reporting import (
-    Crowding,
     MemberEvents,
     NetworkWarnings,
     NodeStats,
@@ -43,6 +66,8 @@ LATE = 2.0  # probe intervals; a timer that is later was slept through
 JOIN_PATIENCE = 0.25  # seconds that the first Plan waits for those who have answered our look
 REVIEW_GAP = 0.1  # seconds between two reviews of the table while it changes quickly,
 REVIEW_GAP_PER_MEMBER = 0.0001  # and so much more for each member, as a review looks at all
+T = TypeVar("T")
+_FOR_OUR_OWNER = "for our owner"  # the purpose of pings
 
 
 class MeshNode:
@@ -61,8 +86,11 @@ class MeshNode:
         rng: random.Random,
     ) -> None:
         self._settings = settings
+        self._saved = saved
         self._facts = facts
         self._wire = wire
+        self._clock = NodeClock(LATE * settings.timing.probe_interval)
+        self._timers = Timers()
         self._gossip = Gossip(
             GossipSettings(
                 settings.name,
@@ -75,97 +103,105 @@ class MeshNode:
             ),
             self._wire,
             rng,
+            self._timers,
         )
         self._operator_log = OperatorLog()
-        self._coordinator = Coordinator(settings, saved, self._gossip, self._operator_log, rng)
-        self._overlay = Overlay(settings, saved, self._operator_log)
+        self._coordinator = Coordinator(settings, saved, self._gossip, rng)
+        self._overlay = Overlay(settings, saved)
+        self._gossip.vouch_for(self._overlay.relied_on)
         self._network_warnings = NetworkWarnings(
-            self._operator_log,
-            self._coordinator.discovery.contacted,
-            settings.public_key,
-            self._overlay.relied_on,
+            self._coordinator.discovery.contacted, settings.public_key, self._overlay.relied_on
         )
-        self._overlay.relied_on |= {member.name for member in saved.members if member.meta}
-        self._gossip.members.proofs.vouched = self._overlay.relied_on
-        self._crowding = Crowding(self._operator_log)
         self._changes = MemberEvents()
         self._renewals = Renewals()
-        self._asked: set[int] = set()  # pings that our owner waits for
+        self._resolving: list[Resolve] = []
         self._events: list[MeshEvent] = []
-        self._review_at: float | None = None
         self._reviewed_at = float("-inf")
+        self._members_reviewed = 0
         self._phase = Phase.NEW
-        self._ran_at = float("-inf")
+        self._due: dict[Timer, Callable[[float], Iterable[Action]]] = {
+            Timer.ALONE: lambda _: self._network_warnings.alone(self._settings.seeds),
+            Timer.RENEWAL: self._renew,
+            Timer.REVIEW: self._review,
+        }
 
     # Inputs
 
     def start(self, now: float) -> None:
         """Look for other members, or announce ourselves at once when there is nobody to ask."""
+        now = self._wake_up(now)
         self._go(Move.START)
-        self._coordinator.start(now)
-        self._network_warnings.start(now, alone=not self._coordinator.discovery.has_contacts)
+        alone = not self._coordinator.discovery.has_contacts
+        self._act(self._network_warnings.start(now, alone=alone), now)
+        self._act(self._coordinator.start(now), now)
+        self._settle(now)
         self._advance(now)
 
     def receive_packet(self, data: bytes, source: Address, now: float) -> None:
         """Take one datagram."""
-        self._catch_up(now)
+        now = self._wake_up(now)
         self._gossip.receive_packet(data, source, now)
         self._advance(now)
 
     def receive_request(self, data: bytes, source: Address, now: float) -> bytes | None:
         """Take one whole stream request; returns the reply, None to just close the stream."""
-        self._catch_up(now)
+        now = self._wake_up(now)
         reply = self._gossip.receive_request(data, source, now)
         self._advance(now)
         return reply
 
     def receive_reply(self, request_id: int, data: bytes, now: float) -> None:
         """Take the whole reply to a stream request of ours."""
-        self._catch_up(now)
+        now = self._wake_up(now)
         self._gossip.receive_reply(request_id, data, now)
         self._advance(now)
 
     def stream_failed(self, request_id: int, error: str, now: float) -> None:
         """Hear that a stream request of ours got no reply."""
-        self._catch_up(now)
+        now = self._wake_up(now)
         self._gossip.stream_failed(request_id, error, now)
         self._advance(now)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due; calling it too early does no harm, and too late is noticed."""
-        self._catch_up(now)
-        self._gossip.handle_timer(now)
-        self._advance(now)
+        self._advance(self._wake_up(now))
 
     def slept(self, seconds: float, now: float) -> None:
-        """Hear that the host was suspended for so long, while the node's clock stood still."""
-        self._coordinator.shift(seconds)
-        self._wake_up(0.0, seconds, now)
+        """Hear that the host was suspended for so long, while the driver's clock stood still."""
+        now = self._clock.time(now)
+        self._resume(seconds, now)
+        self._settle(now)
         self._advance(now)
 
     def resolved(self, request: Resolve, ips: Iterable[str], now: float) -> None:
         """Take the addresses of a contact's name; none when the look-up failed."""
-        if not self._coordinator.discovery.resolved(request, ips, now):
-            self._operator_log.warn(request.host, now, problems.SEED_NAME, seed=request.host)
-            self._network_warnings.unresolved(request.host)
+        now, found = self._clock.time(now), list(ips)
+        self._act(self._coordinator.resolved(request, found, now), now)
+        if not found:
+            self._act(self._network_warnings.unresolved(request.host), now)
+        self._settle(now)
         self._advance(now)
 
     def update_facts(self, facts: LocalFacts, now: float) -> None:
         """Take what was newly learnt about this host."""
         if facts != self._facts:
             self._facts = facts
-            self._changed(now)
+            now = self._clock.time(now)
+            self._change_plan(now)
             self._advance(now)
 
     def move_to(self, ip: str, now: float) -> None:
         """Go on at another underlay address: the one we had is not the right one any more."""
         if self._departing or ip == self._settings.ip:
             return
-        self._operator_log.inform(
+        now = self._clock.time(now)
+        told = inform(
             "this host's address changed from {old} to {new}", old=self._settings.ip, new=ip
         )
+        self._act([told], now)
         self._settings = replace(self._settings, ip=ip)
-        self._coordinator.move_to(pack_ip(ip, mapped=self._settings.mapped), now)
+        addr = pack_ip(ip, mapped=self._settings.mapped)
+        self._act(self._coordinator.move_to(addr, now), now)
         self._advance(now)
 
     def forget(self, name: str, now: float) -> None:
@@ -173,25 +209,30 @@ class MeshNode:
 
         Raises ValueError, with a reason for the operator, unless it is one.
         """
-        self._coordinator.forget(name, now)
+        now = self._clock.time(now)
+        self._act(self._coordinator.forget(name, now), now)
+        self._settle(now)
         self._advance(now)
 
     def ping(self, address: Address, name: str, now: float, *, stream: bool = False) -> int:
         """Ping the member of this name, by packet or by TCP; `Pinged` brings the number back."""
-        number = self._gossip.ping(address, name, now, stream=stream)
-        self._asked.add(number)
-        return number
+        return self._gossip.ping(
+            address, name, self._clock.time(now), stream=stream, purpose=_FOR_OUR_OWNER
+        )
 
     def reconfigure(self, seeds: tuple[Seed, ...], forget_after: float, now: float) -> None:
         """Take what an operator may change while we run."""
+        now = self._clock.time(now)
         self._settings = replace(self._settings, seeds=seeds, forget_after=forget_after)
         self._coordinator.discovery.replace_seeds(seeds)
-        self._coordinator.left.keep_for(forget_after)
+        self._act(self._coordinator.keep_for(forget_after, now), now)
+        self._settle(now)
         self._advance(now)
 
     def leave(self, now: float) -> None:
         """Announce our departure; `Departed` follows within a second."""
-        self._depart(Move.LEAVE)
+        now = self._clock.time(now)
+        self._depart(Move.LEAVE, now)
         self._gossip.leave(now)
         self._advance(now)
 
@@ -208,21 +249,16 @@ class MeshNode:
     def events(self) -> Iterator[MeshEvent]:
         """Give out what happened, once; notices first."""
         yield from self._operator_log.drain()
-        yield from self._coordinator.discovery.requests()
+        resolving, self._resolving = self._resolving, []
+        yield from resolving
         yield from self._changes.drain()
         events, self._events = self._events, []
         yield from events
 
     def next_timer(self) -> float | None:
         """Return when `handle_timer` wants to be called, None for never."""
-        deadlines = (
-            self._gossip.next_timer(),
-            self._coordinator.next_timer(self._settings.forget_after),
-            self._network_warnings.next_timer(),
-            self._renewals.next_timer(),
-            self._review_at,
-        )
-        return min((at for at in deadlines if at is not None), default=None)
+        at = self._timers.next()
+        return None if at is None else self._clock.driver_time(at)
 
     def frame_size(self, head: bytes, *, reply: bool) -> int | None:
         """Return the size of the stream that begins with `head`, see `Wire.frame_size`."""
@@ -236,7 +272,7 @@ class MeshNode:
     def contacts(self) -> list[str]:
         """Return the addresses of our seeds, or of the other live members when there are none."""
         seeds = self._coordinator.discovery.seed_addresses()
-        return [one.ip for one in seeds or (member.address for member in self._coordinator.live())]
+        return [one.ip for one in seeds or (member.address for member in self.members.others())]
 
     def plan(self) -> Plan | None:
         """Return what this host should look like; None until we have an overlay address."""
@@ -246,7 +282,8 @@ class MeshNode:
     def status(self) -> NodeStatus:
         """Return what we know of ourselves and of everybody else, at this moment."""
         settings, local = self._settings, self._gossip.local
-        waits = self._gossip.members.proofs.waits
+        waits, discovery = self._gossip.members.proofs.waits, self._coordinator.discovery
+        behind = self._clock.behind
         return NodeStatus(
             name=settings.name,
             address=Address(settings.ip, settings.port),
@@ -254,7 +291,7 @@ class MeshNode:
             incarnation=local.incarnation if local else None,
             health=self._gossip.health,
             complete=self._coordinator.complete,
-            seeds=self._coordinator.discovery.seeds(),
+            seeds=tuple(_later(one, "answered_at", behind) for one in discovery.seeds()),
             waiting=sum(member.live and waits(member.name) for member in self._gossip.members),
             members=member_statuses(
                 (
@@ -265,14 +302,18 @@ class MeshNode:
                 self._coordinator.failed,
                 self._coordinator.left.contacts,
                 self._overlay.outcome,
-                round_trip=self._gossip.round_trip,
-                left_at=self._coordinator.left.left_at,
+                round_trips=self._gossip.round_trips,
+                left_at={one.name: one.made_at for one in self._coordinator.left},
+                behind=behind,
             ),
         )
 
     def account(self, now: float) -> NodeStats:
         """Return what we have counted, and the troubles of the last ten minutes."""
+        now, behind = self._clock.time(now), self._clock.behind
         stats, view = self._gossip.stats, self._view(now)
+        strangers = self._network_warnings.drops.strangers(now)
+        met = self._operator_log.recent(now)
         return NodeStats(
             health=self._gossip.health,
             suspicions=stats.suspicions,
@@ -280,8 +321,8 @@ class MeshNode:
             received=dict(stats.received),
             sent=dict(stats.sent),
             dropped=dict(self._network_warnings.drops.reasons),
-            strangers=[marked(one, view) for one in self._network_warnings.drops.strangers(now)],
-            problems=[marked(one, view) for one in self._operator_log.recent(now)],
+            strangers=[_later(marked(one, view), "last_at", behind) for one in strangers],
+            problems=[_later(marked(one, view), "last_at", behind) for one in met],
             peer_problems=view.peer_problems,
         )
 
@@ -294,7 +335,7 @@ class MeshNode:
             here=self._settings.ip,
             overlay_addr=str(self._overlay.address),
             own_addresses=frozenset(map(str, self._facts.own_addresses)),
-            live={member.name: member for member in self._coordinator.live()},
+            live={member.name: member for member in self.members.others()},
             failed=frozenset(member.name for member in self._coordinator.failed),
             answered_at=self._gossip.answered_at,
             outcome=outcome,
@@ -310,86 +351,128 @@ class MeshNode:
         local, coordinator = self._gossip.local, self._coordinator
         if self._departing or local is None or not coordinator.complete:
             return None
-        members, gone = coordinator.saved_members(), tuple(coordinator.left)
+        behind, former = self._clock.behind, self._overlay.former
         # A spent counter would keep every later start from being heard.
         incarnation = local.incarnation if local.incarnation < SATURATED else 0
         return Saved(
             self._overlay.address,
             incarnation,
-            members,
-            gone,
+            tuple(_later(one, "failed_at", behind) for one in coordinator.saved_members()),
+            tuple(_later(one, "made_at", behind) for one in coordinator.left),
             fixed=self._settings.overlay_addr is not None,
-            former=self._overlay.former,
+            former=former and _later(former, "left_at", behind),
             this_host=Self(self._settings.name, self._settings.ip, self._settings.public_key),
         )
 
     # Following up
 
-    def _catch_up(self, now: float) -> None:
-        """Notice, before anything else is done, that this process did not run for long."""
-        due, before = self._gossip.next_timer(), self._ran_at
-        self._ran_at = now
-        if due is None:
-            return
-        late = now - max(due, before)  # what was overdue when it was planned is not late
-        if late > LATE * self._settings.timing.probe_interval:
-            self._wake_up(late, late, now)
+    def _wake_up(self, now: float) -> float:
+        """Return our own time, noticing before anything else that we did not run for long."""
+        missed = self._clock.missed(self._timers.next(), now)
+        now = self._clock.time(now)
+        if missed:
+            self._resume(missed, now)
+        return now
 
-    def _wake_up(self, late: float, seconds: float, now: float) -> None:
-        """Go on after a sleep, with deadlines that are `late`."""
-        self._operator_log.warn("", now, problems.SLEPT, seconds=round(seconds))
-        self._gossip.resume(late)
+    def _resume(self, seconds: float, now: float) -> None:
+        """Go on after so many seconds for which we did not run, and our clock stood still."""
+        self._act([Warn(problems.SLEPT, "", {"seconds": round(seconds)})], now)
+        self._gossip.resume()
+        self._act(self._coordinator.resumed(seconds, now), now)
         if not self._departing:
-            self._coordinator.resumed(now)
+            self._act(self._coordinator.look_around(now), now)
 
     def _advance(self, now: float) -> None:
-        """Follow up on what the last input brought."""
-        coordinator = self._coordinator
-        for event in self._gossip.events():
-            self._changes.note(event, coordinator.failed, self._gossip.members.proofs.waits)
-            coordinator.handle(event, now)
-            self._network_warnings.handle(event, now)
-            self._renewals.note(event, now)
-            self._crowding.handle(event, now)
-            self._handle(event)
-        if look := coordinator.advance(self._settings.forget_after, now):
-            self._enter(look, now)
-        if coordinator.stronger and not self._departing:
-            self._refuse_name(coordinator.stronger, self._settings.name)
-        self._network_warnings.advance(self._settings.seeds, now)
-        while coordinator.forgotten:
-            self._changes.forgot(coordinator.forgotten.pop(0))
-        if coordinator.changed:
-            coordinator.changed = False
-            self._changed(now)
-        if self._review_at is not None and now >= self._review_at:
-            self._review(now)
-        if self._renewals.advance(now) and not self._departing:
-            self._events.append(PlanChanged())
+        """Follow up on what the last input brought, and do what is due."""
+        while self._proceed(now):
+            self._settle(now)
 
-    def _handle(self, event: object) -> None:
-        """Pass on what our owner waits for."""
+    def _proceed(self, now: float) -> bool:
+        """Follow up on what has happened, or do what is due; False if there is nothing."""
+        if events := self._gossip.events():
+            for event in events:
+                self._handle(event, now)
+            return True
+        if ran := self._timers.run(now):
+            self._gossip.settle(now)
+        return ran
+
+    def _settle(self, now: float) -> None:
+        """Follow up on all of it together."""
+        self._act(self._coordinator.settle(now), now)
+        if look := self._coordinator.discovery.look_over(now):
+            self._enter(look, now)
+        self._expect_renewal(now)
+
+    def _handle(self, event: Event, now: float) -> None:
+        """Follow up on an event of the gossip."""
+        if not self._is_of_a_crowd(event):
+            self._changes.note(event, self._coordinator.failed)
+        self._act(self._coordinator.handle(event, now), now)
+        self._act(self._network_warnings.handle(event, now), now)
+        self._renewals.note(event, now)
         match event:
-            case PingFinished() if event.ping in self._asked:
-                self._asked.discard(event.ping)
+            case PingFinished() if event.purpose is _FOR_OUR_OWNER:
                 self._events.append(Pinged(event.ping, event.seconds, event.error))
             case LeaveFinished():
                 self._events.append(Departed())
+
+    def _is_of_a_crowd(self, event: Event) -> bool:
+        """Tell whether an event is about somebody of whom nothing is told before it is proven."""
+        member = getattr(event, "member", None)
+        return (
+            member is not None
+            and not isinstance(event, MemberProven)
+            and self.members.proofs.waits(member.name)
+        )
+
+    def _act(self, actions: Iterable[Action], now: float) -> None:
+        """Do what the parts want done."""
+        for action in actions:
+            match action:
+                case Notice():
+                    self._operator_log.notice(action)
+                case Warn():
+                    self._operator_log.warn(action, now)
+                case SetTimer():
+                    self._set_timer(action.timer, action.at)
+                case ChangePlan():
+                    self._change_plan(now)
+                case Forget():
+                    self._changes.forgot(action.member)
+                case Resolve():
+                    self._resolving.append(action)
+                case GiveWay() if not self._departing:
+                    self._refuse_name(action.to, self._settings.name, now)
+
+    def _set_timer(self, timer: Timer, at: float | None) -> None:
+        if at is None:
+            self._timers.cancel(timer)
+        elif self._timers.when(timer) != at:
+            self._timers.set(timer, at, partial(self._on_timer, timer))
+
+    def _on_timer(self, timer: Timer, now: float) -> None:
+        due = self._due.get(timer)
+        self._act(due(now) if due else self._coordinator.on_timer(timer, now), now)
 
     # Deciding
 
     def _enter(self, look: Lookup, now: float) -> None:
         """Choose an overlay address, announce ourselves, and join whoever answered."""
         if look.holder_answered:
-            self._refuse_name(look.asked_holder, look.holder_name)
+            self._refuse_name(look.asked_holder, look.holder_name, now)
             return
         coordinator = self._coordinator
         earlier = coordinator.earlier_name
-        live = earlier.others([*look.live, *coordinator.live()])
+        live = earlier.others([*look.live, *self.members.others()])
         failed = earlier.others([*look.failed, *coordinator.failed])
         if problem := self._overlay.choose(live, failed, self._facts, now):
-            self._refuse(problem)
+            self._refuse(problem, now)
             return
+        before, address = self._saved.overlay_addr, self._overlay.address
+        if before not in {None, address}:
+            told = inform("this host starts at {new}, after {old} before", new=address, old=before)
+            self._act([told], now)
         self._gossip.announce(
             self._overlay.metadata(),
             now,
@@ -397,23 +480,23 @@ class MeshNode:
             addr=look.address_form,
         )
         self._go(Move.ENTER)
-        coordinator.entered(look, now)
+        self._act(coordinator.entered(look, now), now)
         # Whoever answers in time is in the first Plan already: one reconcile less.
-        self._review_at = now + JOIN_PATIENCE if look.answered else now
+        self._set_timer(Timer.REVIEW, now + JOIN_PATIENCE if look.answered else now)
 
-    def _refuse_name(self, holder: Address | None, name: str) -> None:
+    def _refuse_name(self, holder: Address | None, name: str, now: float) -> None:
         data = {"member": name, "address": holder}
-        self._refuse(problems.TAKEN_NAME.text.format(**data))
+        self._refuse(problems.TAKEN_NAME.text.format(**data), now)
 
-    def _refuse(self, reason: str) -> None:
-        self._depart(Move.GIVE_WAY)
+    def _refuse(self, reason: str, now: float) -> None:
+        self._depart(Move.GIVE_WAY, now)
         self._events.append(Refused(reason))
 
-    def _depart(self, move: Move) -> None:
+    def _depart(self, move: Move, now: float) -> None:
         """Seek and mind nobody any more."""
         self._go(move)
-        self._coordinator.discovery.stop()
-        self._network_warnings.stop()
+        self._act(self._coordinator.stop(now), now)
+        self._act(self._network_warnings.not_alone(), now)
 
     def _go(self, move: Move) -> None:
         self._phase = MOVES[self._phase, move]
@@ -422,29 +505,48 @@ class MeshNode:
     def _departing(self) -> bool:
         return self._phase is Phase.DEPARTING
 
-    def _changed(self, now: float) -> None:
+    def _change_plan(self, now: float) -> None:
         """See to it that the table is reviewed: at once, or soon when it has just been."""
-        gap = REVIEW_GAP + REVIEW_GAP_PER_MEMBER * len(self._gossip.members)
-        soon = max(now, self._reviewed_at + gap)
-        self._review_at = soon if self._review_at is None else min(soon, self._review_at)
+        gap = REVIEW_GAP + REVIEW_GAP_PER_MEMBER * self._members_reviewed
+        soon, planned = max(now, self._reviewed_at + gap), self._timers.when(Timer.REVIEW)
+        self._set_timer(Timer.REVIEW, soon if planned is None else min(soon, planned))
 
-    def _review(self, now: float) -> None:
+    def _review(self, now: float) -> Iterator[Action]:
         """Decide anew what this host should look like, and move if our address is another's."""
-        self._review_at, self._reviewed_at = None, now
+        self._reviewed_at = now
         if self._overlay.address is None or self._departing:
             return
         coordinator = self._coordinator
-        live = list(coordinator.live())
-        self._network_warnings.member_ips = frozenset(member.address.ip for member in live)
-        here = Address(self._settings.ip, self._settings.port)
-        self._network_warnings.compare(live, self._facts, here, now)
-        moved = self._overlay.review(
-            live, coordinator.failed, self._facts, now, complete=coordinator.complete
+        live, failed = self.members.others(), list(coordinator.failed)
+        self._members_reviewed = len(self.members)
+        reviewed = self._overlay.review(
+            live, failed, self._facts, now, complete=coordinator.complete
         )
-        if self._overlay.move_at is not None and self._overlay.move_at > now:
-            self._review_at = self._overlay.move_at
-        if moved:
+        yield from reviewed.warnings
+        here = Address(self._settings.ip, self._settings.port)
+        relied_on = self._overlay.relied_on
+        self._gossip.vouch_for(relied_on)
+        yield from self._network_warnings.compare(live, self._facts, here, relied_on)
+        if reviewed.again_at is not None:
+            yield SetTimer(Timer.REVIEW, reviewed.again_at)
+        if reviewed.moved:
             self._gossip.update_meta(self._overlay.metadata(), now)
             self._renewals.expect(now)
-        self._renewals.needed = bool(self._overlay.plan and self._overlay.plan.forgetful)
         self._events.append(PlanChanged())
+
+    def _expect_renewal(self, now: float) -> None:
+        """Wait for the next renewal, as far as there is somebody to renew for."""
+        plan = self._overlay.plan
+        needed = plan is not None and plan.forgetful and not self._departing
+        self._set_timer(Timer.RENEWAL, self._renewals.due(now) if needed else None)
+
+    def _renew(self, now: float) -> Iterator[Action]:
+        self._renewals.renew(now)
+        self._events.append(PlanChanged())
+        return iter(())
+
+
+def _later(value: T, field: str, seconds: float) -> T:
+    """Return a value with an instant of the driver's clock, which is so far ahead of ours."""
+    instant = getattr(value, field)
+    return replace(value, **{field: instant + seconds}) if instant is not None else value

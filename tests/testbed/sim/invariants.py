@@ -100,11 +100,12 @@ class Watch:
         if self._expects_events and new.name != self._name:
             self._untold.extend(_events_of(old, new))
 
-    def _on_drain(self) -> Iterator[Event]:
-        for event in self._drain():
+    def _on_drain(self) -> list[Event]:
+        events = self._drain()
+        for event in events:
             if isinstance(event, Change):
                 self._check_event(event)
-            yield event
+        return events
 
     def _check_event(self, event: Change) -> None:
         if not self._untold or self._untold.popleft() != event:

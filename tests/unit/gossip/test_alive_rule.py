@@ -17,6 +17,7 @@ from tests.unit.gossip.harness import (
 from wesher.gossip import (
     AddressConflict,
     Alive,
+    ClaimHeld,
     Dead,
     DropReason,
     MemberCleared,
@@ -371,40 +372,60 @@ def test_port_zero_is_our_own_port() -> None:
     assert harness.member().port == 7946
 
 
-def test_the_owner_may_refuse_a_member() -> None:
+def test_a_claim_that_is_held_back_has_no_effect_but_that_the_owner_hears_of_it() -> None:
     harness = Harness()
-    harness.gossip.accept = lambda message: message.node != "unwanted"
+    harness.gossip.hold_back({"held": 2})
 
-    harness.hears(alive("unwanted"), alive("wanted", ip="10.0.0.3"))
+    harness.hears(alive("held", incarnation=2), alive("free", ip="10.0.0.3"))
 
-    assert harness.state("unwanted") == "unknown"
-    assert harness.state("wanted") == "ALIVE"
-    assert harness.events()[0] == PacketDropped(STRANGER, DropReason.REFUSED, "not accepted")
+    assert harness.state("held") == "unknown"
+    assert harness.state("free") == "ALIVE"
+    assert harness.events()[:2] == [
+        PacketDropped(STRANGER, DropReason.REFUSED, "held back"),
+        ClaimHeld(alive("held", incarnation=2)),
+    ]
 
 
-def test_the_owner_is_not_asked_about_itself() -> None:
+def test_a_higher_incarnation_than_is_held_back_counts() -> None:
     harness = Harness()
-    harness.gossip.accept = lambda message: False
+    harness.gossip.hold_back({REMOTE: 2})
+
+    harness.hears(alive(incarnation=3))
+
+    assert harness.state() == "ALIVE"
+
+
+def test_a_claim_about_ourselves_is_never_held_back() -> None:
+    harness = Harness()
+    harness.gossip.hold_back({LOCAL: 9})
 
     harness.hears(local_alive(5))
 
     assert harness.events() == [Refuted(6)]
 
 
-@pytest.mark.parametrize("incarnation", [1, 2])
-def test_the_owner_is_not_asked_about_what_is_no_news(incarnation: int) -> None:
+@pytest.mark.parametrize(
+    "told",
+    [alive(incarnation=3), alive(incarnation=2, meta=b"other"), alive(incarnation=1)],
+    ids=["of a live member", "repeated", "older"],
+)
+def test_what_brings_nobody_back_is_not_held_back(told: Alive) -> None:
     harness = Harness(alive(incarnation=2))
-    asked: list[Alive] = []
+    harness.gossip.hold_back({REMOTE: 9})
 
-    def refuse(claim: Alive) -> bool:
-        asked.append(claim)
-        return False
+    harness.hears(told)
 
-    harness.gossip.accept = refuse
+    assert not [event for event in harness.events() if isinstance(event, ClaimHeld)]
 
-    harness.hears(alive(incarnation=incarnation, meta=b"other"))
 
-    assert asked == []
+def test_old_news_of_one_that_is_dead_is_not_held_back() -> None:
+    harness = Harness(alive(incarnation=2), Dead(2, REMOTE, REMOTE))
+    harness.gossip.hold_back({REMOTE: 9})
+
+    harness.hears(alive(incarnation=2), alive(incarnation=4))
+
+    held = [event.claim for event in harness.events() if isinstance(event, ClaimHeld)]
+    assert held == [alive(incarnation=4)]
 
 
 def test_our_incarnation_never_wraps() -> None:

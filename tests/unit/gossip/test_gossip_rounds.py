@@ -19,7 +19,6 @@ from tests.unit.gossip.harness import (
 from wesher.base.frozen import replace
 from wesher.gossip import WAN, Ack, Address, Alive, Dead, ExchangeFinished, Ping, PushPull, Suspect
 from wesher.gossip.codec import encode
-from wesher.gossip.timers import Timers
 
 # Without probes and exchanges, which would take news along.
 QUIET = replace(WAN, probe_interval=1000, push_pull_interval=1000)
@@ -338,18 +337,6 @@ def test_a_packet_with_a_wrong_checksum_is_dropped() -> None:
     assert harness.state() == "unknown"
     harness.receives(good)
     assert harness.state() == "ALIVE"
-
-
-def test_deadlines_are_kept_in_order_and_done_once() -> None:
-    timers = Timers()
-    done: list[float] = []
-    for when in (3.0, 1.0, 2.0, 1.0):
-        timers.at(when, done.append)
-
-    timers.run(2.5)
-
-    assert done == [2.5, 2.5, 2.5]
-    assert timers.next() == 3.0
 
 
 def test_nothing_wakes_a_member_that_has_nothing_to_tell() -> None:

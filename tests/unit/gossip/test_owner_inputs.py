@@ -38,9 +38,9 @@ def test_bytes_of_the_owner_are_gossiped_at_once_and_replace_what_waits() -> Non
     assert told == [UserMessage(b"newer")]
 
 
-def test_a_claim_that_was_not_accepted_counts_once_the_owner_admits_it() -> None:
+def test_a_claim_that_was_held_back_counts_once_the_owner_lets_it() -> None:
     harness = Harness()
-    harness.gossip.accept = lambda claim: False
+    harness.gossip.hold_back({REMOTE: 9})
     harness.hears(alive())
     before = harness.state()
 

@@ -313,13 +313,12 @@ def test_two_that_hold_each_other_for_dead_meet_again_by_the_second_exchange() -
 
 def test_user_state_goes_with_every_table_and_is_handed_over() -> None:
     harness = Harness()
-    harness.gossip.user_state = b"ours"
+    harness.gossip.send_with_tables(b"ours")
 
     reply = harness.exchanges(user_state=b"theirs")
     _, stream = joining(harness)
     harness.answered(stream, PushPull(True, (), b"their answer"))
 
-    assert harness.gossip.user_state == b"ours"
     assert reply.user_state == b"ours"
     request = harness.wire.open_frame(stream.data)
     assert isinstance(request, PushPull)

@@ -183,13 +183,11 @@ def test_a_suspicion_that_was_refuted_leaves_nothing_behind() -> None:
 
 def test_suspicions_that_come_and_go_do_not_pile_up_deadlines() -> None:
     harness = Harness(alive())
-    before = len(harness.gossip._context.timers._heap)
-
     for incarnation in range(1, 1000):
         harness.hears(alive(incarnation=incarnation), Suspect(incarnation, REMOTE, "accuser"))
         harness.packets()
 
-    assert len(harness.gossip._context.timers._heap) < before + 5
+    assert len(harness.gossip._context.timers._heap) < 100
 
 
 @pytest.mark.case(32)

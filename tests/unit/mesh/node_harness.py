@@ -23,6 +23,7 @@ from wesher.gossip import (
     unpack_ip,
 )
 from wesher.gossip.codec import encode
+from wesher.mesh.base.actions import Reach
 from wesher.mesh.base.events import MeshEvent, Notice, PlanChanged, Refused, Resolve, Severity
 from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.metadata import Metadata, MetadataFormat, decode_metadata, encode_metadata
@@ -201,6 +202,12 @@ class Harness:
             for to, ping in self.pings():
                 if to in ips:
                     self.hear(Ack(ping.sequence), ip=to.ip)
+
+    def reach(self, address: Address) -> None:
+        """Let the node contact an address of its own accord."""
+        node = self.node
+        node._act(node._coordinator._do(iter([Reach(address)]), self.now), self.now)
+        self._drain()
 
     def update_facts(self, facts: LocalFacts) -> None:
         self.node.update_facts(facts, self.now)

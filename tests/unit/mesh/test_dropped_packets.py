@@ -1,7 +1,12 @@
 """What is thrown away is counted, and who has another key is remembered for a while."""
 
 from wesher.gossip import Address, DropReason, PacketDropped
-from wesher.mesh.reporting.dropped_packets import LATELY, MAX_SOURCES, DroppedPackets, UnknownSource
+from wesher.mesh.reporting.network_warnings import (
+    LATELY,
+    MAX_SOURCES,
+    DroppedPackets,
+    UnknownSource,
+)
 
 
 def dropped(ip: str, reason: DropReason = DropReason.UNDECRYPTABLE) -> PacketDropped:

@@ -36,7 +36,7 @@ def names(outcome: PlanResult) -> list[str]:
 
 
 def told(outcome: PlanResult) -> list[str]:
-    return [one.trouble.text.format(**one.data) for one in peer_problems(outcome, FORMAT)]
+    return [one.problem.text.format(**one.data) for one in peer_problems(outcome, FORMAT)]
 
 
 @pytest.mark.parametrize("web", [ours("web"), ours("Web"), member("web")])

@@ -10,7 +10,6 @@ from wesher.gossip import (
     Ack,
     Address,
     Dead,
-    Gossip,
     PingFinished,
     PushPull,
     RecordState,
@@ -18,9 +17,10 @@ from wesher.gossip import (
     UserMessage,
 )
 from wesher.gossip.codec import encode
+from wesher.mesh.base.actions import Action, Check, Checked, Ping
 from wesher.mesh.base.tombstones import FIRST_BYTE, Tombstone, decode_tombstones, encode_tombstones
 from wesher.mesh.members.left_members import MAX_RETOLD, NOTICED_WITHIN, RETELL_EVERY
-from wesher.mesh.members.liveness_checks import MAX_INQUIRIES, LivenessChecks
+from wesher.mesh.members.liveness_checks import MAX_CHECKS, LivenessChecks
 
 WEB, DB = remote("web", 2, incarnation=3), remote("db", 3)
 
@@ -443,52 +443,53 @@ def test_it_starts_above_the_incarnation_with_which_it_is_said_to_have_left() ->
 # Asking
 
 
-class _Gossip(Gossip):
-    """Stands for the pings only, which are numbered."""
+def begun(checks: LivenessChecks, name: str, port: int = 7946) -> tuple[list[Ping], list[Action]]:
+    """Begin a check; return the pings it wants and what it says at once."""
+    check = Check(Address("192.0.2.2", port), name, f"about {name}")
+    actions = list(checks.begin(check))
+    return [one for one in actions if isinstance(one, Ping)], actions
 
-    def __init__(self) -> None:
-        self.asked: list[tuple[Address, str, bool]] = []
 
-    def ping(self, to: Address, node: str, now: float, *, stream: bool = False) -> int:
-        self.asked.append((to, node, stream))
-        return len(self.asked)
+def outcome(checks: LivenessChecks, ping: Ping, seconds: float | None) -> list[Action]:
+    return list(checks.pinged(PingFinished(0, seconds, purpose=ping.purpose)))
 
 
 def test_silence_counts_only_when_both_ways_are_silent() -> None:
-    heard = []
-    liveness_checks = LivenessChecks(_Gossip())
-    liveness_checks.ask(
-        Address("192.0.2.2", 7946), "web", 0.0, lambda *answer: heard.append(answer)
-    )
+    checks = LivenessChecks()
+    (by_packet, by_stream), _ = begun(checks, "web")
 
-    liveness_checks.finished(PingFinished(1, None), 3.0)
-    before = list(heard)
-    liveness_checks.finished(PingFinished(2, None), 4.0)
+    before = outcome(checks, by_packet, None)
+    after = outcome(checks, by_stream, None)
 
+    assert (by_packet.stream, by_stream.stream) == (False, True)
     assert before == []
-    assert heard == [(False, 4.0)]
+    assert after == [Checked("about web", False)]
 
 
 def test_the_first_answer_counts_and_only_once() -> None:
-    heard = []
-    liveness_checks = LivenessChecks(_Gossip())
-    liveness_checks.ask(
-        Address("192.0.2.2", 7946), "web", 0.0, lambda *answer: heard.append(answer)
-    )
+    checks = LivenessChecks()
+    (by_packet, by_stream), _ = begun(checks, "web")
 
-    for ping, seconds in ((2, 0.5), (1, 0.6), (2, None), (99, None)):
-        liveness_checks.finished(PingFinished(ping, seconds), 1.0)
+    heard = outcome(checks, by_stream, 0.5)
+    late = outcome(checks, by_packet, 0.6)
 
-    assert heard == [(True, 1.0)]
+    assert heard == [Checked("about web", True)]
+    assert late == []
+
+
+def test_a_late_silence_of_an_earlier_check_is_none_of_a_later_one() -> None:
+    checks = LivenessChecks()
+    (early, by_stream), _ = begun(checks, "web")
+    outcome(checks, by_stream, 0.5)
+    (by_packet, _), _ = begun(checks, "web")
+
+    assert outcome(checks, early, None) == []
+    assert outcome(checks, by_packet, None) == []
 
 
 def test_the_same_is_not_asked_twice_at_a_time_nor_too_much_in_all() -> None:
-    gossip = _Gossip()
-    liveness_checks = LivenessChecks(gossip)
-    asked = [
-        liveness_checks.ask(Address("192.0.2.2", number % 100), "web", 0.0, lambda *_: None)
-        for number in range(200)
-    ]
+    checks = LivenessChecks()
+    asked = [begun(checks, "web", number % 100) for number in range(200)]
 
-    assert asked == [True] * MAX_INQUIRIES + [False] * (200 - MAX_INQUIRIES)
-    assert len(gossip.asked) == 2 * MAX_INQUIRIES
+    assert [len(pings) for pings, _ in asked] == [2] * MAX_CHECKS + [0] * (200 - MAX_CHECKS)
+    assert asked[-1][1] == [Checked("about web", None)]

@@ -7,10 +7,10 @@ import pytest
 from tests.unit.mesh.node_harness import HERE, Harness, joined, remote
 from wesher.base import problems
 from wesher.gossip import Address, Member, MemberState, pack_ip
+from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.operator_log import Recent
-from wesher.mesh.planning.peer_problems import PeerProblem
-from wesher.mesh.reporting.dropped_packets import UnknownSource
 from wesher.mesh.reporting.mended import LATE_RETRY, View, marked
+from wesher.mesh.reporting.network_warnings import UnknownSource
 
 MET, NOW = 100.0, 130.0
 WEB = Address("192.0.2.2", 7946)
@@ -36,7 +36,7 @@ def view(
         "own_addresses": frozenset({HERE}),
         "live": {one.name: one for one in live},
         "failed": frozenset(),
-        "answered_at": (answered or {}).get,
+        "answered_at": answered or {},
         "outcome": None,
         "peer_problems": [],
         "now": now,
@@ -159,7 +159,7 @@ def test_a_move_is_over_when_we_are_back() -> None:
     "trouble", [problems.SAME_ADDRESS, problems.METADATA_FORMAT, problems.OTHER_CASE]
 )
 def test_what_is_objected_to_is_over_when_it_is_not_any_more(trouble: problems.Problem) -> None:
-    objected = [PeerProblem(trouble, "web", {})]
+    objected = [Warn(trouble, "web", {})]
 
     assert not is_over(trouble, view(peer_problems=objected))
     assert is_over(trouble, view(peer_problems=objected), source="db")

@@ -240,8 +240,7 @@ def test_who_still_shows_our_old_self_later_is_told_again_above_what_it_has() ->
     harness.pass_time(2)
     straight_after = taken_over(harness)
 
-    harness.node._coordinator.discovery.reach(Address("192.0.2.2", 7946), harness.now)
-    harness._drain()
+    harness.reach(Address("192.0.2.2", 7946))
     (request,) = harness.take_streams()
     harness.answer(request, WEB, remote("local", 50, incarnation=20))
     harness.pass_time(1)

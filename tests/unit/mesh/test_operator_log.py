@@ -1,10 +1,9 @@
 """Warnings come at once, and neither too often nor too many."""
 
-from collections.abc import Callable
-
 import pytest
 
 from wesher.base.problems import Problem
+from wesher.mesh.base.actions import Warn, inform, trace
 from wesher.mesh.base.events import Notice, Severity
 from wesher.mesh.base.operator_log import (
     ALIKE,
@@ -19,15 +18,28 @@ ODD = Problem("odd", "{member} is odd", "look at it")
 STRANGE = Problem("strange", "all is strange", "wait")
 
 
+def warn(
+    operator_log: OperatorLog,
+    subject: str,
+    now: float,
+    problem: Problem,
+    *,
+    always: bool = False,
+    severity: Severity = Severity.WARNING,
+    **data: object,
+) -> None:
+    operator_log.warn(Warn(problem, subject, data, always, severity), now)
+
+
 def said(operator_log: OperatorLog) -> list[str]:
     return [notice.text.format(**notice.data) for notice in operator_log.drain()]
 
 
 def test_notices_come_in_their_order_and_once() -> None:
     operator_log = OperatorLog()
-    operator_log.inform("{member} joined", member="web")
-    operator_log.trace("dropped")
-    operator_log.warn("web", 0, ODD, member="web")
+    operator_log.notice(inform("{member} joined", member="web"))
+    operator_log.notice(trace("dropped"))
+    warn(operator_log, "web", 0, ODD, member="web")
 
     drained = list(operator_log.drain())
 
@@ -43,8 +55,8 @@ def test_notices_come_in_their_order_and_once() -> None:
 def test_a_warning_is_repeated_after_ten_minutes_at_the_earliest(later: int, times: int) -> None:
     operator_log = OperatorLog()
 
-    operator_log.warn("web", 5, ODD, member="web")
-    operator_log.warn("web", 5 + later, ODD, member="web")
+    warn(operator_log, "web", 5, ODD, member="web")
+    warn(operator_log, "web", 5 + later, ODD, member="web")
 
     assert said(operator_log) == ["web is odd: look at it"] * times
 
@@ -53,7 +65,7 @@ def test_a_warning_that_keeps_being_due_comes_every_ten_minutes() -> None:
     operator_log = OperatorLog()
 
     for second in range(2 * QUIET + 1):
-        operator_log.warn("web", second, ODD, member="web")
+        warn(operator_log, "web", second, ODD, member="web")
 
     assert said(operator_log) == ["web is odd: look at it"] * 3
 
@@ -61,9 +73,9 @@ def test_a_warning_that_keeps_being_due_comes_every_ten_minutes() -> None:
 def test_other_sources_and_other_troubles_are_told_at_once() -> None:
     operator_log = OperatorLog()
 
-    operator_log.warn("web", 0, ODD, member="web")
-    operator_log.warn("db", 0, ODD, member="db")
-    operator_log.warn("web", 0, STRANGE)
+    warn(operator_log, "web", 0, ODD, member="web")
+    warn(operator_log, "db", 0, ODD, member="db")
+    warn(operator_log, "web", 0, STRANGE)
 
     assert said(operator_log) == [
         "web is odd: look at it",
@@ -76,9 +88,9 @@ def test_invented_sources_cannot_fill_the_log() -> None:
     operator_log = OperatorLog()
 
     for number in range(1000):
-        operator_log.warn(f"ghost{number}", number / 100, ODD, member=number)
-    operator_log.warn("web", 10, STRANGE)
-    operator_log.warn("late", QUIET, ODD, member="late")
+        warn(operator_log, f"ghost{number}", number / 100, ODD, member=number)
+    warn(operator_log, "web", 10, STRANGE)
+    warn(operator_log, "late", QUIET, ODD, member="late")
 
     odd = [f"{who} is odd: look at it" for who in (*range(ALIKE), "late")]
     more = [
@@ -93,7 +105,7 @@ def test_who_is_only_counted_is_counted_once() -> None:
 
     for second in range(100):
         for number in range(ALIKE + 2):
-            operator_log.warn(f"ghost{number}", second, ODD, member=number)
+            warn(operator_log, f"ghost{number}", second, ODD, member=number)
 
     assert len(said(operator_log)) == ALIKE + 1
 
@@ -102,23 +114,23 @@ def test_former_peers_cannot_fill_the_log_either() -> None:
     operator_log = OperatorLog()
 
     for number in range(2 * ALWAYS_ALIKE):
-        operator_log.warn(f"ghost{number}", 0, ODD, always=True, member=number)
+        warn(operator_log, f"ghost{number}", 0, ODD, always=True, member=number)
 
     assert len(said(operator_log)) < ALWAYS_ALIKE + 10
 
 
-@pytest.mark.parametrize("say", [OperatorLog.warn, OperatorLog.err])
+@pytest.mark.parametrize("severity", [Severity.WARNING, Severity.ERROR])
 def test_a_crowd_of_inventions_does_not_hide_a_member_that_was_relied_upon(
-    say: Callable[..., object],
+    severity: Severity,
 ) -> None:
     operator_log = OperatorLog()
     for number in range(100):
-        say(operator_log, f"ghost{number}", 0, ODD, member=number)
+        warn(operator_log, f"ghost{number}", 0, ODD, severity=severity, member=number)
     list(operator_log.drain())
 
-    say(operator_log, "web", 1, ODD, always=True, member="web")
+    warn(operator_log, "web", 1, ODD, always=True, severity=severity, member="web")
     for number in range(100):
-        say(operator_log, f"shade{number}", 2, ODD, member=number)
+        warn(operator_log, f"shade{number}", 2, ODD, severity=severity, member=number)
 
     told = said(operator_log)
     assert told[0] == "web is odd: look at it"
@@ -128,9 +140,9 @@ def test_a_crowd_of_inventions_does_not_hide_a_member_that_was_relied_upon(
 def test_recent_troubles_are_remembered_with_how_often_and_when() -> None:
     operator_log = OperatorLog()
 
-    operator_log.warn("web", 5, ODD, member="web")
-    operator_log.warn("web", 7, ODD, member="web")
-    operator_log.warn("db", 8, STRANGE)
+    warn(operator_log, "web", 5, ODD, member="web")
+    warn(operator_log, "web", 7, ODD, member="web")
+    warn(operator_log, "db", 8, STRANGE)
 
     assert operator_log.recent(9) == [
         Recent(ODD, {"member": "web"}, 2, 7, source="web"),
@@ -142,8 +154,8 @@ def test_recent_troubles_are_remembered_with_how_often_and_when() -> None:
 def test_what_was_forgotten_meanwhile_is_counted_anew() -> None:
     operator_log = OperatorLog()
 
-    operator_log.warn("web", 0, ODD, member="web")
-    operator_log.warn("web", QUIET, ODD, member="web")
+    warn(operator_log, "web", 0, ODD, member="web")
+    warn(operator_log, "web", QUIET, ODD, member="web")
 
     assert operator_log.recent(QUIET) == [Recent(ODD, {"member": "web"}, 1, QUIET, source="web")]
 
@@ -152,6 +164,6 @@ def test_of_many_sources_the_newest_are_remembered() -> None:
     operator_log = OperatorLog()
 
     for number in range(MAX_RECENT + 5):
-        operator_log.warn(f"ghost{number}", 0, ODD, member=number)
+        warn(operator_log, f"ghost{number}", 0, ODD, member=number)
 
     assert [one.data["member"] for one in operator_log.recent(0)] == list(range(5, MAX_RECENT + 5))

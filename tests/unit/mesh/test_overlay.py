@@ -16,7 +16,6 @@ from wesher.gossip import Dead, Member, Record
 from wesher.mesh.base.address import choose_address, is_usable, overlay_address
 from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.metadata import MetadataFormat, decode_metadata
-from wesher.mesh.base.operator_log import OperatorLog
 from wesher.mesh.base.plan import IPAddress, Plan
 from wesher.mesh.base.settings import Former, Saved
 from wesher.mesh.planning.overlay import HELD, MISSED, MOVE_PATIENCE, Overlay
@@ -301,9 +300,10 @@ def review(
     facts: LocalFacts | None = None,
     complete: bool = True,
 ) -> tuple[bool, Plan]:
-    moved = overlay.review(map(live, claims), failed, facts or LocalFacts(), 0, complete=complete)
+    members = map(live, claims)
+    reviewed = overlay.review(members, failed, facts or LocalFacts(), 0, complete=complete)
     assert overlay.plan
-    return moved, overlay.plan
+    return reviewed.moved, overlay.plan
 
 
 def overlay_of(
@@ -312,7 +312,7 @@ def overlay_of(
     facts: LocalFacts | None = None,
     **settings: Any,
 ) -> Overlay:
-    overlay = Overlay(replace(SETTINGS, **settings), Saved(earlier), OperatorLog())
+    overlay = Overlay(replace(SETTINGS, **settings), Saved(earlier))
     assert overlay.choose(others, (), facts or LocalFacts(), 0) is None
     return overlay
 
@@ -388,7 +388,7 @@ def start(
     **settings: Any,
 ) -> Overlay:
     """Return the overlay of a host that starts anew after these others were found."""
-    overlay = Overlay(replace(SETTINGS, **settings), earlier, OperatorLog())
+    overlay = Overlay(replace(SETTINGS, **settings), earlier)
     assert overlay.choose(others, failed, LocalFacts(), now) is None
     return overlay
 

@@ -16,7 +16,7 @@ from wesher.mesh.planning.planner import Planner
 def found(*members: Announcement, format: MetadataFormat = "current") -> list[tuple[str, str]]:
     outcome = Planner().build(LOCAL, members, [], LocalFacts(), complete=True)
     return [
-        (one.about, one.trouble.text.format(**one.data)) for one in peer_problems(outcome, format)
+        (one.subject, one.problem.text.format(**one.data)) for one in peer_problems(outcome, format)
     ]
 
 
@@ -58,7 +58,7 @@ def test_a_node_gives_account_of_what_it_met() -> None:
     account = harness.node.account(harness.now)
 
     [objection] = account.peer_problems
-    assert (objection.about, objection.trouble) == ("web", problems.NO_PEER)
+    assert (objection.subject, objection.problem) == ("web", problems.NO_PEER)
     assert [recent.trouble for recent in account.problems] == [problems.NO_PEER]
     assert account.received[MessageType.ALIVE] == 1
     assert account.health == account.suspicions == account.refutations == 0

@@ -93,17 +93,18 @@ def test_a_go_member_that_has_failed_is_not_renewed() -> None:
 def times(*events: float, until: float = 60.0) -> list[float]:
     """Return when sessions are renewed after joins at these instants."""
     planned = Renewals()
-    planned.needed = True
-    waiting = sorted(events)
+    waiting, now = sorted(events), 0.0
     found: list[float] = []
     while True:
-        at = planned.next_timer()
+        at = planned.due(now)
         if waiting and (at is None or waiting[0] <= at):
-            planned.note(MemberJoined(WEB), waiting.pop(0))
+            now = waiting.pop(0)
+            planned.note(MemberJoined(WEB), now)
         elif at is None or at > until:
             return found
         else:
-            assert planned.advance(at)
+            now = at
+            planned.renew(now)
             found.append(round(at, 3))
 
 
@@ -125,21 +126,17 @@ def test_events_without_end_do_not_put_the_renewal_off() -> None:
 
 def test_a_suspicion_is_nothing_that_go_rewrites_for() -> None:
     planned = Renewals()
-    planned.needed = True
 
     planned.note(MemberCleared(WEB, 0.0), 10.0)
-    assert planned.next_timer() is None
+    assert planned.due(10.0) is None
     planned.note(MemberFailed(WEB), 10.0)
-    assert planned.next_timer() == 10.0 + DELAYS[0]
+    assert planned.due(10.0) == 10.0 + DELAYS[0]
 
 
 def test_what_nobody_needed_is_not_made_up_for() -> None:
     planned = Renewals()
     planned.note(MemberJoined(WEB), 10.0)
-    for at in (11.0, 12.0, 13.0):
-        assert not planned.advance(at)
 
-    planned.needed = True
-
-    assert planned.next_timer() is None
-    assert planned.count == 0
+    assert planned.due(10.0 + DELAYS[0]) == 10.0 + DELAYS[0]
+    assert planned.due(10.0 + DELAYS[1] - 0.01) == 10.0 + DELAYS[1]
+    assert planned.due(13.0) is None

@@ -1,13 +1,13 @@
 """A host that announces the wrong address is told of by both sides, with what to give it."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
 
 from wesher.base.frozen import replace
 from wesher.gossip import Address, Member, MemberState, SeenElsewhere, TcpOnly, pack_ip
+from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.local_facts import LocalFacts
-from wesher.mesh.base.operator_log import OperatorLog
 from wesher.mesh.reporting.network_warnings import NetworkWarnings
 
 HERE, CABLE = Address("192.0.2.1", 7946), "198.51.100.7"
@@ -16,14 +16,12 @@ WEB = Member(
 )
 
 
-def told(*events: SeenElsewhere | TcpOnly, live: Iterable[Member] = (), **facts: Any) -> list[str]:
-    operator_log = OperatorLog()
-    network_warnings = NetworkWarnings(operator_log, set(), "", set())
-    network_warnings.member_ips = frozenset(one.address.ip for one in live)
-    network_warnings.compare(live, LocalFacts(**facts), HERE, 1.0)
+def told(*events: SeenElsewhere | TcpOnly, live: Sequence[Member] = (), **facts: Any) -> list[str]:
+    network_warnings = NetworkWarnings(set(), "", set())
+    told = list(network_warnings.compare(live, LocalFacts(**facts), HERE, set()))
     for event in events:
-        network_warnings.handle(event, 1.0)
-    return [notice.text.format(**notice.data) for notice in operator_log.drain()]
+        told += network_warnings.handle(event, 1.0)
+    return [one.problem.text.format(**one.data) for one in told if isinstance(one, Warn)]
 
 
 def test_a_suspect_that_talks_from_another_address_is_to_announce_that() -> None:

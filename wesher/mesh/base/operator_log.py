@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from wesher.base.frozen import frozen, replace
 from wesher.base.problems import Problem
+from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.events import Notice, Severity
 
 QUIET = 600  # seconds between two warnings about the same thing
@@ -47,30 +48,13 @@ class OperatorLog:
         self._untold: dict[str, set[str]] = {}
         self._recent: dict[str, dict[str, Recent]] = {}
 
-    def inform(self, text: str, **data: object) -> None:
-        """Report a change of membership or of ourselves."""
-        self._waiting.append(Notice(Severity.INFO, text, data))
+    def notice(self, notice: Notice) -> None:
+        """Report a change of membership or of ourselves, or a detail for the debug log."""
+        self._waiting.append(notice)
 
-    def trace(self, text: str, **data: object) -> None:
-        """Report a detail for the debug log."""
-        self._waiting.append(Notice(Severity.DEBUG, text, data))
-
-    def warn(
-        self, source: str, now: float, trouble: Problem, *, always: bool = False, **data: object
-    ) -> None:
-        """Report something an operator must know about `source`, unless it was said lately.
-
-        `always` is for a source that we relied upon: it is told however many others were.
-        """
-        self._say(Severity.WARNING, Recent(trouble, data, 1, now, always, source))
-
-    def err(
-        self, source: str, now: float, trouble: Problem, *, always: bool = False, **data: object
-    ) -> None:
-        """Report what does not heal by itself, as `warn` does."""
-        self._say(Severity.ERROR, Recent(trouble, data, 1, now, always, source))
-
-    def _say(self, severity: Severity, met: Recent) -> None:
+    def warn(self, warning: Warn, now: float) -> None:
+        """Report a problem, unless the same was said of its subject lately."""
+        met = Recent(warning.problem, warning.data, 1, now, warning.always, warning.subject)
         self._remember(met)
         kind, source, now = met.trouble.name, met.source, met.last_at
         given = self._given.setdefault(kind, {})
@@ -85,7 +69,7 @@ class OperatorLog:
             self._count(kind, source)
             return
         given[source] = now
-        self._waiting.append(Notice(severity, met.trouble.text, met.data))
+        self._waiting.append(Notice(warning.severity, met.trouble.text, met.data))
 
     def _count(self, kind: str, source: str) -> None:
         """Take note of a source that is not told by name; say how many with every power of ten."""

@@ -5,18 +5,26 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from math import inf
 
-from wesher.base.frozen import replace
+from wesher.base.frozen import frozen, replace
 from wesher.gossip import (
     Address,
     ExchangeFinished,
-    Gossip,
     Member,
+    Members,
     MemberState,
     PingFinished,
     RecordState,
 )
+from wesher.mesh.base.actions import (
+    Actions,
+    Exchange,
+    Look,
+    Ping,
+    SetTimer,
+    Timer,
+    inform,
+)
 from wesher.mesh.base.events import Resolve
-from wesher.mesh.base.operator_log import OperatorLog
 from wesher.mesh.base.seeds import Contact, Seed, SeedStatus
 from wesher.mesh.base.settings import NodeSettings
 from wesher.mesh.discovery.join_retry import JoinRetry
@@ -29,8 +37,27 @@ LATELY = 600.0  # seconds in which a loss may be explained by those who were els
 ASKED = 2  # members that are asked for an explanation
 
 
+@frozen
+class _Holder:
+    """The purpose of pings to who has our name."""
+
+    address: Address
+
+
+@frozen
+class _Missing:
+    """The purpose of pings to those who are missing."""
+
+    address: Address
+
+
+@frozen
+class _Looking:
+    """The purpose of looks before we enter."""
+
+
 class Discovery:
-    """Contacts seeds, saved members and failed ones through a Gossip.
+    """Contacts seeds, saved members and failed ones; `table` is gossip's.
 
     `saved` are the addresses to try besides the seeds. Until `enter` nothing that we do changes
     anything elsewhere.
@@ -40,31 +67,25 @@ class Discovery:
         self,
         settings: NodeSettings,
         saved: Iterable[Address],
-        gossip: Gossip,
+        table: Members,
         failed: FailedMembers,
-        *,
-        operator_log: OperatorLog,
         rng: random.Random,
     ) -> None:
         self._settings = settings
-        self._gossip = gossip
+        self._table = table
         self._failed = failed
-        self._operator_log = operator_log
         self._rng = rng
         self._join_retry = JoinRetry(settings.seeds, saved, rng)
-        self._reconnect = Reconnect(self._missing, rng)
+        self._reconnect = Reconnect(rng)
         self._silent = dict.fromkeys(
             settings.seeds
         )  # seeds that we do not reach, as far as we know
         self._own: set[Seed] = set()  # seeds that are ourselves
         self._seed_at: dict[Address, Seed] = {}
         self._seed_news: dict[Seed, SeedStatus] = {}
-        self._look: Lookup | None = None
-        self._late: set[int] = set()  # requests of a look that is over
-        self._pinged: dict[int, Address] = {}
+        self._lookup: Lookup | None = None
         self._had_company = False
         self._stopped = True
-        self._requests: list[Resolve] = []
         self.contacted: set[str] = set()
         """IP addresses of whom we ever contacted: an operator cares what they answer."""
 
@@ -72,21 +93,6 @@ class Discovery:
     def has_contacts(self) -> bool:
         """Whether there is anybody to contact at all."""
         return self._join_retry.has_contacts
-
-    def next_timer(self) -> float | None:
-        """Return when `look` or `search` has something to do, None for never."""
-        if self._stopped:
-            return None
-        if self._look:
-            return self._look.deadline
-        reconnect = self._reconnect.next_timer() if self._had_company else None
-        deadlines = (self._join_retry.next_timer(), reconnect)
-        return min((at for at in deadlines if at is not None), default=None)
-
-    def requests(self) -> Iterator[Resolve]:
-        """Give out the names to look up, once."""
-        requests, self._requests = self._requests, []
-        yield from requests
 
     def seeds(self) -> tuple[SeedStatus, ...]:
         """Return how the seeds fare."""
@@ -100,14 +106,12 @@ class Discovery:
         self._join_retry.replace_seeds(seeds)
         self._silent = {seed: None for seed in seeds if seed in self._silent or seed not in known}
 
-    def start(self, now: float) -> None:
-        """Begin to look."""
+    def start(self, addr: bytes, now: float) -> Actions:
+        """Begin to look; our own address is `addr`."""
         self._stopped = False
-        self._look = Lookup(
-            self._settings.name, self._gossip.settings.addr, self._settings.port, now
-        )
+        self._lookup = Lookup(self._settings.name, addr, self._settings.port, now)
         self._join_retry.alone(now)
-        self._contact(self._join_retry.contacts(now, every_seed=True), now)
+        yield from self._contact(self._join_retry.contacts(now, every_seed=True))
 
     def seed_addresses(self) -> list[Address]:
         """Return where we have found seeds so far, or have been told to."""
@@ -115,73 +119,89 @@ class Discovery:
 
     def moved_to(self, addr: bytes) -> None:
         """Take note that our own address is another one now."""
-        if self._look:
-            self._look.moved_to(addr)
+        if self._lookup:
+            self._lookup.moved_to(addr)
 
-    def stop(self) -> None:
+    def stop(self, now: float) -> Actions:
         """Contact nobody any more."""
         self._stopped = True
-        self._look = None
+        self._lookup = None
         self._join_retry.answered()
+        yield from self._timers(now)
 
-    def advance(self, now: float) -> Lookup | None:
-        """Do what is due; returns the look when it is over, for `enter` or for its refusal."""
-        if self._stopped:
-            return None
-        if self._look is None:
-            self._discovery(now)
-            return None
-        look = self._look
-        if not look.is_over(now):
-            return None
-        if look.holder and not look.holder_answered and look.holder != look.asked_holder:
-            self._ask_holder(look, look.holder, now)
+    def look_over(self, now: float) -> Lookup | None:
+        """Return the look once it is over, for `enter` or for its refusal."""
+        look = self._lookup
+        if look is None or not look.is_over(now) or _must_ask(look):
             return None
         return look
 
-    def enter(self, look: Lookup, now: float) -> None:
-        """Go on from looking to joining whoever has answered."""
-        self._look, self._late = None, look.waiting
-        for contact in look.answered:
-            self.reach(contact, now)
+    def go_on(self, now: float) -> Actions:
+        """Do what is due by now, or by what has happened."""
+        if self._stopped:
+            return
+        look = self._lookup
+        if look is None:
+            yield from self._search(now)
+        elif look.is_over(now) and _must_ask(look):
+            yield from self._ask_holder(look, now)
+        yield from self._timers(now)
 
-    def resolved(self, request: Resolve, ips: Iterable[str], now: float) -> bool:
-        """Take the addresses of a contact's name; False when there are none."""
+    def _timers(self, now: float) -> Actions:
+        looks = self._lookup is not None and self._lookup.deadline > now
+        searches = not (self._stopped or self._lookup)
+        yield SetTimer(Timer.LOOKUP, self._lookup.deadline if self._lookup and looks else None)
+        yield SetTimer(Timer.JOIN_RETRY, self._join_retry.next_timer() if searches else None)
+        reconnects = searches and self._had_company
+        yield SetTimer(Timer.RECONNECT, self._reconnect.next_timer() if reconnects else None)
+
+    def enter(self, look: Lookup) -> Actions:
+        """Go on from looking to joining whoever has answered."""
+        self._lookup = None
+        for contact in look.answered:
+            yield from self.reach(contact)
+
+    def resolved(self, request: Resolve, ips: Iterable[str]) -> Actions:
+        """Take the addresses of a contact's name; none when there are none."""
         found = list(dict.fromkeys(ips))[:MAX_RESOLVED]
         if not found:
             self._seed_failed(Seed(request.host, request.port), "its name has no address")
         for ip in found:
-            self.reach(Address(ip, request.port), now, Seed(request.host, request.port))
-        if self._look:
-            self._look.resolved()
-        return bool(found)
+            yield from self.reach(Address(ip, request.port), Seed(request.host, request.port))
+        if self._lookup:
+            self._lookup.resolved()
 
-    def finished(self, event: ExchangeFinished, now: float) -> bool:
-        """Take the end of an exchange; True when another live member has told us all it knows."""
+    def exchanged(self, event: ExchangeFinished, now: float) -> Actions:
+        """Take the end of an exchange."""
         answered = event.error is None and not event.own
         if seed := self._seed_at.get(event.to):
             self._note_seed(seed, event, now)
-        if self._look:
-            self._look.finished(event, now)
-            return False
-        if event.exchange in self._late:
-            self._late.discard(event.exchange)
+        if self._lookup:
+            self._lookup.finished(event, now)
+        elif event.purpose == _Looking():  # of the look that is over
             if answered:
-                self.reach(event.to, now)
-            return False
-        if not answered or not self._gossip.members.live_remotes:
-            return False
-        self._join_retry.answered()
-        self._reconnect.answered(event.to, now, reunited=not self._still_apart(event))
-        return True
+                yield from self.reach(event.to)
+        elif answered and self._table.live_remotes:
+            self._join_retry.answered()
+            self._reconnect.answered(event.to, now, reunited=not self._still_apart(event))
 
-    def pinged(self, event: PingFinished, now: float) -> None:
+    def is_complete_with(self, event: ExchangeFinished) -> bool:
+        """Tell whether another live member has told us all it knows by this."""
+        return (
+            self._lookup is None
+            and event.purpose != _Looking()
+            and event.error is None
+            and not event.own
+            and self._table.live_remotes > 0
+        )
+
+    def pinged(self, event: PingFinished) -> Actions:
         """Take the outcome of a ping of ours."""
-        if self._look:
-            self._look.answered_ping(event)
-        address = self._pinged.pop(event.ping, None)
-        if address and event.seconds is not None:
-            self.reach(address, now)
+        match event.purpose:
+            case _Holder(address) if self._lookup and self._lookup.asked_holder == address:
+                self._lookup.pinged_holder(answered=event.seconds is not None)
+            case _Missing(address) if event.seconds is not None:
+                yield from self.reach(address)
 
     def returned(self, now: float) -> None:
         """Take note that somebody who was missing is back, or that we are, to others."""
@@ -200,7 +220,7 @@ class Discovery:
 
     def forgotten(self) -> None:
         """Seek every seed again that is no live member's, now that others were given up."""
-        live = {member.address for member in self._gossip.members if member.live}
+        live = {member.address for member in self._table if member.live}
         found = {seed for address, seed in self._seed_at.items() if address in live}
         for seed in self._settings.seeds:
             if seed not in found and seed not in self._own:
@@ -219,21 +239,22 @@ class Discovery:
         news = self._seed_news.get(seed, SeedStatus(seed))
         self._seed_news[seed] = replace(news, trouble=trouble)
 
-    def _ask_holder(self, look: Lookup, holder: Address, now: float) -> None:
+    def _ask_holder(self, look: Lookup, now: float) -> Actions:
         """Find out whether our name belongs to somebody else or to an earlier self, now gone."""
-        name = look.holder_name
-        self._operator_log.inform(
+        name, holder = look.holder_name, look.holder
+        assert holder is not None, "somebody must be asked"
+        yield inform(
             "our name, {member}, is known at {address}: asking whether somebody is still there",
             member=name,
             address=holder,
         )
-        by_packet = self._gossip.ping(holder, name, now)
-        by_stream = self._gossip.ping(holder, name, now, stream=True)
-        look.ask_holder(holder, (by_packet, by_stream), now)
+        look.ask_holder(holder, 2, now)
+        yield Ping(holder, name, _Holder(holder))
+        yield Ping(holder, name, _Holder(holder), stream=True)
 
-    def _discovery(self, now: float) -> None:
+    def _search(self, now: float) -> Actions:
         """Contact others while nobody has answered, and again when we are left alone."""
-        has_company = self._gossip.members.alive_remotes > 0
+        has_company = self._table.alive_remotes > 0
         if self._had_company and not has_company:
             self._join_retry.remember(member.address for member in self._lost())
             self._join_retry.answered()
@@ -242,45 +263,35 @@ class Discovery:
             self._reconnect.start(now)
             if self._join_retry.searching:
                 # Somebody has found us first: it knows the others, and has a turn before any seed.
-                self.reach(self._any_live().address, now)
+                yield from self.reach(self._any_live().address)
         self._had_company = has_company
-        self._contact(self._join_retry.contacts(now), now)
+        yield from self._contact(self._join_retry.contacts(now))
         if has_company:
-            alive = self._gossip.members.live_remotes + 1
-            self._contact(self._reconnect.contacts(now, alive), now)
-            if pinged := self._reconnect.to_ping(now):
-                self._ping(pinged, now)
-                self._ask_around(now)
+            alive = self._table.live_remotes + 1
+            yield from self._contact(self._reconnect.contacts(self._missing(now), alive, now))
+            if pinged := self._reconnect.to_ping(self._missing(now), now):
+                yield from _pings(pinged)
+                yield from self._ask_around(now)
 
-    def _ping(self, contacts: Iterable[Contact], now: float) -> None:
-        """Ping members; seeds have their turn in any case."""
-        for contact in contacts:
-            if not contact.seed:
-                address = Address(contact.host, contact.port)
-                self._pinged[self._gossip.ping(address, "", now)] = address
-
-    def _ask_around(self, now: float) -> None:
+    def _ask_around(self, now: float) -> Actions:
         """Exchange tables with a few: who was on the other side may know that a member left there.
 
         Of long lost members nobody is asked: all have been told long ago.
         """
         failed_at = (self._failed.failed_at(member.name) for member in self._lost())
         if any(at is None or now - at < LATELY for at in failed_at):
-            alive = [one for one in self._gossip.members if self._is_another(one)]
+            alive = [one for one in self._table.others() if one.state is MemberState.ALIVE]
             for member in self._rng.sample(alive, min(ASKED, len(alive))):
-                self.reach(member.address, now)
-
-    def _is_another(self, member: Member) -> bool:
-        return (
-            member.state is MemberState.ALIVE
-            and member.name != self._settings.name
-            and not self._gossip.members.proofs.waits(member.name)
-        )
+                yield from self.reach(member.address)
 
     def _any_live(self) -> Member:
-        name, waits = self._settings.name, self._gossip.members.proofs.waits
-        live = [one for one in self._gossip.members if one.live and one.name != name]
-        return next((one for one in live if not waits(one.name)), live[0])
+        name = self._settings.name
+        reliable = self._table.others()
+        return (
+            reliable[0]
+            if reliable
+            else next(one for one in self._table if one.live and one.name != name)
+        )
 
     def _lost(self, suspected_before: float = inf) -> Iterator[Member]:
         """Yield the failed members, and those that are suspected for long.
@@ -288,18 +299,17 @@ class Discovery:
         But none of a crowd who has never answered us: nobody was lost there.
         """
         yield from self._failed
-        waits = self._gossip.members.proofs.waits
-        for member in self._gossip.members:
-            if member.state is not MemberState.SUSPECT or waits(member.name):
-                continue
-            if member.state_changed_at < suspected_before:
+        for member in self._table.others():
+            if member.state is MemberState.SUSPECT and member.state_changed_at < suspected_before:
                 yield member
 
-    def _missing(self, now: float) -> list[Contact]:
-        """Return the members we have lost, and the seeds that we do not reach."""
+    def _missing(self, now: float) -> Iterator[Contact]:
+        """Yield the members we have lost, and the seeds that we do not reach."""
         suspected_before = now - 2 * self._settings.timing.probe_interval
-        lost = [Contact(*member.address, seed=False) for member in self._lost(suspected_before)]
-        return [*lost, *(Contact(seed.host, seed.port, seed=True) for seed in self._silent)]
+        for member in self._lost(suspected_before):
+            yield Contact(*member.address, seed=False)
+        for seed in self._silent:
+            yield Contact(seed.host, seed.port, seed=True)
 
     def _still_apart(self, event: ExchangeFinished) -> bool:
         """Tell whether somebody is alive over there whom we hold failed."""
@@ -308,27 +318,41 @@ class Discovery:
             for record in event.records
         )
 
-    def _contact(self, contacts: Iterable[Contact], now: float) -> None:
+    def _contact(self, contacts: Iterable[Contact]) -> Actions:
         """Contact somebody: an address at once, a name when it has been looked up."""
         for contact in contacts:
             try:
                 ip = str(ip_address(contact.host))
             except ValueError:
-                self._requests.append(Resolve(contact.host, contact.port))
-                if self._look:
-                    self._look.resolving()
+                yield Resolve(contact.host, contact.port)
+                if self._lookup:
+                    self._lookup.resolving()
             else:
                 seed = Seed(contact.host, contact.port) if contact.seed else None
-                self.reach(Address(ip, contact.port), now, seed)
+                yield from self.reach(Address(ip, contact.port), seed)
 
-    def reach(self, address: Address, now: float, seed: Seed | None = None) -> None:
+    def reach(self, address: Address, seed: Seed | None = None) -> Actions:
         """Exchange tables with whoever is there, or only look while we look."""
         if self._stopped:
             return
         self.contacted.add(address.ip)
         if seed:
             self._seed_at[address] = seed
-        look = self._look
-        exchange = self._gossip.push_pull(address, now, join=not look, look=bool(look))
-        if look:
-            look.asked(exchange)
+        if self._lookup:
+            self._lookup.asked()
+            yield Look(address, _Looking())
+        else:
+            yield Exchange(address)
+
+
+def _must_ask(look: Lookup) -> bool:
+    """Tell whether who has our name elsewhere has not been asked yet."""
+    return bool(look.holder and not look.holder_answered and look.holder != look.asked_holder)
+
+
+def _pings(contacts: Iterable[Contact]) -> Actions:
+    """Ping members; seeds have their turn in any case."""
+    for contact in contacts:
+        if not contact.seed:
+            address = Address(contact.host, contact.port)
+            yield Ping(address, "", _Missing(address))

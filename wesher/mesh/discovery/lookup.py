@@ -1,8 +1,8 @@
 """Looking before announcing: ask every contact for the members it knows, changing nothing there."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from wesher.gossip import Address, ExchangeFinished, PingFinished, Record, RecordState
+from wesher.gossip import Address, ExchangeFinished, Record, RecordState
 from wesher.gossip.addresses import short_form, unpack_ip
 
 PATIENCE = 3.0  # seconds in all
@@ -23,11 +23,10 @@ class Lookup:
         self._addr = addr
         self._port = port
         self._resolving = 0
-        self._pings: set[int] = set()
+        self._pings = 0
+        self._waiting = 0
         self._records: dict[str, Record] = {}
         self.deadline = now + PATIENCE
-        self.waiting: set[int] = set()
-        """Requests that have not been answered yet."""
         self.answered: list[Address] = []
         self.asked_holder: Address | None = None
         self.holder_answered = False
@@ -101,13 +100,13 @@ class Lookup:
         """Note that a look-up has ended, with or without addresses."""
         self._resolving -= 1
 
-    def asked(self, exchange: int) -> None:
+    def asked(self) -> None:
         """Note that a request is on its way."""
-        self.waiting.add(exchange)
+        self._waiting += 1
 
     def finished(self, event: ExchangeFinished, now: float) -> None:
         """Take one answer in; of two records of one name the newer counts."""
-        self.waiting.discard(event.exchange)
+        self._waiting -= 1
         if event.error is not None or event.own:
             return
         self.answered.append(event.to)
@@ -118,23 +117,22 @@ class Lookup:
         if self._records and not self.asked_holder:
             self.deadline = min(self.deadline, now + GRACE)
 
-    def ask_holder(self, holder: Address, pings: Iterable[int], now: float) -> None:
-        """Wait for the answer to one of `pings`, sent to the holder of our name."""
+    def ask_holder(self, holder: Address, pings: int, now: float) -> None:
+        """Wait for the answer to one of so many pings, sent to the holder of our name."""
         self.asked_holder = holder
-        self._pings = set(pings)
+        self._pings = pings
         self.deadline = now + HOLDER_PATIENCE
 
-    def answered_ping(self, event: PingFinished) -> None:
-        """Take the outcome of a ping in."""
-        if event.ping in self._pings:
-            self._pings.discard(event.ping)
-            self.holder_answered |= event.seconds is not None
+    def pinged_holder(self, *, answered: bool) -> None:
+        """Take the outcome of one of these pings in."""
+        self._pings -= 1
+        self.holder_answered |= answered
 
     def is_over(self, now: float) -> bool:
         """Say whether everyone has answered or failed to, or our patience has ended."""
         if now >= self.deadline or self.holder_answered:
             return True
-        return not (self._resolving or self.waiting or self._pings)
+        return not (self._resolving or self._waiting or self._pings)
 
 
 def _age(record: Record) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """Reaching out for members that are missing while others are alive: so partitions heal."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Iterable
 
 from wesher.gossip import Address
 from wesher.mesh.base.seeds import Contact
@@ -21,7 +21,7 @@ class Reconnect:
     """Says whom of the missing to contact now.
 
     A whole cluster makes about as many tries in each interval as members are missing, however large
-    it is. `missing` is asked for them only when it is time. Somebody who has answered is asked
+    it is; who is `missing` is only looked at when it is time. Somebody who has answered is asked
     again a few times: where both sides hold each other dead at equal incarnations, the first
     exchange only makes both refute themselves (spec/memberlist.md, 4.11).
 
@@ -29,8 +29,7 @@ class Reconnect:
     for missing then, and would try seldom: so after returns each pings a few of those it misses.
     """
 
-    def __init__(self, missing: Callable[[float], list[Contact]], rng: random.Random) -> None:
-        self._missing = missing
+    def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self._next_at: float | None = None
         self._hurried_at = float("-inf")
@@ -55,24 +54,24 @@ class Reconnect:
             self._hurried_at = now
             self._next_at = min(self._next_at, now + EXPEDITED * self._rng.random())
 
-    def contacts(self, now: float, alive: int) -> list[Contact]:
+    def contacts(self, missing: Iterable[Contact], alive: int, now: float) -> list[Contact]:
         """Return whom to contact now, with `alive` members in the cluster, ourselves included."""
         if self._next_at is None:
             return []
         due = self._repeated(now)
         if now >= self._next_at:
             self._next_at = now + self._pause()
-            due += self._some(self._missing(now), alive)
+            due += self._some(list(missing), alive)
         return due
 
-    def to_ping(self, now: float) -> list[Contact]:
+    def to_ping(self, missing: Iterable[Contact], now: float) -> list[Contact]:
         """Return who is to be pinged now, and contacted in case of an answer."""
         due = [at for at in self._pings_at if at <= now]
         if not due:
             return []
         self._pings_at = self._pings_at[len(due) :]
-        missing = self._missing(now)
-        return self._rng.sample(missing, min(MAX_PINGS, len(missing)))
+        all_missing = list(missing)
+        return self._rng.sample(all_missing, min(MAX_PINGS, len(all_missing)))
 
     def _some(self, missing: list[Contact], alive: int) -> list[Contact]:
         """Draw whom to contact, so that all of us together contact about as many as are missing."""

@@ -2,20 +2,30 @@
 
 from wesher.mesh.members.earlier_name import EarlierName
 from wesher.mesh.members.failed_members import FailedMembers
-from wesher.mesh.members.left_members import LeftMembers
+from wesher.mesh.members.left_members import LeftMembers, SaidBack, SaidGone
 from wesher.mesh.members.liveness_checks import LivenessChecks
-from wesher.mesh.members.name_conflicts import NameConflicts
-from wesher.mesh.members.name_takeover import NameTakeover, PreviousAddress, in_need
-from wesher.mesh.members.resumption import Resumption
+from wesher.mesh.members.name_conflicts import (
+    AtClaimedAddress,
+    AtOldAddress,
+    NameConflicts,
+    OfOurName,
+)
+from wesher.mesh.members.name_takeover import NameTakeover, in_need
+from wesher.mesh.members.resumption import AfterSleep, Resumption
 
 __all__ = [
+    "AfterSleep",
+    "AtClaimedAddress",
+    "AtOldAddress",
     "EarlierName",
     "FailedMembers",
     "LeftMembers",
     "LivenessChecks",
     "NameConflicts",
     "NameTakeover",
-    "PreviousAddress",
+    "OfOurName",
     "Resumption",
+    "SaidBack",
+    "SaidGone",
     "in_need",
 ]

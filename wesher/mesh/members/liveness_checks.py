@@ -1,55 +1,53 @@
 """Asking whether a member of a certain name is at a certain address."""
 
-from collections.abc import Callable
+from itertools import count
 
-from wesher.gossip import Address, Gossip, PingFinished
+from wesher.base.frozen import frozen
+from wesher.gossip import Address, PingFinished
+from wesher.mesh.base.actions import Actions, Check, Checked, Ping
 
-MAX_INQUIRIES = 64  # at a time: whoever has the key can make us ask
-
-Then = Callable[[bool, float], None]
-"""What to do with the answer; it is given whether somebody answered, and the time."""
+MAX_CHECKS = 64  # at a time: whoever has the key can make us ask
 
 
-class _LivenessCheck:
-    def __init__(self, subject: tuple[Address, str], pings: set[int], then: Then) -> None:
-        self.subject = subject
-        self.pings = pings
-        self.then = then
+@frozen
+class _Asked:
+    """The purpose of two pings; `serial` tells those of one check from those of its like."""
+
+    serial: int
+    check: Check
 
 
 class LivenessChecks:
-    """Pings by packet and by TCP; the first answer counts, silence only when both are silent."""
+    """Pings by packet and by TCP; the first answer counts, silence only when both are silent.
 
-    def __init__(self, gossip: Gossip) -> None:
-        self._gossip = gossip
-        self._by_ping: dict[int, _LivenessCheck] = {}
+    Whose address and name are being asked already is not asked again, nor is one too many.
+    """
+
+    def __init__(self) -> None:
+        self._serials = count()
+        self._silent: dict[_Asked, int] = {}
         self._subjects: set[tuple[Address, str]] = set()
 
-    def ask(self, address: Address, name: str, now: float, then: Then) -> bool:
-        """Ask for `name` at `address`; False when that is being asked, or too much else is."""
-        subject = (address, name)
-        if subject in self._subjects or len(self._subjects) >= MAX_INQUIRIES:
-            return False
-        pings = {
-            self._gossip.ping(address, name, now),
-            self._gossip.ping(address, name, now, stream=True),
-        }
-        inquiry = _LivenessCheck(subject, pings, then)
+    def begin(self, check: Check) -> Actions:
+        """Ask for the name at the address."""
+        subject = (check.address, check.name)
+        if subject in self._subjects or len(self._subjects) >= MAX_CHECKS:
+            yield Checked(check.about, None)
+            return
+        asked = _Asked(next(self._serials), check)
         self._subjects.add(subject)
-        self._by_ping |= dict.fromkeys(pings, inquiry)
-        return True
+        self._silent[asked] = 0
+        yield Ping(check.address, check.name, asked)
+        yield Ping(check.address, check.name, asked, stream=True)
 
-    def finished(self, event: PingFinished, now: float) -> bool:
-        """Take the outcome of a ping in; tells whether an inquiry has ended by it."""
-        inquiry = self._by_ping.pop(event.ping, None)
-        if inquiry is None:
-            return False
-        inquiry.pings.discard(event.ping)
+    def pinged(self, event: PingFinished) -> Actions:
+        """Take the outcome of a ping in."""
+        asked = event.purpose
+        if not isinstance(asked, _Asked) or asked not in self._silent:
+            return
         answered = event.seconds is not None
-        if answered or not inquiry.pings:
-            for ping in inquiry.pings:
-                del self._by_ping[ping]
-            self._subjects.discard(inquiry.subject)
-            inquiry.then(answered, now)
-            return True
-        return False
+        self._silent[asked] += 1
+        if answered or self._silent[asked] == 2:
+            del self._silent[asked]
+            self._subjects.discard((asked.check.address, asked.check.name))
+            yield Checked(asked.check.about, answered)

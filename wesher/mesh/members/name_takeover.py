@@ -8,13 +8,14 @@ from wesher.base.frozen import frozen, replace
 from wesher.gossip import (
     Address,
     ExchangeFinished,
-    Gossip,
+    Members,
     MemberState,
     Record,
     RecordState,
     short_form,
     unpack_ip,
 )
+from wesher.mesh.base.actions import Actions, ApplyLeft, Exchange, SetTimer, TakeOver, Timer
 from wesher.mesh.base.metadata import Metadata, read_metadata
 
 AT_A_TIME = 8  # members
@@ -24,12 +25,10 @@ LASTS = 300.0  # seconds in which we look out for members that still hold the ol
 
 
 @frozen
-class PreviousAddress:
-    """What members hold under our name, at an address where nobody answers any more."""
+class _Telling:
+    """The purpose of an exchange in which a member is told."""
 
-    addr: bytes
-    port: int
-    meta: bytes | None
+    target: Address
 
 
 class Reachable(Protocol):
@@ -68,80 +67,72 @@ class NameTakeover:
     we are alive at the old address, that we have left there, and that we are alive here.
     """
 
-    def __init__(self, gossip: Gossip) -> None:
-        self._gossip = gossip
-        self._old: PreviousAddress | None = None
+    def __init__(self, name: str, table: Members) -> None:
+        self._name = name
+        self._table = table
+        self._old: TakeOver | None = None
         self._abandoned: set[tuple[bytes, int]] = set()
         self._ends_at = float("-inf")
-        self._next_at: float | None = None
         self._targets: deque[Address] = deque()
-        self._running: dict[int, Address] = {}
         self._tries: Counter[Address] = Counter()
 
     def concerns(self, addr: bytes, port: int) -> bool:
         """Tell whether this is an address from which we have taken our name."""
         return (short_form(addr), port) in self._abandoned
 
-    def begin(self, old: PreviousAddress, targets: Iterable[Address], now: float) -> None:
+    def begin(self, old: TakeOver, targets: Iterable[Address], now: float) -> Actions:
         """Start with these members; our own record must be two incarnations above theirs."""
         self._old = old
         self._abandoned.add((short_form(old.addr), old.port))
-        local = self._gossip.local
+        local = self._table.local
         if local is not None:  # we may be back where we were
             self._abandoned.discard((short_form(local.addr), local.port))
         self._ends_at = now + LASTS
         self._targets = deque(dict.fromkeys(targets))
         self._tries.clear()
-        self._next_at = now
+        yield from self.tell(now)
 
-    def next_timer(self) -> float | None:
-        """Return when `advance` has something to do, None for never."""
-        return self._next_at
-
-    def advance(self, now: float) -> None:
+    def tell(self, now: float) -> Actions:
         """Tell the next few members."""
-        if self._next_at is None or now < self._next_at:
-            return
         for _ in range(min(AT_A_TIME, len(self._targets))):
-            self._tell(self._targets.popleft(), now)
-        self._next_at = now + PAUSE if self._targets else None
+            yield from self._tell(self._targets.popleft())
+        if self._targets:
+            yield SetTimer(Timer.TAKEOVER, now + PAUSE)
 
-    def finished(self, event: ExchangeFinished, now: float) -> None:
+    def exchanged(self, event: ExchangeFinished, now: float) -> Actions:
         """Take note of who has been told, and of who holds our name elsewhere as yet."""
-        target = self._running.pop(event.exchange, None)
-        if target is not None:  # what it answered is from before it heard us
+        if isinstance(event.purpose, _Telling):  # what it answered is from before it heard us
             if event.error is not None:
-                self._again(target, now)
+                yield from self._again(event.purpose.target, now)
             return
         if self._old is None or now > self._ends_at:
             return
         for record in event.records:
-            if record.name == self._gossip.settings.name and self._is_old(record):
-                self._outdo(record.incarnation, now)
-                self._again(event.to, now)
+            if record.name == self._name and self._is_old(record):
+                yield from self._outdo(record.incarnation)
+                yield from self._again(event.to, now)
 
     def _is_old(self, record: Record) -> bool:
         return record.state != RecordState.LEFT and self.concerns(record.addr, record.port)
 
-    def _again(self, target: Address, now: float) -> None:
+    def _again(self, target: Address, now: float) -> Actions:
         if self._tries[target] < TRIES and target not in self._targets:
+            if not self._targets:
+                yield SetTimer(Timer.TAKEOVER, now + PAUSE)
             self._targets.append(target)
-            self._next_at = now + PAUSE if self._next_at is None else self._next_at
 
-    def _outdo(self, incarnation: int, now: float) -> None:
+    def _outdo(self, incarnation: int) -> Actions:
         """See to it that our record is two incarnations above one that is held."""
-        local = self._gossip.local
+        local = self._table.local
         if local is not None and local.incarnation < incarnation + 2:
-            self._gossip.apply_left(local.name, incarnation + 1, now)
+            yield ApplyLeft(local.name, incarnation + 1)
 
-    def _tell(self, target: Address, now: float) -> None:
-        local, old = self._gossip.local, self._old
+    def _tell(self, target: Address) -> Actions:
+        local, old = self._table.local, self._old
         if local is None or old is None:
             return
         self._tries[target] += 1
         there = replace(local, addr=old.addr, port=old.port, meta=old.meta)
         there = replace(there, incarnation=local.incarnation - 1)
         gone = replace(there, state=MemberState.LEFT)
-        first = (there.as_record(), gone.as_record())
-        exchange = self._gossip.push_pull(target, now, join=True, first=first)
-        self._running[exchange] = target
+        yield Exchange(target, _Telling(target), (there.as_record(), gone.as_record()))

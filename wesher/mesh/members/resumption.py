@@ -1,10 +1,21 @@
 """After a sleep our table is old: look at another before we show it, and check what that lacks."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterable
 
-from wesher.gossip import Address, ExchangeFinished, Gossip, Member, RecordState
-from wesher.mesh.members.liveness_checks import LivenessChecks
+from wesher.base.frozen import frozen
+from wesher.gossip import Address, ExchangeFinished, Members, RecordState
+from wesher.mesh.base.actions import (
+    Actions,
+    Check,
+    Exchange,
+    Hide,
+    Look,
+    Merge,
+    SetTimer,
+    Show,
+    Timer,
+)
 
 LOOKS = 3  # members at a time
 LOOK_AGAIN = 2.0  # seconds until others are asked, while nobody has answered
@@ -14,108 +25,104 @@ ASK_AGAIN = 10.0  # seconds until a member that is silent is asked once more
 _PRESENT = (RecordState.ALIVE, RecordState.SUSPECT)
 
 
+@frozen
+class AfterSleep:
+    """Whether a member is still there, which nobody else's table shows, is being asked."""
+
+    name: str
+
+
+@frozen
+class _LookAfterSleep:
+    """The purpose of looks at the tables of others."""
+
+
 class Resumption:
     """Withholds each member from our tables until another table shows it, or it answers itself.
 
-    So nobody who has left meanwhile comes back by us. `elsewhere` returns whom to ask besides the
-    members, when none of these answers.
+    So nobody who has left meanwhile comes back by us. `table` is gossip's.
     """
 
-    def __init__(
-        self,
-        gossip: Gossip,
-        liveness_checks: LivenessChecks,
-        elsewhere: Callable[[], list[Address]],
-    ) -> None:
-        self._gossip = gossip
-        self._liveness_checks = liveness_checks
-        self._elsewhere = elsewhere
+    def __init__(self, table: Members) -> None:
+        self._table = table
         self._hidden: set[str] = set()
-        self._looks: set[int] = set()
         self._looking_until: float | None = None
         self._looked = False
         self._unsure: deque[str] = deque()
-        self._next_at: float | None = None
 
-    def resumed(self, now: float) -> None:
+    def resumed(self, now: float) -> Actions:
         """Begin; we did not run until now."""
-        local = self._gossip.local
-        self._hidden = {one.name for one in self._gossip.members if one.live and one is not local}
-        self._gossip.hide(self._hidden)
+        local = self._table.local
+        self._hidden = {one.name for one in self._table if one.live and one is not local}
+        yield Hide(tuple(self._hidden))
         if local is None or not self._hidden:
             return
         self._unsure.clear()
         self._looking_until = now + LOOK_PATIENCE
         self._looked = False
-        self._next_at = now
+        yield SetTimer(Timer.RESUMPTION, now)
 
-    def next_timer(self) -> float | None:
-        """Return when `advance` has something to do, None for never."""
-        return self._next_at
+    def go_on(self, elsewhere: Iterable[Address], now: float) -> Actions:
+        """Look at others, or ask the members that they lack.
 
-    def advance(self, now: float) -> None:
-        """Look at others, or ask the members that they lack."""
-        if self._next_at is None or now < self._next_at:
-            return
-        self._next_at = None
+        When no member answers, those are asked who are `elsewhere`.
+        """
         if self._looking_until is None:
-            self._ask(now)
+            yield from self._ask()
         elif now >= self._looking_until:
-            self._check_the_rest(now)
+            yield from self._check_the_rest(now)
         else:
-            self._look(now)
+            yield from self._look(elsewhere, now)
 
-    def finished(self, event: ExchangeFinished, now: float) -> None:
+    def exchanged(self, event: ExchangeFinished) -> Actions:
         """Take in what a look of ours has brought."""
-        if event.exchange not in self._looks:
-            return
-        self._looks.discard(event.exchange)
-        if event.error is not None or event.own or not self._gossip.merge(event, now):
-            return
+        if isinstance(event.purpose, _LookAfterSleep) and event.error is None and not event.own:
+            yield Merge(event)
+
+    def merged(self, event: ExchangeFinished, now: float) -> Actions:
+        """Go on, now that the table of a look has been taken over."""
         for record in event.records:
             if record.state in _PRESENT:
-                self._hidden.discard(record.name)
+                yield from self.is_there(record.name)
         if self._looking_until is not None:
-            self._gossip.push_pull(event.to, now, join=True)
-            self._check_the_rest(now)
+            yield Exchange(event.to)
+            yield from self._check_the_rest(now)
 
-    def returned(self, member: Member) -> None:
-        """Take note that a member has just said that it is there."""
-        self._hidden.discard(member.name)
+    def is_there(self, name: str) -> Actions:
+        """Take note that a member is there."""
+        if name in self._hidden:
+            self._hidden.discard(name)
+            yield Show(name)
 
-    def _look(self, now: float) -> None:
-        members = self._gossip.members.choose(LOOKS, lambda member: member.live)
+    def after_sleep(self, about: AfterSleep, answered: bool | None, now: float) -> Actions:
+        """Take note of whether a member is still there; None is that it could not be asked."""
+        if answered:
+            yield from self.is_there(about.name)
+            return
+        if not self._unsure:
+            wait = LOOK_AGAIN if answered is None else ASK_AGAIN
+            yield SetTimer(Timer.RESUMPTION, now + wait)
+        self._unsure.append(about.name)
+
+    def _look(self, elsewhere: Iterable[Address], now: float) -> Actions:
+        members = self._table.choose(LOOKS, lambda member: member.live)
         addresses = [member.address for member in members]
         if self._looked:
-            addresses += self._elsewhere()
+            addresses += elsewhere
         self._looked = True
         for address in dict.fromkeys(addresses):
-            self._looks.add(self._gossip.push_pull(address, now, join=False, look=True))
-        self._next_at = now + LOOK_AGAIN
+            yield Look(address, _LookAfterSleep())
+        yield SetTimer(Timer.RESUMPTION, now + LOOK_AGAIN)
 
-    def _check_the_rest(self, now: float) -> None:
+    def _check_the_rest(self, now: float) -> Actions:
         self._looking_until = None
         self._unsure.extend(sorted(self._hidden))
-        self._next_at = now
+        yield SetTimer(Timer.RESUMPTION, now)
 
-    def _ask(self, now: float) -> None:
-        """Ask as many of the members in doubt as may be asked at a time."""
-        while self._unsure:
-            name = self._unsure[0]
-            member = self._gossip.members.get(name)
+    def _ask(self) -> Actions:
+        """Ask the members in doubt."""
+        unsure, self._unsure = self._unsure, deque()
+        for name in unsure:
+            member = self._table.get(name)
             if member is not None and member.live and name in self._hidden:
-                then = self._judge(name)
-                if not self._liveness_checks.ask(member.address, name, now, then):
-                    self._next_at = now + LOOK_AGAIN
-                    return
-            self._unsure.popleft()
-
-    def _judge(self, name: str) -> Callable[[bool, float], None]:
-        def then(answered: bool, now: float) -> None:
-            if answered:
-                self._hidden.discard(name)
-            else:
-                self._unsure.append(name)
-                self._next_at = now + ASK_AGAIN if self._next_at is None else self._next_at
-
-        return then
+                yield Check(member.address, name, AfterSleep(name))

@@ -4,16 +4,17 @@ Who was moved out of its address goes back when it starts with a new interface a
 whoever took it, by a mistyped `--overlay-addr` for instance, is gone by then, and no flow is cut.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from wesher import __version__
 from wesher.base import problems
-from wesher.base.frozen import replace
+from wesher.base.frozen import frozen, replace
 from wesher.gossip import Member
+from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.address import choose_address, is_usable
+from wesher.mesh.base.events import Severity
 from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.metadata import Announced, Metadata, encode_metadata
-from wesher.mesh.base.operator_log import OperatorLog
 from wesher.mesh.base.plan import IPAddress, Plan
 from wesher.mesh.base.settings import Former, NodeSettings, Saved
 from wesher.mesh.planning.peer_problems import peer_problems
@@ -27,22 +28,32 @@ MISSED = 7 * 86_400.0  # seconds for which a former address is; by then others k
 Taken = Callable[[IPAddress], bool]
 
 
+@frozen
+class Reviewed:
+    """What a review has come to: whether we `moved` to another address, and what to tell.
+
+    `again_at` is when to review at the latest, to move.
+    """
+
+    moved: bool
+    again_at: float | None
+    warnings: tuple[Warn, ...]
+
+
 class Overlay:
     """Our overlay address, once `choose` has found one, and after each `review` the newest Plan."""
 
-    def __init__(self, settings: NodeSettings, saved: Saved, operator_log: OperatorLog) -> None:
+    def __init__(self, settings: NodeSettings, saved: Saved) -> None:
         self._settings = settings
         self._saved = saved
-        self._operator_log = operator_log
         self._held_since = float("-inf")
         self.former: Former | None = None
         """The address to go back to at a later start."""
         self._planner = Planner(settings.hosts)
-        self.relied_on: set[str] = set()
+        self.relied_on = frozenset(member.name for member in saved.members if member.meta)
         """Who was a peer, as long as it is a member."""
         self._local: LocalMember | None = None
-        self.move_at: float | None = None
-        """When to review at the latest, to move; a time that has passed changes nothing."""
+        self._move_at: float | None = None
         self.plan: Plan | None = None
         self.outcome: PlanResult | None = None
         """What the last review found, the plan included."""
@@ -96,22 +107,27 @@ class Overlay:
         now: float,
         *,
         complete: bool,
-    ) -> bool:
-        """Decide anew what this host should look like; True when we moved to another address.
-
-        Only after `choose`.
-        """
+    ) -> Reviewed:
+        """Decide anew what this host should look like; only after `choose`."""
         live, failed = list(live), list(failed)
         outcome = self._build(live, failed, facts, complete, now)
         winner = outcome.lost_to(self._settings.name)
-        moved = self._must_move(winner, now) and self._move(outcome, (*live, *failed), facts, now)
+        warnings: list[Warn] = []
+        moved = False
+        if self._must_move(winner, now) and winner:
+            before = self.address
+            warnings.append(self._move(winner, outcome, (*live, *failed), facts, now))
+            moved = before != self.address
         if moved:
             outcome = self._build(live, failed, facts, complete, now)
         forgetful = _forgetful(outcome, live)
         self.plan = replace(outcome.plan, forgetful=forgetful) if forgetful else outcome.plan
         self.outcome = outcome
-        self._warn(outcome, now)
-        return moved
+        warnings += self._peer_problems(outcome)
+        known = {*outcome.trusted, *outcome.refusals}
+        self.relied_on = frozenset((self.relied_on | outcome.trusted.keys()) & known)
+        again_at = self._move_at if self._move_at is not None and self._move_at > now else None
+        return Reviewed(moved, again_at, tuple(warnings))
 
     def metadata(self) -> bytes:
         """Return what we publish about ourselves; only after `choose`."""
@@ -166,7 +182,7 @@ class Overlay:
         return address in network.network and is_usable(address, network) and not taken(address)
 
     def _note_start(self, address: IPAddress, now: float) -> None:
-        """Remember the address that we had before, and say that we have another."""
+        """Remember the address that we had before, if we have another."""
         saved = self._saved.overlay_addr
         if saved == address:
             return
@@ -175,9 +191,6 @@ class Overlay:
             return
         if self.former is None and not self._saved.fixed:
             self.former = Former(saved, now)
-        self._operator_log.inform(
-            "this host starts at {new}, after {old} before", new=address, old=saved
-        )
 
     def _build(
         self,
@@ -193,57 +206,45 @@ class Overlay:
         """Tell whether it is time to leave our address to `winner`, if that is anybody."""
         local = self._chosen()
         if winner is None or local.immovable:
-            self.move_at = None
+            self._move_at = None
             return False
-        if self.move_at is None:
-            self.move_at = now + MOVE_PATIENCE
-        return now >= self.move_at
+        if self._move_at is None:
+            self._move_at = now + MOVE_PATIENCE
+        return now >= self._move_at
 
     def _move(
-        self, outcome: PlanResult, others: tuple[Member, ...], facts: LocalFacts, now: float
-    ) -> bool:
-        """Leave our address to who holds it and take the next free one; False when we cannot."""
+        self,
+        winner: str,
+        outcome: PlanResult,
+        others: tuple[Member, ...],
+        facts: LocalFacts,
+        now: float,
+    ) -> Warn:
+        """Leave our address to who holds it and take the next free one, if there is any."""
         local = self._chosen()
-        winner = outcome.lost_to(local.name)
         taken = self._planner.taken(others, facts)
         address = next_address(local, outcome, taken)
         if address is None:
-            self._operator_log.err(
-                local.name,
-                now,
-                problems.OVERLAY_FULL,
-                winner=winner,
-                address=local.overlay_addr,
-                network=local.network.network,
-            )
-            return False
-        self._operator_log.warn(
-            local.name,
-            now,
-            problems.MOVED,
-            old=local.overlay_addr,
-            new=address,
-            winner=winner,
-        )
+            full = {
+                "winner": winner,
+                "address": local.overlay_addr,
+                "network": local.network.network,
+            }
+            return Warn(problems.OVERLAY_FULL, local.name, full, severity=Severity.ERROR)
         if now - self._held_since >= HELD:
             self.former = Former(local.overlay_addr, now)
         self._held_since = now
         self._local = replace(local, overlay_addr=address, kept=False)
-        self.move_at = None
-        return True
+        self._move_at = None
+        moved = {"old": local.overlay_addr, "new": address, "winner": winner}
+        return Warn(problems.MOVED, local.name, moved)
 
-    def _warn(self, outcome: PlanResult, now: float) -> None:
-        """Tell the operator of members that cannot be peers, or that cannot be told apart."""
+    def _peer_problems(self, outcome: PlanResult) -> Iterator[Warn]:
+        """Yield what to tell of members that cannot be peers, or that cannot be told apart."""
         for found in peer_problems(outcome, self._settings.metadata_format):
-            if found.about == self._settings.name and self.move_at is not None:
+            if found.subject == self._settings.name and self._move_at is not None:
                 continue  # told once we have moved, or cannot
-            fixed = found.trouble is problems.FIXED_ADDRESS
-            say = self._operator_log.err if fixed else self._operator_log.warn
-            always = found.about in self.relied_on
-            say(found.about, now, found.trouble, always=always, **found.data)
-        # In place, as others hold this set: `|=` with a view of a dict would make another one.
-        self.relied_on.update(outcome.trusted)
-        self.relied_on.intersection_update({*outcome.trusted, *outcome.refusals})
+            yield replace(found, always=found.subject in self.relied_on)
 
 
 def _forgetful(outcome: PlanResult, live: Iterable[Member]) -> frozenset[str]:

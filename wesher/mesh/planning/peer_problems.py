@@ -1,10 +1,10 @@
 """What the last review of the members found wrong with them, for warnings and for the doctor."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from wesher.base import problems
-from wesher.base.frozen import frozen
-from wesher.base.problems import Problem
+from wesher.mesh.base.actions import Warn
+from wesher.mesh.base.events import Severity
 from wesher.mesh.base.metadata import MetadataFormat
 from wesher.mesh.base.rejections import RejectionKind
 from wesher.mesh.planning.planner import PlanResult
@@ -21,35 +21,31 @@ PEER_REMEDIES = {
 }
 
 
-@frozen
-class PeerProblem:
-    """Trouble with the member named `about`."""
-
-    trouble: Problem
-    about: str
-    data: Mapping[str, object]
-
-
-def peer_problems(outcome: PlanResult, our_format: MetadataFormat) -> Iterator[PeerProblem]:
+def peer_problems(outcome: PlanResult, our_format: MetadataFormat) -> Iterator[Warn]:
     """Yield who is not a peer, shares an address or a name, or cannot read `our_format`."""
     yield from _refused(outcome)
     for conflict in outcome.conflicts:
-        yield PeerProblem(
-            problems.FIXED_ADDRESS if conflict.fixed else problems.SAME_ADDRESS,
-            conflict.loser,
-            {"winner": conflict.winner, "loser": conflict.loser, "address": conflict.address},
-        )
+        data = {
+            "winner": conflict.winner,
+            "loser": conflict.loser,
+            "address": conflict.address,
+        }
+        if conflict.fixed:
+            problem, severity = problems.FIXED_ADDRESS, Severity.ERROR
+        else:
+            problem, severity = problems.SAME_ADDRESS, Severity.WARNING
+        yield Warn(problem, conflict.loser, data, severity=severity)
     for name, unnamed in outcome.unnamed.items():
-        yield PeerProblem(unnamed.trouble, name, unnamed.data)
+        yield Warn(unnamed.trouble, name, unnamed.data)
     for name, member in outcome.trusted.items():
         if not member.metadata.has_ext and member.metadata.format != our_format:
-            data = {"member": name, "format": member.metadata.format}
-            yield PeerProblem(problems.METADATA_FORMAT, name, data)
+            found = {"member": name, "format": member.metadata.format}
+            yield Warn(problems.METADATA_FORMAT, name, found)
 
 
-def _refused(outcome: PlanResult) -> Iterator[PeerProblem]:
+def _refused(outcome: PlanResult) -> Iterator[Warn]:
     for name, refusal in outcome.refusals.items():
         if refusal.kind is not RejectionKind.PENDING:
             remedy = PEER_REMEDIES[refusal.kind]
             data = {"member": name, "reason": refusal.reason, "remedy": remedy}
-            yield PeerProblem(problems.NO_PEER, name, data)
+            yield Warn(problems.NO_PEER, name, data)

@@ -5,25 +5,21 @@ WireGuard on our side knows nothing of that: it sends into the old session, and 
 15 s without an answer. When the Go program does so cannot be seen, and before is too early.
 """
 
-from wesher.gossip import Event, MemberFailed, MemberJoined, MemberLeft, MemberUpdated
+from wesher.gossip import MemberFailed, MemberJoined, MemberLeft, MemberUpdated
 
 DELAYS = (0.3, 1.0, 2.5)  # seconds after the news: the Go program has it before us, or some later
 _REWRITING = (MemberJoined, MemberUpdated, MemberFailed, MemberLeft)
 
 
 class Renewals:
-    """Counts the renewals that are due; what happens while one is waited for shares it.
-
-    Nothing is counted, and no timer wanted, unless there is somebody to renew for: `needed`.
-    """
+    """Says when renewals are due, and counts them; news that comes meanwhile shares them."""
 
     def __init__(self) -> None:
         self.count = 0
-        self.needed = False
         self._last = float("-inf")
         self._due: float | None = None
 
-    def note(self, event: Event, now: float) -> None:
+    def note(self, event: object, now: float) -> None:
         """Take an event of the gossip."""
         if isinstance(event, _REWRITING):
             self.expect(now)
@@ -34,17 +30,16 @@ class Renewals:
         first = now + DELAYS[0]
         self._due = first if self._due is None else min(first, self._due)
 
-    def advance(self, now: float) -> bool:
-        """Count the renewal that is due; False if there is none."""
-        if self._due is None or now < self._due:
-            return False
-        self._due = next((at for at in self._times() if at > now), None)
-        self.count += self.needed
-        return self.needed
+    def due(self, now: float) -> float | None:
+        """Return when the next renewal is due, None for never; what nobody needed is passed."""
+        if self._due is not None and self._due < now:
+            self._due = next((at for at in self._times() if at >= now), None)
+        return self._due
 
-    def next_timer(self) -> float | None:
-        """Return when `advance` wants to be called, None for never."""
-        return self._due if self.needed else None
+    def renew(self, now: float) -> None:
+        """Count the renewal that is due."""
+        self.count += 1
+        self._due = next((at for at in self._times() if at > now), None)
 
     def _times(self) -> list[float]:
         return [self._last + delay for delay in DELAYS]

@@ -1,6 +1,6 @@
 """What happens to members, as it happens, for whoever watches."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from wesher.base.frozen import frozen
 from wesher.gossip import (
@@ -36,16 +36,8 @@ class MemberEvents:
         self._waiting: list[MemberEvent] = []
         self._places: dict[str, _Place] = {}
 
-    def note(
-        self, event: Event, failed: FailedMembers, waits: Callable[[str], bool] = lambda _: False
-    ) -> None:
-        """Take an event of the gossip; `failed` are those who had failed before it.
-
-        Of who `waits` nothing is told before it is proven.
-        """
-        member = getattr(event, "member", None)
-        if isinstance(member, Member) and waits(member.name):
-            return
+    def note(self, event: Event, failed: FailedMembers) -> None:
+        """Take an event of the gossip; `failed` are those who had failed before it."""
         match event:
             case MemberProven(member):
                 self._appear(member, MemberEventKind.JOINED)

@@ -11,9 +11,10 @@ from typing import TypeVar
 from wesher.base import problems
 from wesher.base.frozen import frozen, replace
 from wesher.gossip import Member, MemberState
+from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.operator_log import Recent
-from wesher.mesh.planning import PeerProblem, PlanResult
-from wesher.mesh.reporting.dropped_packets import UnknownSource
+from wesher.mesh.planning import PlanResult
+from wesher.mesh.reporting.network_warnings import UnknownSource
 
 LATE_RETRY = 60.0  # seconds, many retries of a host that looks for a cluster with another key
 
@@ -34,9 +35,9 @@ class View:
     own_addresses: frozenset[str]
     live: Mapping[str, Member]
     failed: frozenset[str]
-    answered_at: Callable[[str], float | None]
+    answered_at: Mapping[str, float]
     outcome: PlanResult | None
-    peer_problems: Sequence[PeerProblem]
+    peer_problems: Sequence[Warn]
     now: float
 
 
@@ -71,7 +72,7 @@ def _has_our_key(ip: str, last_at: float, view: View) -> bool:
 
 
 def _answered_since(name: str, instant: float, view: View) -> bool:
-    answered_at = view.answered_at(name)
+    answered_at = view.answered_at.get(name)
     return answered_at is not None and answered_at > instant
 
 
@@ -106,7 +107,7 @@ def _is_a_peer(met: Recent, view: View) -> bool:
 
 def _is_not_objected_to(met: Recent, view: View) -> bool:
     return (met.trouble.name, met.source) not in {
-        (one.trouble.name, one.about) for one in view.peer_problems
+        (one.problem.name, one.subject) for one in view.peer_problems
     }
 
 

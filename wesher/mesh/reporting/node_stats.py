@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from wesher.base.frozen import frozen
 from wesher.gossip import DropReason
 from wesher.gossip.codec import MessageType
+from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.operator_log import Recent
-from wesher.mesh.planning import PeerProblem
-from wesher.mesh.reporting.dropped_packets import UnknownSource
+from wesher.mesh.reporting.network_warnings import UnknownSource
 
 
 @frozen
@@ -25,4 +25,4 @@ class NodeStats:
     dropped: Mapping[DropReason, int]
     strangers: Sequence[UnknownSource]
     problems: Sequence[Recent]
-    peer_problems: Sequence[PeerProblem]
+    peer_problems: Sequence[Warn]

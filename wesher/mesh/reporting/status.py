@@ -1,6 +1,6 @@
 """What a node knows of itself and of everybody else at one moment, as values for the operator."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
 from wesher.base.frozen import frozen
@@ -73,11 +73,16 @@ def member_statuses(
     left: Mapping[str, SavedMember],
     outcome: PlanResult | None,
     *,
-    round_trip: Callable[[str], float | None],
-    left_at: Callable[[str], float | None],
+    round_trips: Mapping[str, float],
+    left_at: Mapping[str, float],
+    behind: float,
 ) -> tuple[MemberStatus, ...]:
-    """Return everybody in the order of their names; `table` is gossip's without ourselves."""
-    members = {status.name: status for status in _departed(left, left_at)}
+    """Return everybody in the order of their names; `table` is gossip's without ourselves.
+
+    By name: `round_trips` in seconds, and when who has `left` did so. All these instants are
+    `behind` the clock of those for the operator.
+    """
+    members = {status.name: status for status in _departed(left, left_at, behind)}
     losers = {conflict.loser: conflict for conflict in outcome.conflicts} if outcome else {}
     for member, standing, since in _standings(table, failed):
         metadata = read_metadata(member)
@@ -86,24 +91,25 @@ def member_statuses(
         members[member.name] = MemberStatus(
             member.name,
             standing,
-            since,
+            since + behind if since is not None else None,
             member.address,
             metadata if isinstance(metadata, Metadata) else None,
             member.incarnation,
             member.versions,
             peer.endpoint if peer else None,
             _HAS_LEFT if departed else _reason(member.name, outcome, losers),
-            round_trip(member.name),
+            round_trips.get(member.name),
             _unnamed(member.name, outcome) if peer else None,
         )
     return tuple(members[name] for name in sorted(members))
 
 
 def _departed(
-    left: Mapping[str, SavedMember], left_at: Callable[[str], float | None]
+    left: Mapping[str, SavedMember], left_at: Mapping[str, float], behind: float
 ) -> Iterator[MemberStatus]:
     for name, member in left.items():
-        yield MemberStatus(name, Standing.LEFT, left_at(name), member.address, reason=_HAS_LEFT)
+        since = left_at[name] + behind if name in left_at else None
+        yield MemberStatus(name, Standing.LEFT, since, member.address, reason=_HAS_LEFT)
 
 
 def _standings(
