@@ -50,14 +50,14 @@ class Timers:
         waiting = self._pending.get(name)
         return waiting[0] if waiting else None
 
-    def run(self, now: float) -> bool:
-        """Do all that is due; False if there was nothing."""
-        ran = False
+    def run(self, now: float) -> list[Hashable]:
+        """Do all that is due; return the names."""
+        ran: list[Hashable] = []
         while (when := self.next()) is not None and when <= now:
             name = heapq.heappop(self._heap)[2]
             action = self._pending.pop(name)[2]
             action(now)
-            ran = True
+            ran.append(name)
         return ran
 
     def pending(self) -> list[tuple[float, Hashable]]:

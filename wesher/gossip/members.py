@@ -88,8 +88,10 @@ class Members:
         self._by_name: dict[str, Member] = {}
         self._order: list[str] = []
         self._cursor = 0
-        self._live = 0
-        self._alive = 0
+        self.live_remotes = 0
+        """How many members but ourselves are alive or suspect."""
+        self.alive_remotes = 0
+        """How many members but ourselves are alive and not suspected."""
 
     def __len__(self) -> int:
         return len(self._by_name)
@@ -104,18 +106,6 @@ class Members:
     def local(self) -> Member | None:
         """Our own record, once announced."""
         return self._by_name.get(self._local_name)
-
-    @property
-    def live_remotes(self) -> int:
-        """How many members but ourselves are alive or suspect."""
-        local = self.local
-        return self._live - (local is not None and local.live)
-
-    @property
-    def alive_remotes(self) -> int:
-        """How many members but ourselves are alive and not suspected."""
-        local = self.local
-        return self._alive - (local is not None and _is_alive(local))
 
     def others(self) -> list[Member]:
         """Return the other members that are alive or only suspected not to be.
@@ -139,9 +129,14 @@ class Members:
             self._order.append(member.name)
             turn = self._rng.randrange(len(self._order))
             self._order[-1], self._order[turn] = self._order[turn], self._order[-1]
-        self._live += member.live - (old is not None and old.live)
-        self._alive += _is_alive(member) - (old is not None and _is_alive(old))
+        self._count(old, -1)
+        self._count(member, 1)
         self._by_name[member.name] = member
+
+    def _count(self, member: Member | None, change: int) -> None:
+        if member is not None and member.live and member.name != self._local_name:
+            self.live_remotes += change
+            self.alive_remotes += change * (member.state is MemberState.ALIVE)
 
     def prove(self, member: Member) -> bool:
         """Take note that `member` has answered us from its address; True if that is a first."""
@@ -167,8 +162,7 @@ class Members:
     def evict(self, name: str) -> None:
         """Forget a member at once; its turn passes when it comes."""
         member = self._by_name.pop(name)
-        self._live -= member.live
-        self._alive -= _is_alive(member)
+        self._count(member, -1)
         self.proofs.drop(name)
         if len(self._order) > 2 * len(self._by_name):
             self._shuffle()
@@ -246,7 +240,3 @@ class Members:
         self._order = list(self._by_name)
         self._rng.shuffle(self._order)
         self._cursor = 0
-
-
-def _is_alive(member: Member) -> bool:
-    return member.state is MemberState.ALIVE

@@ -21,6 +21,7 @@ from wesher.gossip import (
     MemberJoined,
     MemberLeft,
     MemberProven,
+    MemberSuspected,
     MemberUpdated,
     PingFinished,
     Record,
@@ -43,6 +44,7 @@ from wesher.mesh.base.actions import (
     Hide,
     HoldBack,
     Look,
+    LookIsOver,
     Merge,
     Ping,
     Reach,
@@ -77,7 +79,7 @@ from wesher.mesh.members import (
 
 LONG_SUSPECTED = 2.0  # probe intervals; who is cleared after that was cut off, perhaps
 
-ForNode = SetTimer | GiveWay | Forget | ChangePlan | Notice | Warn | Resolve
+ForNode = SetTimer | LookIsOver | GiveWay | Forget | ChangePlan | Notice | Warn | Resolve
 """What the node does itself."""
 
 
@@ -106,6 +108,7 @@ class Coordinator:
         self._handlers: dict[type[Any], Callable[[Any, float], Actions]] = {
             MemberJoined: self._on_joined,
             MemberUpdated: self._on_updated,
+            MemberSuspected: self._on_suspected,
             MemberFailed: self._on_failed,
             MemberLeft: self._on_left,
             MemberCleared: self._on_cleared,
@@ -119,9 +122,9 @@ class Coordinator:
             UserDataReceived: self._on_user_data,
         }
         self._timers: dict[Timer, Callable[[float], Actions]] = {
-            Timer.LOOKUP: self.discovery.go_on,
-            Timer.JOIN_RETRY: self.discovery.go_on,
-            Timer.RECONNECT: self.discovery.go_on,
+            Timer.LOOKUP: self.discovery.look_on,
+            Timer.JOIN_RETRY: self.discovery.retry,
+            Timer.RECONNECT: self.discovery.reconnect,
             Timer.FORGET: self._forget_failed,
             Timer.TOMBSTONES: self.left.refresh,
             Timer.RETELL: self.left.retell,
@@ -187,7 +190,7 @@ class Coordinator:
         """Go on after a look, now that we have been announced: join, and take our name over."""
         self.complete = not self.discovery.has_contacts
         self._name_conflicts.entered(now)
-        yield from self._do(self.discovery.enter(look), now)
+        yield from self._do(self.discovery.enter(look, now), now)
         if self.earlier_name.name:
             yield from self._do(self._retire(self.earlier_name, look, now), now)
         if look.asked_holder and look.earlier_self:
@@ -245,11 +248,11 @@ class Coordinator:
 
     def resolved(self, request: Resolve, ips: list[str], now: float) -> Iterator[ForNode]:
         """Take the addresses of a contact's name; none when the look-up failed."""
-        return self._do(self.discovery.resolved(request, ips), now)
+        return self._do(self.discovery.resolved(request, ips, now), now)
 
     def stop(self, now: float) -> Iterator[ForNode]:
         """Contact nobody any more."""
-        return self._do(self.discovery.stop(now), now)
+        return self._do(self.discovery.stop(), now)
 
     def resumed(self, seconds: float, now: float) -> Iterator[ForNode]:
         """Go on after so many seconds for which we did not run, and our clock stood still."""
@@ -272,7 +275,6 @@ class Coordinator:
 
     def settle(self, now: float) -> Iterator[ForNode]:
         """Follow up on all that has happened, once its events have been handled."""
-        yield from self._do(self.discovery.go_on(now), now)
         yield from self._do(self.left.publish(now), now)
         if self._crowded != self._table.proofs.crowded:
             self._crowded = not self._crowded
@@ -297,7 +299,14 @@ class Coordinator:
                     if self._gossip.merge(action.looked, now):
                         yield from self._do(self._resumption.merged(action.looked, now), now)
                 case (
-                    SetTimer() | GiveWay() | Forget() | ChangePlan() | Notice() | Warn() | Resolve()
+                    SetTimer()
+                    | LookIsOver()
+                    | GiveWay()
+                    | Forget()
+                    | ChangePlan()
+                    | Notice()
+                    | Warn()
+                    | Resolve()
                 ):
                     yield action
                 case _:
@@ -342,12 +351,13 @@ class Coordinator:
     def _on_joined(self, event: MemberJoined, now: float) -> Actions:
         member = event.member
         if member.name in self.failed:
-            self.discovery.returned(now)
+            yield from self.discovery.returned(now)
         self.discovery.joined(member)
         yield from self.left.returned(member, now)
         self.failed.drop(member.name)
         yield from self._resumption.is_there(member.name)
-        if self._table.proofs.waits(member.name):
+        yield from self.discovery.mind_company(now)
+        if self._waits(member.name):
             return
         yield inform(
             "member {member} joined at {address}", member=member.name, address=member.address
@@ -363,8 +373,17 @@ class Coordinator:
         )
         yield ChangePlan()
 
-    def _on_evicted(self, _event: MemberEvicted, _now: float) -> Actions:
+    def _waits(self, name: str) -> bool:
+        """Tell whether a member came in a crowd and has not answered us yet."""
+        proofs = self._table.proofs
+        return proofs.crowded and proofs.waits(name)
+
+    def _on_evicted(self, _event: MemberEvicted, now: float) -> Actions:
+        yield from self.discovery.mind_company(now)
         yield ChangePlan()
+
+    def _on_suspected(self, _event: MemberSuspected, now: float) -> Actions:
+        return self.discovery.mind_company(now)
 
     def _on_updated(self, event: MemberUpdated, _now: float) -> Actions:
         yield trace("member {member} changed", member=event.member.name)
@@ -373,24 +392,25 @@ class Coordinator:
     def _on_failed(self, event: MemberFailed, now: float) -> Actions:
         yield ChangePlan()
         member = event.member
-        if self.left.covers(member.name, member.incarnation):
-            return
-        if self._table.proofs.waits(member.name):
-            return  # nobody has ever relied on it
-        self.failed.add(member, now)
-        self.discovery.failed(member)
-        yield from self._expect_to_forget()
-        yield inform(
-            "member {member} failed; its peer stays until it returns or is forgotten",
-            member=member.name,
-        )
+        relied_on = not self._waits(member.name)
+        if relied_on and not self.left.covers(member.name, member.incarnation):
+            self.failed.add(member, now)
+            self.discovery.failed(member)
+            yield from self._expect_to_forget()
+            yield inform(
+                "member {member} failed; its peer stays until it returns or is forgotten",
+                member=member.name,
+            )
+        yield from self.discovery.mind_company(now)
 
     def _on_left(self, event: MemberLeft, now: float) -> Actions:
         self.left.left(event.member, now)
+        yield from self.discovery.mind_company(now)
         yield inform("member {member} left", member=event.member.name)
         yield ChangePlan()
 
     def _on_cleared(self, event: MemberCleared, now: float) -> Actions:
+        yield from self.discovery.mind_company(now)
         if now - event.suspected_at > LONG_SUSPECTED * self._settings.timing.probe_interval:
             yield from self._on_doubted(now)
 
@@ -398,8 +418,8 @@ class Coordinator:
         return self._on_doubted(now)
 
     def _on_doubted(self, now: float) -> Actions:
-        self.discovery.returned(now)
-        return self.left.reappeared(now)
+        yield from self.discovery.returned(now)
+        yield from self.left.reappeared(now)
 
     def _on_conflict(self, event: AddressConflict, now: float) -> Actions:
         claim = event.claim
@@ -426,8 +446,8 @@ class Coordinator:
             self.complete = True
             yield ChangePlan()
 
-    def _on_ping(self, event: PingFinished, _now: float) -> Actions:
-        yield from self.discovery.pinged(event)
+    def _on_ping(self, event: PingFinished, now: float) -> Actions:
+        yield from self.discovery.pinged(event, now)
         yield from self._liveness_checks.pinged(event)
 
     def _on_user_data(self, event: UserDataReceived, now: float) -> Actions:
@@ -450,6 +470,7 @@ class Coordinator:
             self.discovery.forgotten()
             yield from map(Forget, forgotten)
             yield ChangePlan()
+            yield from self.left.publish(now)
         yield from self._expect_to_forget()
 
     def _go_on_resuming(self, now: float) -> Actions:

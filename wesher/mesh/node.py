@@ -28,6 +28,7 @@ from wesher.mesh.base.actions import (
     ChangePlan,
     Forget,
     GiveWay,
+    LookIsOver,
     SetTimer,
     Timer,
     Warn,
@@ -50,7 +51,6 @@ from wesher.mesh.base.plan import Plan
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import NodeSettings, Saved, Self
 from wesher.mesh.coordinator import Coordinator
-from wesher.mesh.discovery import Lookup
 from wesher.mesh.planning import Overlay, Renewals, peer_problems
 from wesher.mesh.reporting import (
     MemberEvents,
@@ -384,24 +384,23 @@ class MeshNode:
 
     def _advance(self, now: float) -> None:
         """Follow up on what the last input brought, and do what is due."""
-        while self._proceed(now):
-            self._settle(now)
+        while True:
+            if events := self._gossip.events():
+                for event in events:
+                    self._handle(event, now)
+                self._settle(now)
+            elif not self._run_timers(now):
+                return
 
-    def _proceed(self, now: float) -> bool:
-        """Follow up on what has happened, or do what is due; False if there is nothing."""
-        if events := self._gossip.events():
-            for event in events:
-                self._handle(event, now)
-            return True
-        if ran := self._timers.run(now):
+    def _run_timers(self, now: float) -> bool:
+        ran = self._timers.run(now)
+        if not all(isinstance(name, Timer) for name in ran):
             self._gossip.settle(now)
-        return ran
+        return bool(ran)
 
     def _settle(self, now: float) -> None:
-        """Follow up on all of it together."""
+        """Follow up on all that has happened together."""
         self._act(self._coordinator.settle(now), now)
-        if look := self._coordinator.discovery.look_over(now):
-            self._enter(look, now)
         self._expect_renewal(now)
 
     def _handle(self, event: Event, now: float) -> None:
@@ -420,10 +419,12 @@ class MeshNode:
     def _is_of_a_crowd(self, event: Event) -> bool:
         """Tell whether an event is about somebody of whom nothing is told before it is proven."""
         member = getattr(event, "member", None)
+        proofs = self._gossip.members.proofs
         return (
-            member is not None
+            proofs.crowded
+            and member is not None
             and not isinstance(event, MemberProven)
-            and self.members.proofs.waits(member.name)
+            and proofs.waits(member.name)
         )
 
     def _act(self, actions: Iterable[Action], now: float) -> None:
@@ -442,6 +443,8 @@ class MeshNode:
                     self._changes.forgot(action.member)
                 case Resolve():
                     self._resolving.append(action)
+                case LookIsOver():
+                    self._enter(now)
                 case GiveWay() if not self._departing:
                     self._refuse_name(action.to, self._settings.name, now)
 
@@ -457,8 +460,10 @@ class MeshNode:
 
     # Deciding
 
-    def _enter(self, look: Lookup, now: float) -> None:
+    def _enter(self, now: float) -> None:
         """Choose an overlay address, announce ourselves, and join whoever answered."""
+        look = self._coordinator.discovery.lookup
+        assert look is not None, "what is over has begun"
         if look.holder_answered:
             self._refuse_name(look.asked_holder, look.holder_name, now)
             return
@@ -518,20 +523,22 @@ class MeshNode:
             return
         coordinator = self._coordinator
         live, failed = self.members.others(), list(coordinator.failed)
-        self._members_reviewed = len(self.members)
+        self._members_reviewed = len(live) + len(failed) + len(self.members.proofs.unproven)
         reviewed = self._overlay.review(
             live, failed, self._facts, now, complete=coordinator.complete
         )
         yield from reviewed.warnings
         here = Address(self._settings.ip, self._settings.port)
         relied_on = self._overlay.relied_on
-        self._gossip.vouch_for(relied_on)
+        if relied_on != self._gossip.members.proofs.vouched:
+            self._gossip.vouch_for(relied_on)
         yield from self._network_warnings.compare(live, self._facts, here, relied_on)
         if reviewed.again_at is not None:
             yield SetTimer(Timer.REVIEW, reviewed.again_at)
         if reviewed.moved:
             self._gossip.update_meta(self._overlay.metadata(), now)
             self._renewals.expect(now)
+        self._expect_renewal(now)
         self._events.append(PlanChanged())
 
     def _expect_renewal(self, now: float) -> None:
@@ -542,6 +549,7 @@ class MeshNode:
 
     def _renew(self, now: float) -> Iterator[Action]:
         self._renewals.renew(now)
+        self._expect_renewal(now)
         self._events.append(PlanChanged())
         return iter(())
 

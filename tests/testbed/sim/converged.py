@@ -52,7 +52,8 @@ def _fill(gossip: Gossip, table: dict[str, Member], order: list[str]) -> None:
     members = gossip.members
     members._by_name = table.copy()
     members._order = order
-    members._live = members._alive = len(table)
+    others = len(table) - (members._local_name in table)
+    members.live_remotes = members.alive_remotes = others
 
 
 def say_nothing(gossip: Gossip) -> None:

@@ -162,6 +162,11 @@ class TakeOver:
 
 
 @frozen
+class LookIsOver:
+    """Enter, or give way, by what the look has found."""
+
+
+@frozen
 class GiveWay:
     """Leave our name to another host, which is there."""
 
@@ -211,6 +216,7 @@ Action = (
     | Hide
     | Show
     | TakeOver
+    | LookIsOver
     | GiveWay
     | Forget
     | Notice

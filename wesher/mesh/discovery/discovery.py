@@ -19,6 +19,7 @@ from wesher.mesh.base.actions import (
     Actions,
     Exchange,
     Look,
+    LookIsOver,
     Ping,
     SetTimer,
     Timer,
@@ -83,7 +84,8 @@ class Discovery:
         self._own: set[Seed] = set()  # seeds that are ourselves
         self._seed_at: dict[Address, Seed] = {}
         self._seed_news: dict[Seed, SeedStatus] = {}
-        self._lookup: Lookup | None = None
+        self.lookup: Lookup | None = None
+        """What we have found out so far, before we enter."""
         self._had_company = False
         self._stopped = True
         self.contacted: set[str] = set()
@@ -109,9 +111,10 @@ class Discovery:
     def start(self, addr: bytes, now: float) -> Actions:
         """Begin to look; our own address is `addr`."""
         self._stopped = False
-        self._lookup = Lookup(self._settings.name, addr, self._settings.port, now)
+        self.lookup = Lookup(self._settings.name, addr, self._settings.port, now)
         self._join_retry.alone(now)
         yield from self._contact(self._join_retry.contacts(now, every_seed=True))
+        yield from self.look_on(now)
 
     def seed_addresses(self) -> list[Address]:
         """Return where we have found seeds so far, or have been told to."""
@@ -119,93 +122,88 @@ class Discovery:
 
     def moved_to(self, addr: bytes) -> None:
         """Take note that our own address is another one now."""
-        if self._lookup:
-            self._lookup.moved_to(addr)
+        if self.lookup:
+            self.lookup.moved_to(addr)
 
-    def stop(self, now: float) -> Actions:
+    def stop(self) -> Actions:
         """Contact nobody any more."""
         self._stopped = True
-        self._lookup = None
-        self._join_retry.answered()
-        yield from self._timers(now)
+        self.lookup = None
+        for timer in (Timer.LOOKUP, Timer.JOIN_RETRY, Timer.RECONNECT):
+            yield SetTimer(timer, None)
 
-    def look_over(self, now: float) -> Lookup | None:
-        """Return the look once it is over, for `enter` or for its refusal."""
-        look = self._lookup
-        if look is None or not look.is_over(now) or _must_ask(look):
-            return None
-        return look
-
-    def go_on(self, now: float) -> Actions:
-        """Do what is due by now, or by what has happened."""
-        if self._stopped:
-            return
-        look = self._lookup
+    def look_on(self, now: float) -> Actions:
+        """Go on with the look that we begin with: it may be over, or has to wait for one more."""
+        look = self.lookup
         if look is None:
-            yield from self._search(now)
-        elif look.is_over(now) and _must_ask(look):
-            yield from self._ask_holder(look, now)
-        yield from self._timers(now)
+            return
+        if look.is_over(now):
+            if _must_ask(look):
+                yield from self._ask_holder(look, now)
+            else:
+                yield LookIsOver()
+                return
+        yield SetTimer(Timer.LOOKUP, look.deadline)
 
-    def _timers(self, now: float) -> Actions:
-        looks = self._lookup is not None and self._lookup.deadline > now
-        searches = not (self._stopped or self._lookup)
-        yield SetTimer(Timer.LOOKUP, self._lookup.deadline if self._lookup and looks else None)
-        yield SetTimer(Timer.JOIN_RETRY, self._join_retry.next_timer() if searches else None)
-        reconnects = searches and self._had_company
-        yield SetTimer(Timer.RECONNECT, self._reconnect.next_timer() if reconnects else None)
-
-    def enter(self, look: Lookup) -> Actions:
+    def enter(self, look: Lookup, now: float) -> Actions:
         """Go on from looking to joining whoever has answered."""
-        self._lookup = None
+        self.lookup = None
         for contact in look.answered:
             yield from self.reach(contact)
+        yield from self.mind_company(now)
+        yield from self.retry(now)
 
-    def resolved(self, request: Resolve, ips: Iterable[str]) -> Actions:
+    def resolved(self, request: Resolve, ips: Iterable[str], now: float) -> Actions:
         """Take the addresses of a contact's name; none when there are none."""
         found = list(dict.fromkeys(ips))[:MAX_RESOLVED]
         if not found:
             self._seed_failed(Seed(request.host, request.port), "its name has no address")
         for ip in found:
             yield from self.reach(Address(ip, request.port), Seed(request.host, request.port))
-        if self._lookup:
-            self._lookup.resolved()
+        if self.lookup:
+            self.lookup.resolved()
+            yield from self.look_on(now)
 
     def exchanged(self, event: ExchangeFinished, now: float) -> Actions:
         """Take the end of an exchange."""
         answered = event.error is None and not event.own
         if seed := self._seed_at.get(event.to):
             self._note_seed(seed, event, now)
-        if self._lookup:
-            self._lookup.finished(event, now)
+        if self.lookup:
+            self.lookup.finished(event, now)
+            yield from self.look_on(now)
         elif event.purpose == _Looking():  # of the look that is over
             if answered:
                 yield from self.reach(event.to)
         elif answered and self._table.live_remotes:
             self._join_retry.answered()
             self._reconnect.answered(event.to, now, reunited=not self._still_apart(event))
+            yield SetTimer(Timer.JOIN_RETRY, None)
+            yield from self._expect_reconnect()
 
     def is_complete_with(self, event: ExchangeFinished) -> bool:
         """Tell whether another live member has told us all it knows by this."""
         return (
-            self._lookup is None
+            self.lookup is None
             and event.purpose != _Looking()
             and event.error is None
             and not event.own
             and self._table.live_remotes > 0
         )
 
-    def pinged(self, event: PingFinished) -> Actions:
+    def pinged(self, event: PingFinished, now: float) -> Actions:
         """Take the outcome of a ping of ours."""
         match event.purpose:
-            case _Holder(address) if self._lookup and self._lookup.asked_holder == address:
-                self._lookup.pinged_holder(answered=event.seconds is not None)
+            case _Holder(address) if self.lookup and self.lookup.asked_holder == address:
+                self.lookup.pinged_holder(answered=event.seconds is not None)
+                yield from self.look_on(now)
             case _Missing(address) if event.seconds is not None:
                 yield from self.reach(address)
 
-    def returned(self, now: float) -> None:
+    def returned(self, now: float) -> Actions:
         """Take note that somebody who was missing is back, or that we are, to others."""
         self._reconnect.expedite(now)
+        yield from self._expect_reconnect()
 
     def joined(self, member: Member) -> None:
         """Take note that somebody is at a member's address: what trying it came to is over."""
@@ -252,26 +250,42 @@ class Discovery:
         yield Ping(holder, name, _Holder(holder))
         yield Ping(holder, name, _Holder(holder), stream=True)
 
-    def _search(self, now: float) -> Actions:
-        """Contact others while nobody has answered, and again when we are left alone."""
+    def mind_company(self, now: float) -> Actions:
+        """Search anew when we are left alone, and no more once somebody is there."""
         has_company = self._table.alive_remotes > 0
-        if self._had_company and not has_company:
+        if self._stopped or self.lookup or has_company == self._had_company:
+            return
+        self._had_company = has_company
+        if not has_company:
             self._join_retry.remember(member.address for member in self._lost())
             self._join_retry.answered()
             self._join_retry.alone(now)
-        elif has_company and not self._had_company:
-            self._reconnect.start(now)
-            if self._join_retry.searching:
-                # Somebody has found us first: it knows the others, and has a turn before any seed.
-                yield from self.reach(self._any_live().address)
-        self._had_company = has_company
+            yield SetTimer(Timer.RECONNECT, None)
+            yield from self.retry(now)
+            return
+        self._reconnect.start(now)
+        yield from self._expect_reconnect()
+        if self._join_retry.searching:
+            # Somebody has found us first: it knows the others, and has a turn before any seed.
+            yield from self.reach(self._any_live().address)
+
+    def retry(self, now: float) -> Actions:
+        """Contact others while nobody has answered."""
         yield from self._contact(self._join_retry.contacts(now))
-        if has_company:
-            alive = self._table.live_remotes + 1
-            yield from self._contact(self._reconnect.contacts(self._missing(now), alive, now))
-            if pinged := self._reconnect.to_ping(self._missing(now), now):
-                yield from _pings(pinged)
-                yield from self._ask_around(now)
+        yield SetTimer(Timer.JOIN_RETRY, self._join_retry.next_timer())
+
+    def reconnect(self, now: float) -> Actions:
+        """Contact those who are missing."""
+        alive = self._table.live_remotes + 1
+        yield from self._contact(self._reconnect.contacts(self._missing(now), alive, now))
+        if pinged := self._reconnect.to_ping(self._missing(now), now):
+            yield from _pings(pinged)
+            yield from self._ask_around(now)
+        yield from self._expect_reconnect()
+
+    def _expect_reconnect(self) -> Actions:
+        if self._had_company and not self._stopped:
+            yield SetTimer(Timer.RECONNECT, self._reconnect.next_timer())
 
     def _ask_around(self, now: float) -> Actions:
         """Exchange tables with a few: who was on the other side may know that a member left there.
@@ -325,8 +339,8 @@ class Discovery:
                 ip = str(ip_address(contact.host))
             except ValueError:
                 yield Resolve(contact.host, contact.port)
-                if self._lookup:
-                    self._lookup.resolving()
+                if self.lookup:
+                    self.lookup.resolving()
             else:
                 seed = Seed(contact.host, contact.port) if contact.seed else None
                 yield from self.reach(Address(ip, contact.port), seed)
@@ -338,8 +352,8 @@ class Discovery:
         self.contacted.add(address.ip)
         if seed:
             self._seed_at[address] = seed
-        if self._lookup:
-            self._lookup.asked()
+        if self.lookup:
+            self.lookup.asked()
             yield Look(address, _Looking())
         else:
             yield Exchange(address)
