@@ -29,35 +29,9 @@ from wesher.gossip import (
     UserDataReceived,
 )
 from wesher.gossip.validation import SATURATED, leaps
-from wesher.mesh.base.actions import (
-    Action,
-    Actions,
-    ApplyAlive,
-    ApplyLeft,
-    Broadcast,
-    ChangePlan,
-    Check,
-    Checked,
-    Exchange,
-    Forget,
-    GiveWay,
-    Hide,
-    HoldBack,
-    Look,
-    LookIsOver,
-    Merge,
-    Ping,
-    Reach,
-    SendWithTables,
-    SetTimer,
-    Show,
-    TakeOver,
-    Timer,
-    Warn,
-    inform,
-    trace,
-)
-from wesher.mesh.base.events import Notice, Resolve
+from wesher.mesh.base import actions
+from wesher.mesh.base.actions import Actions, ChangePlan, ForNode, SetTimer, Timer, inform, trace
+from wesher.mesh.base.events import Resolve
 from wesher.mesh.base.settings import NodeSettings, Saved, SavedMember
 from wesher.mesh.discovery import Discovery, Lookup
 from wesher.mesh.members import (
@@ -78,9 +52,6 @@ from wesher.mesh.members import (
 )
 
 LONG_SUSPECTED = 2.0  # probe intervals; who is cleared after that was cut off, perhaps
-
-ForNode = SetTimer | LookIsOver | GiveWay | Forget | ChangePlan | Notice | Warn | Resolve
-"""What the node does itself."""
 
 
 class Coordinator:
@@ -207,7 +178,7 @@ class Coordinator:
         )
         yield from self.left.retire(earlier.name, earlier.incarnation, now)
         if live is not None:
-            yield ApplyLeft(earlier.name, live.incarnation)
+            yield actions.ApplyLeft(earlier.name, live.incarnation)
 
     def _take_over(self, elsewhere: Record, look: Lookup, now: float) -> Actions:
         """Take our name from an earlier self at another address, where nobody answers."""
@@ -217,7 +188,7 @@ class Coordinator:
             member=elsewhere.name,
         )
         port = self._settings.port
-        old = TakeOver(elsewhere.addr, elsewhere.port or port, elsewhere.meta)
+        old = actions.TakeOver(elsewhere.addr, elsewhere.port or port, elsewhere.meta)
         yield from self._name_takeover.begin(old, in_need(look.live, port), now)
 
     def move_to(self, addr: bytes, now: float) -> Iterator[ForNode]:
@@ -226,7 +197,7 @@ class Coordinator:
         self._gossip.move_to(addr, now)
         self.discovery.moved_to(addr)
         if old is not None:
-            yield from self._do(iter([TakeOver(old.addr, old.port, old.meta)]), now)
+            yield from self._do(iter([actions.TakeOver(old.addr, old.port, old.meta)]), now)
 
     def forget(self, name: str, now: float) -> Iterator[ForNode]:
         """Give up a failed member; ValueError says at once why that cannot be."""
@@ -235,7 +206,7 @@ class Coordinator:
 
         def forget() -> Actions:
             yield from self.left.retire(name, member.incarnation, now)
-            yield Forget(member)
+            yield actions.Forget(member)
             yield inform("member {member} was forgotten", member=name)
             yield ChangePlan()
 
@@ -282,61 +253,52 @@ class Coordinator:
 
     # Acting
 
-    def _do(self, actions: Actions, now: float) -> Iterator[ForNode]:
+    def _do(self, wanted: Actions, now: float) -> Iterator[ForNode]:
         """Do what a part wants done, and yield what is the node's."""
-        for action in actions:
+        for action in wanted:
             match action:
-                case Check():
+                case actions.Check():
                     yield from self._do(self._liveness_checks.begin(action), now)
-                case Checked():
+                case actions.Checked():
                     yield from self._do(self._on_checked(action, now), now)
-                case Reach():
+                case actions.Reach():
                     yield from self._do(self.discovery.reach(action.to), now)
-                case TakeOver():
+                case actions.TakeOver():
                     targets = in_need(self._table.others(), self._settings.port)
                     yield from self._do(self._name_takeover.begin(action, targets, now), now)
-                case Merge():
+                case actions.Merge():
                     if self._gossip.merge(action.looked, now):
                         yield from self._do(self._resumption.merged(action.looked, now), now)
-                case (
-                    SetTimer()
-                    | LookIsOver()
-                    | GiveWay()
-                    | Forget()
-                    | ChangePlan()
-                    | Notice()
-                    | Warn()
-                    | Resolve()
-                ):
+                case _ if isinstance(action, ForNode):
                     yield action
                 case _:
                     self._tell_gossip(action, now)
 
-    def _tell_gossip(self, action: Action, now: float) -> None:
+    def _tell_gossip(self, action: actions.ForGossip, now: float) -> None:
         gossip = self._gossip
         match action:
-            case Exchange(to, purpose, first):
+            case actions.Exchange(to, purpose, first):
                 gossip.push_pull(to, now, join=True, first=first, purpose=purpose)
-            case Look(to, purpose):
+            case actions.ReadTable(to, purpose):
                 gossip.push_pull(to, now, join=False, look=True, purpose=purpose)
-            case Ping(to, name, purpose, stream):
+            case actions.Ping(to, name, purpose, stream):
                 gossip.ping(to, name, now, stream=stream, purpose=purpose)
-            case ApplyAlive(claim):
+            case actions.ApplyAlive(claim):
                 gossip.apply_alive(claim, now, moved=True)
-            case ApplyLeft(name, incarnation):
+            case actions.ApplyLeft(name, incarnation):
                 gossip.apply_left(name, incarnation, now)
-            case Broadcast(subject, payload):
+            case actions.Broadcast(subject, payload):
                 gossip.broadcast(subject, payload, now)
-            case SendWithTables(user_state):
+            case actions.SendWithTables(user_state):
                 gossip.send_with_tables(user_state)
-            case HoldBack(incarnations, strangers):
+            case actions.HoldBack(incarnations, strangers):
                 gossip.hold_back(incarnations, strangers)
-            case Hide(names):
+            case actions.Hide(names):
                 gossip.hide(names)
-            case Show(name):
+            case actions.Show(name):
                 gossip.show(name)
 
-    def _on_checked(self, checked: Checked, now: float) -> Actions:
+    def _on_checked(self, checked: actions.Checked, now: float) -> Actions:
         if isinstance(checked.about, AfterSleep):
             return self._resumption.after_sleep(checked.about, checked.answered, now)
         return self._settle_check(checked.about, checked.answered, now)
@@ -468,7 +430,7 @@ class Coordinator:
         if forgotten := self.failed.expire(now, self.left.forget_after):
             self.left.forgot(member.name for member in forgotten)
             self.discovery.forgotten()
-            yield from map(Forget, forgotten)
+            yield from map(actions.Forget, forgotten)
             yield ChangePlan()
             yield from self.left.publish(now)
         yield from self._expect_to_forget()

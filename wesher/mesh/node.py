@@ -3,7 +3,6 @@
 import random
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TypeVar
 
 from wesher.base import problems
 from wesher.base.frozen import replace
@@ -12,7 +11,6 @@ from wesher.gossip import (
     Address,
     Event,
     Gossip,
-    GossipSettings,
     LeaveFinished,
     MemberProven,
     Members,
@@ -22,18 +20,8 @@ from wesher.gossip import (
     Wire,
     pack_ip,
 )
-from wesher.gossip.validation import SATURATED
-from wesher.mesh.base.actions import (
-    Action,
-    ChangePlan,
-    Forget,
-    GiveWay,
-    LookIsOver,
-    SetTimer,
-    Timer,
-    Warn,
-    inform,
-)
+from wesher.mesh.base import actions
+from wesher.mesh.base.actions import Action, SetTimer, Timer, inform
 from wesher.mesh.base.clock import NodeClock
 from wesher.mesh.base.events import (
     Departed,
@@ -49,24 +37,16 @@ from wesher.mesh.base.operator_log import OperatorLog
 from wesher.mesh.base.phases import MOVES, Move, Phase
 from wesher.mesh.base.plan import Plan
 from wesher.mesh.base.seeds import Seed
-from wesher.mesh.base.settings import NodeSettings, Saved, Self
+from wesher.mesh.base.settings import NodeSettings, Saved
 from wesher.mesh.coordinator import Coordinator
-from wesher.mesh.planning import Overlay, Renewals, peer_problems
-from wesher.mesh.reporting import (
-    MemberEvents,
-    NetworkWarnings,
-    NodeStats,
-    NodeStatus,
-    View,
-    marked,
-    member_statuses,
-)
+from wesher.mesh.planning import Overlay, Renewals
+from wesher.mesh.reporting import MemberEvents, NetworkWarnings, NodeStats, NodeStatus
+from wesher.mesh.views import Views
 
 LATE = 2.0  # probe intervals; a timer that is later was slept through
 JOIN_PATIENCE = 0.25  # seconds that the first Plan waits for those who have answered our look
 REVIEW_GAP = 0.1  # seconds between two reviews of the table while it changes quickly,
 REVIEW_GAP_PER_MEMBER = 0.0001  # and so much more for each member, as a review looks at all
-T = TypeVar("T")
 _FOR_OUR_OWNER = "for our owner"  # the purpose of pings
 
 
@@ -91,26 +71,20 @@ class MeshNode:
         self._wire = wire
         self._clock = NodeClock(LATE * settings.timing.probe_interval)
         self._timers = Timers()
-        self._gossip = Gossip(
-            GossipSettings(
-                settings.name,
-                pack_ip(settings.ip, mapped=settings.mapped),
-                settings.port,
-                settings.timing,
-                first_sequence=settings.first_sequence,
-                max_members=settings.max_members,
-                max_unproven=settings.max_unproven,
-            ),
-            self._wire,
-            rng,
-            self._timers,
-        )
+        self._gossip = Gossip(settings.for_gossip(), self._wire, rng, self._timers)
         self._operator_log = OperatorLog()
         self._coordinator = Coordinator(settings, saved, self._gossip, rng)
         self._overlay = Overlay(settings, saved)
         self._gossip.vouch_for(self._overlay.relied_on)
         self._network_warnings = NetworkWarnings(
             self._coordinator.discovery.contacted, settings.public_key, self._overlay.relied_on
+        )
+        self._views = Views(
+            self._gossip,
+            self._coordinator,
+            self._overlay,
+            self._operator_log,
+            self._network_warnings.drops,
         )
         self._changes = MemberEvents()
         self._renewals = Renewals()
@@ -133,9 +107,7 @@ class MeshNode:
         self._go(Move.START)
         alone = not self._coordinator.discovery.has_contacts
         self._act(self._network_warnings.start(now, alone=alone), now)
-        self._act(self._coordinator.start(now), now)
-        self._settle(now)
-        self._advance(now)
+        self._follow(self._coordinator.start(now), now)
 
     def receive_packet(self, data: bytes, source: Address, now: float) -> None:
         """Take one datagram."""
@@ -170,25 +142,20 @@ class MeshNode:
         """Hear that the host was suspended for so long, while the driver's clock stood still."""
         now = self._clock.time(now)
         self._resume(seconds, now)
-        self._settle(now)
-        self._advance(now)
+        self._follow((), now)
 
     def resolved(self, request: Resolve, ips: Iterable[str], now: float) -> None:
         """Take the addresses of a contact's name; none when the look-up failed."""
         now, found = self._clock.time(now), list(ips)
-        self._act(self._coordinator.resolved(request, found, now), now)
         if not found:
             self._act(self._network_warnings.unresolved(request.host), now)
-        self._settle(now)
-        self._advance(now)
+        self._follow(self._coordinator.resolved(request, found, now), now)
 
     def update_facts(self, facts: LocalFacts, now: float) -> None:
         """Take what was newly learnt about this host."""
         if facts != self._facts:
             self._facts = facts
-            now = self._clock.time(now)
-            self._change_plan(now)
-            self._advance(now)
+            self._follow([actions.ChangePlan()], self._clock.time(now))
 
     def move_to(self, ip: str, now: float) -> None:
         """Go on at another underlay address: the one we had is not the right one any more."""
@@ -201,8 +168,7 @@ class MeshNode:
         self._act([told], now)
         self._settings = replace(self._settings, ip=ip)
         addr = pack_ip(ip, mapped=self._settings.mapped)
-        self._act(self._coordinator.move_to(addr, now), now)
-        self._advance(now)
+        self._follow(self._coordinator.move_to(addr, now), now)
 
     def forget(self, name: str, now: float) -> None:
         """Give up a failed member, here and everywhere.
@@ -210,9 +176,7 @@ class MeshNode:
         Raises ValueError, with a reason for the operator, unless it is one.
         """
         now = self._clock.time(now)
-        self._act(self._coordinator.forget(name, now), now)
-        self._settle(now)
-        self._advance(now)
+        self._follow(self._coordinator.forget(name, now), now)
 
     def ping(self, address: Address, name: str, now: float, *, stream: bool = False) -> int:
         """Ping the member of this name, by packet or by TCP; `Pinged` brings the number back."""
@@ -225,9 +189,7 @@ class MeshNode:
         now = self._clock.time(now)
         self._settings = replace(self._settings, seeds=seeds, forget_after=forget_after)
         self._coordinator.discovery.replace_seeds(seeds)
-        self._act(self._coordinator.keep_for(forget_after, now), now)
-        self._settle(now)
-        self._advance(now)
+        self._follow(self._coordinator.keep_for(forget_after, now), now)
 
     def leave(self, now: float) -> None:
         """Announce our departure; `Departed` follows within a second."""
@@ -281,88 +243,18 @@ class MeshNode:
 
     def status(self) -> NodeStatus:
         """Return what we know of ourselves and of everybody else, at this moment."""
-        settings, local = self._settings, self._gossip.local
-        waits, discovery = self._gossip.members.proofs.waits, self._coordinator.discovery
-        behind = self._clock.behind
-        return NodeStatus(
-            name=settings.name,
-            address=Address(settings.ip, settings.port),
-            overlay_addr=self._overlay.address,
-            incarnation=local.incarnation if local else None,
-            health=self._gossip.health,
-            complete=self._coordinator.complete,
-            seeds=tuple(_later(one, "answered_at", behind) for one in discovery.seeds()),
-            waiting=sum(member.live and waits(member.name) for member in self._gossip.members),
-            members=member_statuses(
-                (
-                    one
-                    for one in self._gossip.members
-                    if one.name != settings.name and not waits(one.name)
-                ),
-                self._coordinator.failed,
-                self._coordinator.left.contacts,
-                self._overlay.outcome,
-                round_trips=self._gossip.round_trips,
-                left_at={one.name: one.made_at for one in self._coordinator.left},
-                behind=behind,
-            ),
-        )
+        return self._views.status(self._settings, self._clock.behind)
 
     def account(self, now: float) -> NodeStats:
         """Return what we have counted, and the troubles of the last ten minutes."""
-        now, behind = self._clock.time(now), self._clock.behind
-        stats, view = self._gossip.stats, self._view(now)
-        strangers = self._network_warnings.drops.strangers(now)
-        met = self._operator_log.recent(now)
-        return NodeStats(
-            health=self._gossip.health,
-            suspicions=stats.suspicions,
-            refutations=stats.refutations,
-            received=dict(stats.received),
-            sent=dict(stats.sent),
-            dropped=dict(self._network_warnings.drops.reasons),
-            strangers=[_later(marked(one, view), "last_at", behind) for one in strangers],
-            problems=[_later(marked(one, view), "last_at", behind) for one in met],
-            peer_problems=view.peer_problems,
-        )
-
-    def _view(self, now: float) -> View:
-        """Return what is so at this moment, as far as it ends troubles."""
-        outcome = self._overlay.outcome
-        found = peer_problems(outcome, self._settings.metadata_format) if outcome else ()
-        return View(
-            name=self._settings.name,
-            here=self._settings.ip,
-            overlay_addr=str(self._overlay.address),
-            own_addresses=frozenset(map(str, self._facts.own_addresses)),
-            live={member.name: member for member in self.members.others()},
-            failed=frozenset(member.name for member in self._coordinator.failed),
-            answered_at=self._gossip.answered_at,
-            outcome=outcome,
-            peer_problems=list(found),
-            now=now,
-        )
+        return self._views.account(self._settings, self._facts, self._clock, now)
 
     def saved(self) -> Saved | None:
         """Return what to keep for the next start; None while there is nothing new to keep.
 
         Once our departure has begun the others leave too, perhaps: what we knew before is kept.
         """
-        local, coordinator = self._gossip.local, self._coordinator
-        if self._departing or local is None or not coordinator.complete:
-            return None
-        behind, former = self._clock.behind, self._overlay.former
-        # A spent counter would keep every later start from being heard.
-        incarnation = local.incarnation if local.incarnation < SATURATED else 0
-        return Saved(
-            self._overlay.address,
-            incarnation,
-            tuple(_later(one, "failed_at", behind) for one in coordinator.saved_members()),
-            tuple(_later(one, "made_at", behind) for one in coordinator.left),
-            fixed=self._settings.overlay_addr is not None,
-            former=former and _later(former, "left_at", behind),
-            this_host=Self(self._settings.name, self._settings.ip, self._settings.public_key),
-        )
+        return None if self._departing else self._views.saved(self._settings, self._clock.behind)
 
     # Following up
 
@@ -376,11 +268,17 @@ class MeshNode:
 
     def _resume(self, seconds: float, now: float) -> None:
         """Go on after so many seconds for which we did not run, and our clock stood still."""
-        self._act([Warn(problems.SLEPT, "", {"seconds": round(seconds)})], now)
+        self._act([actions.Warn(problems.SLEPT, "", {"seconds": round(seconds)})], now)
         self._gossip.resume()
         self._act(self._coordinator.resumed(seconds, now), now)
         if not self._departing:
             self._act(self._coordinator.look_around(now), now)
+
+    def _follow(self, wanted: Iterable[Action], now: float) -> None:
+        """Do what follows from an input of our owner's."""
+        self._act(wanted, now)
+        self._settle(now)
+        self._advance(now)
 
     def _advance(self, now: float) -> None:
         """Follow up on what the last input brought, and do what is due."""
@@ -418,34 +316,31 @@ class MeshNode:
 
     def _is_of_a_crowd(self, event: Event) -> bool:
         """Tell whether an event is about somebody of whom nothing is told before it is proven."""
-        member = getattr(event, "member", None)
         proofs = self._gossip.members.proofs
-        return (
-            proofs.crowded
-            and member is not None
-            and not isinstance(event, MemberProven)
-            and proofs.waits(member.name)
-        )
+        if not proofs.crowded or isinstance(event, MemberProven):
+            return False
+        member = getattr(event, "member", None)
+        return member is not None and proofs.waits(member.name)
 
-    def _act(self, actions: Iterable[Action], now: float) -> None:
+    def _act(self, wanted: Iterable[Action], now: float) -> None:
         """Do what the parts want done."""
-        for action in actions:
+        for action in wanted:
             match action:
                 case Notice():
                     self._operator_log.notice(action)
-                case Warn():
+                case actions.Warn():
                     self._operator_log.warn(action, now)
                 case SetTimer():
                     self._set_timer(action.timer, action.at)
-                case ChangePlan():
+                case actions.ChangePlan():
                     self._change_plan(now)
-                case Forget():
+                case actions.Forget():
                     self._changes.forgot(action.member)
                 case Resolve():
                     self._resolving.append(action)
-                case LookIsOver():
+                case actions.LookupDone():
                     self._enter(now)
-                case GiveWay() if not self._departing:
+                case actions.GiveWay() if not self._departing:
                     self._refuse_name(action.to, self._settings.name, now)
 
     def _set_timer(self, timer: Timer, at: float | None) -> None:
@@ -552,9 +447,3 @@ class MeshNode:
         self._expect_renewal(now)
         self._events.append(PlanChanged())
         return iter(())
-
-
-def _later(value: T, field: str, seconds: float) -> T:
-    """Return a value with an instant of the driver's clock, which is so far ahead of ours."""
-    instant = getattr(value, field)
-    return replace(value, **{field: instant + seconds}) if instant is not None else value

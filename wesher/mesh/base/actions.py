@@ -49,7 +49,7 @@ class Exchange:
 
 
 @frozen
-class Look:
+class ReadTable:
     """Read the table of whoever is there; ours is not shown."""
 
     to: Address
@@ -162,7 +162,7 @@ class TakeOver:
 
 
 @frozen
-class LookIsOver:
+class LookupDone:
     """Enter, or give way, by what the look has found."""
 
 
@@ -199,31 +199,20 @@ class ChangePlan:
     """Decide anew what this host should look like."""
 
 
-Action = (
-    SetTimer
-    | Exchange
-    | Look
+ForGossip = (
+    Exchange
+    | ReadTable
     | Ping
-    | Reach
-    | Check
-    | Checked
     | ApplyAlive
     | ApplyLeft
-    | Merge
     | Broadcast
     | SendWithTables
     | HoldBack
     | Hide
     | Show
-    | TakeOver
-    | LookIsOver
-    | GiveWay
-    | Forget
-    | Notice
-    | Warn
-    | ChangePlan
-    | Resolve
 )
+ForNode = SetTimer | LookupDone | GiveWay | Forget | Notice | Warn | ChangePlan | Resolve
+Action = ForGossip | ForNode | Reach | Check | Checked | Merge | TakeOver
 Actions = Iterator[Action]
 
 

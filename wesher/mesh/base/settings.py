@@ -1,7 +1,7 @@
 """What a MeshNode is told when it starts."""
 
 from wesher.base.frozen import frozen
-from wesher.gossip import Address, Timing
+from wesher.gossip import Address, GossipSettings, Timing, pack_ip
 from wesher.gossip.members import MAX_UNPROVEN
 from wesher.mesh.base.address import OverlayNetwork
 from wesher.mesh.base.hostnames import is_host_name
@@ -64,6 +64,18 @@ class NodeSettings:
     interface_kept: bool = False
     max_members: int = 16384
     max_unproven: int = MAX_UNPROVEN
+
+    def for_gossip(self) -> GossipSettings:
+        """Return what of it concerns gossip."""
+        return GossipSettings(
+            self.name,
+            pack_ip(self.ip, mapped=self.mapped),
+            self.port,
+            self.timing,
+            first_sequence=self.first_sequence,
+            max_members=self.max_members,
+            max_unproven=self.max_unproven,
+        )
 
 
 @frozen

@@ -18,9 +18,9 @@ from wesher.gossip import (
 from wesher.mesh.base.actions import (
     Actions,
     Exchange,
-    Look,
-    LookIsOver,
+    LookupDone,
     Ping,
+    ReadTable,
     SetTimer,
     Timer,
     inform,
@@ -141,7 +141,7 @@ class Discovery:
             if _must_ask(look):
                 yield from self._ask_holder(look, now)
             else:
-                yield LookIsOver()
+                yield LookupDone()
                 return
         yield SetTimer(Timer.LOOKUP, look.deadline)
 
@@ -354,7 +354,7 @@ class Discovery:
             self._seed_at[address] = seed
         if self.lookup:
             self.lookup.asked()
-            yield Look(address, _Looking())
+            yield ReadTable(address, _Looking())
         else:
             yield Exchange(address)
 

@@ -27,8 +27,8 @@ from wesher.mesh.base.actions import (
     ApplyLeft,
     Check,
     GiveWay,
-    Look,
     Reach,
+    ReadTable,
     SetTimer,
     TakeOver,
     Timer,
@@ -160,7 +160,7 @@ class NameConflicts:
         asked = [address for address in others if address != rival][:WITNESSES]
         self._hearing = _Hearing(claim, met_at, len(asked))
         for address in asked:
-            yield Look(address, self._hearing)
+            yield ReadTable(address, self._hearing)
         yield from self._decide(self._hearing)
 
     def exchanged(self, event: ExchangeFinished) -> Actions:

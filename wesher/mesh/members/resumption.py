@@ -10,8 +10,8 @@ from wesher.mesh.base.actions import (
     Check,
     Exchange,
     Hide,
-    Look,
     Merge,
+    ReadTable,
     SetTimer,
     Show,
     Timer,
@@ -111,7 +111,7 @@ class Resumption:
             addresses += elsewhere
         self._looked = True
         for address in dict.fromkeys(addresses):
-            yield Look(address, _LookAfterSleep())
+            yield ReadTable(address, _LookAfterSleep())
         yield SetTimer(Timer.RESUMPTION, now + LOOK_AGAIN)
 
     def _check_the_rest(self, now: float) -> Actions:

@@ -1,0 +1,132 @@
+"""What a node tells of itself: to operators, to the doctor, and to its next start.
+
+Instants in it are of the driver's clock, which is ahead of the node's by all that the process did
+not run.
+"""
+
+from typing import TypeVar
+
+from wesher.base.frozen import replace
+from wesher.gossip import Address, Gossip
+from wesher.gossip.validation import SATURATED
+from wesher.mesh.base.clock import NodeClock
+from wesher.mesh.base.local_facts import LocalFacts
+from wesher.mesh.base.operator_log import OperatorLog
+from wesher.mesh.base.settings import NodeSettings, Saved, Self
+from wesher.mesh.coordinator import Coordinator
+from wesher.mesh.planning import Overlay, peer_problems
+from wesher.mesh.reporting import (
+    DroppedPackets,
+    NodeStats,
+    NodeStatus,
+    View,
+    marked,
+    member_statuses,
+)
+
+T = TypeVar("T")
+
+
+class Views:
+    """Looks at the parts of a node, and changes nothing."""
+
+    def __init__(
+        self,
+        gossip: Gossip,
+        coordinator: Coordinator,
+        overlay: Overlay,
+        operator_log: OperatorLog,
+        drops: DroppedPackets,
+    ) -> None:
+        self._gossip = gossip
+        self._coordinator = coordinator
+        self._overlay = overlay
+        self._operator_log = operator_log
+        self._drops = drops
+
+    def status(self, settings: NodeSettings, behind: float) -> NodeStatus:
+        """Return what is known of the node and of everybody else; `behind` is in seconds."""
+        gossip, coordinator, local = self._gossip, self._coordinator, self._gossip.local
+        waits, discovery = gossip.members.proofs.waits, coordinator.discovery
+        return NodeStatus(
+            name=settings.name,
+            address=Address(settings.ip, settings.port),
+            overlay_addr=self._overlay.address,
+            incarnation=local.incarnation if local else None,
+            health=gossip.health,
+            complete=coordinator.complete,
+            seeds=tuple(_later(one, "answered_at", behind) for one in discovery.seeds()),
+            waiting=sum(member.live and waits(member.name) for member in gossip.members),
+            members=member_statuses(
+                (
+                    one
+                    for one in gossip.members
+                    if one.name != settings.name and not waits(one.name)
+                ),
+                coordinator.failed,
+                coordinator.left.contacts,
+                self._overlay.outcome,
+                round_trips=gossip.round_trips,
+                left_at={one.name: one.made_at for one in coordinator.left},
+                behind=behind,
+            ),
+        )
+
+    def account(
+        self, settings: NodeSettings, facts: LocalFacts, clock: NodeClock, now: float
+    ) -> NodeStats:
+        """Return what was counted, and the troubles of the last ten minutes."""
+        now, behind = clock.time(now), clock.behind
+        stats, view = self._gossip.stats, self._view(settings, facts, now)
+        strangers, met = self._drops.strangers(now), self._operator_log.recent(now)
+        return NodeStats(
+            health=self._gossip.health,
+            suspicions=stats.suspicions,
+            refutations=stats.refutations,
+            received=dict(stats.received),
+            sent=dict(stats.sent),
+            dropped=dict(self._drops.reasons),
+            strangers=[_later(marked(one, view), "last_at", behind) for one in strangers],
+            problems=[_later(marked(one, view), "last_at", behind) for one in met],
+            peer_problems=view.peer_problems,
+        )
+
+    def _view(self, settings: NodeSettings, facts: LocalFacts, now: float) -> View:
+        """Return what is so at this moment, as far as it ends troubles."""
+        outcome = self._overlay.outcome
+        found = peer_problems(outcome, settings.metadata_format) if outcome else ()
+        return View(
+            name=settings.name,
+            here=settings.ip,
+            overlay_addr=str(self._overlay.address),
+            own_addresses=frozenset(map(str, facts.own_addresses)),
+            live={member.name: member for member in self._gossip.members.others()},
+            failed=frozenset(member.name for member in self._coordinator.failed),
+            answered_at=self._gossip.answered_at,
+            outcome=outcome,
+            peer_problems=list(found),
+            now=now,
+        )
+
+    def saved(self, settings: NodeSettings, behind: float) -> Saved | None:
+        """Return what to keep for the next start; None while there is nothing new to keep."""
+        local, coordinator, former = self._gossip.local, self._coordinator, self._overlay.former
+        if local is None or not coordinator.complete:
+            return None
+        # A spent counter would keep every later start from being heard.
+        incarnation = local.incarnation if local.incarnation < SATURATED else 0
+        return Saved(
+            self._overlay.address,
+            incarnation,
+            tuple(_later(one, "failed_at", behind) for one in coordinator.saved_members()),
+            tuple(_later(one, "made_at", behind) for one in coordinator.left),
+            fixed=settings.overlay_addr is not None,
+            former=former and _later(former, "left_at", behind),
+            this_host=Self(settings.name, settings.ip, settings.public_key),
+        )
+
+
+def _later(value: T, field: str, seconds: float) -> T:
+    """Return a value with its instant by a clock that is so far ahead."""
+    instant = getattr(value, field)
+    return replace(value, **{field: instant + seconds}) if instant is not None else value
