@@ -16,7 +16,7 @@ from typing import Any
 
 from wesher.gossip import WAN, Keyring, Wire
 from wesher.mesh.base.events import PlanChanged, Refused
-from wesher.mesh.base.local_facts import LocalFacts
+from wesher.mesh.base.plan import LocalFacts
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import NodeSettings, Saved
 from wesher.mesh.node import MeshNode

@@ -17,8 +17,8 @@ from scripts.benches.measuring import Options, Result
 from wesher.gossip import WAN, Address, Alive, Keyring, Wire, pack_ip
 from wesher.gossip.codec import encode
 from wesher.mesh.base.events import PlanChanged
-from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.metadata import Metadata, encode_metadata
+from wesher.mesh.base.plan import LocalFacts
 from wesher.mesh.base.settings import NodeSettings, Saved
 from wesher.mesh.node import MeshNode
 

@@ -31,8 +31,7 @@ from wesher.mesh.base.events import (
     Refused,
     Resolve,
 )
-from wesher.mesh.base.local_facts import LocalFacts
-from wesher.mesh.base.plan import IPAddress
+from wesher.mesh.base.plan import IPAddress, LocalFacts
 from wesher.mesh.base.settings import HostsNaming, NodeSettings
 from wesher.mesh.node import MeshNode
 from wesher.system.device import Device

@@ -1,12 +1,17 @@
-"""What is to be done when: named timers in one heap, for gossip and mesh alike.
+"""What is to be done when, for gossip and mesh alike: named timers in one heap, a node's own time.
 
 A timer has a name, so that a test or a trace can say what is pending, and so that setting it anew
 replaces what waits: nobody keeps a flag beside it, or checks at its end whether it is still wanted.
+
+A process can be stopped, and a virtual machine paused, while the clock of its driver runs on. What
+others answered meanwhile waits unread, and who is late then is nobody but us. So that time is taken
+off, once, by `NodeClock`: no deadline moves, and no part has to know of it.
 """
 
 import heapq
 from collections.abc import Callable, Hashable
 from itertools import count
+from math import inf, nextafter
 
 Action = Callable[[float], None]
 """What to do at a time; it is given the time."""
@@ -69,3 +74,40 @@ class Timers:
         """Tell whether a timer was set anew, or cancelled, since."""
         held = self._pending.get(entry[2])
         return held is None or held[1] != entry[1]
+
+
+class NodeClock:
+    """The node's time by the driver's; a timer that is `patience` late was slept through."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self.behind = 0.0
+        """How many seconds our time is behind the driver's: all for which we did not run."""
+        self._ran_at = float("-inf")
+
+    def time(self, now: float) -> float:
+        """Return the node's time at the driver's."""
+        return now - self.behind
+
+    def driver_time(self, instant: float) -> float:
+        """Return the first time of the driver at which ours is not before `instant`."""
+        now = instant + self.behind
+        while self.time(now) < instant:  # rounded the wrong way
+            now = nextafter(now, inf)
+        return now
+
+    def missed(self, due: float | None, now: float) -> float:
+        """Return for how long we did not run until now, 0 if we did, and take it off our time.
+
+        `due` is when the node, by its own time, wanted to be woken.
+        """
+        time, before = self.time(now), self._ran_at
+        self._ran_at = time
+        if due is None:
+            return 0.0
+        late = time - max(due, before)  # what was overdue when it was planned is not late
+        if late <= self._patience:
+            return 0.0
+        self.behind += late
+        self._ran_at = time - late
+        return late

@@ -6,7 +6,7 @@ from functools import partial
 
 from wesher.base import problems
 from wesher.base.frozen import replace
-from wesher.base.timers import Timers
+from wesher.base.timers import NodeClock, Timers
 from wesher.gossip import (
     Address,
     Event,
@@ -22,7 +22,6 @@ from wesher.gossip import (
 )
 from wesher.mesh.base import actions
 from wesher.mesh.base.actions import Action, SetTimer, Timer, inform
-from wesher.mesh.base.clock import NodeClock
 from wesher.mesh.base.events import (
     Departed,
     MeshEvent,
@@ -32,10 +31,9 @@ from wesher.mesh.base.events import (
     Refused,
     Resolve,
 )
-from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.operator_log import OperatorLog
 from wesher.mesh.base.phases import MOVES, Move, Phase
-from wesher.mesh.base.plan import Plan
+from wesher.mesh.base.plan import LocalFacts, Plan
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import NodeSettings, Saved
 from wesher.mesh.coordinator import Coordinator

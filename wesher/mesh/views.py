@@ -7,11 +7,11 @@ not run.
 from typing import TypeVar
 
 from wesher.base.frozen import replace
+from wesher.base.timers import NodeClock
 from wesher.gossip import Address, Gossip
 from wesher.gossip.validation import SATURATED
-from wesher.mesh.base.clock import NodeClock
-from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.operator_log import OperatorLog
+from wesher.mesh.base.plan import LocalFacts
 from wesher.mesh.base.settings import NodeSettings, Saved, Self
 from wesher.mesh.coordinator import Coordinator
 from wesher.mesh.planning import Overlay, peer_problems

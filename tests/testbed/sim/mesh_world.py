@@ -14,8 +14,7 @@ from tests.testbed.sim.scheduler import Agenda
 from tests.testbed.sim.world import AnyWorld, Conditions
 from wesher.base.frozen import fields, replace
 from wesher.mesh.base.events import Departed, Notice, PlanChanged, Refused, Resolve, Severity
-from wesher.mesh.base.local_facts import LocalFacts
-from wesher.mesh.base.plan import IPNetwork, Plan
+from wesher.mesh.base.plan import IPNetwork, LocalFacts, Plan
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import NodeSettings, Saved
 from wesher.mesh.node import MeshNode

@@ -25,9 +25,8 @@ from wesher.gossip import (
 from wesher.gossip.codec import encode
 from wesher.mesh.base.actions import Reach
 from wesher.mesh.base.events import MeshEvent, Notice, PlanChanged, Refused, Resolve, Severity
-from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.metadata import Metadata, MetadataFormat, decode_metadata, encode_metadata
-from wesher.mesh.base.plan import Plan
+from wesher.mesh.base.plan import LocalFacts, Plan
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import NodeSettings, Saved, SavedMember
 from wesher.mesh.node import MeshNode

@@ -19,8 +19,7 @@ from wesher.mesh.base.events import Departed, Resolve
 from wesher.mesh.base.operator_log import QUIET
 from wesher.mesh.base.settings import Saved
 from wesher.mesh.discovery.discovery import LATELY, MAX_RESOLVED
-from wesher.mesh.discovery.join_retry import LONGEST_WAIT
-from wesher.mesh.discovery.reconnect import INTERVAL, PINGS
+from wesher.mesh.discovery.retries import INTERVAL, LONGEST_WAIT, PINGS
 
 A, B = "192.0.2.10", "192.0.2.11"
 OTHER_RING = Keyring(bytes(32))

@@ -6,13 +6,11 @@ import pytest
 
 from tests.unit.mesh.builders import LOCAL, Announcement, member, ours
 from wesher.base import problems
-from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.metadata import MetadataFormat
-from wesher.mesh.base.plan import HostsEntry
+from wesher.mesh.base.plan import HostsEntry, LocalFacts
 from wesher.mesh.base.settings import HostsNaming
 from wesher.mesh.planning.hosts_naming import Namer, Unnamed
-from wesher.mesh.planning.peer_problems import peer_problems
-from wesher.mesh.planning.planner import Planner, PlanResult
+from wesher.mesh.planning.planner import Planner, PlanResult, peer_problems
 
 LATER = 60.0
 FORMAT: MetadataFormat = "current"

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from wesher.mesh.base.seeds import Contact, Seed, parse_seed
-from wesher.mesh.discovery.join_retry import JoinRetry
+from wesher.mesh.discovery.retries import JoinRetry
 
 
 @pytest.mark.parametrize(

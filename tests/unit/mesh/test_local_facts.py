@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from wesher.base.addresses import Prefixes
-from wesher.mesh.base.local_facts import LocalFacts
+from wesher.mesh.base.plan import LocalFacts
 
 FACTS = LocalFacts(
     connected=(ip_network("10.5.0.0/16"), ip_network("fd05::/64")),

@@ -14,9 +14,8 @@ from tests.unit.mesh.node_harness import SETTINGS, Harness, joined, metadata, re
 from wesher.base.frozen import replace
 from wesher.gossip import Dead, Member, Record
 from wesher.mesh.base.address import choose_address, is_usable, overlay_address
-from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.metadata import MetadataFormat, decode_metadata
-from wesher.mesh.base.plan import IPAddress, Plan
+from wesher.mesh.base.plan import IPAddress, LocalFacts, Plan
 from wesher.mesh.base.settings import Former, Saved
 from wesher.mesh.planning.overlay import HELD, MISSED, MOVE_PATIENCE, Overlay
 

@@ -6,11 +6,9 @@ from tests.unit.mesh.builders import LOCAL, Announcement, member, ours
 from tests.unit.mesh.node_harness import Harness, remote
 from wesher.base import problems
 from wesher.gossip.codec import MessageType
-from wesher.mesh.base.local_facts import LocalFacts
-from wesher.mesh.base.metadata import MetadataFormat
-from wesher.mesh.base.rejections import RejectionKind
-from wesher.mesh.planning.peer_problems import PEER_REMEDIES, peer_problems
-from wesher.mesh.planning.planner import Planner
+from wesher.mesh.base.metadata import MetadataFormat, RejectionKind
+from wesher.mesh.base.plan import LocalFacts
+from wesher.mesh.planning.planner import PEER_REMEDIES, Planner, peer_problems
 
 
 def found(*members: Announcement, format: MetadataFormat = "current") -> list[tuple[str, str]]:

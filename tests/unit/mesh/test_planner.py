@@ -8,9 +8,8 @@ import pytest
 from tests.testbed.keys import key
 from tests.unit.mesh.builders import LOCAL, Announcement, member, ours
 from wesher.base.frozen import replace
-from wesher.mesh.base.local_facts import LocalFacts
-from wesher.mesh.base.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
-from wesher.mesh.base.rejections import RejectionKind
+from wesher.mesh.base.metadata import RejectionKind
+from wesher.mesh.base.plan import Endpoint, HostsEntry, InterfaceSettings, LocalFacts, Peer, Plan
 from wesher.mesh.planning.claims import Conflict
 from wesher.mesh.planning.planner import Planner, PlanResult, addresses_in_use
 from wesher.mesh.planning.validation import LocalMember

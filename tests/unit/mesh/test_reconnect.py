@@ -6,7 +6,7 @@ import pytest
 
 from wesher.gossip import Address
 from wesher.mesh.base.seeds import Contact
-from wesher.mesh.discovery.reconnect import (
+from wesher.mesh.discovery.retries import (
     EXPEDITED,
     EXPEDITED_TRIES,
     INTERVAL,

@@ -9,10 +9,8 @@ import pytest
 from tests.testbed.keys import key
 from tests.unit.mesh.builders import LOCAL
 from wesher.base.frozen import replace
-from wesher.mesh.base.local_facts import LocalFacts
-from wesher.mesh.base.metadata import Metadata
-from wesher.mesh.base.plan import Endpoint
-from wesher.mesh.base.rejections import Rejection, RejectionKind
+from wesher.mesh.base.metadata import Metadata, Rejection, RejectionKind
+from wesher.mesh.base.plan import Endpoint, LocalFacts
 from wesher.mesh.planning.validation import LocalMember, ValidMember, validate_member
 
 FACTS = LocalFacts(

@@ -7,7 +7,7 @@ from typing import Any
 from wesher.base.frozen import replace
 from wesher.gossip import Address, Member, MemberState, SeenElsewhere, TcpOnly, pack_ip
 from wesher.mesh.base.actions import Warn
-from wesher.mesh.base.local_facts import LocalFacts
+from wesher.mesh.base.plan import LocalFacts
 from wesher.mesh.reporting.network_warnings import NetworkWarnings
 
 HERE, CABLE = Address("192.0.2.1", 7946), "198.51.100.7"

@@ -20,6 +20,7 @@ Go peer, which is what it looks like.
 
 import re
 from collections.abc import Callable, Mapping
+from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Literal, Protocol
@@ -30,7 +31,6 @@ from wesher.base.errors import ProtocolError
 from wesher.base.frozen import frozen
 from wesher.mesh.base import gob
 from wesher.mesh.base.plan import IPAddress
-from wesher.mesh.base.rejections import Rejection, RejectionKind
 
 MetadataFormat = Literal["current", "v0.2"]
 
@@ -41,6 +41,26 @@ _STRUCT_TYPE = 65
 _ADDRESS_TYPE = 66
 _ZONE = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _VERSION = re.compile(r"[A-Za-z0-9.+~-]{1,32}")
+
+
+class RejectionKind(Enum):
+    """Which claim of a member we do not act upon."""
+
+    PENDING = "no metadata yet"
+    METADATA = "unreadable metadata"
+    NAME = "name"
+    NETWORK = "another overlay network"
+    ADDRESS = "overlay address"
+    KEY = "WireGuard key"
+    ENDPOINT = "endpoint"
+
+
+@frozen
+class Rejection:
+    """Why a member is not a peer; `reason` is a text for the operator that goes after its name."""
+
+    kind: RejectionKind
+    reason: str
 
 
 @frozen

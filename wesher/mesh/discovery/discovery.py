@@ -28,9 +28,8 @@ from wesher.mesh.base.actions import (
 from wesher.mesh.base.events import Resolve
 from wesher.mesh.base.seeds import Contact, Seed, SeedStatus
 from wesher.mesh.base.settings import NodeSettings
-from wesher.mesh.discovery.join_retry import JoinRetry
 from wesher.mesh.discovery.lookup import Lookup
-from wesher.mesh.discovery.reconnect import Reconnect
+from wesher.mesh.discovery.retries import JoinRetry, Reconnect
 from wesher.mesh.members import FailedMembers
 
 MAX_RESOLVED = 8  # addresses of one seed that are tried

@@ -1,6 +1,5 @@
 """What becomes of members that failed, left, changed their names or slept."""
 
-from wesher.mesh.members.earlier_name import EarlierName
 from wesher.mesh.members.failed_members import FailedMembers
 from wesher.mesh.members.left_members import LeftMembers, SaidBack, SaidGone
 from wesher.mesh.members.liveness_checks import LivenessChecks
@@ -10,7 +9,7 @@ from wesher.mesh.members.name_conflicts import (
     NameConflicts,
     OfOurName,
 )
-from wesher.mesh.members.name_takeover import NameTakeover, in_need
+from wesher.mesh.members.name_takeover import EarlierName, NameTakeover, in_need
 from wesher.mesh.members.resumption import AfterSleep, Resumption
 
 __all__ = [

@@ -1,4 +1,16 @@
-"""Moving our own name to this host's address, in the tables of members that hold it at another."""
+"""Our own name elsewhere: at another address, or another name of ours at this one.
+
+Go takes another address only from a member that has left. So members that hold our name at an
+address where nobody answers hear, in this order, that we are alive there, that we have left there,
+and that we are alive here (spec/memberlist.md, 4.11).
+
+A host that was renamed is the same member under another name. Nothing of it has changed but its
+name: state file, interface, addresses. Under the old name it would stay a failed member of all
+others for a day, with the WireGuard key and the overlay address that it has now. So it says that
+the old name has left, and keeps its address. It only does so if it is the host that had the name,
+and no copy of its disk: by its WireGuard key, which is in the kernel, or by its underlay address. A
+live member that has the name by now keeps it.
+"""
 
 from collections import Counter, deque
 from collections.abc import Iterable
@@ -12,11 +24,13 @@ from wesher.gossip import (
     MemberState,
     Record,
     RecordState,
+    pack_ip,
     short_form,
     unpack_ip,
 )
 from wesher.mesh.base.actions import Actions, ApplyLeft, Exchange, SetTimer, TakeOver, Timer
-from wesher.mesh.base.metadata import Metadata, read_metadata
+from wesher.mesh.base.metadata import Announced, Metadata, read_key, read_metadata
+from wesher.mesh.base.settings import NodeSettings, Saved
 
 AT_A_TIME = 8  # members
 PAUSE = 0.2  # seconds until the next few
@@ -61,7 +75,7 @@ def in_need(members: Iterable[Reachable], default_port: int) -> list[Address]:
 
 
 class NameTakeover:
-    """The owner's procedure of protocol 4.11, with every member that needs it.
+    """The owner's procedure (spec/memberlist.md, 4.11), with every member that needs it.
 
     Go takes another address only from a member that has left. So members hear, in this order, that
     we are alive at the old address, that we have left there, and that we are alive here.
@@ -136,3 +150,29 @@ class NameTakeover:
         there = replace(there, incarnation=local.incarnation - 1)
         gone = replace(there, state=MemberState.LEFT)
         yield Exchange(target, _Telling(target), (there.as_record(), gone.as_record()))
+
+
+class EarlierName:
+    """The name that this host had at its last start, "" if it has it still or that is not known."""
+
+    def __init__(self, saved: Saved, settings: NodeSettings) -> None:
+        before = saved.this_host
+        is_us = before is not None and (
+            before.public_key == settings.public_key or before.ip == settings.ip
+        )
+        self.name = before.name if before and is_us and before.name != settings.name else ""
+        self.incarnation = saved.incarnation
+        self._keys = {settings.public_key, before.public_key} if before else set()
+        self._addr = short_form(pack_ip(settings.ip))
+
+    def live(self, members: Iterable[Record]) -> Record | None:
+        """Return the live member that has our earlier name."""
+        return next((one for one in members if self.name and one.name == self.name), None)
+
+    def is_us(self, member: Announced) -> bool:
+        """Tell whether it is this host as it was that is announced under the earlier name."""
+        return read_key(member.meta) in self._keys or short_form(member.addr) == self._addr
+
+    def others(self, members: Iterable[Announced]) -> list[Announced]:
+        """Return those that are not us."""
+        return [one for one in members if one.name != self.name or not self.is_us(one)]

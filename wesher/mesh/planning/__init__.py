@@ -2,8 +2,7 @@
 
 from wesher.mesh.planning.claims import Conflict
 from wesher.mesh.planning.overlay import Overlay, Reviewed
-from wesher.mesh.planning.peer_problems import peer_problems
-from wesher.mesh.planning.planner import PlanResult
+from wesher.mesh.planning.planner import PlanResult, peer_problems
 from wesher.mesh.planning.renewals import Renewals
 
 __all__ = ["Conflict", "Overlay", "PlanResult", "Renewals", "Reviewed", "peer_problems"]

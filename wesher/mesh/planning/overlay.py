@@ -13,12 +13,16 @@ from wesher.gossip import Member
 from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.address import choose_address, is_usable
 from wesher.mesh.base.events import Severity
-from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.metadata import Announced, Metadata, encode_metadata
-from wesher.mesh.base.plan import IPAddress, Plan
+from wesher.mesh.base.plan import IPAddress, LocalFacts, Plan
 from wesher.mesh.base.settings import Former, NodeSettings, Saved
-from wesher.mesh.planning.peer_problems import peer_problems
-from wesher.mesh.planning.planner import Planner, PlanResult, holder_of, is_held_for_good
+from wesher.mesh.planning.planner import (
+    Planner,
+    PlanResult,
+    holder_of,
+    is_held_for_good,
+    peer_problems,
+)
 from wesher.mesh.planning.validation import LocalMember
 
 MOVE_PATIENCE = 0.5  # seconds after losing our address in which more claims may come

@@ -1,16 +1,31 @@
-"""How members become a Plan."""
+"""How members become a Plan, and what was found wrong with them on the way.
+
+Each member is judged by itself first (`validation`), which is done anew only if it has changed.
+Then claims are weighed against each other: a key, an overlay address and a name in the hosts file
+have one holder each (`claims`, `hosts_naming`). What remains is the Plan; of everybody else it is
+said why not.
+"""
 
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from ipaddress import ip_address
 
+from wesher.base import problems
 from wesher.base.frozen import frozen, replace
 from wesher.gossip.addresses import unpack_ip
-from wesher.mesh.base.local_facts import LocalFacts
-from wesher.mesh.base.metadata import DECODED, Announced, Metadata, read_metadata
-from wesher.mesh.base.plan import HostsEntry, InterfaceSettings, IPAddress, Peer, Plan
-from wesher.mesh.base.rejections import Rejection, RejectionKind
+from wesher.mesh.base.actions import Warn
+from wesher.mesh.base.events import Severity
+from wesher.mesh.base.metadata import (
+    DECODED,
+    Announced,
+    Metadata,
+    MetadataFormat,
+    Rejection,
+    RejectionKind,
+    read_metadata,
+)
+from wesher.mesh.base.plan import HostsEntry, InterfaceSettings, IPAddress, LocalFacts, Peer, Plan
 from wesher.mesh.base.seniority import Seniority
 from wesher.mesh.base.settings import HostsNaming
 from wesher.mesh.planning.claims import (
@@ -355,3 +370,45 @@ def _unnamed(candidates: Mapping[str, _Candidate], named: Mapping[str, str]) -> 
         if holders and name not in holders:
             found[name] = like_another(name, holders[0])
     return found
+
+
+PEER_REMEDIES = {
+    RejectionKind.PENDING: "wait until it has told more of itself",
+    RejectionKind.METADATA: "it is no wesher, or one of an unknown version: see what runs there",
+    RejectionKind.NAME: "give it another --node-name",
+    RejectionKind.NETWORK: "give all members the same --overlay-net",
+    RejectionKind.ADDRESS: "give it another --overlay-addr, or all members another --overlay-net",
+    RejectionKind.KEY: "if it is a clone of that host, start it with --fresh-key; if it is none of "
+    "yours, somebody with the cluster key made it up",
+    RejectionKind.ENDPOINT: "give it an --advertise-addr at which others reach it",
+}
+
+
+def peer_problems(outcome: PlanResult, our_format: MetadataFormat) -> Iterator[Warn]:
+    """Yield who is not a peer, shares an address or a name, or cannot read `our_format`."""
+    yield from _refused(outcome)
+    for conflict in outcome.conflicts:
+        data = {
+            "winner": conflict.winner,
+            "loser": conflict.loser,
+            "address": conflict.address,
+        }
+        if conflict.fixed:
+            problem, severity = problems.FIXED_ADDRESS, Severity.ERROR
+        else:
+            problem, severity = problems.SAME_ADDRESS, Severity.WARNING
+        yield Warn(problem, conflict.loser, data, severity=severity)
+    for name, unnamed in outcome.unnamed.items():
+        yield Warn(unnamed.trouble, name, unnamed.data)
+    for name, member in outcome.trusted.items():
+        if not member.metadata.has_ext and member.metadata.format != our_format:
+            found = {"member": name, "format": member.metadata.format}
+            yield Warn(problems.METADATA_FORMAT, name, found)
+
+
+def _refused(outcome: PlanResult) -> Iterator[Warn]:
+    for name, refusal in outcome.refusals.items():
+        if refusal.kind is not RejectionKind.PENDING:
+            remedy = PEER_REMEDIES[refusal.kind]
+            data = {"member": name, "reason": refusal.reason, "remedy": remedy}
+            yield Warn(problems.NO_PEER, name, data)

@@ -11,10 +11,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_netw
 from wesher.base.frozen import frozen
 from wesher.mesh.base.address import OverlayNetwork
 from wesher.mesh.base.hostnames import name_problem
-from wesher.mesh.base.local_facts import LocalFacts
-from wesher.mesh.base.metadata import Metadata
-from wesher.mesh.base.plan import Endpoint, IPAddress, IPNetwork
-from wesher.mesh.base.rejections import Rejection, RejectionKind
+from wesher.mesh.base.metadata import Metadata, Rejection, RejectionKind
+from wesher.mesh.base.plan import Endpoint, IPAddress, IPNetwork, LocalFacts
 
 KEY_SIZE = 32  # bytes of a WireGuard public key
 BROADCAST = IPv4Address("255.255.255.255")

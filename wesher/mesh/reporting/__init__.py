@@ -3,8 +3,13 @@
 from wesher.mesh.reporting.member_events import MemberEvents
 from wesher.mesh.reporting.mended import View, marked
 from wesher.mesh.reporting.network_warnings import DroppedPackets, NetworkWarnings, UnknownSource
-from wesher.mesh.reporting.node_stats import NodeStats
-from wesher.mesh.reporting.status import MemberStatus, NodeStatus, Standing, member_statuses
+from wesher.mesh.reporting.status import (
+    MemberStatus,
+    NodeStats,
+    NodeStatus,
+    Standing,
+    member_statuses,
+)
 
 __all__ = [
     "DroppedPackets",

@@ -25,9 +25,8 @@ from wesher.gossip import (
 from wesher.gossip.push_pull import TABLE_FULL
 from wesher.mesh.base.actions import SetTimer, Timer, Warn, trace
 from wesher.mesh.base.events import Notice, Severity
-from wesher.mesh.base.local_facts import LocalFacts
 from wesher.mesh.base.metadata import read_key
-from wesher.mesh.base.plan import IPAddress
+from wesher.mesh.base.plan import IPAddress, LocalFacts
 from wesher.mesh.base.seeds import Seed
 
 ALONE_PATIENCE = 5.0  # seconds until the operator is told that nobody answers

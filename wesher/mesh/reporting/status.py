@@ -1,16 +1,20 @@
 """What a node knows of itself and of everybody else at one moment, as values for the operator."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 
 from wesher.base.frozen import frozen
-from wesher.gossip import Address, Member, MemberState
+from wesher.gossip import Address, DropReason, Member, MemberState
+from wesher.gossip.codec import MessageType
+from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.metadata import Metadata, read_metadata
+from wesher.mesh.base.operator_log import Recent
 from wesher.mesh.base.plan import Endpoint, IPAddress
 from wesher.mesh.base.seeds import SeedStatus
 from wesher.mesh.base.settings import SavedMember
 from wesher.mesh.members import FailedMembers
 from wesher.mesh.planning import Conflict, PlanResult
+from wesher.mesh.reporting.network_warnings import UnknownSource
 
 _HAS_LEFT = "has left"
 
@@ -146,3 +150,21 @@ def _unnamed(name: str, outcome: PlanResult | None) -> str | None:
     """Say why a peer has no entry in the hosts file; None when it has one, or needs none."""
     found = outcome.unnamed.get(name) if outcome else None
     return found.reason if found else None
+
+
+@frozen
+class NodeStats:
+    """Counts since the start; `strangers` and `troubles` are those of the last ten minutes.
+
+    `objections` are what is wrong with members at this moment.
+    """
+
+    health: int
+    suspicions: int
+    refutations: int
+    received: Mapping[MessageType, int]
+    sent: Mapping[MessageType, int]
+    dropped: Mapping[DropReason, int]
+    strangers: Sequence[UnknownSource]
+    problems: Sequence[Recent]
+    peer_problems: Sequence[Warn]
