@@ -1,21 +1,19 @@
 """Fixtures of the lab layer; what a failed test's agents printed is added to its report."""
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.testbed.lab.daemons import Mesh
-from tests.testbed.lab.netns import Lab, why_no_lab
+from tests.testbed.lab.daemons import Mesh, MeshOf, RecordSeconds
+from tests.testbed.lab.netns import Lab, LabOf, why_no_lab
 
 _TIMINGS = pytest.StashKey[list[tuple[str, float, float]]]()
 _LABS = pytest.StashKey[list[Lab]]()
 _HERE = Path(__file__).parent
 
 _SLACK = 3  # times the limit that a machine with other work to do may take; the table shows both
-
-RecordSeconds = Callable[[str, float, float], None]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def lab_of(request: pytest.FixtureRequest) -> Iterator[Callable[[int], Lab]]:
+def lab_of(request: pytest.FixtureRequest) -> Iterator[LabOf]:
     """Make labs of so many hosts, closed when the test ends."""
     labs: list[Lab] = request.node.stash.setdefault(_LABS, [])
 
@@ -48,7 +46,7 @@ def lab_of(request: pytest.FixtureRequest) -> Iterator[Callable[[int], Lab]]:
 
 
 @pytest.fixture
-def mesh_of(lab_of: Callable[[int], Lab]) -> Callable[[int], Mesh]:
+def mesh_of(lab_of: LabOf) -> MeshOf:
     """Make meshes of so many agents, none of them started yet."""
     return lambda hosts: Mesh(lab_of(hosts))
 

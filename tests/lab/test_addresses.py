@@ -5,31 +5,34 @@ import json
 import os
 import time
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
-from tests.testbed.lab.daemons import WESHER, ping
-from tests.testbed.lab.netns import wait_for
-from wesher.gossip import unpack_ip
+from tests.testbed.lab.daemons import WESHER, Daemon, Mesh, MeshOf, RecordSeconds, ping
+from tests.testbed.lab.netns import Host, wait_for
+from wesher.gossip import Record, unpack_ip
 
 QUIET = float(os.environ.get("LAB_QUIET", "10"))
 """Seconds in which nobody may be suspected: `scripts/soak networks` takes two minutes."""
 
 
-def seen(mesh, asked, name):
+def seen(mesh: Mesh, asked: Daemon, name: str) -> Record | None:
     """The record that a daemon holds of a member, None while it has none."""
     return mesh.look(asked).get(name)
 
 
-def is_at(record, *addresses):
-    return record is not None and ip_address(unpack_ip(record.addr)) in map(ip_address, addresses)
+def is_at(record: Record | None, *addresses: str) -> bool:
+    return record is not None and ip_address(unpack_ip(record.addr)) in [
+        ip_address(address) for address in addresses
+    ]
 
 
-def wait_until_at(mesh, asked, address):
+def wait_until_at(mesh: Mesh, asked: Daemon, address: str) -> None:
     wait_for(lambda: is_at(seen(mesh, asked, "node2"), address), 20, "the new address")
 
 
-def add_wifi(host, version):
+def add_wifi(host: Host, version: int) -> None:
     """Give the host a second network, on which nobody else is."""
     host.run("ip", "link", "add", "wlan0", "type", "veth", "peer", "name", "wlan1")
     host.run("ip", "link", "set", "wlan1", "up")
@@ -38,15 +41,15 @@ def add_wifi(host, version):
     host.run("ip", "address", "add", address, "dev", "wlan0", *nodad(version))
 
 
-def nodad(version):
+def nodad(version: int) -> list[str]:
     return ["nodad"] if version == 6 else []
 
 
-def cable(host, version):
+def cable(host: Host, version: int) -> str:
     return f"192.168.77.{host.number}" if version == 4 else f"fd77::{host.number}"
 
 
-def set_default(host, version, default):
+def set_default(host: Host, version: int, default: str) -> None:
     hop = {
         ("wlan0", 4): "192.168.5.1",
         ("wlan0", 6): "fd05::1",
@@ -56,7 +59,7 @@ def set_default(host, version, default):
     host.run("ip", f"-{version}", "route", "replace", "default", "via", hop)
 
 
-def ready(mesh, default, version):
+def ready(mesh: Mesh, default: str, version: int) -> None:
     """Start the seed, and give the other host its networks as `default` has them."""
     seed, other = mesh.daemons
     other.host.run("ip", "route", "del", "default")
@@ -74,11 +77,11 @@ def ready(mesh, default, version):
     wait_for(lambda: mesh.look(seed), 30, "the seed")
 
 
-def bound_to(version):
+def bound_to(version: int) -> list[str]:
     return ["--bind-addr", "::"] if version == 6 else []
 
 
-def join(mesh, default, version):
+def join(mesh: Mesh, default: str, version: int) -> float:
     """Start the other agent; return the seconds to the mesh after what it needs is there."""
     seed, other = mesh.daemons
     at = cable(seed.host, version)
@@ -94,7 +97,9 @@ def join(mesh, default, version):
     return seconds
 
 
-def test_a_host_with_two_networks_is_reached_where_its_seed_is(mesh_of, record_seconds):
+def test_a_host_with_two_networks_is_reached_where_its_seed_is(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     """Eight worlds, so that the quiet time passes once for all of them."""
     meshes = {}
     for default, version in itertools.product(["wlan0", "eth0", "none", "late"], [4, 6]):
@@ -116,7 +121,7 @@ def test_a_host_with_two_networks_is_reached_where_its_seed_is(mesh_of, record_s
         assert [events_of(one) for one in told[case]] == [["following"]] * 2, case
 
 
-def follow(daemon):
+def follow(daemon: Daemon) -> Path:
     """Have `wesher monitor` write down what happens from now on; return where."""
     output = daemon.host.directory / "events"
     daemon.host.spawn([*WESHER, "monitor", "--json"], output)
@@ -124,11 +129,11 @@ def follow(daemon):
     return output
 
 
-def events_of(output):
+def events_of(output: Path) -> list[str]:
     return [json.loads(line)["event"] for line in output.read_text().splitlines()]
 
 
-def test_a_start_tells_its_address_and_what_the_route_to_the_seed_says(mesh_of):
+def test_a_start_tells_its_address_and_what_the_route_to_the_seed_says(mesh_of: MeshOf) -> None:
     mesh = mesh_of(2)
     seed, other = mesh.daemons
     add_wifi(other.host, 4)
@@ -143,13 +148,17 @@ def test_a_start_tells_its_address_and_what_the_route_to_the_seed_says(mesh_of):
 
 
 @pytest.mark.parametrize("bound", [[], ["--bind-iface", "eth0"]])
-def test_a_host_whose_address_changes_is_never_missed(bound, mesh_of, record_seconds):
+def test_a_host_whose_address_changes_is_never_missed(
+    bound: list[str], mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(3)
     mesh.start("--log-level", "info", *bound)
     mesh.settle()
     one, mover, watcher = mesh.daemons
     flow = one.host.directory / "flow"
-    one.host.spawn(["ping", "-n", "-D", "-i", "0.1", mover.overlay_address()], flow)
+    target = mover.overlay_address()
+    assert target
+    one.host.spawn(["ping", "-n", "-D", "-i", "0.1", target], flow)
 
     for number in (101, 102, 2, 103):
         address = f"192.168.77.{number}"
@@ -174,7 +183,7 @@ def test_a_host_whose_address_changes_is_never_missed(bound, mesh_of, record_sec
 
 
 @pytest.mark.parametrize("change", ["second", "renewed"])
-def test_an_address_that_is_still_there_is_kept(change, mesh_of):
+def test_an_address_that_is_still_there_is_kept(change: str, mesh_of: MeshOf) -> None:
     mesh = mesh_of(2)
     mesh.start("--log-level", "info")
     mesh.settle()
@@ -191,7 +200,7 @@ def test_an_address_that_is_still_there_is_kept(change, mesh_of):
     assert "address changed" not in other.log()
 
 
-def test_a_host_told_to_announce_the_wrong_address_is_told_on_both_sides(mesh_of):
+def test_a_host_told_to_announce_the_wrong_address_is_told_on_both_sides(mesh_of: MeshOf) -> None:
     mesh = mesh_of(2)
     seed, other = mesh.daemons
     add_wifi(other.host, 4)
@@ -204,7 +213,7 @@ def test_a_host_told_to_announce_the_wrong_address_is_told_on_both_sides(mesh_of
     assert "firewall" not in other.log()
 
 
-def test_a_member_that_announces_an_address_of_ours_is_named(mesh_of):
+def test_a_member_that_announces_an_address_of_ours_is_named(mesh_of: MeshOf) -> None:
     mesh = mesh_of(2)
     seed, other = mesh.daemons
     for host in mesh.lab.hosts:

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.testbed.lab.daemons import Daemon, Mesh, ping
+from tests.testbed.lab.daemons import Daemon, Mesh, MeshOf, RecordSeconds, ping
 from tests.testbed.lab.gossip_lookup import CLUSTER_PORT
 from tests.testbed.lab.netns import Host, wait_for
 from wesher.gossip import Alive, Dead, Keyring, Message, Suspect, Wire, pack_ip
@@ -41,36 +41,41 @@ class Insider:
 
 
 @pytest.fixture
-def attacked(mesh_of) -> Iterator[tuple[Mesh, Insider]]:
+def attacked(mesh_of: MeshOf) -> Iterator[tuple[Mesh, Insider]]:
     """Three members that see each other, and an insider on a fourth host."""
     mesh = mesh_of(4)
     daemons = mesh.daemons[:3]
     for daemon in daemons:
         mesh.start_one(daemon)
     mesh.wait_until_complete(60, daemons)
-    wait_for(lambda: ping(daemons[0], daemons[1].overlay_address(), 1), 60, "the first traffic")
+    wait_for(
+        lambda: ping(daemons[0], daemons[1].overlay_address() or "", 1), 60, "the first traffic"
+    )
     insider = Insider(mesh, mesh.lab.hosts[3], daemons)
     yield mesh, insider
     insider.close()
 
 
 @pytest.mark.parametrize("kind", ["alive", "suspect", "left"])
-def test_a_forged_number_hijacks_nobody_and_is_not_saved(attacked, kind):
+def test_a_forged_number_hijacks_nobody_and_is_not_saved(
+    attacked: tuple[Mesh, Insider], kind: str
+) -> None:
     mesh, insider = attacked
     one, victim, _ = mesh.daemons[:3]
     name = victim.host.name
     record = mesh.look(one)[name]
+    assert record.meta
     true = decode_metadata(record.meta)
     evil = public_key_of(generate_private_key())
     meta = encode_metadata(Metadata(true.overlay_addr, evil, version="1", has_ext=True), "current")
-    forged = {
+    claims: dict[str, Message] = {
         "alive": Alive(HIGHEST, name, pack_ip(victim.host.address), CLUSTER_PORT, meta, VERSIONS),
         "suspect": Suspect(HIGHEST, name, one.host.name),
         "left": Dead(HIGHEST, name, name),
-    }[kind]
+    }
     before = one.peers()
 
-    insider.say(forged)
+    insider.say(claims[kind])
     told = f"{name} is at incarnation {HIGHEST}"
     wait_for(lambda: all(told in daemon.log() for daemon in mesh.daemons[:3]), 10, "warnings")
 
@@ -84,11 +89,15 @@ def test_a_forged_number_hijacks_nobody_and_is_not_saved(attacked, kind):
 
 
 @pytest.mark.parametrize("stolen", ["key", "address", "name"])
-def test_a_newcomer_takes_nothing_from_a_member_that_is_there(attacked, stolen):
+def test_a_newcomer_takes_nothing_from_a_member_that_is_there(
+    attacked: tuple[Mesh, Insider], stolen: str
+) -> None:
     """It claims the key, the overlay address or the name (in capitals) of one that has it."""
     mesh, insider = attacked
     one, victim, third = mesh.daemons[:3]
-    true = decode_metadata(mesh.look(one)[victim.host.name].meta)
+    record = mesh.look(one)[victim.host.name]
+    assert record.meta
+    true = decode_metadata(record.meta)
     time.sleep(TOGETHER)
     meta = Metadata(
         true.overlay_addr if stolen == "address" else ip_address("10.66.66.66"),
@@ -117,10 +126,11 @@ def test_a_newcomer_takes_nothing_from_a_member_that_is_there(attacked, stolen):
     assert victim.overlay_address() == str(true.overlay_addr)
 
 
-def test_an_address_that_a_member_has_is_refused_at_start(attacked):
+def test_an_address_that_a_member_has_is_refused_at_start(attacked: tuple[Mesh, Insider]) -> None:
     mesh, _ = attacked
     victim, newcomer = mesh.daemons[1], mesh.daemons[3]
     had = victim.overlay_address()
+    assert had
 
     newcomer.start(
         "--cluster-key", mesh.key, "--join", mesh.seed.host.address, "--overlay-addr", had
@@ -132,7 +142,9 @@ def test_an_address_that_a_member_has_is_refused_at_start(attacked):
     assert victim.overlay_address() == had
 
 
-def test_silent_connections_from_many_addresses_keep_nobody_out(attacked, record_seconds):
+def test_silent_connections_from_many_addresses_keep_nobody_out(
+    attacked: tuple[Mesh, Insider], record_seconds: RecordSeconds
+) -> None:
     mesh, _ = attacked
     attacker, newcomer = mesh.lab.hosts[2], mesh.daemons[3]
     addresses = [f"192.168.77.{number}" for number in range(100, 120)]

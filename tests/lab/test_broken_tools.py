@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.testbed.lab.daemons import WESHER, Daemon, ping
+from tests.testbed.lab.daemons import WESHER, Daemon, Mesh, MeshOf, RecordSeconds, ping
 from tests.testbed.lab.netns import wait_for
 
 _WG = """#!/bin/sh
@@ -54,7 +54,7 @@ class Tools:
 
 
 @pytest.fixture
-def broken(mesh_of):
+def broken(mesh_of: MeshOf) -> tuple[Mesh, Daemon, Daemon, Tools]:
     """A mesh of three whose second node has breakable tools and whose third has not started."""
     mesh = mesh_of(3)
     one, victim, newcomer = mesh.daemons
@@ -65,7 +65,9 @@ def broken(mesh_of):
     return mesh, victim, newcomer, tools
 
 
-def test_wg_that_fails_three_times_is_tried_again(broken, record_seconds):
+def test_wg_that_fails_three_times_is_tried_again(
+    broken: tuple[Mesh, Daemon, Daemon, Tools], record_seconds: RecordSeconds
+) -> None:
     mesh, victim, newcomer, tools = broken
 
     tools.fail(3)
@@ -78,7 +80,9 @@ def test_wg_that_fails_three_times_is_tried_again(broken, record_seconds):
     assert ping(victim, newcomer.host.name)
 
 
-def test_wg_that_hangs_is_killed_and_made_up_for(broken, record_seconds):
+def test_wg_that_hangs_is_killed_and_made_up_for(
+    broken: tuple[Mesh, Daemon, Daemon, Tools], record_seconds: RecordSeconds
+) -> None:
     mesh, victim, newcomer, tools = broken
 
     tools.hang()
@@ -94,7 +98,9 @@ def test_wg_that_hangs_is_killed_and_made_up_for(broken, record_seconds):
     assert ping(victim, newcomer.host.name)
 
 
-def test_wg_that_was_gone_for_twenty_seconds_is_made_up_for(broken, record_seconds):
+def test_wg_that_was_gone_for_twenty_seconds_is_made_up_for(
+    broken: tuple[Mesh, Daemon, Daemon, Tools], record_seconds: RecordSeconds
+) -> None:
     mesh, victim, newcomer, tools = broken
 
     tools.lose()
@@ -112,7 +118,9 @@ def test_wg_that_was_gone_for_twenty_seconds_is_made_up_for(broken, record_secon
     assert ping(victim, newcomer.host.name)
 
 
-def test_a_hanging_wg_does_not_delay_the_end(broken, record_seconds):
+def test_a_hanging_wg_does_not_delay_the_end(
+    broken: tuple[Mesh, Daemon, Daemon, Tools], record_seconds: RecordSeconds
+) -> None:
     mesh, victim, newcomer, tools = broken
     tools.hang()
     mesh.start_one(newcomer)

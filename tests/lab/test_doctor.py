@@ -6,11 +6,12 @@ import shutil
 import signal
 import sys
 import time
+from typing import Any, Protocol
 
 import pytest
 
-from tests.testbed.lab.daemons import WESHER, new_key
-from tests.testbed.lab.netns import LabError, wait_for
+from tests.testbed.lab.daemons import WESHER, Daemon, Mesh, MeshOf, RecordSeconds, new_key
+from tests.testbed.lab.netns import Host, LabError, wait_for
 
 LOADED = """
 import sys
@@ -30,17 +31,23 @@ time.sleep(600)
 """
 
 
+class Examine(Protocol):
+    """Runs the doctor, and returns what it told."""
+
+    def __call__(self, daemon: Daemon, *flags: str, path: str = ...) -> dict[str, Any]: ...
+
+
 @pytest.fixture
-def examine(record_seconds):
+def examine(record_seconds: RecordSeconds) -> Examine:
     """Run the doctor and return what it told; its exit code must agree."""
 
-    def examine(daemon, *flags, path=os.environ["PATH"]):
+    def examine(daemon: Daemon, *flags: str, path: str = os.environ["PATH"]) -> dict[str, Any]:
         command = ["env", f"PATH={path}", *WESHER, "doctor", *flags, "--json"]
         began = time.monotonic()
         output = daemon.host.run("sh", "-c", '"$@"; echo $?', "sh", *command, timeout=60)
         (daemon.host.directory / "doctor.out").write_text(output)  # for the watch over secrets
         text, _, code = output.rstrip().rpartition("\n")
-        told = json.loads(text)
+        told: dict[str, Any] = json.loads(text)
         record_seconds(f"doctor on {daemon.host.name}", time.monotonic() - began, LIMIT)
         assert code == ("0" if told["healthy"] else "1")
         return told
@@ -48,7 +55,7 @@ def examine(record_seconds):
     return examine
 
 
-def faults(told):
+def faults(told: dict[str, Any]) -> dict[str, str]:
     """Return the texts and remedies of the faults by the name of their trouble."""
     return {
         one["trouble"]: f"{one['text']} -> {one['remedy']}"
@@ -57,7 +64,7 @@ def faults(told):
     }
 
 
-def drop(host, *rule):
+def drop(host: Host, *rule: str) -> None:
     """Let a host's firewall drop what arrives and matches."""
     host.run("nft", "add table inet lab")
     host.run("nft", "add chain inet lab in { type filter hook input priority 0 ; }")
@@ -65,7 +72,7 @@ def drop(host, *rule):
 
 
 @pytest.fixture
-def pair(mesh_of):
+def pair(mesh_of: MeshOf) -> Mesh:
     """Two nodes of one mesh, that know each other."""
     mesh = mesh_of(2)
     mesh.start()
@@ -73,7 +80,7 @@ def pair(mesh_of):
     return mesh
 
 
-def test_a_healthy_mesh_is_said_to_be_healthy(mesh_of, examine):
+def test_a_healthy_mesh_is_said_to_be_healthy(mesh_of: MeshOf, examine: Examine) -> None:
     mesh = mesh_of(3)
     mesh.start()
     mesh.wait_until_complete(60)
@@ -86,7 +93,7 @@ def test_a_healthy_mesh_is_said_to_be_healthy(mesh_of, examine):
     assert mesh.seed.host.run(*WESHER, "doctor").splitlines()[-1] == "healthy"
 
 
-def test_with_an_agent_that_answers_neither_gossip_nor_cryptography_is_loaded(pair):
+def test_with_an_agent_that_answers_neither_gossip_nor_cryptography_is_loaded(pair: Mesh) -> None:
     printed = pair.seed.host.run(sys.executable, "-c", LOADED)
 
     *_, last = printed.splitlines()
@@ -95,12 +102,12 @@ def test_with_an_agent_that_answers_neither_gossip_nor_cryptography_is_loaded(pa
     assert last == "loaded []"
 
 
-def test_no_wireguard_at_all_is_named(mesh_of, examine):
+def test_no_wireguard_at_all_is_named(mesh_of: MeshOf, examine: Examine) -> None:
     [daemon] = mesh_of(1).daemons
     tools = daemon.host.directory / "tools"
     tools.mkdir()
     for tool in ("wg", "ip", "env"):
-        (tools / tool).symlink_to(shutil.which(tool))
+        (tools / tool).symlink_to(shutil.which(tool) or tool)
     daemon.host.run("mount", "-t", "tmpfs", "tmpfs", "/sys/module")
     daemon.host.run("mount", "-t", "tmpfs", "tmpfs", "/lib/modules", check=False)
 
@@ -110,7 +117,7 @@ def test_no_wireguard_at_all_is_named(mesh_of, examine):
     assert not told["healthy"]
 
 
-def test_dropped_gossip_udp_is_named_on_both_sides(mesh_of, examine):
+def test_dropped_gossip_udp_is_named_on_both_sides(mesh_of: MeshOf, examine: Examine) -> None:
     mesh = mesh_of(2)
     drop(mesh.daemons[1].host, "udp dport 7946")
     mesh.start()
@@ -123,7 +130,7 @@ def test_dropped_gossip_udp_is_named_on_both_sides(mesh_of, examine):
     assert "let UDP port 7946 in" in faults(other)["ourselves-unreached"]
 
 
-def test_dropped_gossip_tcp_is_named_on_both_sides(mesh_of, examine):
+def test_dropped_gossip_tcp_is_named_on_both_sides(mesh_of: MeshOf, examine: Examine) -> None:
     mesh = mesh_of(2)
     drop(mesh.seed.host, "tcp dport 7946")
     mesh.start()
@@ -136,7 +143,7 @@ def test_dropped_gossip_tcp_is_named_on_both_sides(mesh_of, examine):
     assert "let TCP port 7946 through" in faults(other)["seed-half"]
 
 
-def test_dropped_wireguard_is_named(mesh_of, examine):
+def test_dropped_wireguard_is_named(mesh_of: MeshOf, examine: Examine) -> None:
     mesh = mesh_of(2)
     drop(mesh.daemons[1].host, "udp dport 51820")
     mesh.start()
@@ -149,7 +156,7 @@ def test_dropped_wireguard_is_named(mesh_of, examine):
     assert "let it through on both hosts" in told["no-handshake"]
 
 
-def test_wireguard_that_is_dropped_later_is_named(pair, examine):
+def test_wireguard_that_is_dropped_later_is_named(pair: Mesh, examine: Examine) -> None:
     assert examine(pair.seed)["healthy"], "there is a session now"
     drop(pair.seed.host, "udp dport 51820")
 
@@ -158,7 +165,9 @@ def test_wireguard_that_is_dropped_later_is_named(pair, examine):
     assert "UDP port 51820" in told["silent-tunnel"]
 
 
-def test_a_wrong_key_is_named_where_it_was_given_and_the_stranger_elsewhere(mesh_of, examine):
+def test_a_wrong_key_is_named_where_it_was_given_and_the_stranger_elsewhere(
+    mesh_of: MeshOf, examine: Examine
+) -> None:
     seed, stranger = mesh_of(2).daemons
     seed.start("--cluster-key", new_key())
     stranger.start("--cluster-key", new_key(), "--join", seed.host.address)
@@ -174,7 +183,7 @@ def test_a_wrong_key_is_named_where_it_was_given_and_the_stranger_elsewhere(mesh
     assert stranger.host.address in warned["text"]
 
 
-def test_a_read_only_hosts_file_is_named(mesh_of, examine):
+def test_a_read_only_hosts_file_is_named(mesh_of: MeshOf, examine: Examine) -> None:
     [daemon] = mesh_of(1).daemons
     daemon.host.run("mount", "--bind", "/etc/hosts", "/etc/hosts")
     daemon.host.run("mount", "-o", "remount,bind,ro", "/etc/hosts")
@@ -187,7 +196,9 @@ def test_a_read_only_hosts_file_is_named(mesh_of, examine):
     assert "--no-etc-hosts" in told["hosts-file"]
 
 
-def test_an_overlay_network_that_covers_the_gateway_is_named(mesh_of, examine):
+def test_an_overlay_network_that_covers_the_gateway_is_named(
+    mesh_of: MeshOf, examine: Examine
+) -> None:
     [daemon] = mesh_of(1).daemons
     daemon.start("--cluster-key", new_key(), "--overlay-net", "192.168.0.0/16")
     wait_for(daemon.overlay_address, 30, "the agent")
@@ -198,7 +209,9 @@ def test_an_overlay_network_that_covers_the_gateway_is_named(mesh_of, examine):
     assert "choose another --overlay-net" in told["overlay-covers"]
 
 
-def test_an_overlay_network_inside_our_own_is_named_although_no_agent_starts(mesh_of, examine):
+def test_an_overlay_network_inside_our_own_is_named_although_no_agent_starts(
+    mesh_of: MeshOf, examine: Examine
+) -> None:
     [daemon] = mesh_of(1).daemons
     flags = ("--overlay-net", "192.168.77.0/24")
     daemon.start("--cluster-key", new_key(), *flags)
@@ -210,7 +223,7 @@ def test_an_overlay_network_inside_our_own_is_named_although_no_agent_starts(mes
     assert "no-agent" in told
 
 
-def test_two_nodes_of_one_name_are_named(mesh_of, examine):
+def test_two_nodes_of_one_name_are_named(mesh_of: MeshOf, examine: Examine) -> None:
     mesh = mesh_of(2)
     seed, second = mesh.daemons
     mesh.start_one(seed, "--node-name", "twin")
@@ -225,7 +238,7 @@ def test_two_nodes_of_one_name_are_named(mesh_of, examine):
     assert seed.host.address in told["taken-name"]
 
 
-def test_a_narrow_path_is_named_with_its_width(pair, examine):
+def test_a_narrow_path_is_named_with_its_width(pair: Mesh, examine: Examine) -> None:
     pair.lab.run("ip", "link", "set", "host2", "mtu", "1280")
 
     told = faults(examine(pair.seed))
@@ -240,7 +253,9 @@ def test_a_narrow_path_is_named_with_its_width(pair, examine):
     assert examine(pair.seed)["healthy"], "the remedy helps"
 
 
-def test_a_stopped_agent_is_named_without_waiting_for_it(pair, examine, record_seconds):
+def test_a_stopped_agent_is_named_without_waiting_for_it(
+    pair: Mesh, examine: Examine, record_seconds: RecordSeconds
+) -> None:
     pair.seed.process.signal(signal.SIGSTOP)
 
     began = time.monotonic()
@@ -253,7 +268,9 @@ def test_a_stopped_agent_is_named_without_waiting_for_it(pair, examine, record_s
     assert "kill -CONT" in told["agent-stopped"]
 
 
-def test_an_agent_that_is_gone_is_named_with_whoever_has_its_port(mesh_of, examine):
+def test_an_agent_that_is_gone_is_named_with_whoever_has_its_port(
+    mesh_of: MeshOf, examine: Examine
+) -> None:
     [daemon] = mesh_of(1).daemons
     output = daemon.host.directory / "taker.log"
     daemon.host.spawn([sys.executable, "-c", TAKE_PORT], output)
@@ -265,7 +282,9 @@ def test_an_agent_that_is_gone_is_named_with_whoever_has_its_port(mesh_of, exami
     assert "UDP port 7946 is taken by python" in told["port-taken"]
 
 
-def test_a_member_whose_agent_is_gone_is_told_from_a_dead_one(mesh_of, examine):
+def test_a_member_whose_agent_is_gone_is_told_from_a_dead_one(
+    mesh_of: MeshOf, examine: Examine
+) -> None:
     mesh = mesh_of(2)
     mesh.start("--timing", "local")
     mesh.wait_until_complete(60)
@@ -279,7 +298,7 @@ def test_a_member_whose_agent_is_gone_is_told_from_a_dead_one(mesh_of, examine):
     assert "node2 is reached through WireGuard, but not by gossip" in told["only-tunnel"]
 
 
-def _state_of(daemon, name):
+def _state_of(daemon: Daemon, name: str) -> str | None:
     try:
         status = json.loads(daemon.host.run(*WESHER, "status", "--json"))
     except LabError:

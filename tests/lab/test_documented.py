@@ -84,7 +84,7 @@ def mesh(mesh_of: MeshOf) -> Mesh:
 
 
 @pytest.mark.timeout(300)
-def test_every_command_does_what_it_is_for(mesh: Mesh):
+def test_every_command_does_what_it_is_for(mesh: Mesh) -> None:
     first, second = mesh.daemons
     values = {"NAME": second.host.name, "FILE": "/run/a-file"}
 
@@ -106,7 +106,7 @@ def test_every_command_does_what_it_is_for(mesh: Mesh):
     assert not second.host.succeeds("ip", "link", "show", second.interface)
 
 
-def test_a_hand_over_by_hand_keeps_the_interface(mesh: Mesh):
+def test_a_hand_over_by_hand_keeps_the_interface(mesh: Mesh) -> None:
     first, second = mesh.daemons
     before = set(first.peers())
     [stop] = [line.text for line in typed([OPERATIONS]) if line.text.startswith("kill")]
@@ -119,7 +119,7 @@ def test_a_hand_over_by_hand_keeps_the_interface(mesh: Mesh):
     assert set(first.peers()) == before
 
 
-def test_the_demonstration_prints_what_the_readme_shows():
+def test_the_demonstration_prints_what_the_readme_shows() -> None:
     [transcript] = [
         block.text for block in blocks("console", pages=[README]) if "pings" in block.text
     ]
@@ -139,7 +139,7 @@ def test_the_demonstration_prints_what_the_readme_shows():
     assert printed == wanted
 
 
-def test_the_readme_shows_what_the_first_host_prints(mesh_of: MeshOf):
+def test_the_readme_shows_what_the_first_host_prints(mesh_of: MeshOf) -> None:
     [daemon] = mesh_of(1).daemons
     [block] = [block.text for block in blocks("console", pages=[README]) if "XXX" in block.text]
     # Not one of the files that are searched for secrets: a terminal is shown the key.

@@ -4,11 +4,14 @@ import time
 
 import pytest
 
+from tests.testbed.lab.daemons import MeshOf, RecordSeconds
 from tests.testbed.lab.netns import wait_for
 
 
 @pytest.mark.parametrize("version", [4, 6])
-def test_an_address_behind_a_router_is_not_taken_into_the_mesh(version, mesh_of, record_seconds):
+def test_an_address_behind_a_router_is_not_taken_into_the_mesh(
+    version: int, mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(2)
     taker, keeper = mesh.daemons
     overlay, routed, address, hop = {

@@ -2,11 +2,11 @@
 
 import time
 
-from tests.testbed.lab.daemons import Daemon, Mesh, join_all, ping
-from tests.testbed.lab.netns import wait_for
+from tests.testbed.lab.daemons import Daemon, Mesh, MeshOf, RecordSeconds, join_all, ping
+from tests.testbed.lab.netns import LabOf, wait_for
 
 
-def test_everyone_joins_everyone_at_once(mesh_of, record_seconds):
+def test_everyone_joins_everyone_at_once(mesh_of: MeshOf, record_seconds: RecordSeconds) -> None:
     mesh = mesh_of(6)
     everyone = join_all(mesh.daemons)
 
@@ -21,7 +21,7 @@ def test_everyone_joins_everyone_at_once(mesh_of, record_seconds):
     assert len({daemon.overlay_address() for daemon in mesh.daemons}) == 6
 
 
-def test_a_seed_that_comes_late_is_found(mesh_of, record_seconds):
+def test_a_seed_that_comes_late_is_found(mesh_of: MeshOf, record_seconds: RecordSeconds) -> None:
     mesh = mesh_of(3)
     for daemon in mesh.daemons[1:]:
         mesh.start_one(daemon)
@@ -35,7 +35,7 @@ def test_a_seed_that_comes_late_is_found(mesh_of, record_seconds):
     record_seconds("formed after a late seed", time.monotonic() - started, 35)
 
 
-def test_two_clusters_share_a_host(lab_of, record_seconds):
+def test_two_clusters_share_a_host(lab_of: LabOf, record_seconds: RecordSeconds) -> None:
     lab = lab_of(3)
     shared, left, right = lab.hosts
     first = Mesh(lab, [shared, left])
@@ -60,7 +60,9 @@ def test_two_clusters_share_a_host(lab_of, record_seconds):
     assert second.daemons[0].hosts_lines().keys() == {"node3"}
 
 
-def test_a_node_cut_off_for_a_while_is_back_soon(mesh_of, record_seconds):
+def test_a_node_cut_off_for_a_while_is_back_soon(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(3)
     mesh.start("--timing", "local")
     mesh.settle()
@@ -75,7 +77,9 @@ def test_a_node_cut_off_for_a_while_is_back_soon(mesh_of, record_seconds):
     record_seconds("reachable after a cut of 15 s", seconds, 10)
 
 
-def test_newcomers_have_shaken_hands_before_a_packet_has_to_wait(mesh_of, record_seconds):
+def test_newcomers_have_shaken_hands_before_a_packet_has_to_wait(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     """Nothing but the agents sends anything."""
     mesh = mesh_of(4)
     mesh.start()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.testbed.lab.attacker import Attacker
-from tests.testbed.lab.daemons import ping
+from tests.testbed.lab.daemons import Daemon, Mesh, MeshOf, RecordSeconds, ping
 from tests.testbed.lab.gossip_lookup import CLUSTER_PORT
 from tests.testbed.lab.netns import wait_for
 from wesher.gossip import Keyring, PushPull, Record, RecordState, Wire
@@ -26,7 +26,9 @@ _BACKLOG = 60_000  # bytes waiting in the victim's socket before we wait for it
 
 
 @pytest.mark.timeout(400)
-def test_hostile_input_neither_disturbs_nor_fattens_a_node(mesh_of, record_seconds):
+def test_hostile_input_neither_disturbs_nor_fattens_a_node(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     seed = int(os.environ.get("HOSTILE_SEED") or 1)
     mesh = mesh_of(4)
     victim, *peers = mesh.daemons[:3]
@@ -67,7 +69,7 @@ def test_hostile_input_neither_disturbs_nor_fattens_a_node(mesh_of, record_secon
 class _Streams:
     """Connections that stay open after what was sent, some of them dribbling, oldest closed."""
 
-    def __init__(self, mesh, victim) -> None:
+    def __init__(self, mesh: Mesh, victim: Daemon) -> None:
         self._source = mesh.lab.hosts[3]
         self._target = (victim.host.address, CLUSTER_PORT)
         self._open: deque[socket.socket] = deque()
@@ -101,13 +103,15 @@ class _Streams:
 class _Watch:
     """Looks at the peers' tables all the time and notes what they think of the victim."""
 
-    def __init__(self, mesh, victim, peers) -> None:
+    def __init__(self, mesh: Mesh, victim: Daemon, peers: list[Daemon]) -> None:
         self.complaints: list[str] = []
         self.looks = 0
         self._mesh, self._victim, self._peers = mesh, victim, peers
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run)
-        self._incarnation = self._look(peers[0]).incarnation
+        first = self._look(peers[0])
+        assert first
+        self._incarnation = first.incarnation
 
     def __enter__(self) -> "_Watch":
         self._thread.start()
@@ -117,15 +121,16 @@ class _Watch:
         self._ending.set()
         self._thread.join()
 
-    def _look(self, peer):
+    def _look(self, peer: Daemon) -> Record | None:
         name = self._victim.host.name
-        tables = []
-        wait_for(
-            lambda: tables.append(self._mesh.look(peer)) or tables[-1],
-            10,
-            f"{peer.host.name} to show its table",
-        )
-        return tables[-1].get(name)
+        table: dict[str, Record] = {}
+
+        def looked() -> bool:
+            table.update(self._mesh.look(peer))
+            return bool(table)
+
+        wait_for(looked, 10, f"{peer.host.name} to show its table")
+        return table.get(name)
 
     def _run(self) -> None:
         while not self._ending.wait(0.5):
@@ -140,7 +145,7 @@ class _Watch:
                     self.complaints.append(f"{peer.host.name} has {record}")
 
 
-def _send_packets(mesh, victim, attacker) -> Iterator[int]:
+def _send_packets(mesh: Mesh, victim: Daemon, attacker: Attacker) -> Iterator[int]:
     """Send all packets no faster than they are read, and yield their numbers."""
     with mesh.lab.hosts[3].socket(socket.SOCK_DGRAM) as sending:
         for number, packet in enumerate(attacker.packets(_PACKETS)):
@@ -150,7 +155,7 @@ def _send_packets(mesh, victim, attacker) -> Iterator[int]:
             yield number
 
 
-def _queue(victim) -> tuple[int, int]:
+def _queue(victim: Daemon) -> tuple[int, int]:
     """The bytes that wait in the victim's UDP socket, and how many packets it lost."""
     port = f":{CLUSTER_PORT:04X}"
     with open(f"/proc/{victim.process.pid}/net/udp", encoding="ascii") as table:
@@ -159,7 +164,7 @@ def _queue(victim) -> tuple[int, int]:
     return int(row[4].split(":")[1], 16), int(row[-1])
 
 
-def test_running_out_of_descriptors_ends_nothing(mesh_of):
+def test_running_out_of_descriptors_ends_nothing(mesh_of: MeshOf) -> None:
     mesh = mesh_of(2)
     target, source = mesh.daemons
     target.command = ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *target.command]
@@ -179,7 +184,9 @@ def test_running_out_of_descriptors_ends_nothing(mesh_of):
     assert target.log().count("Too many open files") == 1
 
 
-def test_a_table_of_thousands_of_ghosts_is_borne(mesh_of, record_seconds):
+def test_a_table_of_thousands_of_ghosts_is_borne(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     """From somebody who has the key; their names are meant for the operator's terminal."""
     mesh = mesh_of(3)
     victim, other, attacker = mesh.daemons

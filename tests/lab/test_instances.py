@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from tests.testbed.lab.daemons import WESHER, Daemon, new_key
-from tests.testbed.lab.netns import Host, Lab, Process, wait_for
+from tests.testbed.lab.netns import Host, Lab, LabOf, Process, wait_for
 
 FOREIGN = "vpn0"
 FILE = "/etc/wesher/lab.toml"
@@ -19,7 +19,7 @@ overlay-net = "10.77.0.0/16"
 
 
 @pytest.fixture
-def instances(lab_of) -> list[Daemon]:
+def instances(lab_of: LabOf) -> list[Daemon]:
     """Two agents on one host, each in a mesh of its own, as the two units start them."""
     lab: Lab = lab_of(1)
     [host] = lab.hosts
@@ -46,7 +46,9 @@ def start_foreign(host: Host) -> Process:
 
 @pytest.mark.skipif(shutil.which("wireguard-go") is None, reason="needs wireguard-go")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_the_end_of_one_instance_leaves_the_other_and_a_foreign_device(instances, number):
+def test_the_end_of_one_instance_leaves_the_other_and_a_foreign_device(
+    instances: list[Daemon], number: signal.Signals
+) -> None:
     one, other = instances
     host = one.host
     foreign = start_foreign(host)
@@ -61,7 +63,7 @@ def test_the_end_of_one_instance_leaves_the_other_and_a_foreign_device(instances
     assert host.succeeds("wg", "show", FOREIGN)
 
 
-def test_a_cleanup_of_all_leaves_the_instance_that_runs(instances):
+def test_a_cleanup_of_all_leaves_the_instance_that_runs(instances: list[Daemon]) -> None:
     one, other = instances
     host = one.host
     one.stop(signal.SIGKILL)
@@ -73,7 +75,7 @@ def test_a_cleanup_of_all_leaves_the_instance_that_runs(instances):
     assert status_of(other)
 
 
-def test_each_unit_reloads_its_own_instance(instances):
+def test_each_unit_reloads_its_own_instance(instances: list[Daemon]) -> None:
     host = instances[0].host
     host.path(FILE).write_text(f'{SECOND}forget-after = "1h"\n')
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.testbed.lab.netns import LabOf
+
 # Runs on the host: `device`, `plan(1, 2)`, `peer(1)` and `tell(value)` are at hand for each story.
 _PRELUDE = """
 import asyncio, base64, json, os, subprocess
@@ -48,20 +50,24 @@ async def story():
 """
 
 
+Tell = Callable[[str], dict[str, Any]]
+
+
 @pytest.fixture
-def tell(lab_of) -> Callable[[str], dict[str, Any]]:
+def tell(lab_of: LabOf) -> Tell:
     """Run a story on a host of its own and return what it tells."""
     (host,) = lab_of(1).hosts
 
     def run(story: str) -> dict[str, Any]:
         body = "".join(f"    {line}\n" for line in story.strip().splitlines())
         program = f"{_PRELUDE}{body}\nasyncio.run(story())\n"
-        return json.loads(host.run(sys.executable, "-", stdin=program, timeout=60))
+        told: dict[str, Any] = json.loads(host.run(sys.executable, "-", stdin=program, timeout=60))
+        return told
 
     return run
 
 
-def test_from_nothing_to_a_mesh_and_back(tell):
+def test_from_nothing_to_a_mesh_and_back(tell: Tell) -> None:
     told = tell("""
 device = await Device.open("wg0")
 first = await device.apply(plan(complete=False))
@@ -87,7 +93,7 @@ tell(changed=[first.changed, second.changed, third.changed, fourth.changed],
     assert told["links"] == ["eth0", "lo"]
 
 
-def test_ipv6_overlays_work_alike(tell):
+def test_ipv6_overlays_work_alike(tell: Tell) -> None:
     told = tell("""
 device = await Device.open("wg0")
 six = {key(1): Peer(Endpoint(ip_address("2001:db8::1"), 9), (ip_network("fd77::1"),))}
@@ -100,7 +106,7 @@ tell(changed=changed, six=shown("ip", "-6", "route", "show", "proto", "87"))
     assert told == {"changed": [True, False, True], "six": ""}
 
 
-def test_a_thousand_peers_are_set_and_unset(tell):
+def test_a_thousand_peers_are_set_and_unset(tell: Tell) -> None:
     told = tell("""
 device = await Device.open("wg0")
 applied = await device.apply(plan(*range(1, 1001)))
@@ -113,7 +119,7 @@ tell(full=full, empty=[len(peers()), len(routes())], failed=applied.failed, agai
     assert told == {"full": [1000, 1000], "empty": [0, 0], "failed": [], "again": False}
 
 
-def test_key_and_peers_survive_the_agent(tell):
+def test_key_and_peers_survive_the_agent(tell: Tell) -> None:
     program = """
 device = await Device.open("wg0")
 applied = await device.apply(plan(1, 2))
@@ -136,7 +142,7 @@ tell(key=device.public_key, adopted=device.adopted, changed=applied.changed)
     ],
     ids=" ".join,
 )
-def test_what_somebody_broke_is_repaired(tell, damage):
+def test_what_somebody_broke_is_repaired(tell: Tell, damage: str) -> None:
     told = tell(f"""
 device = await Device.open("wg0")
 await device.apply(plan(1, 2))
@@ -159,7 +165,7 @@ tell(repaired=len(one.repaired), after=two.changed, peers=len(peers()), routes=l
     }
 
 
-def test_one_bad_endpoint_does_not_block_the_others(tell):
+def test_one_bad_endpoint_does_not_block_the_others(tell: Tell) -> None:
     told = tell("""
 device = await Device.open("wg0")
 wanted = plan(*range(1, 20))
@@ -174,7 +180,9 @@ tell(peers=len(peers()), failed=applied.failed)
     }
 
 
-def test_a_killed_wireguard_go_is_replaced_over_its_stale_socket(tell):
+def test_a_killed_wireguard_go_is_replaced_over_its_stale_socket(
+    tell: Tell,
+) -> None:
     told = tell("""
 await interface.create_in_userspace("wg0")
 device = await Device.open("wg0")
@@ -193,7 +201,9 @@ tell(stale=stale, peers=len(peers()), failed=applied.failed)
     assert told == {"stale": True, "peers": 1, "failed": []}
 
 
-def test_a_name_served_in_another_namespace_is_explained(tell):
+def test_a_name_served_in_another_namespace_is_explained(
+    tell: Tell,
+) -> None:
     told = tell("""
 shown("unshare", "-n", "wireguard-go", "wg0")
 try:
@@ -206,7 +216,7 @@ except WesherError as error:
     assert "choose another with --interface" in told["error"]
 
 
-def test_a_foreign_interface_is_refused(tell):
+def test_a_foreign_interface_is_refused(tell: Tell) -> None:
     told = tell("""
 shown("ip", "link", "add", "wg0", "type", "bridge")
 try:
@@ -219,7 +229,7 @@ except WesherError as error:
     assert told["link"] is None
 
 
-def test_what_a_crash_left_is_cleaned_up(tell):
+def test_what_a_crash_left_is_cleaned_up(tell: Tell) -> None:
     tell("""
 device = await Device.open("wg0")
 await device.apply(plan(1, 2))
@@ -239,7 +249,7 @@ tell(found=found, left=len(leftovers), links=sorted((await read_network()).links
     }
 
 
-def test_a_borrowed_interface_is_given_back(tell):
+def test_a_borrowed_interface_is_given_back(tell: Tell) -> None:
     told = tell("""
 await interface.create_in_userspace("wg0")
 shown("ip", "link", "set", "wg0", "mtu", "1300", "alias", "mine")
@@ -263,7 +273,7 @@ tell(during=during, left=len(leftovers), peers=peers(), routes=routes(),
     }
 
 
-def test_the_hosts_facts_are_read(tell):
+def test_the_hosts_facts_are_read(tell: Tell) -> None:
     told = tell("""
 network = await read_network()
 found = host_facts.host_facts(network, "wg0")

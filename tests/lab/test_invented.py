@@ -3,10 +3,11 @@
 import base64
 import time
 
+from tests.testbed.lab.daemons import MeshOf
 from tests.testbed.lab.inventing import attack
 
 
-def test_invented_members_are_no_peers_and_keep_nobody_out(mesh_of):
+def test_invented_members_are_no_peers_and_keep_nobody_out(mesh_of: MeshOf) -> None:
     mesh = mesh_of(4)
     seed, other, newcomer = mesh.daemons[:3]
     for daemon in (seed, other):

@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.testbed.lab.daemons import WESHER, Daemon
+from tests.testbed.lab.daemons import WESHER, Daemon, MeshOf, RecordSeconds
 from tests.testbed.lab.netns import wait_for
 from tests.testbed.lab.traffic import Flow
 
@@ -80,10 +81,11 @@ def behave(path: Path, behaviour: Behaviour) -> str:
     return "ended"
 
 
-def status(daemon: Daemon) -> dict | None:
+def status(daemon: Daemon) -> dict[str, Any] | None:
     """Return what an operator sees meanwhile, None while the agent is too busy."""
     output = daemon.host.run(*WESHER, "status", "--json", check=False, timeout=60)
-    return json.loads(output) if output else None
+    told: dict[str, Any] | None = json.loads(output) if output else None
+    return told
 
 
 def state_of(daemon: Daemon, *, seen_by: Daemon) -> str | None:
@@ -93,7 +95,9 @@ def state_of(daemon: Daemon, *, seen_by: Daemon) -> str | None:
 
 
 @pytest.mark.timeout(300)
-def test_a_thousand_mad_clients_disturb_neither_gossip_nor_reconciles(mesh_of, record_seconds):
+def test_a_thousand_mad_clients_disturb_neither_gossip_nor_reconciles(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(3)
     victim, peer, newcomer = mesh.daemons
     for daemon in (victim, peer):

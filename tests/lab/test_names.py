@@ -8,7 +8,7 @@ import socket
 import time
 from ipaddress import ip_address
 
-from tests.testbed.lab.daemons import WESHER, ping
+from tests.testbed.lab.daemons import WESHER, MeshOf, RecordSeconds, ping
 from tests.testbed.lab.gossip_lookup import CLUSTER_PORT
 from tests.testbed.lab.netns import wait_for
 from wesher.gossip import Alive, Keyring, pack_ip
@@ -17,7 +17,9 @@ from wesher.mesh.base.metadata import Metadata, encode_metadata
 from wesher.mesh.base.seniority import TOGETHER
 
 
-def test_hosts_in_each_others_hosts_files_form_a_mesh(mesh_of, record_seconds):
+def test_hosts_in_each_others_hosts_files_form_a_mesh(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(3)
     for daemon in mesh.daemons:
         with daemon.host.path("/etc/hosts").open("a") as file:
@@ -43,7 +45,9 @@ def test_hosts_in_each_others_hosts_files_form_a_mesh(mesh_of, record_seconds):
     assert suffixed.log() == ""
 
 
-def test_a_name_in_other_letters_takes_nothing(mesh_of, record_seconds):
+def test_a_name_in_other_letters_takes_nothing(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(4)
     one, victim, other, attacker = mesh.daemons
     members = (one, victim, other)
@@ -78,7 +82,9 @@ def test_a_name_in_other_letters_takes_nothing(mesh_of, record_seconds):
     assert f"{taken} is not in the hosts file" in one.host.run(*WESHER, "status")
 
 
-def test_a_renamed_host_says_so_and_stays_one_member_at_its_next_start(mesh_of, record_seconds):
+def test_a_renamed_host_says_so_and_stays_one_member_at_its_next_start(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(3)
     mesh.start()
     mesh.settle()

@@ -2,14 +2,16 @@
 
 import time
 
-from tests.testbed.lab.daemons import ping
+from tests.testbed.lab.daemons import MeshOf, RecordSeconds, ping
 from tests.testbed.lab.netns import wait_for
 from tests.testbed.lab.partitions import mend, split
 from tests.testbed.lab.tables import given_up, hold_alive
 from tests.testbed.lab.traffic import Flow
 
 
-def test_two_halves_that_gave_each_other_up_are_one_mesh_again(mesh_of, record_seconds):
+def test_two_halves_that_gave_each_other_up_are_one_mesh_again(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(6)
     near, far = mesh.daemons[:3], mesh.daemons[3:]
     mesh.start("--timing", "local")
@@ -34,7 +36,9 @@ def test_two_halves_that_gave_each_other_up_are_one_mesh_again(mesh_of, record_s
     assert len(flow.lost()) <= flow.sent // 20
 
 
-def test_who_left_behind_a_cut_is_gone_when_it_heals(mesh_of, record_seconds):
+def test_who_left_behind_a_cut_is_gone_when_it_heals(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(5)
     near, (stays, leaves) = mesh.daemons[:3], mesh.daemons[3:]
     mesh.start("--timing", "local")

@@ -2,11 +2,12 @@
 
 import json
 import time
+from collections.abc import Callable
 
 import pytest
 
-from tests.testbed.lab.daemons import Daemon, Mesh, new_key, ping
-from tests.testbed.lab.netns import wait_for
+from tests.testbed.lab.daemons import Daemon, Mesh, MeshOf, RecordSeconds, new_key, ping
+from tests.testbed.lab.netns import Host, LabOf, wait_for
 
 # Hosts of a lab see each other's processes, so only those of our own network.
 _KILL_WIREGUARD_GO = """
@@ -19,7 +20,7 @@ done
 _FOREIGN = "192.0.2.1\tprinter  # with \xe9 and no final newline"
 
 
-def test_what_someone_broke_is_repaired(mesh_of, record_seconds):
+def test_what_someone_broke_is_repaired(mesh_of: MeshOf, record_seconds: RecordSeconds) -> None:
     mesh = mesh_of(4)
     mesh.start()
     mesh.settle()
@@ -44,7 +45,9 @@ def test_what_someone_broke_is_repaired(mesh_of, record_seconds):
 
 
 @pytest.mark.parametrize("fault", ["flush", "link down", "driver killed", "hosts file"])
-def test_a_fault_is_noticed_at_once(mesh_of, record_seconds, fault):
+def test_a_fault_is_noticed_at_once(
+    mesh_of: MeshOf, record_seconds: RecordSeconds, fault: str
+) -> None:
     mesh = mesh_of(2)
     mesh.start()
     mesh.settle()
@@ -60,7 +63,9 @@ def test_a_fault_is_noticed_at_once(mesh_of, record_seconds, fault):
     record_seconds(f"repaired: {fault}", sorted(took)[2], 3)
 
 
-def test_a_storm_of_events_is_followed_at_leisure(mesh_of, record_seconds):
+def test_a_storm_of_events_is_followed_at_leisure(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(2)
     mesh.start()
     mesh.settle()
@@ -86,7 +91,7 @@ def test_a_storm_of_events_is_followed_at_leisure(mesh_of, record_seconds):
     assert victim.process.cpu_seconds() - used < 0.5 * (time.monotonic() - began)
 
 
-def _break(mesh, daemon, fault):
+def _break(mesh: Mesh, daemon: Daemon, fault: str) -> None:
     name, before = daemon.interface, _index(daemon)
     match fault:
         case "flush":
@@ -105,17 +110,20 @@ def _break(mesh, daemon, fault):
         assert not _is_whole(daemon)
 
 
-def _index(daemon):
+def _index(daemon: Daemon) -> str | None:
     """Return the number of the interface, which one that was made anew does not have."""
     shown = daemon.host.run("ip", "-o", "link", "show", daemon.interface, check=False)
     return shown.partition(":")[0] or None
 
 
-def _is_whole(daemon):
-    return len(_routes(daemon)) == 1 and len(daemon.peers()) == 1 and daemon.hosts_lines()
+def _is_whole(daemon: Daemon) -> bool:
+    whole = len(_routes(daemon)) == 1 and len(daemon.peers()) == 1
+    return whole and bool(daemon.hosts_lines())
 
 
-def test_a_bind_mounted_hosts_file_is_written_in_place(mesh_of, record_seconds):
+def test_a_bind_mounted_hosts_file_is_written_in_place(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(2)
     host = mesh.daemons[1].host
     host.run("sh", "-c", "cp /etc/hosts /run/hosts && mount --bind /run/hosts /etc/hosts")
@@ -130,7 +138,9 @@ def test_a_bind_mounted_hosts_file_is_written_in_place(mesh_of, record_seconds):
     assert not list(host.path("/etc").glob("etchosts*"))
 
 
-def test_a_full_disk_is_a_warning_and_spoils_no_state(mesh_of, record_seconds):
+def test_a_full_disk_is_a_warning_and_spoils_no_state(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(2)
     victim = mesh.daemons[1]
     directory = "/var/lib/wesher"
@@ -153,7 +163,9 @@ def test_a_full_disk_is_a_warning_and_spoils_no_state(mesh_of, record_seconds):
     assert {path.name for path in victim.state.iterdir()} == {"filler", "wgoverlay.json"}
 
 
-def test_a_foreign_device_of_our_name_is_left_alone(lab_of, record_seconds):
+def test_a_foreign_device_of_our_name_is_left_alone(
+    lab_of: LabOf, record_seconds: RecordSeconds
+) -> None:
     lab = lab_of(1)
     host = lab.hosts[0]
     kernel = ["ip", "link", "add", "wgoverlay", "type", "wireguard"]
@@ -177,8 +189,8 @@ def test_a_foreign_device_of_our_name_is_left_alone(lab_of, record_seconds):
 
 @pytest.mark.parametrize(("file", "same"), [("wgoverlay", True), ("state", True), ("state", False)])
 def test_what_a_crash_of_the_original_left_is_taken_over_if_it_is_of_this_cluster(
-    lab_of, file, same
-):
+    lab_of: LabOf, file: str, same: bool
+) -> None:
     lab = lab_of(1)
     host, daemon = lab.hosts[0], Daemon(lab, lab.hosts[0])
     kernel = ["ip", "link", "add", "wgoverlay", "type", "wireguard"]
@@ -204,7 +216,7 @@ def test_what_a_crash_of_the_original_left_is_taken_over_if_it_is_of_this_cluste
         assert "`ip link del wgoverlay`" in daemon.log()
 
 
-def test_a_second_agent_on_the_interface_is_refused(lab_of):
+def test_a_second_agent_on_the_interface_is_refused(lab_of: LabOf) -> None:
     lab = lab_of(1)
     mesh = Mesh(lab)
     mesh.start()
@@ -222,19 +234,21 @@ def test_a_second_agent_on_the_interface_is_refused(lab_of):
     assert mesh.seed.overlay_address()
 
 
-def _record(record_seconds, what, since, condition):
+def _record(
+    record_seconds: RecordSeconds, what: str, since: float, condition: Callable[[], object]
+) -> None:
     wait_for(condition, 60, what)
     record_seconds(what, time.monotonic() - since, 30)
 
 
-def _routes(daemon):
+def _routes(daemon: Daemon) -> list[str]:
     return daemon.host.run("ip", "route", "show", "proto", "87").splitlines()
 
 
-def _warnings(daemon):
+def _warnings(daemon: Daemon) -> int:
     return sum("WARN" in line.upper() for line in daemon.log().splitlines())
 
 
-def _device(host):
+def _device(host: Host) -> list[str]:
     tables = [["wg", "show", "wgoverlay", "dump"], ["ip", "address", "show", "wgoverlay"]]
     return [host.run(*argv) for argv in tables]

@@ -3,15 +3,19 @@
 import random
 import signal
 import time
+from collections.abc import Mapping
 
 import pytest
 
-from tests.testbed.lab.daemons import ping
+from tests.testbed.lab.daemons import MeshOf, RecordSeconds, ping
 from tests.testbed.lab.gossip_lookup import alive
 from tests.testbed.lab.netns import wait_for
+from wesher.gossip import Record
 
 
-def test_a_killed_agent_comes_back_without_flags(mesh_of, record_seconds):
+def test_a_killed_agent_comes_back_without_flags(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(3)
     mesh.start()
     mesh.settle()
@@ -34,7 +38,9 @@ def test_a_killed_agent_comes_back_without_flags(mesh_of, record_seconds):
     assert ping(victim, one.host.name)
 
 
-def test_a_host_that_lost_power_comes_back_without_flags(mesh_of, record_seconds):
+def test_a_host_that_lost_power_comes_back_without_flags(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(3)
     mesh.start()
     mesh.settle()
@@ -55,7 +61,9 @@ def test_a_host_that_lost_power_comes_back_without_flags(mesh_of, record_seconds
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_cluster_stopped_as_a_whole_forms_again(seed, mesh_of, record_seconds):
+def test_a_cluster_stopped_as_a_whole_forms_again(
+    seed: int, mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(4)
     mesh.start()
     mesh.settle()
@@ -74,7 +82,7 @@ def test_a_cluster_stopped_as_a_whole_forms_again(seed, mesh_of, record_seconds)
     )
 
 
-def test_an_orderly_stop_leaves_nothing(mesh_of, record_seconds):
+def test_an_orderly_stop_leaves_nothing(mesh_of: MeshOf, record_seconds: RecordSeconds) -> None:
     mesh = mesh_of(2)
     mesh.start()
     mesh.settle()
@@ -94,7 +102,7 @@ def test_an_orderly_stop_leaves_nothing(mesh_of, record_seconds):
     assert other.hosts_lines() == {}
 
 
-def test_a_handover_stop_keeps_the_traffic_flowing(mesh_of):
+def test_a_handover_stop_keeps_the_traffic_flowing(mesh_of: MeshOf) -> None:
     mesh = mesh_of(2)
     mesh.start()
     mesh.settle()
@@ -108,6 +116,6 @@ def test_a_handover_stop_keeps_the_traffic_flowing(mesh_of):
     assert one.peers()
 
 
-def _incarnation(table):
+def _incarnation(table: Mapping[str, Record]) -> int:
     """That of the victim, 0 in the table of somebody who did not answer."""
     return table["node2"].incarnation if "node2" in table else 0

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.testbed.lab.daemons import WESHER, Daemon, ping
+from tests.testbed.lab.daemons import WESHER, Daemon, MeshOf, RecordSeconds, ping
 from tests.testbed.lab.gossip_lookup import alive
 from tests.testbed.lab.netns import wait_for
 from tests.testbed.lab.tables import given_up, hold_alive, table_of
@@ -19,7 +19,9 @@ LONG_SLEEP = float(os.environ.get("WESHER_LAB_SLEEP", "0"))
 SUSPICION = 18  # seconds that one lasts with quick timing when nobody else confirms it
 
 
-def test_a_member_returns_with_another_underlay_address(mesh_of, record_seconds):
+def test_a_member_returns_with_another_underlay_address(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(3)
     mesh.start()
     mesh.settle()
@@ -41,7 +43,9 @@ def test_a_member_returns_with_another_underlay_address(mesh_of, record_seconds)
     assert ping(victim, other.host.name)
 
 
-def test_a_cluster_whose_hosts_all_lost_power_forms_again(mesh_of, record_seconds):
+def test_a_cluster_whose_hosts_all_lost_power_forms_again(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(4)
     mesh.start()
     mesh.settle()
@@ -62,7 +66,9 @@ def test_a_cluster_whose_hosts_all_lost_power_forms_again(mesh_of, record_second
     assert answered
 
 
-def test_of_two_newcomers_of_one_name_one_stays(mesh_of, record_seconds):
+def test_of_two_newcomers_of_one_name_one_stays(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(3)
     seed, *twins = mesh.daemons
     mesh.start_one(seed)
@@ -83,7 +89,9 @@ def test_of_two_newcomers_of_one_name_one_stays(mesh_of, record_seconds):
     assert ping(seed, "twin")
 
 
-def test_a_forgotten_member_is_gone_everywhere_and_may_return(mesh_of, record_seconds):
+def test_a_forgotten_member_is_gone_everywhere_and_may_return(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(4)
     mesh.start("--timing", "local")
     mesh.settle()
@@ -105,7 +113,9 @@ def test_a_forgotten_member_is_gone_everywhere_and_may_return(mesh_of, record_se
 
 
 @pytest.mark.timeout(120 + 2 * LONG_SLEEP)
-def test_a_sleeper_fails_nobody_and_brings_nobody_back(mesh_of, record_seconds):
+def test_a_sleeper_fails_nobody_and_brings_nobody_back(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     """It falls asleep while it suspects somebody, for longer than a suspicion lasts."""
     mesh = mesh_of(3)
     mesh.start("--timing", "wan" if LONG_SLEEP else "local", "--log-level", "info")

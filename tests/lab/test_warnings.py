@@ -2,11 +2,13 @@
 
 import re
 
-from tests.testbed.lab.daemons import new_key
+from tests.testbed.lab.daemons import Daemon, MeshOf, RecordSeconds, new_key
 from tests.testbed.lab.netns import wait_for
 
 
-def test_a_wrong_cluster_key_is_a_warning_where_it_was_given(mesh_of, record_seconds):
+def test_a_wrong_cluster_key_is_a_warning_where_it_was_given(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     one, stranger = mesh_of(2).daemons
     one.start("--cluster-key", new_key())
     wait_for(one.overlay_address, 60, "the first node")
@@ -20,7 +22,9 @@ def test_a_wrong_cluster_key_is_a_warning_where_it_was_given(mesh_of, record_sec
     assert one.log() == "", "strangers must not fill our log"
 
 
-def test_a_wrong_overlay_network_is_a_warning_on_both_sides(mesh_of, record_seconds):
+def test_a_wrong_overlay_network_is_a_warning_on_both_sides(
+    mesh_of: MeshOf, record_seconds: RecordSeconds
+) -> None:
     mesh = mesh_of(2)
     one, stranger = mesh.daemons
     mesh.start_one(one)
@@ -34,7 +38,7 @@ def test_a_wrong_overlay_network_is_a_warning_on_both_sides(mesh_of, record_seco
     assert not stranger.peers()
 
 
-def test_blocked_udp_is_a_warning(mesh_of, record_seconds):
+def test_blocked_udp_is_a_warning(mesh_of: MeshOf, record_seconds: RecordSeconds) -> None:
     mesh = mesh_of(2)
     one, other = mesh.daemons
     other.host.run("nft", "add table inet lab")
@@ -49,6 +53,6 @@ def test_blocked_udp_is_a_warning(mesh_of, record_seconds):
     assert other.lives()
 
 
-def _warned(daemon, about):
+def _warned(daemon: Daemon, about: str) -> bool:
     """Whether a warning of the agent mentions this."""
     return re.search(rf"(?i)warn.*{about}", daemon.log()) is not None

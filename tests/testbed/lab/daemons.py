@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -205,3 +205,9 @@ def _adds_up(seen: Sequence[set[str]]) -> bool:
     everyone = set().union(*seen)
     missing = [everyone - keys for keys in seen]
     return len(seen) == 1 or (len(everyone) == len(seen) and set().union(*missing) == everyone)
+
+
+MeshOf = Callable[[int], Mesh]
+"""Makes a mesh of so many agents, none of them started yet."""
+RecordSeconds = Callable[[str, float, float], None]
+"""Notes how long something took, and its limit."""

@@ -355,3 +355,7 @@ def ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+LabOf = Callable[[int], Lab]
+"""Makes a lab of so many hosts, closed when the test ends."""
