@@ -9,7 +9,6 @@ from tests.testbed.sim.hosts import PORT
 from tests.testbed.sim.mesh_world import MeshParticipant, MeshWorld
 from wesher.gossip import Address, StreamRequest
 from wesher.mesh.base.settings import SavedMember
-from wesher.mesh.node import MeshNode
 
 _SIZES = (10, 100, 1000)
 
@@ -57,8 +56,7 @@ def measure(case: RejoinCase) -> JoinRetry:
         for n in range(case.members - left)
     ]
     for node in world.nodes.values():
-        assert isinstance(node.engine, MeshNode)
-        node.engine._coordinator.failed.restore(gone, world.now)
+        node.ours._coordinator.failed.restore(gone, world.now)
     world.run(case.seconds)
     return JoinRetry(world.tries * 60 / left / case.seconds)
 

@@ -8,8 +8,8 @@ from tests.testbed.sim.addresses import Crowd, Joins, crowds
 
 
 @pytest.mark.parametrize("first", range(0, 60, 15))
-def test_whoever_joins_at_the_same_moment_gets_an_address_of_its_own(first):
-    moves = Counter()
+def test_whoever_joins_at_the_same_moment_gets_an_address_of_its_own(first: int) -> None:
+    moves: Counter[int] = Counter()
 
     for seed in range(first, first + 15):
         moves.update(Joins(crowds(seed)).run().values())
@@ -21,11 +21,13 @@ def test_whoever_joins_at_the_same_moment_gets_an_address_of_its_own(first):
 @pytest.mark.parametrize(
     ("network", "members"), [("10.0.0.0/28", 13), ("10.0.0.0/24", 40)], ids=["full", "crowded"]
 )
-def test_where_addresses_are_rare_each_moves_once_at_most(network, members, seed):
+def test_where_addresses_are_rare_each_moves_once_at_most(
+    network: str, members: int, seed: int
+) -> None:
     Joins(Crowd(seed, network, members)).run()
 
 
-def test_two_fixed_claims_to_one_address_stand_side_by_side():
+def test_two_fixed_claims_to_one_address_stand_side_by_side() -> None:
     joins = Joins(Crowd(3, "10.0.0.0/24", 6, fixed=3))
 
     joins.run()

@@ -1,17 +1,21 @@
 """Nodes that behave like the original, alone and among ours."""
 
+from functools import partial
+from typing import Unpack
+
 import pytest
 
 from tests.testbed.sim.mesh_world import MeshWorld
+from tests.testbed.sim.world import Conditions
 from wesher.gossip import MemberState
 from wesher.mesh.base.metadata import decode_metadata
 
 VERSIONS = ["v0.1.4", "current"]
 
 
-def started(*kinds, seed=1, **world):
+def started(*kinds: str | None, seed: int = 1, **conditions: Unpack[Conditions]) -> MeshWorld:
     """Return a world of hosts a, b, c … of these kinds, that have all met."""
-    world = MeshWorld(seed, **world)
+    world = MeshWorld(seed, **conditions)
     hosts = "abcdefgh"[: len(kinds)]
     for host, go in zip(hosts, kinds, strict=True):
         world.start(host, *hosts[0] * (host != "a"), go=go)
@@ -20,16 +24,17 @@ def started(*kinds, seed=1, **world):
     return world
 
 
-def state(world, observer, subject):
-    return world.nodes[observer].gossip.members.get(subject).state
+def state(world: MeshWorld, observer: str, subject: str) -> MemberState:
+    return world.nodes[observer].member(subject).state
 
 
 @pytest.mark.parametrize(("version", "format"), [("v0.1.4", "v0.2"), ("current", "current")])
-def test_it_says_of_itself_what_the_original_says(version, format):
+def test_it_says_of_itself_what_the_original_says(version: str, format: str) -> None:
     world = started(None, version)
 
-    member = world.nodes["a"].gossip.members.get("b")
+    member = world.nodes["a"].member("b")
 
+    assert member.meta
     metadata = decode_metadata(member.meta)
     assert (metadata.format, metadata.has_ext) == (format, False)
     assert member.incarnation == 2  # it has announced itself without metadata first
@@ -37,7 +42,7 @@ def test_it_says_of_itself_what_the_original_says(version, format):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_it_is_a_peer_of_ours_and_ours_are_its_peers_if_it_can_read_them(version):
+def test_it_is_a_peer_of_ours_and_ours_are_its_peers_if_it_can_read_them(version: str) -> None:
     world = started(None, version)
 
     ours, go = world.nodes["a"], world.nodes["b"]
@@ -58,7 +63,9 @@ def test_it_is_a_peer_of_ours_and_ours_are_its_peers_if_it_can_read_them(version
         (None, "v0.1.4", MemberState.DEAD),
     ],
 )
-def test_a_departure_of_v014_names_nobody_and_it_takes_none_for_one(leaver, observer, known):
+def test_a_departure_of_v014_names_nobody_and_it_takes_none_for_one(
+    leaver: str | None, observer: str | None, known: MemberState
+) -> None:
     world = started(observer, leaver, observer)
     world.stop("b")
 
@@ -68,7 +75,7 @@ def test_a_departure_of_v014_names_nobody_and_it_takes_none_for_one(leaver, obse
     assert not world.nodes["b"].up
 
 
-def test_v014_learns_of_no_departure_from_a_table():
+def test_v014_learns_of_no_departure_from_a_table() -> None:
     world = started(None, "v0.1.4", None)
     world.link("b", "a", loss=1.0)  # streams pass: they are repeated, in the end by chance
     world.link("b", "c", loss=1.0)
@@ -85,18 +92,22 @@ def test_v014_learns_of_no_departure_from_a_table():
     assert state(world, "b", "c").value < MemberState.DEAD.value
 
 
-def test_it_gossips_at_the_interval_only():
+def is_met(world: MeshWorld, name: str) -> bool:
+    return name in world.nodes["c"].live()
+
+
+def test_it_gossips_at_the_interval_only() -> None:
     seconds = {}
     for kind in (None, "current"):
         world = started(kind, kind, kind)
         world.start("late", "b", go=kind)
-        seconds[kind] = world.run_until(lambda w=world: "late" in w.nodes["c"].live(), limit=5)
+        seconds[kind] = world.run_until(partial(is_met, world, "late"), limit=5)
 
     assert seconds[None] <= 0.2 < seconds["current"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_two_of_them_never_find_together_again(version):
+def test_two_of_them_never_find_together_again(version: str) -> None:
     world = started(version, version)
     world.part("a", "b")
     world.run(world.now + 400)
@@ -108,7 +119,7 @@ def test_two_of_them_never_find_together_again(version):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_one_of_ours_brings_it_back(version):
+def test_one_of_ours_brings_it_back(version: str) -> None:
     world = started(None, version, None)
     world.part("ac", "b")
     world.run(world.now + 400)
@@ -117,7 +128,7 @@ def test_one_of_ours_brings_it_back(version):
     world.run_until(lambda: world.agree_on("abc"), limit=90)
 
 
-def test_it_joins_when_its_seed_comes_but_not_after_a_quarter_of_an_hour():
+def test_it_joins_when_its_seed_comes_but_not_after_a_quarter_of_an_hour() -> None:
     world = MeshWorld(seed=1)
     world.start("early", "192.168.9.1", go="current")
     world.start("patient", "192.168.9.2", go="current")
@@ -132,7 +143,7 @@ def test_it_joins_when_its_seed_comes_but_not_after_a_quarter_of_an_hour():
     assert world.nodes["patient"].live() == {"patient"}
 
 
-def test_it_starts_again_from_the_members_it_has_seen():
+def test_it_starts_again_from_the_members_it_has_seen() -> None:
     world = started(None, "current")
     world.nodes["b"].seeds = ()
     world.crash("b")
@@ -143,7 +154,7 @@ def test_it_starts_again_from_the_members_it_has_seen():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_ours_agree_whatever_happens_to_it(seed):
+def test_ours_agree_whatever_happens_to_it(seed: int) -> None:
     world = started(None, "current", None, "v0.1.4", None, seed=seed, loss=0.05)
     world.part("ab", "cde")
     world.run(world.now + 200)
@@ -159,29 +170,33 @@ def test_ours_agree_whatever_happens_to_it(seed):
 
 @pytest.mark.parametrize("by", ["a", "b"])
 @pytest.mark.parametrize("version", VERSIONS)
-def test_ours_renews_its_sessions_soon_after_each_of_them_has_heard_of_a_change(version, by):
+def test_ours_renews_its_sessions_soon_after_each_of_them_has_heard_of_a_change(
+    version: str, by: str
+) -> None:
     world = started(None, version, None, version)
     goes = [world.nodes["b"], world.nodes["d"]]
     world.start("late", by)
-    renewed, heard, last = [], {}, world.nodes["a"].plan.renewal
+    renewed: list[float] = []
+    heard: dict[str, float] = {}
+    last = world.nodes["a"].settled_plan.renewal
     for _ in range(120):
         world.run(world.now + 0.05)
         for go in goes:
             if "late" in go.live():
                 heard.setdefault(go.name, world.now)
-        if (renewal := world.nodes["a"].plan.renewal) > last:
+        if (renewal := world.nodes["a"].settled_plan.renewal) > last:
             renewed, last = [*renewed, world.now], renewal
 
     assert heard.keys() == {"b", "d"}
     for at in heard.values():
         assert min(after - at for after in renewed if after >= at) <= 1.5
-    assert world.nodes["a"].plan.forgetful == {go.settings.public_key for go in goes}
+    assert world.nodes["a"].settled_plan.forgetful == {go.settings.public_key for go in goes}
 
 
-def test_nothing_is_renewed_where_all_are_ours():
+def test_nothing_is_renewed_where_all_are_ours() -> None:
     world = started(None, None, None)
     world.start("late", "a")
 
     world.run(world.now + 10)
 
-    assert [world.nodes[name].plan.renewal for name in "abc"] == [0, 0, 0]
+    assert [world.nodes[name].settled_plan.renewal for name in "abc"] == [0, 0, 0]

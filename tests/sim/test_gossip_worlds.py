@@ -1,16 +1,18 @@
 """Whole clusters under a virtual clock and network."""
 
+from typing import Any
+
 import pytest
 
 from tests.testbed.sim.world import World
 from wesher.gossip import MemberFailed, MemberJoined, MemberLeft, MemberState
 
 
-def names(number):
+def names(number: int) -> list[str]:
     return [f"node{index}" for index in range(number)]
 
 
-def formed(number, seed=1, **network):
+def formed(number: int, seed: int = 1, **network: Any) -> World:
     world = World(names(number), seed, **network)
     for name in names(number)[1:]:
         world.join(name, "node0")
@@ -19,7 +21,7 @@ def formed(number, seed=1, **network):
 
 
 @pytest.mark.parametrize("number", [2, 5, 50])
-def test_everyone_meets_within_two_seconds(number):
+def test_everyone_meets_within_two_seconds(number: int) -> None:
     world = World(names(number), seed=1)
     for name in names(number)[1:]:
         world.join(name, "node0")
@@ -29,7 +31,7 @@ def test_everyone_meets_within_two_seconds(number):
     assert seconds < 2
 
 
-def test_a_newcomer_is_known_to_all_at_once():
+def test_a_newcomer_is_known_to_all_at_once() -> None:
     world = formed(50)
     world.run(world.now + 30)
     world.add("late")
@@ -41,7 +43,7 @@ def test_a_newcomer_is_known_to_all_at_once():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_everyone_meets_despite_loss(seed):
+def test_everyone_meets_despite_loss(seed: int) -> None:
     world = World(names(10), seed, loss=0.3, twice=0.2, latency=(0.001, 0.3))
     for name in names(10)[1:]:
         world.join(name, "node0")
@@ -52,7 +54,7 @@ def test_everyone_meets_despite_loss(seed):
     assert world.agree_on(names(10))
 
 
-def test_a_quiet_cluster_reports_nothing():
+def test_a_quiet_cluster_reports_nothing() -> None:
     world = formed(5)
     world.run(10)
     reported = {name: len(node.events) for name, node in world.nodes.items()}
@@ -67,13 +69,13 @@ def test_a_quiet_cluster_reports_nothing():
     ]
 
 
-def test_a_crashed_member_is_declared_dead_by_all_and_later_forgotten():
+def test_a_crashed_member_is_declared_dead_by_all_and_later_forgotten() -> None:
     world = formed(5)
     others = names(5)[:-1]
     world.crash("node4")
 
     world.run_until(lambda: world.agree_on(others), limit=120)
-    states = {world.nodes[name].gossip.members.get("node4").state for name in others}
+    states = {world.nodes[name].member("node4").state for name in others}
     world.run(world.now + 120)
 
     assert states == {MemberState.DEAD}
@@ -81,7 +83,7 @@ def test_a_crashed_member_is_declared_dead_by_all_and_later_forgotten():
     assert all("node4" not in world.nodes[name].gossip.members for name in others)
 
 
-def test_one_that_leaves_is_gone_everywhere_within_a_second():
+def test_one_that_leaves_is_gone_everywhere_within_a_second() -> None:
     world = formed(20)
     others = names(20)[:-1]
     world.leave("node19")
@@ -93,7 +95,7 @@ def test_one_that_leaves_is_gone_everywhere_within_a_second():
 
 
 @pytest.mark.parametrize("after", [0.05, 0.25, 0.35, 0.45])
-def test_one_that_leaves_during_its_join_is_nobodys_ghost(after):
+def test_one_that_leaves_during_its_join_is_nobodys_ghost(after: float) -> None:
     """Its table takes three journeys of 0.1 s to be merged, the answer a fourth to be heard."""
     world = formed(5, latency=(0.1, 0.1))
     others = names(5)
@@ -108,7 +110,7 @@ def test_one_that_leaves_during_its_join_is_nobodys_ghost(after):
     assert all(world.nodes[name].heard(MemberFailed) == [] for name in others)
 
 
-def test_both_sides_of_a_short_partition_meet_again_without_help():
+def test_both_sides_of_a_short_partition_meet_again_without_help() -> None:
     world = formed(10)
     world.part(names(10)[:5], names(10)[5:])
     world.run(world.now + 20)
@@ -120,7 +122,7 @@ def test_both_sides_of_a_short_partition_meet_again_without_help():
     assert world.agree_on(names(10))
 
 
-def test_both_sides_of_a_long_partition_meet_again_by_two_exchanges():
+def test_both_sides_of_a_long_partition_meet_again_by_two_exchanges() -> None:
     world = formed(10)
     left, right = names(10)[:5], names(10)[5:]
     world.part(left, right)
@@ -134,18 +136,18 @@ def test_both_sides_of_a_long_partition_meet_again_by_two_exchanges():
     world.run_until(lambda: world.agree_on(names(10)), limit=300)
 
 
-def test_new_metadata_is_everywhere_within_half_a_second():
+def test_new_metadata_is_everywhere_within_half_a_second() -> None:
     world = formed(50)
     world.run(world.now + 30)
     world.update("node3", b"new")
 
-    def all_know():
-        return all(n.gossip.members.get("node3").meta == b"new" for n in world.nodes.values())
+    def all_know() -> bool:
+        return all(n.member("node3").meta == b"new" for n in world.nodes.values())
 
     assert world.run_until(all_know, limit=10) < 0.5
 
 
-def test_a_restarted_member_refutes_what_it_was_before():
+def test_a_restarted_member_refutes_what_it_was_before() -> None:
     world = formed(5)
     world.run(20)
     restarted = world.add("node4", ip=world.nodes["node4"].ip, meta=b"of the restarted")
@@ -153,12 +155,12 @@ def test_a_restarted_member_refutes_what_it_was_before():
 
     world.run(world.now + 1)
 
-    held = [node.gossip.members.get("node4") for node in world.nodes.values()]
+    held = [node.member("node4") for node in world.nodes.values()]
     assert {member.meta for member in held} == {b"of the restarted"}
-    assert restarted.gossip.local.incarnation == 2
+    assert restarted.member("node4").incarnation == 2
 
 
-def test_the_same_seed_gives_the_same_run():
+def test_the_same_seed_gives_the_same_run() -> None:
     first, second = (formed(5, seed=9, loss=0.2) for _ in range(2))
 
     for world in (first, second):

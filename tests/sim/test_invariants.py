@@ -1,45 +1,47 @@
 """Every rule that simulated runs are held to can be broken, and then the run ends there."""
 
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 import pytest
 
 from tests.testbed.sim.cached_packets import LARGEST
 from tests.testbed.sim.invariants import check_plan
-from tests.testbed.sim.mesh_world import MeshWorld
+from tests.testbed.sim.mesh_world import MeshParticipant, MeshWorld
 from tests.testbed.sim.trace import Violation
 from tests.testbed.sim.world import World
 from wesher.base.frozen import replace
-from wesher.gossip import Keyring, MemberJoined, MemberState, Wire
+from wesher.gossip import Keyring, Member, MemberJoined, MemberState, Wire
 from wesher.gossip.codec import encode
 from wesher.gossip.messages import Nack
+from wesher.mesh.base.events import PlanChanged
 from wesher.mesh.base.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
 
 ONE, TWO = "node00000", "node00001"
 
 
 @pytest.fixture
-def world():
+def world() -> World:
     return World.converged(2, seed=1)
 
 
-def held(world, **changes):
+def held(world: World, **changes: Any) -> Member:
     """Return the record that one holds of two, changed."""
-    return replace(world.nodes[ONE].gossip.members.get(TWO), **changes)
+    return replace(world.nodes[ONE].member(TWO), **changes)
 
 
-def put(world, **changes):
+def put(world: World, **changes: Any) -> None:
     """Let one hold a changed record of two, as its rules would."""
     world.nodes[ONE].gossip.members.put(held(world, **changes))
 
 
-def test_nobody_may_raise_the_incarnation_of_another(world):
+def test_nobody_may_raise_the_incarnation_of_another(world: World) -> None:
     with pytest.raises(Violation, match="node00000 raised the incarnation of node00001 alive 2"):
         put(world, incarnation=2)
 
 
-def test_everybody_may_raise_its_own_and_others_may_believe_it(world):
-    local = world.nodes[TWO].gossip.local
+def test_everybody_may_raise_its_own_and_others_may_believe_it(world: World) -> None:
+    local = world.nodes[TWO].member(TWO)
     world.nodes[TWO].gossip.members.put(replace(local, incarnation=2))
 
     put(world, incarnation=2)
@@ -59,8 +61,8 @@ def test_everybody_may_raise_its_own_and_others_may_believe_it(world):
         ({"incarnation": 2}, {"incarnation": 1, "addr": bytes(4)}),
     ],
 )
-def test_no_record_goes_back(world, before, after):
-    local = world.nodes[TWO].gossip.local
+def test_no_record_goes_back(world: World, before: dict[str, Any], after: dict[str, Any]) -> None:
+    local = world.nodes[TWO].member(TWO)
     world.nodes[TWO].gossip.members.put(replace(local, incarnation=2))
     if before:
         put(world, **before)
@@ -69,7 +71,7 @@ def test_no_record_goes_back(world, before, after):
         put(world, **after)
 
 
-def test_a_left_record_may_go_back_when_its_member_is_elsewhere_now(world):
+def test_a_left_record_may_go_back_when_its_member_is_elsewhere_now(world: World) -> None:
     put(world, state=MemberState.LEFT)
 
     put(world, state=MemberState.ALIVE, addr=bytes(4))
@@ -77,7 +79,7 @@ def test_a_left_record_may_go_back_when_its_member_is_elsewhere_now(world):
     assert held(world).addr == bytes(4)
 
 
-def test_no_event_without_a_change(world):
+def test_no_event_without_a_change(world: World) -> None:
     node = world.nodes[ONE]
     node.gossip._context.outbox.emit(MemberJoined(held(world)))
 
@@ -85,7 +87,7 @@ def test_no_event_without_a_change(world):
         world._follow_up(node)
 
 
-def test_no_change_without_an_event(world):
+def test_no_change_without_an_event(world: World) -> None:
     node = world.nodes[ONE]
     put(world, state=MemberState.DEAD)
     world._follow_up(node)
@@ -98,14 +100,16 @@ def test_no_change_without_an_event(world):
     ("packet", "problem"),
     [(b"junk", "not a sealed text"), (bytes(LARGEST + 1), f"{LARGEST + 1} bytes")],
 )
-def test_what_is_sent_can_be_read_and_is_not_too_large(world, packet, problem):
+def test_what_is_sent_can_be_read_and_is_not_too_large(
+    world: World, packet: bytes, problem: str
+) -> None:
     node = world.nodes[ONE]
 
     with pytest.raises(Violation, match=problem):
         world._send(node, packet, world.nodes[TWO].address)
 
 
-def test_what_is_sent_is_sealed_with_a_key_of_the_ring(world):
+def test_what_is_sent_is_sealed_with_a_key_of_the_ring(world: World) -> None:
     node = world.nodes[ONE]
     other = Wire(Keyring(bytes(32)), lambda: bytes(12))
     packet = other.seal_packet([encode(Nack(1))], checksum=False)
@@ -114,7 +118,7 @@ def test_what_is_sent_is_sealed_with_a_key_of_the_ring(world):
         world._send(node, packet, world.nodes[TWO].address)
 
 
-def peer(*ips):
+def peer(*ips: str) -> Peer:
     endpoint = Endpoint(ip_address("192.0.2.1"), 51820)
     return Peer(endpoint, tuple(map(ip_network, ips)))
 
@@ -133,21 +137,21 @@ ENTRY = HostsEntry(ip_address("10.0.0.2"), "two")
         (Plan(OURS, {"ours": peer("10.0.0.2")}), "we are our own peer"),
     ],
 )
-def test_a_plan_is_valid(plan, problem):
+def test_a_plan_is_valid(plan: Plan, problem: str | None) -> None:
     assert check_plan(plan, "ours") == problem
 
 
-def test_an_invalid_plan_ends_the_run():
+def test_an_invalid_plan_ends_the_run() -> None:
     world = MeshWorld(seed=1)
     world.start("one")
     world.run(5)
     node = world.nodes["one"]
-    node.engine._overlay.plan = Plan(OURS, {"a": peer("10.0.0.1")})
-    node.engine._change_plan(world.now)
+    node.ours._overlay.plan = Plan(OURS, {"a": peer("10.0.0.1")})
+    node.ours._change_plan(world.now)
 
     with pytest.raises(Violation, match=r"one: our own address is a peer's\n\(seed 1, after 5"):
         world._on_event(node, _plan_changed(node))
 
 
-def _plan_changed(node):
-    return next(event for _, event in node.events if type(event).__name__ == "PlanChanged")
+def _plan_changed(node: MeshParticipant) -> PlanChanged:
+    return next(event for _, event in node.events if isinstance(event, PlanChanged))

@@ -7,7 +7,7 @@ from collections import Counter
 from tests.testbed.sim.memory import restarts
 
 
-def test_a_neighbour_that_comes_and_goes_leaves_nothing_more_each_time():
+def test_a_neighbour_that_comes_and_goes_leaves_nothing_more_each_time() -> None:
     tracemalloc.start()
     try:
         held = [(sample.restarts, objects()) for sample in restarts(40, cached=False)]

@@ -1,11 +1,15 @@
 """Somebody without the key sends again, to everybody, all that he has recorded."""
 
+from collections.abc import Callable, Iterable
 from hashlib import blake2s
 from itertools import cycle, islice
+from typing import Unpack
 
 import pytest
 
 from tests.testbed.sim.mesh_world import MeshWorld
+from tests.testbed.sim.world import Conditions
+from wesher.gossip import Address
 
 NAMES = [f"node{number}" for number in range(6)]
 VICTIM = NAMES[2]
@@ -13,23 +17,26 @@ STEP = 0.05  # seconds between two bursts
 BURST = 50  # packets
 
 
+Delivered = tuple[Address, bytes, Address]
+
+
 class Recorded(MeshWorld):
     """A world whose delivered packets are written down."""
 
-    def __init__(self, *args, **settings):
-        self.packets = []
-        super().__init__(*args, **settings)
+    def __init__(self, seed: int, **conditions: Unpack[Conditions]) -> None:
+        self.packets: list[Delivered] = []
+        super().__init__(seed, **conditions)
 
-    def _deliver(self, source, data, to):
+    def _deliver(self, source: Address, data: bytes, to: Address) -> None:
         self.packets.append((source, data, to))
         super()._deliver(source, data, to)
 
-    def send_again(self, packets):
+    def send_again(self, packets: Iterable[Delivered]) -> None:
         for packet in packets:
             super()._deliver(*packet)
 
 
-def seconds_to_notice(seed, *, replayed, first_sequence):
+def seconds_to_notice(seed: int, *, replayed: bool, first_sequence: Callable[[str], int]) -> float:
     """Record two minutes, start all but the victim anew, crash it; return when all have noticed.
 
     The recording is of the lives before, whose pings were numbered from `first_sequence(life)`.
@@ -59,8 +66,8 @@ def seconds_to_notice(seed, *, replayed, first_sequence):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_recorded_packets_hide_no_crash(seed):
-    def first(life):
+def test_recorded_packets_hide_no_crash(seed: int) -> None:
+    def first(life: str) -> int:
         return hash_of(f"{seed} {life}")
 
     alone = seconds_to_notice(seed, replayed=False, first_sequence=first)
@@ -70,5 +77,5 @@ def test_recorded_packets_hide_no_crash(seed):
     assert beside <= 1.5 * alone
 
 
-def hash_of(text):
+def hash_of(text: str) -> int:
     return int.from_bytes(blake2s(text.encode(), digest_size=4).digest())

@@ -3,16 +3,15 @@
 import pytest
 
 from tests.sim.test_returns import formed, together
+from tests.testbed.sim.mesh_world import MeshWorld
 
 
-def names_held(world):
+def names_held(world: MeshWorld) -> set[str]:
     """Return every name that some running node holds for a live or failed member, or a peer."""
     held = set()
     for node in world.nodes.values():
         if node.up and not node.go:
-            held |= {
-                one.name for one in node.engine.status().members if one.standing.value != "left"
-            }
+            held |= {one.name for one in node.ours.status().members if one.standing.value != "left"}
             held |= {entry.name for entry in node.plan.hosts} if node.plan else set()
         elif node.up:
             held |= node.live()
@@ -23,7 +22,9 @@ def names_held(world):
 @pytest.mark.parametrize("go", [0, 2])
 @pytest.mark.parametrize("down", [0.5, 120.0])
 @pytest.mark.parametrize("name", ["renamed", "NODE2"])
-def test_a_renamed_host_keeps_its_address_and_leaves_no_ghost(seed, go, down, name):
+def test_a_renamed_host_keeps_its_address_and_leaves_no_ghost(
+    seed: int, go: int, down: float, name: str
+) -> None:
     world = formed(4, seed, go)
     before = world.nodes["node2"]
     world.crash("node2")
@@ -40,7 +41,7 @@ def test_a_renamed_host_keeps_its_address_and_leaves_no_ghost(seed, go, down, na
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_after_a_reboot_with_another_key_it_is_known_by_its_underlay_address(seed):
+def test_after_a_reboot_with_another_key_it_is_known_by_its_underlay_address(seed: int) -> None:
     world = formed(4, seed)
     before = world.nodes["node2"]
     world.crash("node2")
@@ -54,7 +55,7 @@ def test_after_a_reboot_with_another_key_it_is_known_by_its_underlay_address(see
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_name_that_is_taken_is_refused_and_nothing_is_retired(seed):
+def test_a_name_that_is_taken_is_refused_and_nothing_is_retired(seed: int) -> None:
     world = formed(4, seed)
     key = world.nodes["node2"].settings.public_key
     world.crash("node2")
@@ -68,7 +69,7 @@ def test_a_name_that_is_taken_is_refused_and_nothing_is_retired(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_copy_of_a_host_under_another_name_retires_nobody(seed):
+def test_a_copy_of_a_host_under_another_name_retires_nobody(seed: int) -> None:
     """Its state file came with the image; key and underlay address are others."""
     world = formed(4, seed)
     original = world.nodes["node2"]
@@ -79,6 +80,7 @@ def test_a_copy_of_a_host_under_another_name_retires_nobody(seed):
     clone = world.start("copy", "node0", name="clone")
     world.run(world.now + 60)
 
+    assert clone.saved.this_host
     assert clone.saved.this_host.name == "clone"
     assert "node2" in names_held(world)
     assert together(world, "node0", "node1", "node2", "node3")
@@ -86,7 +88,7 @@ def test_a_copy_of_a_host_under_another_name_retires_nobody(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_host_that_has_taken_the_old_name_meanwhile_keeps_it(seed):
+def test_a_host_that_has_taken_the_old_name_meanwhile_keeps_it(seed: int) -> None:
     world = formed(4, seed)
     key = world.nodes["node2"].settings.public_key
     world.crash("node2")
@@ -102,7 +104,7 @@ def test_a_host_that_has_taken_the_old_name_meanwhile_keeps_it(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_renamed_back_it_is_the_old_one_again(seed):
+def test_renamed_back_it_is_the_old_one_again(seed: int) -> None:
     world = formed(4, seed)
     before = world.nodes["node2"]
     for name in ("renamed", "node2"):

@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[2]
 DIGEST = "from tests.sim.test_replay import eventful; print(eventful(7).digest())"
 
 
-def eventful(seed, **world):
+def eventful(seed: int, *, trace: bool = False) -> MeshWorld:
     """Return a world to which everything has happened that can happen."""
-    world = MeshWorld(seed, loss=0.05, twice=0.05, reorder=0.1, latency=(0.001, 0.1), **world)
+    world = MeshWorld(seed, loss=0.05, twice=0.05, reorder=0.1, latency=(0.001, 0.1), trace=trace)
     world.names["seed.example"] = ["192.168.0.2"]
     world.start("a")
     for host, go in zip("bcdefg", [None, None, "v0.1.4", None, "current", None], strict=True):
@@ -45,24 +45,24 @@ def eventful(seed, **world):
     return world
 
 
-def test_the_same_seed_gives_the_same_trace():
+def test_the_same_seed_gives_the_same_trace() -> None:
     first, second = eventful(3, trace=True), eventful(3, trace=True)
 
     assert first.history(10_000) == second.history(10_000)
     assert first.digest() == second.digest()
 
 
-def test_another_seed_gives_another_trace():
+def test_another_seed_gives_another_trace() -> None:
     assert eventful(3).digest() != eventful(4).digest()
 
 
-def test_the_same_seed_gives_the_same_trace_in_processes_that_hash_differently():
+def test_the_same_seed_gives_the_same_trace_in_processes_that_hash_differently() -> None:
     digests = {_digest_with(hash_seed) for hash_seed in ("1", "2")}
 
     assert digests == {eventful(7).digest()}
 
 
-def _digest_with(hash_seed):
+def _digest_with(hash_seed: str) -> str:
     process = subprocess.run(
         [sys.executable, "-c", DIGEST],
         cwd=ROOT,
@@ -74,7 +74,7 @@ def _digest_with(hash_seed):
     return process.stdout.strip()
 
 
-def test_packets_are_in_the_history_of_a_trace_that_is_asked_for():
+def test_packets_are_in_the_history_of_a_trace_that_is_asked_for() -> None:
     short, full = (World.converged(2, seed=1, trace=trace) for trace in (False, True))
     for world in (short, full):
         world.run(6)
@@ -86,14 +86,14 @@ def test_packets_are_in_the_history_of_a_trace_that_is_asked_for():
     assert short.digest() == full.digest()
 
 
-def test_history_is_as_short_as_wanted():
+def test_history_is_as_short_as_wanted() -> None:
     world = World.converged(30, seed=1)
 
     assert len(world.history()) == 40
     assert world.history(2) == world.history()[-2:]
 
 
-def test_to_know_a_member_costs_a_hundred_bytes_at_most():
+def test_to_know_a_member_costs_a_hundred_bytes_at_most() -> None:
     tracemalloc.start()
 
     world = World.converged(500, seed=1)
@@ -104,7 +104,9 @@ def test_to_know_a_member_costs_a_hundred_bytes_at_most():
 
 
 @pytest.mark.parametrize("kind", [World, MeshWorld])
-def test_members_that_are_introduced_agree_and_have_said_nothing(kind):
+def test_members_that_are_introduced_agree_and_have_said_nothing(
+    kind: type[MeshWorld | World],
+) -> None:
     world = kind.converged(50, seed=1)
 
     world.check_settled()

@@ -9,12 +9,12 @@ from tests.testbed.sim.scenarios import KINDS, scenario, thundering_join
 SEEDS = range(300)
 
 
-def test_one_seed_is_one_scenario():
+def test_one_seed_is_one_scenario() -> None:
     assert [scenario(seed) for seed in SEEDS] == [scenario(seed) for seed in SEEDS]
     assert len({scenario(seed).steps for seed in SEEDS}) == len(SEEDS)
 
 
-def test_everything_happens_within_a_few_hundred_seeds():
+def test_everything_happens_within_a_few_hundred_seeds() -> None:
     told = Counter(
         kind for seed in SEEDS for kind in KINDS if kind in scenario(seed).title.split(", ")
     )
@@ -28,7 +28,7 @@ def test_everything_happens_within_a_few_hundred_seeds():
     }
 
 
-def test_nodes_of_all_sorts_take_part():
+def test_nodes_of_all_sorts_take_part() -> None:
     started = [
         dict(step.options)
         for seed in SEEDS
@@ -41,7 +41,7 @@ def test_nodes_of_all_sorts_take_part():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_steps_come_in_order_and_before_the_faults_end(seed):
+def test_steps_come_in_order_and_before_the_faults_end(seed: int) -> None:
     script = scenario(seed)
     times = [step.at for step in script.steps]
 
@@ -49,7 +49,7 @@ def test_steps_come_in_order_and_before_the_faults_end(seed):
     assert times[-1] < script.seconds
 
 
-def test_a_scenario_can_be_asked_for_by_size_and_kind():
+def test_a_scenario_can_be_asked_for_by_size_and_kind() -> None:
     script = scenario(7, members=30, kinds=("partition",))
 
     starts = [step for step in script.steps if step.call == "start"]
@@ -57,7 +57,7 @@ def test_a_scenario_can_be_asked_for_by_size_and_kind():
     assert script.title == "30 hosts, partition"
 
 
-def test_all_but_one_of_a_thundering_join_start_within_a_second():
+def test_all_but_one_of_a_thundering_join_start_within_a_second() -> None:
     starts = [step for step in thundering_join(1, 500).steps if step.call == "start"]
 
     first, *others = starts
@@ -66,7 +66,7 @@ def test_all_but_one_of_a_thundering_join_start_within_a_second():
     assert others[-1].at - others[0].at <= 1
 
 
-def test_a_scenario_is_told_step_by_step():
+def test_a_scenario_is_told_step_by_step() -> None:
     script = scenario(3)
 
     lines = list(script.lines())

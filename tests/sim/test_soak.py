@@ -5,11 +5,12 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.testbed.sim.planted_bugs import BUGS
-from tests.testbed.sim.runner import play, play_seed
+from tests.testbed.sim.runner import PlanResult, play, play_seed
 from tests.testbed.sim.scenarios import scenario, thundering_join
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ REVEALING = {
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
-def test_no_rule_is_broken_whatever_happens(first):
+def test_no_rule_is_broken_whatever_happens(first: int) -> None:
     for seed in range(first, first + AT_ONCE):
         outcome = play_seed(seed)
 
@@ -36,16 +37,16 @@ def test_no_rule_is_broken_whatever_happens(first):
         assert not outcome.violation, "\n".join(told)
 
 
-def test_everybody_meets_though_all_start_within_a_second():
+def test_everybody_meets_though_all_start_within_a_second() -> None:
     outcome = play(thundering_join(seed=1, members=100))
 
     assert not outcome.violation
     assert outcome.members == 100
 
 
-def first_failure(bug):
+def first_failure(bug: str) -> tuple[PlanResult, dict[str, Any]]:
     """Return the outcome of the first of a few scenarios that shows a bug, and how to play it."""
-    options = {"members": 4, "kinds": (REVEALING[bug],), "broken": bug}
+    options: dict[str, Any] = {"members": 4, "kinds": (REVEALING[bug],), "broken": bug}
     for seed in range(A_FEW):
         outcome = play_seed(seed, **options)
         if outcome.violation:
@@ -54,7 +55,7 @@ def first_failure(bug):
 
 
 @pytest.mark.parametrize("bug", BUGS)
-def test_a_planted_bug_is_found_within_a_few_seeds_and_replays_from_its_seed(bug):
+def test_a_planted_bug_is_found_within_a_few_seeds_and_replays_from_its_seed(bug: str) -> None:
     failed, options = first_failure(bug)
 
     again = play_seed(failed.scenario.seed, **options)
@@ -64,14 +65,14 @@ def test_a_planted_bug_is_found_within_a_few_seeds_and_replays_from_its_seed(bug
     assert again.history
 
 
-def test_a_bug_stays_planted_for_one_scenario_only():
+def test_a_bug_stays_planted_for_one_scenario_only() -> None:
     before = play_seed(3)
     play_seed(3, broken="fat-packets")
 
     assert play_seed(3).digest == before.digest
 
 
-def test_what_a_scenario_came_to_is_counted():
+def test_what_a_scenario_came_to_is_counted() -> None:
     outcome = play_seed(0, members=5, kinds=("partition", "departures"))
 
     assert outcome.stats["partitions"] == 1
@@ -83,7 +84,7 @@ def test_what_a_scenario_came_to_is_counted():
 # The command
 
 
-def soak(*options):
+def soak(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tests.testbed.sim.soak", *options],
         cwd=ROOT,
@@ -93,7 +94,7 @@ def soak(*options):
     )
 
 
-def test_a_soak_ends_with_a_line_that_says_how_much_it_did():
+def test_a_soak_ends_with_a_line_that_says_how_much_it_did() -> None:
     done = soak("--seeds", "3", "--jobs", "2", "--members", "3")
 
     line = done.stdout.splitlines()[-1]
@@ -106,7 +107,7 @@ def test_a_soak_ends_with_a_line_that_says_how_much_it_did():
     )
 
 
-def test_a_soak_that_fails_tells_what_happened_and_how_to_see_it_again():
+def test_a_soak_that_fails_tells_what_happened_and_how_to_see_it_again() -> None:
     bug = "fat-packets"
     done = soak("--seeds", "3", "--members", "4", "--kind", REVEALING[bug], "--break", bug)
 
@@ -121,7 +122,7 @@ def test_a_soak_that_fails_tells_what_happened_and_how_to_see_it_again():
     assert done.stdout[: done.stdout.index(replay)] in again.stdout
 
 
-def test_what_makes_no_sense_is_refused_at_once():
+def test_what_makes_no_sense_is_refused_at_once() -> None:
     done = soak("--seeds", "0")
 
     assert done.returncode == 2

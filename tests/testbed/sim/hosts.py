@@ -99,6 +99,12 @@ class Node:
         """Return about whom it reported events of this kind."""
         return [event.member.name for _, event in self.events if isinstance(event, kind)]
 
+    def member(self, name: str) -> Member:
+        """Return what it holds of a member that it knows."""
+        member = self.gossip.members.get(name)
+        assert member, f"{self.host} does not know {name}"
+        return member
+
     def live(self) -> set[str]:
         """Return whom it holds for alive or suspect, itself included."""
         return {member.name for member in self.gossip.members if member.live}

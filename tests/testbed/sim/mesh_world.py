@@ -47,8 +47,21 @@ class MeshParticipant(Node):
         self._incarnation = 0
 
     @property
+    def ours(self) -> MeshNode:
+        """Its node, which is not one that behaves like the original."""
+        assert isinstance(self.engine, MeshNode), f"{self.host} runs one of {self.go}"
+        return self.engine
+
+    @property
     def plan(self) -> Plan | None:
         return self.engine.plan()
+
+    @property
+    def settled_plan(self) -> Plan:
+        """Its plan, once it has one."""
+        plan = self.plan
+        assert plan, f"{self.host} has no plan"
+        return plan
 
     @property
     def overlay_addr(self) -> str | None:
@@ -260,8 +273,7 @@ class MeshWorld(AnyWorld[MeshParticipant]):
                 yield f"{node.host} {problem}"
 
     def _resolve(self, source: MeshParticipant, request: Resolve) -> None:
-        assert isinstance(source.engine, MeshNode), "of ours only, Go nodes do not ask"
-        source.take(source.engine.resolved, request, self.names.get(request.host, ()))
+        source.take(source.ours.resolved, request, self.names.get(request.host, ()))
 
     def _on_event(self, node: MeshParticipant, event: object) -> None:
         if isinstance(event, Resolve):
