@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scripts.benches.sim_tables import QUICK_SIZES, SIZES, Question, Table, percent, verdict
 from scripts.benches.sim_world import PINGS, QUIET, Traffic, converged, push_pull_interval
 from wesher.gossip import WAN
-from wesher.gossip.timing import transmit_limit
+from wesher.gossip.settings import transmit_limit
 
 _NEWCOMER = "newcomer"
 _SECONDS = {(10, 0.25): 600, (100, 0.25): 120, (1000, 0.25): 20, (10000, 0.0): 20}

@@ -10,7 +10,7 @@ from tests.testbed.sim.hosts import Node
 from tests.testbed.sim.world import Conditions, World
 from wesher.base.frozen import replace
 from wesher.gossip import WAN, GossipSettings, MemberFailed, MemberJoined, MemberLeft
-from wesher.gossip.timing import push_pull_scale
+from wesher.gossip.settings import push_pull_scale
 from wesher.mesh.base.metadata import Metadata, encode_metadata
 
 LATENCY = 0.05  # seconds one way

@@ -25,7 +25,7 @@ FILES = (
     "suspicion",
     "probe",
     "pings",
-    "broadcasts",
+    "outbox",
     "dissemination",
     "push_pull",
 )

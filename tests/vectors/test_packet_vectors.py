@@ -8,12 +8,11 @@ import pytest
 
 from wesher.gossip import Message
 from wesher.gossip.codec import decode, decode_compressed, encode_compressed
-from wesher.gossip.compound import join_parts, split_parts
 from wesher.gossip.events import DropReason
 from wesher.gossip.keyring import Keyring, sealed_size
 from wesher.gossip.lzw import decode as inflate
 from wesher.gossip.lzw import encode as deflate
-from wesher.gossip.wire import Wire
+from wesher.gossip.wire import Wire, join_parts, split_parts
 
 VECTORS = json.loads((Path(__file__).parent / "packets.json").read_text())
 

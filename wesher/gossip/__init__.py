@@ -1,6 +1,5 @@
 """The membership protocol: bytes, time and commands in; packets, streams and events out. Pure."""
 
-from wesher.gossip.addresses import Address, pack_ip, short_form, unpack_ip
 from wesher.gossip.core import Gossip
 from wesher.gossip.events import (
     AddressConflict,
@@ -31,6 +30,7 @@ from wesher.gossip.keyring import Keyring
 from wesher.gossip.members import Member, Members, MemberState
 from wesher.gossip.messages import (
     Ack,
+    Address,
     Alive,
     Dead,
     ErrorReply,
@@ -43,12 +43,13 @@ from wesher.gossip.messages import (
     RecordState,
     Suspect,
     UserMessage,
+    pack_ip,
+    short_form,
+    unpack_ip,
 )
-from wesher.gossip.outbox import Packet, StreamRequest
+from wesher.gossip.outbox import Packet, Stats, StreamRequest
 from wesher.gossip.push_pull import MAX_INBOUND_EXCHANGES
-from wesher.gossip.settings import GossipSettings
-from wesher.gossip.stats import Stats
-from wesher.gossip.timing import LAN, LOCAL, PRESETS, WAN, Timing
+from wesher.gossip.settings import LAN, LOCAL, PRESETS, WAN, GossipSettings, Timing
 from wesher.gossip.wire import Wire
 
 __all__ = [

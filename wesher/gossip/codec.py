@@ -1,4 +1,16 @@
-"""Messages as bytes and back: a type byte, then a struct (spec/memberlist.md, 1)."""
+"""Messages as bytes and back: a type byte, then a struct (spec/memberlist.md, 1).
+
+Here is which message has which fields under which keys; how a struct is written is said in
+`msgpack_structs`. Three messages are more than one struct: a push/pull, a header with as many
+records and as many bytes of user state behind it as it says; a user message, in a stream; and the
+compressed one, which is a layer (see `wire`). In a stream other types are legal than in a packet.
+
+All sizes are checked before anything is built. What is rejected is rejected with a ProtocolError,
+a LimitError when it might have been legal.
+
+The same news comes many times, from everybody who passes it on, and so do the same records, with
+every table: small ones are decoded once and remembered.
+"""
 
 from enum import IntEnum
 from functools import lru_cache

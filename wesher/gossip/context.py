@@ -1,16 +1,27 @@
-"""What the mechanisms of one participant have in common."""
+"""What the mechanisms of one participant have in common, and what holds each of them back.
+
+Probes, gossip, push/pulls and the rest know nothing of each other. They share the table of members,
+the news that wait, the outputs, the timers and the random numbers: the `Context`. Nothing here, nor
+anywhere in gossip, asks for the time or draws a number that was not handed in.
+
+Two things that all of them heed:
+
+* `Awareness` is Lifeguard's local health. A host that is overloaded gets its acks late and takes
+  everybody for dead. So each sign that it is us who are slow (a probe without an answer whose
+  relays were silent as well, a claim that we are gone) adds to a score, each ack takes from it, and
+  a probe lasts (score + 1) times as long (spec/memberlist.md, 4.15).
+* `TokenBucket` limits what others can make us do: whoever has the cluster key, and with it anybody
+  that got hold of it, may ask as often as he likes (spec/memberlist.md, 10.2).
+"""
 
 from random import Random
 
 from wesher.base.timers import Timers
-from wesher.gossip.addresses import Address
-from wesher.gossip.awareness import Awareness
-from wesher.gossip.broadcasts import Broadcasts
 from wesher.gossip.codec import encode
 from wesher.gossip.events import MemberProven
 from wesher.gossip.members import Member, Members, MemberState
-from wesher.gossip.messages import Message
-from wesher.gossip.outbox import Outbox
+from wesher.gossip.messages import Address, Message
+from wesher.gossip.outbox import Broadcasts, Outbox
 from wesher.gossip.settings import GossipSettings
 from wesher.gossip.wire import Wire
 
@@ -55,3 +66,38 @@ class Context:
             if held.state is MemberState.ALIVE:
                 self.broadcast(held.name, held.as_alive())
             self.outbox.emit(MemberProven(held))
+
+
+class Awareness:
+    """Our health score: 0 is healthy; the sicker we are, the longer our probes wait."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.score = 0
+
+    def adjust(self, delta: int) -> None:
+        """Add `delta`, keeping the score from 0 to below the limit."""
+        self.score = max(0, min(self.score + delta, self._limit - 1))
+
+    def scale(self, interval: float) -> float:
+        """Return `interval` stretched by our health."""
+        return interval * (self.score + 1)
+
+
+class TokenBucket:
+    """Allows `rate` actions a second, and that many at once after a quiet second."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._tokens = rate
+        self._filled_at = float("-inf")
+
+    def allow(self, now: float) -> bool:
+        """Tell whether one more action is within the limit, and count it."""
+        filled = self._tokens + (now - self._filled_at) * self._rate
+        self._tokens = min(self._rate, filled)
+        self._filled_at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

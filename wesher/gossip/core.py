@@ -1,4 +1,20 @@
-"""The membership protocol as one object: bytes, time and commands in; what is to be done out."""
+"""The membership protocol as one object: bytes, time and commands in; what is to be done out.
+
+`Gossip` is SWIM as memberlist speaks it, without a clock, a socket or a random number of its own
+(decision 2): it is told what arrived and what time it is, and leaves what is to be done for its
+owner to fetch. The mechanisms behind it, each in a file of its own:
+
+    bytes -> wire -> codec -> validate -> intake -> precedence -> transitions -> events, news
+    timers -> probe: who does not answer?   dissemination: news to a few   push_pull: whole tables
+
+They meet in the `Context` only. What is here is the way in and out: which message goes where, who
+is answered, and what every input ends with (`settle`): what is new is gossiped at once.
+
+Its life is silent, announced, leaving. Before `announce` nobody learns of us: we answer, look at
+others' tables and take them over. `leave` tells the others, and LeaveFinished when they were told
+as well as can be: after two periodic rounds and two at once, which reach all of a small cluster,
+or a second. Go waits for a broadcast's last transmission (spec/memberlist.md, 4.14).
+"""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from random import Random
@@ -7,9 +23,8 @@ from typing import Any
 from wesher.base.errors import ProtocolError
 from wesher.base.frozen import replace
 from wesher.base.timers import Timers
-from wesher.gossip.addresses import Address
 from wesher.gossip.codec import decode_stream, encode
-from wesher.gossip.context import Context
+from wesher.gossip.context import Context, TokenBucket
 from wesher.gossip.dissemination import Dissemination
 from wesher.gossip.events import (
     DropReason,
@@ -22,6 +37,7 @@ from wesher.gossip.intake import Intake
 from wesher.gossip.members import Member
 from wesher.gossip.messages import (
     Ack,
+    Address,
     Alive,
     Dead,
     ErrorReply,
@@ -33,20 +49,15 @@ from wesher.gossip.messages import (
     Record,
     Suspect,
     UserMessage,
+    validate_ping,
 )
-from wesher.gossip.outbox import Answer, Packet, StreamRequest
-from wesher.gossip.packet import LabelError, drop_of
+from wesher.gossip.outbox import Answer, Packet, Stats, StreamRequest
 from wesher.gossip.pings import Pings
-from wesher.gossip.probe import Probes
+from wesher.gossip.probe import Probes, Trials
 from wesher.gossip.push_pull import TABLE_FULL, Exchanges, Merged
-from wesher.gossip.rate_limit import TokenBucket
-from wesher.gossip.settings import GossipSettings
-from wesher.gossip.stats import Stats
-from wesher.gossip.timers import Timer
+from wesher.gossip.settings import GossipSettings, Timer
 from wesher.gossip.transitions import Transitions
-from wesher.gossip.trials import Trials
-from wesher.gossip.validation import validate_ping
-from wesher.gossip.wire import Wire
+from wesher.gossip.wire import LabelError, Wire, drop_of
 
 ERROR_REPLIES_PER_SECOND = 10
 LEAVE_ROUNDS = 2  # periodic gossip rounds that carry our departure

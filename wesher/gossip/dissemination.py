@@ -1,6 +1,16 @@
 """Gossip: telling random members the news, each interval and, ours, at once.
 
-See spec/memberlist.md, 4.13.
+The periodic rounds are memberlist's (spec/memberlist.md, 4.13): each interval, a few members at
+random get a packet of news each, those dead for less than a minute included, as they may not be.
+
+Alone they take an interval for each hop. So news that changes who is there goes out at once as
+well, to a few members, and a second time 20 ms later; whoever hears it does the same (decision 10).
+These eager rounds are added to the others and do not count as transmissions; what they do not reach
+the periodic ones do.
+
+A storm of news must not make a storm of packets. Each eager round takes EAGER_COST from a credit
+that time refills, second by second, up to EAGER_CREDIT: after fifty rounds at full speed it is used
+up, and there are five in a second then. News that wait meanwhile share the packets.
 """
 
 from collections.abc import Callable
@@ -8,7 +18,7 @@ from collections.abc import Callable
 from wesher.base.timers import Action
 from wesher.gossip.context import Context
 from wesher.gossip.members import Member, MemberState
-from wesher.gossip.timers import Timer
+from wesher.gossip.settings import Timer
 
 EAGER_INTERVAL = 0.02  # seconds between eager rounds, but not for long:
 EAGER_COST = 0.2  # seconds, what each takes from a credit

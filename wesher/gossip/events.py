@@ -1,13 +1,20 @@
-"""What the gossip tells its owner: facts, in the order they happened."""
+"""What the gossip tells its owner: facts, in the order they happened.
+
+Each event is a value and complete: it carries the member as it was then, since by the time it is
+read the table may have gone on. Most tell of one transition of one member (see `precedence`); the
+others of an end (an exchange, a ping, our leaving), or of something odd that only an owner can
+judge: two hosts that claim a name, a claim nobody can have made, a packet with another key.
+
+Whatever strangers can cause at will is emitted with a bound (outbox.MAX_EVENTS).
+"""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from enum import Enum
 
 from wesher.base.frozen import frozen
-from wesher.gossip.addresses import Address
 from wesher.gossip.members import Member
-from wesher.gossip.messages import Alive, Record
+from wesher.gossip.messages import Address, Alive, Record
 
 
 @frozen

@@ -1,13 +1,23 @@
-"""What others say about members: checked, and then handed to the rules.
+"""What others say about members: checked, and then handed to the transitions.
 
-See spec/memberlist.md, 4.4, 4.5 and 10.2.
+Claims come by packet, one by one, and by table. Everything is asked here that is not a matter of
+precedence (spec/memberlist.md, 4.4, 4.5 and 10.2), from what is cheap to what is not:
+
+1. can it change anything? Most claims are old news;
+2. is it well-formed (`validate_alive`, `validate_claim`)?
+3. can its member have counted so far (`leaps`)? A forged claim near the end of the counter would
+   take a name for good;
+4. does our owner hold it back? Then he is told, and lets it through or not;
+5. is there room? Who has never answered gives way to a newcomer.
+
+A table's records are claims like any other, except that suspect and dead are only the opinion of
+who sent it: they count as an accusation of ours, which the member can refute.
 """
 
 from collections.abc import Collection, Mapping
 
 from wesher.base.frozen import replace
-from wesher.gossip.addresses import Address, unpack_ip
-from wesher.gossip.context import Context
+from wesher.gossip.context import Context, TokenBucket
 from wesher.gossip.events import (
     ClaimHeld,
     ClaimRefused,
@@ -16,12 +26,22 @@ from wesher.gossip.events import (
     TableFull,
     UserDataReceived,
 )
-from wesher.gossip.messages import Alive, Dead, PushPull, Record, RecordState, Suspect
-from wesher.gossip.proofs import MAX_AT_ONE_ADDRESS
-from wesher.gossip.rate_limit import TokenBucket
+from wesher.gossip.members import MAX_AT_ONE_ADDRESS
+from wesher.gossip.messages import (
+    Address,
+    Alive,
+    Dead,
+    PushPull,
+    Record,
+    RecordState,
+    Suspect,
+    leaps,
+    unpack_ip,
+    validate_alive,
+    validate_claim,
+)
+from wesher.gossip.probe import Trials
 from wesher.gossip.transitions import Transitions
-from wesher.gossip.trials import Trials
-from wesher.gossip.validation import leaps, validate_alive, validate_claim
 
 CORRECTIONS_PER_SECOND = 20
 

@@ -1,4 +1,14 @@
-"""The cluster's keys, and AES-GCM as memberlist uses it (spec/memberlist.md, 2.2)."""
+"""The cluster's keys, and AES-GCM as memberlist uses it (spec/memberlist.md, 2.2).
+
+Who has a key is a member; there is no other proof of anything. All share the primary key, which
+seals; the others only open. So a key can be changed while a cluster runs: give all the new one,
+let all use it, take the old one from all.
+
+A sealed text is version, nonce, ciphertext and tag. Version 1 is the usual one; version 0 pads the
+text to whole blocks first, as if AES needed that in this mode, and is what the oldest members send:
+it is read, never written. What goes with the text unsealed but authenticated (`additional`) depends
+on where it is used: see `wire`.
+"""
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM

@@ -1,19 +1,97 @@
-"""Who is a member, as gossip knows it: the table, the order of probing, the random choice."""
+"""Who is a member, as gossip knows it: the table, the order of probing, the random choice.
 
-from collections.abc import Callable, Iterator
+All who have been heard of are here by name, those dead or left as well: they are remembered until
+they are reaped, a while after, so that an old claim does not bring them back.
+
+* The turn to be probed goes round: everybody once in a cycle, in an order that is shuffled for the
+  next one, as in SWIM. So who crashes is found within two cycles, and not by all at the same time.
+  Newcomers get a random turn. At the end of a cycle the old dead are reaped
+  (spec/memberlist.md, 4.12).
+* Whom gossip, indirect probes and push/pulls go to is chosen at random, all alike
+  (spec/memberlist.md, 4.13).
+
+Who holds the cluster key can invent members without end, but each address that answers costs him a
+host. So `Proofs` keeps account of who has answered us from its own address. Who is proven keeps its
+place when the table is full; beyond so many unproven ones, a *crowd*, nobody relies on these,
+half of those chosen are proven ones, and probe.Trials asks them all.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Container, Iterator
 from enum import IntEnum
 from functools import lru_cache
 from random import Random
 
 from wesher.base.frozen import frozen
-from wesher.gossip.addresses import Address, unpack_ip
-from wesher.gossip.messages import Alive, Record
-from wesher.gossip.proofs import Proofs
+from wesher.gossip.messages import Address, Alive, Record, unpack_ip
 
 MAX_UNPROVEN = 1000
 """Beyond so many members that have never answered us, none is relied on before it does."""
 
 EVICTION_THROWS = 8
+MAX_AT_ONE_ADDRESS = 16
+"""How many members one IP address can prove: some run several on a host, an attacker thousands."""
+_CALM = 10  # a crowd is over when this part of what makes one is left
+
+
+class Proofs:
+    """Who is proven, who is not; and whether the latter are a `crowd`."""
+
+    def __init__(self, max_unproven: int) -> None:
+        self._max_unproven = max_unproven
+        self._ips: dict[str, str] = {}
+        self._at: Counter[str] = Counter()
+        self._unproven: dict[str, None] = {}  # in the order of their arrival
+        self.crowded = False
+        """Whether so many are unproven that nobody should rely on any of them."""
+        self.vouched: Container[str] = ()
+        """Whom our owner relies on already; a crowd changes nothing about these."""
+
+    @property
+    def proven(self) -> list[str]:
+        """The names of who is proven."""
+        return list(self._ips)
+
+    @property
+    def unproven(self) -> dict[str, None]:
+        """The names of who is not, in the order of their arrival."""
+        return self._unproven
+
+    def waits(self, name: str) -> bool:
+        """Tell whether nobody should rely on this member before it has answered."""
+        return self.crowded and name in self._unproven and name not in self.vouched
+
+    def await_proof(self, name: str) -> None:
+        """Take a member for unproven, as one that has just come or is at another address."""
+        self.drop(name)
+        self._unproven[name] = None
+        self._weigh()
+
+    def prove(self, name: str, ip: str) -> bool:
+        """Take a member's answer from its address; False if too many have answered there."""
+        if name not in self._unproven or self._at[ip] >= MAX_AT_ONE_ADDRESS:
+            return False
+        del self._unproven[name]
+        self._ips[name] = ip
+        self._at[ip] += 1
+        self._weigh()
+        return True
+
+    def drop(self, name: str) -> None:
+        """Forget a member."""
+        self._unproven.pop(name, None)
+        ip = self._ips.pop(name, None)
+        if ip is not None:
+            self._at[ip] -= 1
+            if not self._at[ip]:
+                del self._at[ip]
+        self._weigh()
+
+    def _weigh(self) -> None:
+        if len(self._unproven) > self._max_unproven:
+            self.crowded = True
+        elif len(self._unproven) <= self._max_unproven // _CALM:
+            self.crowded = False
 
 
 class MemberState(IntEnum):

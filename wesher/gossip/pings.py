@@ -1,19 +1,24 @@
-"""Pings, and who waits for their acks: probes, relays, our owner.
+"""Pings, and who waits for their acks: probes, relays, our owner (spec/memberlist.md, 4.3 and 4.9).
 
-See spec/memberlist.md, 4.3 and 4.9.
+An ack bears nothing but the number of its ping. So each ping of ours has a new one, whoever asks,
+counted from a random start, and here is kept who waits for which: exactly one of "there is an ack"
+and "the time is over" is called. The first ack counts, wherever it comes from, and a number nobody
+waits for is ignored. Whether an ack proves something is for who waited to judge.
+
+Who asks us is answered at the address that the ping names, or at its source. Both this and relaying
+make us send where others want (spec/memberlist.md, 10.2), so both have a limit; a probe that meets
+it still has TCP, which has none.
 """
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
-from wesher.gossip.addresses import Address, unpack_ip
-from wesher.gossip.context import Context
+from wesher.gossip.context import Context, TokenBucket
 from wesher.gossip.events import DropReason, PingFinished, SeenElsewhere
 from wesher.gossip.members import MemberState
-from wesher.gossip.messages import Ack, IndirectPing, Nack, Ping
+from wesher.gossip.messages import Ack, Address, IndirectPing, Nack, Ping, unpack_ip
 from wesher.gossip.outbox import Answer
-from wesher.gossip.rate_limit import TokenBucket
-from wesher.gossip.timers import Timer
+from wesher.gossip.settings import Timer
 
 ANSWERS_PER_SECOND = 400
 """Pings we answer by packet. In a cluster of any size everybody is pinged about once an interval;

@@ -1,4 +1,18 @@
-"""Exchanging the full table with another member (spec/memberlist.md, 3.5 and 4.13)."""
+"""Exchanging the full table with another member (spec/memberlist.md, 3.5 and 4.13).
+
+Gossip alone is not enough: news may be lost on all ways to a member, and a newcomer has missed all
+there was. So tables are exchanged whole, by TCP: to join, with a random member each interval, and
+soon after much news, since then more has been missed, probably (decision 10). What a table says is
+taken in like any other claim, except that "dead" is only an opinion there (see `intake`).
+
+The interval grows with the cluster (`push_pull_scale`), since tables do, too.
+
+Two tables go together if all the alive ones of both understand what all speak; if they do not, Go
+refuses the exchange, and so do we.
+
+One can also only *look*: get somebody's table for none of ours, take nothing over, and judge first.
+A request that comes back to us is recognised by its bytes: the seed was ourselves.
+"""
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
@@ -7,14 +21,12 @@ from functools import partial
 from itertools import chain
 
 from wesher.base.frozen import replace
-from wesher.gossip.addresses import Address
 from wesher.gossip.context import Context
 from wesher.gossip.events import ExchangeFinished
 from wesher.gossip.members import Member, MemberState
-from wesher.gossip.messages import PushPull, Record, RecordState
+from wesher.gossip.messages import Address, PushPull, Record, RecordState
 from wesher.gossip.outbox import Answer
-from wesher.gossip.timers import Timer
-from wesher.gossip.timing import push_pull_scale
+from wesher.gossip.settings import Timer, push_pull_scale
 
 MAX_INBOUND_EXCHANGES = 127
 """How many push/pulls may run towards us at once; the transport counts them.

@@ -1,10 +1,20 @@
 """What messages about members do to the table, once `precedence` has said what they are worth.
 
-See spec/memberlist.md, 4.4 and 4.5.
+What becomes of a claim is looked up there by what we hold the member for; here it is carried out:
+the table changes, the suspicion starts or ends, everybody else is told by gossip, our owner by an
+event. Claims of ours take the same way as anybody's, so that there is one place for each change
+(spec/memberlist.md, 4.4 and 4.5).
+
+What is decided here besides: whether a claim from another address is the same member's (`alive`),
+in which form an address is passed on, and at which incarnation we refute: above the claim and above
+our own, though never above MAX_INCARNATION. A refutation goes to the accuser first of all, and so
+does the correction of somebody who has missed the last news of a member (decision 16).
+
+News of joins, departures and deaths are told at once; suspicions and refutations with the next
+round: they have time (decision 13).
 """
 
 from wesher.base.frozen import replace
-from wesher.gossip.addresses import short_form
 from wesher.gossip.codec import encode
 from wesher.gossip.context import Context
 from wesher.gossip.events import (
@@ -18,10 +28,9 @@ from wesher.gossip.events import (
     Refuted,
 )
 from wesher.gossip.members import Member, MemberState
-from wesher.gossip.messages import Alive, Dead, Suspect
+from wesher.gossip.messages import MAX_INCARNATION, MAX_META, Alive, Dead, Suspect, short_form
 from wesher.gossip.precedence import Action, Age, Claim, action_on, age_of
 from wesher.gossip.suspicion import Suspicions
-from wesher.gossip.validation import MAX_INCARNATION, MAX_META
 
 
 class Transitions:

@@ -1,32 +1,172 @@
 """The layers around messages: compound, compressed, checksum, sealed, label.
 
-See spec/memberlist.md, 2 and 3.
+From the outside in (spec/memberlist.md, 2 and 3):
+
+    packet    label? | sealed: version nonce ciphertext tag | checksum? | compressed? | compound?
+    stream    label? | type and length | sealed the same    | compressed?             | message
+
+A packet is checked as it is opened, layer by layer, and what is wrong with one part of a compound
+does not harm the others: a packet yields messages *and* reasons why something was dropped. Layers
+may be nested, as memberlist allows, but what that costs us is bounded for the packet as a whole:
+depth, parts, bytes that come out of compression. A stream is one message: it can be read or not.
+
+How long a stream is says the head of its frame, so it is bounded before it is read. The checksum
+is only looked for right under the encryption, and the label is authenticated with what is sealed
+(but not secret): in a packet alone, in a stream with type and length behind it.
 """
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from zlib import crc32
 
 from wesher.base.errors import LimitError, ProtocolError, UndecryptableError
+from wesher.base.frozen import frozen
 from wesher.gossip import lzw
 from wesher.gossip.codec import (
     MessageType,
+    decode,
     decode_compressed,
     decode_stream,
     encode_compressed,
     stream_size,
 )
-from wesher.gossip.compound import join_parts
+from wesher.gossip.events import DropReason
 from wesher.gossip.keyring import Keyring, overhead, sealed_size
 from wesher.gossip.messages import Message
-from wesher.gossip.packet import ChecksumError, LabelError, Opened, drop_of, unfold
 
 MAX_PACKET = 1400  # bytes, memberlist's UDPBufferSize: what we aim at, not what we accept
 MAX_LABEL = 255
 MAX_FRAME = 20_971_520  # bytes between a frame's head and its end
 MAX_STREAM = 4_194_304  # bytes of a stream's message, decompressed; 18,000 ordinary members
+MAX_INFLATED = 65_536
+"""Bytes decompressed from one packet, all its parts together. memberlist compresses what would fit
+in a packet, so a datagram's size is plenty; reading so much takes us 20 milliseconds."""
+MAX_DEPTH = 4  # layers of compounds and compression in one packet
+MAX_MESSAGES = 512  # parts of one packet, all its compounds together
+MAX_PARTS = 127  # members before v0.2.4 crash on more
+MAX_PART_SIZE = 65_535
+
+
+def join_parts(parts: Sequence[bytes]) -> bytes:
+    """Return `parts` as one message; raises ValueError for what some member could not read."""
+    if not 0 < len(parts) <= MAX_PARTS:
+        raise ValueError(f"a compound has 1 to {MAX_PARTS} parts, not {len(parts)}")
+    sizes = [len(part) for part in parts]
+    if not 0 < min(sizes) <= max(sizes) <= MAX_PART_SIZE:
+        raise ValueError(f"a part has 1 to {MAX_PART_SIZE} bytes")
+    if len(parts) == 1:
+        return parts[0]
+    head = struct.pack(f">BB{len(parts)}H", MessageType.COMPOUND, len(parts), *sizes)
+    return head + b"".join(parts)
+
+
+def split_parts(data: bytes) -> tuple[list[bytes], int]:
+    """Return the whole parts of a compound, and how many behind them were cut off.
+
+    Raises ProtocolError when the table of lengths itself is cut off.
+    """
+    count = data[1] if len(data) > 1 else -1
+    start = 2 + 2 * count
+    if count < 0 or len(data) < start:
+        raise ProtocolError("compound without its lengths")
+    parts: list[bytes] = []
+    for size in struct.unpack_from(f">{count}H", data, 2):
+        if start + size > len(data):
+            break
+        parts.append(data[start : start + size])
+        start += size
+    return parts, count - len(parts)
+
+
+Drop = tuple[DropReason, str]
+
+
+@frozen
+class Opened:
+    """What a packet held: its messages, and why parts of it (or all of it) were dropped."""
+
+    messages: tuple[Message, ...] = ()
+    problems: tuple[Drop, ...] = ()
+
+
+class LabelError(ProtocolError):
+    """A packet or stream of another cluster."""
+
+
+class ChecksumError(ProtocolError):
+    """A packet that changed on its way."""
+
+
+_REASONS = {
+    UndecryptableError: DropReason.UNDECRYPTABLE,
+    LimitError: DropReason.LIMIT,
+    LabelError: DropReason.LABEL,
+    ChecksumError: DropReason.CHECKSUM,
+}
+
+
+def drop_of(error: ProtocolError) -> Drop:
+    """Return why what caused `error` is dropped, for the event that tells."""
+    for kind, reason in _REASONS.items():
+        if isinstance(error, kind):
+            return reason, str(error)
+    return DropReason.MALFORMED, str(error)
+
+
+def unfold(data: bytes) -> Opened:
+    """Return whatever an unsealed packet holds that can be read; never raises."""
+    unfolding = _Unfolding()
+    unfolding.take(data)
+    return Opened(tuple(unfolding.messages), tuple(unfolding.problems))
+
+
+@dataclass(slots=True)
+class _Unfolding:
+    """One packet being taken apart, and what it may still cost us."""
+
+    messages: list[Message] = field(default_factory=list)
+    problems: list[Drop] = field(default_factory=list)
+    parts: int = MAX_MESSAGES
+    inflatable: int = MAX_INFLATED
+
+    def take(self, data: bytes, depth: int = 0, *, inflated: bool = False) -> None:
+        """Add the messages in `data`; one that cannot be read does not harm the others."""
+        try:
+            self._take(data, depth, inflated)
+        except ProtocolError as error:
+            self.problems.append(drop_of(error))
+
+    def _take(self, data: bytes, depth: int, inflated: bool) -> None:
+        kind = data[0] if data else None
+        if kind not in (MessageType.COMPOUND, MessageType.COMPRESSED):
+            self.messages.append(decode(data))
+            return
+        if depth == MAX_DEPTH:
+            raise LimitError(f"more than {MAX_DEPTH} layers")
+        if kind == MessageType.COMPOUND:
+            self._split(data, depth + 1, inflated)
+            return
+        if inflated:
+            raise LimitError("compressed twice")
+        self.take(self._inflate(data), depth + 1, inflated=True)
+
+    def _split(self, data: bytes, depth: int, inflated: bool) -> None:
+        parts, lost = split_parts(data)
+        for part in parts:
+            if not self.parts:
+                raise LimitError(f"more than {MAX_MESSAGES} parts")
+            self.parts -= 1
+            self.take(part, depth, inflated=inflated)
+        if lost:
+            raise ProtocolError(f"{lost} parts of a compound cut off")
+
+    def _inflate(self, data: bytes) -> bytes:
+        plain = lzw.decode(decode_compressed(data), self.inflatable)
+        self.inflatable -= len(plain)
+        return plain
+
 
 _FRAME_HEAD = struct.Struct(">BI")
 _CHECKSUM_HEAD = struct.Struct(">BI")

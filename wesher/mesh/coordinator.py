@@ -28,7 +28,7 @@ from wesher.gossip import (
     Refuted,
     UserDataReceived,
 )
-from wesher.gossip.validation import SATURATED, leaps
+from wesher.gossip.messages import SATURATED, leaps
 from wesher.mesh.base import actions
 from wesher.mesh.base.actions import Actions, ChangePlan, ForNode, SetTimer, Timer, inform, trace
 from wesher.mesh.base.events import Resolve

@@ -9,7 +9,7 @@ from typing import TypeVar
 from wesher.base.frozen import replace
 from wesher.base.timers import NodeClock
 from wesher.gossip import Address, Gossip
-from wesher.gossip.validation import SATURATED
+from wesher.gossip.messages import SATURATED
 from wesher.mesh.base.operator_log import OperatorLog
 from wesher.mesh.base.plan import LocalFacts
 from wesher.mesh.base.settings import NodeSettings, Saved, Self

@@ -24,7 +24,7 @@ from wesher.gossip import (
     lzw,
 )
 from wesher.gossip.codec import Compressed, MessageType, encode, encode_compressed
-from wesher.gossip.compound import join_parts
+from wesher.gossip.wire import join_parts
 from wesher.mesh.base import gob
 
 _VERSIONS = bytes([1, 5, 2, 0, 0, 0])

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from wesher.gossip import Wire
-from wesher.gossip.packet import Opened
-from wesher.gossip.wire import MAX_PACKET
+from wesher.gossip.wire import MAX_PACKET, Opened
 
 CHECKSUM = 5  # bytes, which no budget accounts for (spec/memberlist.md, 2.3)
 LARGEST = MAX_PACKET + CHECKSUM

@@ -16,7 +16,7 @@ from wesher.gossip import (
     MemberSuspected,
     MemberUpdated,
 )
-from wesher.gossip.validation import MAX_INCARNATION
+from wesher.gossip.messages import MAX_INCARNATION
 from wesher.mesh.base.plan import Plan
 
 Report = Callable[[str], None]

@@ -11,7 +11,7 @@ from tests.testbed.sim.planted_bugs import planted
 from tests.testbed.sim.scenarios import Scenario, scenario
 from tests.testbed.sim.trace import Violation
 from wesher.gossip import MemberState
-from wesher.gossip.timing import PRESETS, suspicion_timeout
+from wesher.gossip.settings import PRESETS, suspicion_timeout
 
 LEAVING = 2.0  # seconds after which whoever leaves has gone
 REUNION = 120.0  # seconds in which those find together who were apart

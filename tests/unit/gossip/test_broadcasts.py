@@ -3,8 +3,8 @@
 import pytest
 
 from wesher.gossip import Suspect
-from wesher.gossip.broadcasts import EAGER_LIMIT, Broadcasts
 from wesher.gossip.codec import encode
+from wesher.gossip.outbox import EAGER_LIMIT, Broadcasts
 
 
 def queue_of(*messages: bytes, eager: bool = False) -> Broadcasts:

@@ -31,8 +31,8 @@ from wesher.gossip import (
     Suspect,
     TableFull,
 )
-from wesher.gossip.proofs import MAX_AT_ONE_ADDRESS
-from wesher.gossip.trials import PER_ROUND, ROUND, TRIES
+from wesher.gossip.members import MAX_AT_ONE_ADDRESS
+from wesher.gossip.probe import PER_ROUND, ROUND, TRIES
 
 HERE = address("10.0.0.2")
 

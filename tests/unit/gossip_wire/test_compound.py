@@ -3,7 +3,7 @@
 import pytest
 
 from wesher.base.errors import ProtocolError
-from wesher.gossip.compound import MAX_PARTS, join_parts, split_parts
+from wesher.gossip.wire import MAX_PARTS, join_parts, split_parts
 
 
 @pytest.mark.case(5)

@@ -9,9 +9,9 @@ from hypothesis import given, settings, strategies
 from tests.unit.gossip_wire.wires import seal, seal_stream, wire
 from wesher.base.errors import ProtocolError
 from wesher.gossip.codec import decode, decode_stream, encode, encode_compressed
-from wesher.gossip.compound import join_parts
 from wesher.gossip.lzw import encode as deflate
 from wesher.gossip.messages import Alive, IndirectPing, Ping, PushPull, Record, Suspect
+from wesher.gossip.wire import join_parts
 
 ADDR, VERSIONS = bytes([10, 0, 0, 1]), bytes([1, 5, 2, 0, 0, 0])
 PARTS = [

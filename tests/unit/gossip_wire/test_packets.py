@@ -9,12 +9,10 @@ from tests.unit.gossip.harness import subjects
 from tests.unit.gossip_wire.wires import KEY, OTHER_KEY, seal, wire
 from wesher.gossip import lzw
 from wesher.gossip.codec import encode, encode_compressed
-from wesher.gossip.compound import join_parts
 from wesher.gossip.events import DropReason
 from wesher.gossip.keyring import Keyring
 from wesher.gossip.messages import Ack, Alive, Nack, Ping, UserMessage
-from wesher.gossip.packet import MAX_INFLATED, MAX_MESSAGES, Opened
-from wesher.gossip.wire import Wire
+from wesher.gossip.wire import MAX_INFLATED, MAX_MESSAGES, Opened, Wire, join_parts
 
 PING, NACK = encode(Ping(1, "n1")), encode(Nack(7))
 NEWS = [Alive(n, f"node{n}", bytes([10, 0, 0, n]), 7946, b"m" * 60, None) for n in range(1, 6)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.testbed.keys import key
 from wesher.gossip import Member, MemberState, Record
-from wesher.gossip.addresses import pack_ip
+from wesher.gossip.messages import pack_ip
 from wesher.mesh.base.metadata import Metadata, encode_metadata
 from wesher.mesh.planning.validation import LocalMember
 

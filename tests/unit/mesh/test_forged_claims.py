@@ -9,7 +9,7 @@ from tests.testbed.keys import key
 from tests.unit.mesh.node_harness import VERSIONS, Harness, joined, metadata, remote, saved, seed
 from wesher.gossip import Ack, Address, Alive, Dead, Message, Record, Suspect, UserMessage, pack_ip
 from wesher.gossip.codec import encode
-from wesher.gossip.validation import MAX_FIRST, MAX_LEAP, SATURATED
+from wesher.gossip.messages import MAX_FIRST, MAX_LEAP, SATURATED
 from wesher.mesh.base.tombstones import Tombstone, encode_tombstones
 
 WEB, DB = remote("web", 2, incarnation=3), remote("db", 3)

@@ -6,7 +6,7 @@ import msgpack
 import pytest
 
 from wesher.base.errors import ProtocolError
-from wesher.gossip.validation import MAX_INCARNATION
+from wesher.gossip.messages import MAX_INCARNATION
 from wesher.mesh.base.tombstones import (
     ALIKE,
     FIRST_BYTE,

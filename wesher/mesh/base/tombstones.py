@@ -10,7 +10,7 @@ import msgpack
 
 from wesher.base.errors import ProtocolError
 from wesher.base.frozen import frozen
-from wesher.gossip.validation import MAX_INCARNATION, MAX_NAME
+from wesher.gossip.messages import MAX_INCARNATION, MAX_NAME
 
 FIRST_BYTE = 0xF7  # no other application on memberlist is known to begin its messages so
 VERSION = 1

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from wesher.gossip import Address, ExchangeFinished, Record, RecordState
-from wesher.gossip.addresses import short_form, unpack_ip
+from wesher.gossip.messages import short_form, unpack_ip
 
 PATIENCE = 3.0  # seconds in all
 GRACE = 0.5  # seconds more for the others once somebody has told us of members

@@ -22,7 +22,7 @@ from wesher.gossip import (
     RecordState,
     unpack_ip,
 )
-from wesher.gossip.validation import leaps
+from wesher.gossip.messages import leaps
 from wesher.mesh.base.actions import (
     Action,
     Actions,

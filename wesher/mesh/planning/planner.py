@@ -13,7 +13,7 @@ from ipaddress import ip_address
 
 from wesher.base import problems
 from wesher.base.frozen import frozen, replace
-from wesher.gossip.addresses import unpack_ip
+from wesher.gossip.messages import unpack_ip
 from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.events import Severity
 from wesher.mesh.base.metadata import (
