@@ -5,7 +5,8 @@ Here that is done, in one place and in its order; what only the node can do goes
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 from wesher.base.errors import ProtocolError
@@ -131,12 +132,12 @@ class Coordinator:
 
     # Inputs
 
-    def start(self, now: float) -> Iterator[ForNode]:
+    def start(self, now: float) -> list[ForNode]:
         """Hold who was known at our last end for failed, and begin to look for them."""
         self.left.restore(self._saved.tombstones, now)
         self.failed.restore(filter(self._may_be_a_peer, self._saved.members), now)
-        yield from self._do(self._expect_to_forget(), now)
-        yield from self._do(self.discovery.start(self._gossip.settings.addr, now), now)
+        addr = self._gossip.settings.addr
+        return self._do(chain(self._expect_to_forget(), self.discovery.start(addr, now)), now)
 
     def _may_be_a_peer(self, saved: SavedMember) -> bool:
         if leaps(saved.incarnation, None):
@@ -157,15 +158,18 @@ class Coordinator:
         highest = max((one for one in seen if one < SATURATED), default=0)
         return highest + (2 if look.asked_holder else 1)
 
-    def entered(self, look: Lookup, now: float) -> Iterator[ForNode]:
+    def entered(self, look: Lookup, now: float) -> list[ForNode]:
         """Go on after a look, now that we have been announced: join, and take our name over."""
         self.complete = not self.discovery.has_contacts
         self._name_conflicts.entered(now)
-        yield from self._do(self.discovery.enter(look, now), now)
+        return self._do(self._enter(look, now), now)
+
+    def _enter(self, look: Lookup, now: float) -> Actions:
+        yield from self.discovery.enter(look, now)
         if self.earlier_name.name:
-            yield from self._do(self._retire(self.earlier_name, look, now), now)
+            yield from self._retire(self.earlier_name, look, now)
         if look.asked_holder and look.earlier_self:
-            yield from self._do(self._take_over(look.earlier_self, look, now), now)
+            yield from self._take_over(look.earlier_self, look, now)
 
     def _retire(self, earlier: EarlierName, look: Lookup, now: float) -> Actions:
         """Announce that the name we had before is nobody's any more, unless it is somebody's."""
@@ -191,15 +195,16 @@ class Coordinator:
         old = actions.TakeOver(elsewhere.addr, elsewhere.port or port, elsewhere.meta)
         yield from self._name_takeover.begin(old, in_need(look.live, port), now)
 
-    def move_to(self, addr: bytes, now: float) -> Iterator[ForNode]:
+    def move_to(self, addr: bytes, now: float) -> list[ForNode]:
         """Announce ourselves at another address, taking our name over from the one before."""
         old = self._gossip.local
         self._gossip.move_to(addr, now)
         self.discovery.moved_to(addr)
-        if old is not None:
-            yield from self._do(iter([actions.TakeOver(old.addr, old.port, old.meta)]), now)
+        if old is None:
+            return []
+        return self._do(iter([actions.TakeOver(old.addr, old.port, old.meta)]), now)
 
-    def forget(self, name: str, now: float) -> Iterator[ForNode]:
+    def forget(self, name: str, now: float) -> list[ForNode]:
         """Give up a failed member; ValueError says at once why that cannot be."""
         suspected_until = self._gossip.suspected_until(name) or now
         member = self.left.failed_member(name, suspected_until - now)
@@ -212,67 +217,70 @@ class Coordinator:
 
         return self._do(forget(), now)
 
-    def keep_for(self, forget_after: float, now: float) -> Iterator[ForNode]:
+    def keep_for(self, forget_after: float, now: float) -> list[ForNode]:
         """Keep who failed or left so many seconds from now on."""
         self.left.keep_for(forget_after)
         return self._do(self._expect_to_forget(), now)
 
-    def resolved(self, request: Resolve, ips: list[str], now: float) -> Iterator[ForNode]:
+    def resolved(self, request: Resolve, ips: list[str], now: float) -> list[ForNode]:
         """Take the addresses of a contact's name; none when the look-up failed."""
         return self._do(self.discovery.resolved(request, ips, now), now)
 
-    def stop(self, now: float) -> Iterator[ForNode]:
+    def stop(self, now: float) -> list[ForNode]:
         """Contact nobody any more."""
         return self._do(self.discovery.stop(), now)
 
-    def resumed(self, seconds: float, now: float) -> Iterator[ForNode]:
+    def resumed(self, seconds: float, now: float) -> list[ForNode]:
         """Go on after so many seconds for which we did not run, and our clock stood still."""
         self.failed.shift(seconds)
         self.left.shift(seconds)
-        yield from self._do(self._expect_to_forget(), now)
+        return self._do(self._expect_to_forget(), now)
 
-    def look_around(self, now: float) -> Iterator[ForNode]:
+    def look_around(self, now: float) -> list[ForNode]:
         """Look before we tell: we did not run until now."""
         return self._do(self._resumption.resumed(now), now)
 
-    def handle(self, event: object, now: float) -> Iterator[ForNode]:
+    def handle(self, event: object, now: float) -> list[ForNode]:
         """Follow up on an event of the gossip."""
         handler = self._handlers.get(type(event))
-        return self._do(handler(event, now), now) if handler else iter(())
+        return self._do(handler(event, now), now) if handler else []
 
-    def on_timer(self, timer: Timer, now: float) -> Iterator[ForNode]:
+    def on_timer(self, timer: Timer, now: float) -> list[ForNode]:
         """Do what is due."""
         return self._do(self._timers[timer](now), now)
 
-    def settle(self, now: float) -> Iterator[ForNode]:
+    def settle(self, now: float) -> list[ForNode]:
         """Follow up on all that has happened, once its events have been handled."""
-        yield from self._do(self.left.publish(now), now)
+        for_node = self._do(self.left.publish(now), now)
         if self._crowded != self._table.proofs.crowded:
             self._crowded = not self._crowded
-            yield ChangePlan()
+            for_node.append(ChangePlan())
+        return for_node
 
     # Acting
 
-    def _do(self, wanted: Actions, now: float) -> Iterator[ForNode]:
-        """Do what a part wants done, and yield what is the node's."""
+    def _do(self, wanted: Actions, now: float) -> list[ForNode]:
+        """Do what a part wants done, and return what is the node's."""
+        for_node: list[ForNode] = []
         for action in wanted:
             match action:
                 case actions.Check():
-                    yield from self._do(self._liveness_checks.begin(action), now)
+                    for_node += self._do(self._liveness_checks.begin(action), now)
                 case actions.Checked():
-                    yield from self._do(self._on_checked(action, now), now)
+                    for_node += self._do(self._on_checked(action, now), now)
                 case actions.Reach():
-                    yield from self._do(self.discovery.reach(action.to), now)
+                    for_node += self._do(self.discovery.reach(action.to), now)
                 case actions.TakeOver():
                     targets = in_need(self._table.others(), self._settings.port)
-                    yield from self._do(self._name_takeover.begin(action, targets, now), now)
+                    for_node += self._do(self._name_takeover.begin(action, targets, now), now)
                 case actions.Merge():
                     if self._gossip.merge(action.looked, now):
-                        yield from self._do(self._resumption.merged(action.looked, now), now)
+                        for_node += self._do(self._resumption.merged(action.looked, now), now)
                 case _ if isinstance(action, ForNode):
-                    yield action
+                    for_node.append(action)
                 case _:
                     self._tell_gossip(action, now)
+        return for_node
 
     def _tell_gossip(self, action: actions.ForGossip, now: float) -> None:
         gossip = self._gossip

@@ -206,14 +206,12 @@ class MeshNode:
         """Give out the streams to open, once."""
         return self._gossip.streams_to_open()
 
-    def events(self) -> Iterator[MeshEvent]:
+    def events(self) -> list[MeshEvent]:
         """Give out what happened, once; notices first."""
-        yield from self._operator_log.drain()
-        resolving, self._resolving = self._resolving, []
-        yield from resolving
-        yield from self._changes.drain()
-        events, self._events = self._events, []
-        yield from events
+        events: list[MeshEvent] = [*self._operator_log.drain(), *self._resolving]
+        events += [*self._changes.drain(), *self._events]
+        self._events, self._resolving = [], []
+        return events
 
     def next_timer(self) -> float | None:
         """Return when `handle_timer` wants to be called, None for never."""
@@ -344,7 +342,7 @@ class MeshNode:
     def _set_timer(self, timer: Timer, at: float | None) -> None:
         if at is None:
             self._timers.cancel(timer)
-        elif self._timers.when(timer) != at:
+        else:
             self._timers.set(timer, at, partial(self._on_timer, timer))
 
     def _on_timer(self, timer: Timer, now: float) -> None:
@@ -407,7 +405,8 @@ class MeshNode:
         """See to it that the table is reviewed: at once, or soon when it has just been."""
         gap = REVIEW_GAP + REVIEW_GAP_PER_MEMBER * self._members_reviewed
         soon, planned = max(now, self._reviewed_at + gap), self._timers.when(Timer.REVIEW)
-        self._set_timer(Timer.REVIEW, soon if planned is None else min(soon, planned))
+        if planned is None or soon < planned:
+            self._set_timer(Timer.REVIEW, soon)
 
     def _review(self, now: float) -> Iterator[Action]:
         """Decide anew what this host should look like, and move if our address is another's."""
@@ -437,11 +436,13 @@ class MeshNode:
     def _expect_renewal(self, now: float) -> None:
         """Wait for the next renewal, as far as there is somebody to renew for."""
         plan = self._overlay.plan
-        needed = plan is not None and plan.forgetful and not self._departing
-        self._set_timer(Timer.RENEWAL, self._renewals.due(now) if needed else None)
+        if plan is not None and plan.forgetful and not self._departing:
+            self._set_timer(Timer.RENEWAL, self._renewals.due(now))
 
     def _renew(self, now: float) -> Iterator[Action]:
-        self._renewals.renew(now)
-        self._expect_renewal(now)
-        self._events.append(PlanChanged())
+        plan = self._overlay.plan
+        if plan is not None and plan.forgetful and not self._departing:
+            self._renewals.renew(now)
+            self._expect_renewal(now)
+            self._events.append(PlanChanged())
         return iter(())

@@ -35,7 +35,9 @@ def let_rest(nodes: Sequence[MeshNode], now: float) -> None:
     """
     judged: dict[str, _Judged] = {}
     for node in nodes:
-        node._coordinator.discovery._join_retry.answered()
+        discovery = node._coordinator.discovery
+        discovery._join_retry.answered()
+        node._act(node._coordinator._do(discovery.mind_company(now), now), now)
         planner = node._overlay._planner
         if len(judged) == len(nodes):
             name = node._settings.name

@@ -1,6 +1,6 @@
 """Who holds what several members claim."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from ipaddress import ip_address
 from itertools import permutations
 
@@ -8,15 +8,19 @@ import pytest
 
 from wesher.base.frozen import replace
 from wesher.mesh.base.seniority import Seniority
-from wesher.mesh.planning.claims import Claim, address_holders, key_holders, name_holder, things
+from wesher.mesh.planning.claims import Claim, address_holders, key_holders, name_holder
 
 ADDRESS = ip_address("10.0.0.2")
+
+
+def things_of(claim: Claim) -> tuple[Hashable, ...]:
+    return claim.overlay_addr, claim.public_key
 
 
 def together(claims: Iterable[Claim]) -> Seniority:
     """All of them appear at one moment."""
     seniority = Seniority()
-    seniority.note([(claim.name, thing) for claim in claims for thing in things(claim)], 0.0)
+    seniority.note([(claim.name, thing) for claim in claims for thing in things_of(claim)], 0.0)
     return seniority
 
 

@@ -5,7 +5,7 @@ trouble only a few sources are told, and of the others how many there are, with 
 What concerns somebody whom we relied upon is always told, or a crowd of inventions would hide it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from wesher.base.frozen import frozen, replace
 from wesher.base.problems import Problem
@@ -81,10 +81,10 @@ class OperatorLog:
             data = {"count": len(untold), "kind": kind}
             self._waiting.append(Notice(Severity.WARNING, _MORE, data))
 
-    def drain(self) -> Iterator[Notice]:
-        """Yield what has not been handed out yet."""
+    def drain(self) -> list[Notice]:
+        """Return what has not been handed out yet."""
         waiting, self._waiting = self._waiting, []
-        yield from waiting
+        return waiting
 
     def recent(self, now: float) -> list[Recent]:
         """Return what was met in the last ten minutes, said or not."""

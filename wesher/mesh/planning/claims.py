@@ -51,11 +51,6 @@ class Conflict:
     fixed: bool = False
 
 
-def things(claim: Claim) -> tuple[IPAddress, str]:
-    """Return what a member claims besides its names in the hosts file: address and key."""
-    return claim.overlay_addr, claim.public_key
-
-
 def address_holders(claims: Iterable[Claim], seniority: Seniority) -> dict[IPAddress, Claim]:
     """Return who holds each claimed overlay address.
 

@@ -33,7 +33,6 @@ from wesher.mesh.planning.claims import (
     Conflict,
     address_holders,
     key_holders,
-    things,
 )
 from wesher.mesh.planning.hosts_naming import Namer, Unnamed, like_another, settle_names
 from wesher.mesh.planning.validation import LocalMember, ValidMember, validate_member
@@ -292,8 +291,10 @@ def _wanted(
 ) -> Iterator[tuple[str, Hashable]]:
     """Yield who wants what: addresses, keys, and names in the hosts file, in lower case."""
     for claim in claims:
-        for thing in (*things(claim), *map(str.lower, names.get(claim.name, ()))):
-            yield claim.name, thing
+        yield claim.name, claim.overlay_addr
+        yield claim.name, claim.public_key
+        for name in names.get(claim.name, ()):
+            yield claim.name, name.lower()
 
 
 def _conflicts(claims: Iterable[Claim], holders: Mapping[IPAddress, Claim]) -> Iterator[Conflict]:

@@ -1,7 +1,5 @@
 """What happens to members, as it happens, for whoever watches."""
 
-from collections.abc import Iterator
-
 from wesher.base.frozen import frozen
 from wesher.gossip import (
     Address,
@@ -65,10 +63,10 @@ class MemberEvents:
         """Take note that a failed member was given up for good."""
         self._tell(member, MemberEventKind.FORGOTTEN)
 
-    def drain(self) -> Iterator[MemberEvent]:
-        """Yield what has not been handed out yet."""
+    def drain(self) -> list[MemberEvent]:
+        """Return what has not been handed out yet."""
         waiting, self._waiting = self._waiting, []
-        yield from waiting
+        return waiting
 
     def _appear(self, member: Member, what: MemberEventKind, before: _Place | None = None) -> None:
         place = self._places[member.name] = _place(member)
