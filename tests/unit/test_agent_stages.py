@@ -70,7 +70,7 @@ class Stage:
                 open=self._step("control"), close=self._undo("control"), reload=None
             ),
             "agent.load_state": self._step_at_once("load state", State()),
-            "agent.find_underlay": self._step("underlay", SimpleNamespace(bind=None)),
+            "agent.find_underlay": self._step("underlay", SimpleNamespace(bind=None, network=None)),
             "agent.bind": self._step_at_once("bind", SimpleNamespace(close=self._undo("sockets"))),
             "agent.Device.open": self._open,
             "agent.check_port_free": self._step_at_once("port"),

@@ -34,7 +34,7 @@ from wesher.system.files import InterfaceLock
 from wesher.system.hosts import HostsFile, HostsFileError
 from wesher.system.interface import Leftover, check_requirements, clean_up
 from wesher.system.log import complain
-from wesher.system.network import KnownRoutes, Scope
+from wesher.system.network import KnownRoutes, Network, Scope
 from wesher.system.notify import Notifier
 from wesher.system.sockets import bind, check_port_free
 from wesher.system.state_file import StateFile
@@ -129,7 +129,7 @@ class Agent:
         sockets = bind(underlay.bind, config.cluster_port)
         self._undo.callback(sockets.close)
         routes = KnownRoutes(Scope(config.interface, config.overlay_net.network))
-        device = await self._open_device(routes, of_original=state.by_original)
+        device = await self._open_device(routes, underlay.network, of_original=state.by_original)
         self._made = not device.adopted
         if self._made:
             check_port_free(config.wireguard_port)
@@ -152,13 +152,16 @@ class Agent:
             started_at,
         )
 
-    async def _open_device(self, routes: KnownRoutes, *, of_original: bool) -> Device:
+    async def _open_device(
+        self, routes: KnownRoutes, network: Network, *, of_original: bool
+    ) -> Device:
         opening = asyncio.create_task(
             Device.open(
                 self._config.interface,
                 fresh_key=self._config.fresh_key,
                 of_original=of_original,
                 routes=routes,
+                network=network,
             )
         )
         self._undo_host.push_async_callback(self._take_down, opening)

@@ -4,6 +4,7 @@ Light on purpose, see options.py: a command's module is imported once its option
 """
 
 import gc
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -65,6 +66,7 @@ def _load(command: Command) -> Callable[[Mapping[str, str]], int]:
     """Import what runs a command, without looking through it for garbage: it all stays."""
     if command is AGENT:
         phases.end_at_signals()
+    os.environ.setdefault("LOGURU_AUTOINIT", "False")  # 3 ms for a sink that ours would replace
     gc.disable()
     module, function = command.runs.split(".")
     run: Callable[[Mapping[str, str]], int]

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Set
+from contextlib import suppress
 
 from wesher.base.errors import CommandError, StartError
 from wesher.base.frozen import frozen
@@ -92,17 +93,23 @@ class Device:
         fresh_key: bool = False,
         of_original: bool = False,
         routes: KnownRoutes | None = None,
+        network: Network | None = None,
     ) -> "Device":
         """Create interface `name`, or adopt the one an earlier agent left, or use a blank one.
 
         One that is adopted keeps its key, unless a `fresh_key` is wanted. `of_original` says that
         the Go program ran here last and is gone: what it left is adopted like one of ours.
-        Without `routes` that are known to somebody, every `apply` reads them all.
+        Without `routes` that are known to somebody, every `apply` reads them all. A `network` that
+        was read a moment ago saves a look.
         Raises StartError when it belongs to somebody else or this host can have none, CommandError
         when a tool keeps failing. Nothing but the device itself and its mark is set by this.
         """
         check_name(name)
-        return await _open(name, fresh_key, of_original, routes or KnownRoutes())
+        opening = _Opening(name, fresh_key, of_original, routes or KnownRoutes())
+        if network is not None:
+            with suppress(CommandError):  # it may have changed since
+                return await opening.act_on(network.links.get(name))
+        return await opening.look_and_act()
 
     async def apply(self, plan: Plan) -> Applied:
         """Make interface, peers, addresses and routes what `plan` says, touching nothing else.
@@ -212,38 +219,50 @@ class Device:
         )
 
 
-@patiently
-async def _open(name: str, fresh_key: bool, of_original: bool, routes: KnownRoutes) -> Device:
-    """Look, then act on what is there: so trying again is safe although creating is not."""
-    link = (await read_network()).links.get(name)
-    if link is not None:
-        try:
-            return _take(link, await read_wireguard(name), fresh_key, of_original, routes)
-        except CommandError as error:
-            if not is_no_wireguard(error):
-                raise
-        if link.alias != CREATED:
-            raise StartError(f"{_FOREIGN.format(name)}: choose another with --interface")
-        # Ours, but without its wireguard-go.
-        await delete(name)
-    await create(name)
-    return Device(name, generate_private_key(), None, routes, adopted=False)
+@frozen
+class _Opening:
+    """How an interface is got."""
 
+    name: str
+    fresh_key: bool
+    of_original: bool
+    routes: KnownRoutes
 
-def _take(
-    link: Link, state: WireGuardState, fresh_key: bool, of_original: bool, routes: KnownRoutes
-) -> Device:
-    """Adopt a device with our mark, or the original's, or borrow a blank one; else StartError."""
-    marked = link.alias in MARKS
-    inherited = of_original and not marked and not state.blank
-    if not marked and not state.blank and not inherited:
-        raise _foreign(link.name)
-    lent = None
-    if link.alias != CREATED and not inherited:
-        lent = as_lent(link) if marked else link
-    kept = None if fresh_key else state.private_key
-    private_key = kept or generate_private_key()
-    return Device(link.name, private_key, lent, routes, adopted=state.private_key is not None)
+    @patiently
+    async def look_and_act(self) -> Device:
+        """Look, then act on what is there: so trying again is safe although creating is not."""
+        return await self.act_on((await read_network()).links.get(self.name))
+
+    async def act_on(self, link: Link | None) -> Device:
+        """Adopt or borrow the link, or make one where there is none, or none that works."""
+        if link is not None:
+            try:
+                return self._take(link, await read_wireguard(self.name))
+            except CommandError as error:
+                if not is_no_wireguard(error):
+                    raise
+            if link.alias != CREATED:
+                raise StartError(f"{_FOREIGN.format(self.name)}: choose another with --interface")
+            # Ours, but without its wireguard-go.
+            await delete(self.name)
+        await create(self.name)
+        return Device(self.name, generate_private_key(), None, self.routes, adopted=False)
+
+    def _take(self, link: Link, state: WireGuardState) -> Device:
+        """Adopt a device with our mark, or the original's, or borrow a blank one.
+
+        Raises StartError for any other.
+        """
+        marked = link.alias in MARKS
+        inherited = self.of_original and not marked and not state.blank
+        if not marked and not state.blank and not inherited:
+            raise _foreign(link.name)
+        lent = None
+        if link.alias != CREATED and not inherited:
+            lent = as_lent(link) if marked else link
+        kept = None if self.fresh_key else state.private_key
+        private_key, adopted = kept or generate_private_key(), state.private_key is not None
+        return Device(link.name, private_key, lent, self.routes, adopted=adopted)
 
 
 def _foreign(name: str) -> StartError:
