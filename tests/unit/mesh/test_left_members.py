@@ -20,7 +20,7 @@ from wesher.gossip.codec import encode
 from wesher.mesh.base.actions import Action, Check, Checked, Ping
 from wesher.mesh.base.tombstones import FIRST_BYTE, Tombstone, decode_tombstones, encode_tombstones
 from wesher.mesh.members.left_members import MAX_RETOLD, NOTICED_WITHIN, RETELL_EVERY
-from wesher.mesh.members.liveness_checks import MAX_CHECKS, LivenessChecks
+from wesher.mesh.members.liveness import MAX_CHECKS, LivenessChecks
 
 WEB, DB = remote("web", 2, incarnation=3), remote("db", 3)
 

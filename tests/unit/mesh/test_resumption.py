@@ -10,7 +10,7 @@ from wesher.base.frozen import replace
 from wesher.gossip import WAN, Ack, Address, Dead, Ping, PushPull, StreamRequest, Suspect
 from wesher.gossip.codec import encode
 from wesher.mesh.base.tombstones import Tombstone, encode_tombstones
-from wesher.mesh.members.resumption import ASK_AGAIN, LOOK_AGAIN, LOOK_PATIENCE
+from wesher.mesh.members.liveness import ASK_AGAIN, LOOK_AGAIN, LOOK_PATIENCE
 from wesher.mesh.node import LATE
 
 A = "192.0.2.10"

@@ -2,7 +2,7 @@
 
 from wesher.mesh.members.failed_members import FailedMembers
 from wesher.mesh.members.left_members import LeftMembers, SaidBack, SaidGone
-from wesher.mesh.members.liveness_checks import LivenessChecks
+from wesher.mesh.members.liveness import AfterSleep, LivenessChecks, Resumption
 from wesher.mesh.members.name_conflicts import (
     AtClaimedAddress,
     AtOldAddress,
@@ -10,7 +10,6 @@ from wesher.mesh.members.name_conflicts import (
     OfOurName,
 )
 from wesher.mesh.members.name_takeover import EarlierName, NameTakeover, in_need
-from wesher.mesh.members.resumption import AfterSleep, Resumption
 
 __all__ = [
     "AfterSleep",

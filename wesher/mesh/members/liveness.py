@@ -1,21 +1,79 @@
-"""After a sleep our table is old: look at another before we show it, and check what that lacks."""
+"""Whether a member is there: asked of itself, and of all of them after we did not run for a while.
+
+What somebody says of a member may be old. So where much depends on it, the member is asked, at the
+address and under the name that are in question: by packet and by TCP, as a firewall may let only
+one of them pass.
+
+After a sleep our own table is old. Then we look at another before we show ours, and ask those whom
+that lacks: so nobody who has left meanwhile comes back by us.
+"""
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import count
 
 from wesher.base.frozen import frozen
-from wesher.gossip import Address, ExchangeFinished, Members, RecordState
+from wesher.gossip import Address, ExchangeFinished, Members, PingFinished, RecordState
 from wesher.mesh.base.actions import (
     Actions,
     Check,
+    Checked,
     Exchange,
     Hide,
     Merge,
+    Ping,
     ReadTable,
     SetTimer,
     Show,
     Timer,
 )
+
+MAX_CHECKS = 64  # at a time: whoever has the key can make us ask
+
+
+@frozen
+class _Asked:
+    """The purpose of two pings; `serial` tells those of one check from those of its like."""
+
+    serial: int
+    check: Check
+
+
+class LivenessChecks:
+    """Pings by packet and by TCP; the first answer counts, silence only when both are silent.
+
+    Whose address and name are being asked already is not asked again, nor is one too many.
+    """
+
+    def __init__(self) -> None:
+        self._serials = count()
+        self._silent: dict[_Asked, int] = {}
+        self._subjects: set[tuple[Address, str]] = set()
+
+    def begin(self, check: Check) -> Actions:
+        """Ask for the name at the address."""
+        subject = (check.address, check.name)
+        if subject in self._subjects or len(self._subjects) >= MAX_CHECKS:
+            yield Checked(check.about, None)
+            return
+        asked = _Asked(next(self._serials), check)
+        self._subjects.add(subject)
+        self._silent[asked] = 0
+        yield Ping(check.address, check.name, asked)
+        yield Ping(check.address, check.name, asked, stream=True)
+
+    def pinged(self, event: PingFinished) -> Actions:
+        """Take the outcome of a ping in."""
+        asked = event.purpose
+        if not isinstance(asked, _Asked) or asked not in self._silent:
+            return
+        answered = event.seconds is not None
+        self._silent[asked] += 1
+        if answered or self._silent[asked] == 2:
+            del self._silent[asked]
+            self._subjects.discard((asked.check.address, asked.check.name))
+            yield Checked(asked.check.about, answered)
+
 
 LOOKS = 3  # members at a time
 LOOK_AGAIN = 2.0  # seconds until others are asked, while nobody has answered
