@@ -27,6 +27,7 @@ class Announcement:
     name: str
     addr: bytes
     meta: bytes | None
+    port: int = 7946
 
 
 def member(

@@ -14,7 +14,6 @@ live member that has the name by now keeps it.
 
 from collections import Counter, deque
 from collections.abc import Iterable
-from typing import Protocol
 
 from wesher.base.frozen import frozen, replace
 from wesher.gossip import (
@@ -45,20 +44,7 @@ class _Telling:
     target: Address
 
 
-class Reachable(Protocol):
-    """A member, or a record of one."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def addr(self) -> bytes: ...
-    @property
-    def port(self) -> int: ...
-    @property
-    def meta(self) -> bytes | None: ...
-
-
-def in_need(members: Iterable[Reachable], default_port: int) -> list[Address]:
+def in_need(members: Iterable[Announced], default_port: int) -> list[Address]:
     """Return where to reach those who can be told, Go peers first: ours find out by themselves.
 
     v0.1.4, known by its metadata, takes no notice of a departure and would revive the old address.

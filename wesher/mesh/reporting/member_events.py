@@ -1,8 +1,8 @@
 """What happens to members, as it happens, for whoever watches."""
 
-from wesher.base.frozen import frozen
+from collections.abc import Mapping
+
 from wesher.gossip import (
-    Address,
     Event,
     Member,
     MemberCleared,
@@ -15,16 +15,10 @@ from wesher.gossip import (
 )
 from wesher.mesh.base.events import MemberEvent, MemberEventKind
 from wesher.mesh.base.metadata import Metadata, read_metadata
-from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.members import FailedMembers
 
-
-@frozen
-class _Place:
-    """Where a member is: its gossip, and its place in the overlay."""
-
-    address: Address
-    overlay_addr: IPAddress | None
+Place = Mapping[str, object]
+"""Where a member is: the addresses of its gossip and in the overlay, as events have them."""
 
 
 class MemberEvents:
@@ -32,7 +26,7 @@ class MemberEvents:
 
     def __init__(self) -> None:
         self._waiting: list[MemberEvent] = []
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, Place] = {}
 
     def note(self, event: Event, failed: FailedMembers) -> None:
         """Take an event of the gossip; `failed` are those who had failed before it."""
@@ -68,12 +62,11 @@ class MemberEvents:
         waiting, self._waiting = self._waiting, []
         return waiting
 
-    def _appear(self, member: Member, what: MemberEventKind, before: _Place | None = None) -> None:
+    def _appear(self, member: Member, what: MemberEventKind, before: Place | None = None) -> None:
         place = self._places[member.name] = _place(member)
-        data: dict[str, object] = {"address": place.address, "overlay_address": place.overlay_addr}
+        data = dict(place)
         if before is not None and before != place:
-            data["old_address"] = before.address
-            data["old_overlay_address"] = before.overlay_addr
+            data |= {f"old_{name}": address for name, address in before.items()}
         self._waiting.append(MemberEvent(what, member.name, data))
 
     def _vanish(self, member: Member, what: MemberEventKind) -> None:
@@ -82,11 +75,10 @@ class MemberEvents:
 
     def _tell(self, member: Member, what: MemberEventKind) -> None:
         place = self._places.get(member.name) or _place(member)
-        data = {"address": place.address, "overlay_address": place.overlay_addr}
-        self._waiting.append(MemberEvent(what, member.name, data))
+        self._waiting.append(MemberEvent(what, member.name, place))
 
 
-def _place(member: Member) -> _Place:
+def _place(member: Member) -> Place:
     metadata = read_metadata(member)
     overlay_addr = metadata.overlay_addr if isinstance(metadata, Metadata) else None
-    return _Place(member.address, overlay_addr)
+    return {"address": member.address, "overlay_address": overlay_addr}
