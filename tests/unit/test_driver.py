@@ -81,14 +81,14 @@ class Played:
             State(KEY),
             Underlay(bound, HOME, False, Network()),
             self.sockets,
-            device,  # type: ignore[arg-type]
+            device,  # type: ignore[arg-type] # what of one is asked for
             KnownRoutes(),
             None,
             StateFile(place, config.interface),
             0.0,
         )
         nobody = SimpleNamespace(plan_changed=lambda: None)
-        self.driver = Driver(prepared, nobody, nobody, self.tasks)  # type: ignore[arg-type]
+        self.driver = Driver(prepared, nobody, nobody, self.tasks)  # type: ignore[arg-type] # likewise
 
     def say(self, event: MeshEvent) -> None:
         """Have the node say this once it is driven."""

@@ -1,5 +1,6 @@
 """mypy reads everything: no file falls out of the check unnoticed."""
 
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,3 +40,14 @@ def test_mypy_reads_every_file() -> None:
     ]
 
     assert unread == []
+
+
+def test_every_error_that_is_ignored_has_a_code_and_a_reason() -> None:
+    ignored = [
+        line.strip()
+        for file in python_files()
+        for line in file.read_text().splitlines()
+        if "# type: " + "ignore" in line
+    ]
+
+    assert [line for line in ignored if not re.search(r"ignore\[[\w, -]+\] +# \w", line)] == []
