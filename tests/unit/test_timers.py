@@ -1,8 +1,10 @@
-"""One heap of named timers."""
+"""One heap of named timers, and a clock that stands still while its process does not run."""
 
 from functools import partial
 
-from wesher.base.timers import Timers
+import pytest
+
+from wesher.base.timers import NodeClock, Timers
 
 
 def test_timers_are_kept_in_order_and_done_once() -> None:
@@ -84,3 +86,43 @@ def test_timers_that_are_set_anew_without_end_do_not_pile_up() -> None:
 
     assert len(timers._heap) < 200
     assert timers.next() == 9999.0
+
+
+def test_time_in_which_the_process_did_not_run_is_taken_off_once() -> None:
+    clock = NodeClock(patience=2.0)
+    clock.missed(None, 10.0)
+
+    missed = clock.missed(12.0, 100.0)
+
+    assert missed == 88.0
+    assert clock.time(100.0) == 12.0
+    assert clock.missed(12.0, 100.5) == 0.0
+    assert clock.time(105.0) == 17.0
+    assert clock.driver_time(17.0) == 105.0
+
+
+@pytest.mark.parametrize(("due", "now"), [(None, 100.0), (11.0, 12.9), (200.0, 100.0)])
+def test_a_process_that_was_not_late_has_missed_nothing(due: float | None, now: float) -> None:
+    clock = NodeClock(patience=2.0)
+    clock.missed(None, 10.0)
+
+    assert clock.missed(due, now) == 0.0
+    assert clock.time(now) == now
+
+
+def test_what_was_overdue_when_it_was_planned_is_not_late() -> None:
+    clock = NodeClock(patience=2.0)
+    clock.missed(None, 50.0)
+
+    assert clock.missed(10.0, 51.0) == 0.0
+
+
+@pytest.mark.parametrize("late", [3.3, 1e5 / 3, 86400.1])
+def test_the_driver_never_wakes_too_early_by_a_rounding(late: float) -> None:
+    clock = NodeClock(patience=2.0)
+    clock.missed(None, 0.1)
+    clock.missed(0.2, 0.2 + late)
+
+    for step in range(1000):
+        instant = step / 7
+        assert clock.time(clock.driver_time(instant)) >= instant

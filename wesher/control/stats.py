@@ -67,20 +67,20 @@ def _stranger(stranger: UnknownSource, now: float) -> Json:
 
 
 def _recent(recent: Recent, now: float) -> Json:
-    told = _trouble(recent.trouble, recent.data)
+    told = _problem(recent.problem, recent.data)
     ago = round(now - recent.last_at, 3)
     return told | {"count": recent.count, "ago": ago, "mended": recent.mended}
 
 
 def _objection(objection: Warn) -> Json:
-    return _trouble(objection.problem, objection.data) | {"about": objection.subject}
+    return _problem(objection.problem, objection.data) | {"about": objection.subject}
 
 
-def _trouble(trouble: Problem, data: Mapping[str, object]) -> Json:
+def _problem(problem: Problem, data: Mapping[str, object]) -> Json:
     return {
-        "name": trouble.name,
-        "fault": trouble.fault_of(data),
-        "remedy": trouble.remedy_for(data),
+        "name": problem.name,
+        "fault": problem.fault_of(data),
+        "remedy": problem.remedy_for(data),
         "data": {name: str(value) for name, value in data.items()},
     }
 

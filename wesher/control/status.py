@@ -153,7 +153,7 @@ def _seed(seed: SeedStatus, moment: Moment) -> Json:
     return {
         "seed": str(seed.seed),
         "answered": _ago(seed.answered_at, moment.now),
-        "trouble": seed.trouble,
+        "trouble": seed.problem,
     }
 
 

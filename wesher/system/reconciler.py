@@ -154,11 +154,11 @@ class Reconciler:
         """What could not be brought up to date the last time, and why."""
         return dict(self._problems)
 
-    def _report(self, what: str, trouble: str) -> None:
+    def _report(self, what: str, problem: str) -> None:
         self.counts.failures[what] += 1
         if what not in self._problems:
-            logger.warning("{trouble}; trying again until it works", trouble=trouble)
-        self._problems[what] = trouble
+            logger.warning("{problem}; trying again until it works", problem=problem)
+        self._problems[what] = problem
 
     def _recovered(self, what: str) -> None:
         if self._problems.pop(what, None):

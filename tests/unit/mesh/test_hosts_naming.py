@@ -101,7 +101,7 @@ def test_names_with_dots_are_written_in_domains_of_ours(
 
     if written is None:
         assert isinstance(found, Unnamed)
-        assert found.trouble is problems.DOTTED_NAME
+        assert found.problem is problems.DOTTED_NAME
     else:
         assert found == written
 

@@ -45,7 +45,7 @@ def view(
 
 
 def is_over(trouble: problems.Problem, seen: View, source: str = "web", **data: str) -> bool:
-    return marked(Recent(trouble, data, 1, MET, source=source), seen).mended
+    return marked(Recent(trouble, data, 1, MET, subject=source), seen).mended
 
 
 AFTER, BEFORE = {"web": MET + 1}, {"web": MET - 1}
@@ -177,7 +177,7 @@ def test_what_has_happened_stays_on_the_record(trouble: problems.Problem) -> Non
 
 
 def over(harness: Harness) -> dict[str, bool]:
-    return {one.trouble.name: one.mended for one in harness.node.account(harness.now).problems}
+    return {one.problem.name: one.mended for one in harness.node.account(harness.now).problems}
 
 
 def test_a_member_that_was_refused_and_is_a_peer_now_is_no_trouble() -> None:

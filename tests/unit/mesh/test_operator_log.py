@@ -145,10 +145,10 @@ def test_recent_troubles_are_remembered_with_how_often_and_when() -> None:
     warn(operator_log, "db", 8, STRANGE)
 
     assert operator_log.recent(9) == [
-        Recent(ODD, {"member": "web"}, 2, 7, source="web"),
-        Recent(STRANGE, {}, 1, 8, source="db"),
+        Recent(ODD, {"member": "web"}, 2, 7, subject="web"),
+        Recent(STRANGE, {}, 1, 8, subject="db"),
     ]
-    assert operator_log.recent(7 + QUIET) == [Recent(STRANGE, {}, 1, 8, source="db")]
+    assert operator_log.recent(7 + QUIET) == [Recent(STRANGE, {}, 1, 8, subject="db")]
 
 
 def test_what_was_forgotten_meanwhile_is_counted_anew() -> None:
@@ -157,7 +157,7 @@ def test_what_was_forgotten_meanwhile_is_counted_anew() -> None:
     warn(operator_log, "web", 0, ODD, member="web")
     warn(operator_log, "web", QUIET, ODD, member="web")
 
-    assert operator_log.recent(QUIET) == [Recent(ODD, {"member": "web"}, 1, QUIET, source="web")]
+    assert operator_log.recent(QUIET) == [Recent(ODD, {"member": "web"}, 1, QUIET, subject="web")]
 
 
 def test_of_many_sources_the_newest_are_remembered() -> None:

@@ -161,13 +161,13 @@ def test_how_seeds_fare_is_told() -> None:
 
     seeds = harness.node.status().seeds
 
-    assert [(one.answered_at, one.trouble) for one in seeds[:3]] == [
+    assert [(one.answered_at, one.problem) for one in seeds[:3]] == [
         (harness.now, None),
         (None, "refused"),
         (None, "its name has no address"),
     ]
     assert own is None
-    assert seeds[3].trouble == "is this host"
+    assert seeds[3].problem == "is this host"
 
 
 def test_what_trying_a_seed_came_to_is_over_once_a_member_is_there() -> None:
@@ -178,7 +178,7 @@ def test_what_trying_a_seed_came_to_is_over_once_a_member_is_there() -> None:
 
     harness.push(remote("late", 4, ip="192.0.2.11"))
 
-    assert [one.trouble for one in harness.node.status().seeds] == [None, None, "refused"]
+    assert [one.problem for one in harness.node.status().seeds] == [None, None, "refused"]
 
 
 def test_a_seed_that_answered_once_and_fails_later_keeps_when_it_answered() -> None:

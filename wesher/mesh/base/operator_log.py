@@ -27,15 +27,15 @@ class Recent:
     """Trouble that an operator was, or could have been, warned of; last met at `last_at`.
 
     `always` says that it concerns somebody whom we relied upon, so that others never displace it;
-    `mended` that it is over since then. `source` is whom or what it is about.
+    `mended` that it is over since then. `subject` is whom or what it is about.
     """
 
-    trouble: Problem
+    problem: Problem
     data: Mapping[str, object]
     count: int
     last_at: float
     always: bool = False
-    source: str = ""
+    subject: str = ""
     mended: bool = False
 
 
@@ -56,7 +56,7 @@ class OperatorLog:
         """Report a problem, unless the same was said of its subject lately."""
         met = Recent(warning.problem, warning.data, 1, now, warning.always, warning.subject)
         self._remember(met)
-        kind, source, now = met.trouble.name, met.source, met.last_at
+        kind, source, now = met.problem.name, met.subject, met.last_at
         given = self._given.setdefault(kind, {})
         for known, at in list(given.items()):
             if now - at >= QUIET:
@@ -69,7 +69,7 @@ class OperatorLog:
             self._count(kind, source)
             return
         given[source] = now
-        self._waiting.append(Notice(warning.severity, met.trouble.text, met.data))
+        self._waiting.append(Notice(warning.severity, met.problem.text, met.data))
 
     def _count(self, kind: str, source: str) -> None:
         """Take note of a source that is not told by name; say how many with every power of ten."""
@@ -96,11 +96,11 @@ class OperatorLog:
         ]
 
     def _remember(self, met: Recent) -> None:
-        alike = self._recent.setdefault(met.trouble.name, {})
-        known = alike.pop(met.source, None)
+        alike = self._recent.setdefault(met.problem.name, {})
+        known = alike.pop(met.subject, None)
         if known and met.last_at - known.last_at < QUIET:
             met = replace(met, count=known.count + 1, always=met.always or known.always)
-        alike[met.source] = met
+        alike[met.subject] = met
         if len(alike) > MAX_RECENT:
             oldest = next(
                 (name for name, one in alike.items() if not one.always), next(iter(alike))

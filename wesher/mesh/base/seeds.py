@@ -74,4 +74,4 @@ class SeedStatus:
 
     seed: Seed
     answered_at: float | None = None
-    trouble: str | None = None
+    problem: str | None = None

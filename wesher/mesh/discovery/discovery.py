@@ -208,7 +208,7 @@ class Discovery:
         """Take note that somebody is at a member's address: what trying it came to is over."""
         seed = self._seed_at.get(member.address)
         if seed and (news := self._seed_news.get(seed)):
-            self._seed_news[seed] = replace(news, trouble=None)
+            self._seed_news[seed] = replace(news, problem=None)
 
     def failed(self, member: Member) -> None:
         """Take note that nobody answers at a member's address, which may be a seed's."""
@@ -232,9 +232,9 @@ class Discovery:
             self._own.add(seed)
         self._seed_news[seed] = SeedStatus(seed, now, "is this host" if event.own else None)
 
-    def _seed_failed(self, seed: Seed, trouble: str) -> None:
+    def _seed_failed(self, seed: Seed, problem: str) -> None:
         news = self._seed_news.get(seed, SeedStatus(seed))
-        self._seed_news[seed] = replace(news, trouble=trouble)
+        self._seed_news[seed] = replace(news, problem=problem)
 
     def _ask_holder(self, look: Lookup, now: float) -> Actions:
         """Find out whether our name belongs to somebody else or to an earlier self, now gone."""

@@ -19,7 +19,7 @@ class Unnamed:
     """Why a peer has no hosts entry; `reason` is a text that goes after its name."""
 
     reason: str
-    trouble: Problem
+    problem: Problem
     data: Mapping[str, object]
 
 

@@ -400,7 +400,7 @@ def peer_problems(outcome: PlanResult, our_format: MetadataFormat) -> Iterator[W
             problem, severity = problems.SAME_ADDRESS, Severity.WARNING
         yield Warn(problem, conflict.loser, data, severity=severity)
     for name, unnamed in outcome.unnamed.items():
-        yield Warn(unnamed.trouble, name, unnamed.data)
+        yield Warn(unnamed.problem, name, unnamed.data)
     for name, member in outcome.trusted.items():
         if not member.metadata.has_ext and member.metadata.format != our_format:
             found = {"member": name, "format": member.metadata.format}

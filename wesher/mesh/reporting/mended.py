@@ -45,7 +45,7 @@ def marked(met: _Met, view: View) -> _Met:
     """Return what was met, saying whether it is over."""
     if isinstance(met, UnknownSource):
         return replace(met, mended=_has_our_key(met.ip, met.last_at, view))
-    rule = _RULES.get(met.trouble.name)
+    rule = _RULES.get(met.problem.name)
     return replace(met, mended=bool(rule and rule(met, view)))
 
 
@@ -102,11 +102,11 @@ def _is_elsewhere(met: Recent, view: View) -> bool:
 
 
 def _is_a_peer(met: Recent, view: View) -> bool:
-    return view.outcome is not None and met.source not in view.outcome.refusals
+    return view.outcome is not None and met.subject not in view.outcome.refusals
 
 
 def _is_not_objected_to(met: Recent, view: View) -> bool:
-    return (met.trouble.name, met.source) not in {
+    return (met.problem.name, met.subject) not in {
         (one.problem.name, one.subject) for one in view.peer_problems
     }
 
