@@ -97,6 +97,15 @@ class _Engine:
         return self.wire.frame_size(head, reply=reply)
 
 
+class Reached(Protocol):
+    """A member of any kind, where it is reached."""
+
+    @property
+    def ip(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+
+
 class OurMember:
     """One Gossip on real sockets, in a thread of its own (in the namespace of `lives_in`, a pid).
 
@@ -184,7 +193,7 @@ class OurMember:
         number = self.do(lambda gossip, now: gossip.push_pull(to, now, join=join, look=look))
         return self.wait(ExchangeFinished, lambda event: event.exchange == number)
 
-    def join(self, member: Any) -> None:
+    def join(self, member: Reached) -> None:
         """Join the cluster of another member, or fail the test."""
         finished = self.exchange(Address(member.ip, member.port))
         assert finished.error is None, finished

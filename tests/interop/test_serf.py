@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from msgpack import packb
@@ -70,10 +71,14 @@ class Serf:
         self.process.wait()
 
 
+class SerfOf(Protocol):
+    """Makes members of serf, which run."""
+
+    def __call__(self, name: str, key: str = ...) -> Serf: ...
+
+
 @pytest.fixture
-def serf_of(
-    tmp_path: Path, key: str, new_address: Callable[[], str]
-) -> Iterator[Callable[..., Serf]]:
+def serf_of(tmp_path: Path, key: str, new_address: Callable[[], str]) -> Iterator[SerfOf]:
     serfs: list[Serf] = []
 
     def make(name: str, key: str = key) -> Serf:
@@ -86,9 +91,7 @@ def serf_of(
         print(f"--- {serf.name}\n{serf.log[-3000:]}")
 
 
-def test_a_cluster_of_serf_and_ours(
-    serf_of: Callable[..., Serf], ours_of: OursOf, key: str
-) -> None:
+def test_a_cluster_of_serf_and_ours(serf_of: SerfOf, ours_of: OursOf, key: str) -> None:
     serfs = [serf_of("serf0"), serf_of("serf1")]
     ours = ours_of("python", delegate_versions=SERF).announce(None)
 
@@ -113,7 +116,7 @@ def test_a_cluster_of_serf_and_ours(
     wait_for(lambda: serfs[0].members["python"] in ("left", "failed"), "our departure")
 
 
-def test_serf_leaves_and_returns(serf_of: Callable[..., Serf], ours_of: OursOf) -> None:
+def test_serf_leaves_and_returns(serf_of: SerfOf, ours_of: OursOf) -> None:
     serf = serf_of("serf")
     ours = ours_of("python", delegate_versions=SERF).announce(None)
     serf.run("join", ours.ip)
@@ -127,9 +130,7 @@ def test_serf_leaves_and_returns(serf_of: Callable[..., Serf], ours_of: OursOf) 
     assert ours.members["serf"].state is MemberState.LEFT
 
 
-def test_serf_reads_what_we_publish_and_we_what_it_does(
-    serf_of: Callable[..., Serf], ours_of: OursOf
-) -> None:
+def test_serf_reads_what_we_publish_and_we_what_it_does(serf_of: SerfOf, ours_of: OursOf) -> None:
     """Its tags are the metadata of its members: a byte, then a map."""
     serf = serf_of("serf")
     ours = ours_of("python", delegate_versions=SERF).announce(tags(role="db"))
@@ -143,9 +144,7 @@ def test_serf_reads_what_we_publish_and_we_what_it_does(
     ours.wait(MemberUpdated, lambda event: event.member.meta == tags(role="web"))
 
 
-def test_serf_notices_a_crash_of_ours_and_our_return(
-    serf_of: Callable[..., Serf], ours_of: OursOf
-) -> None:
+def test_serf_notices_a_crash_of_ours_and_our_return(serf_of: SerfOf, ours_of: OursOf) -> None:
     serf = serf_of("serf")
     ours = ours_of("python", delegate_versions=SERF).announce(tags(run="first"))
     ours.join(serf)
@@ -165,7 +164,7 @@ def test_serf_notices_a_crash_of_ours_and_our_return(
 
 @pytest.mark.parametrize("join_serf", [True, False])
 def test_serf_with_another_key_stays_outside(
-    serf_of: Callable[..., Serf], ours_of: OursOf, *, join_serf: bool
+    serf_of: SerfOf, ours_of: OursOf, *, join_serf: bool
 ) -> None:
     serf = serf_of("serf", new_key())
     ours = ours_of("python", delegate_versions=SERF).announce(None)
@@ -181,7 +180,7 @@ def test_serf_with_another_key_stays_outside(
 
 
 def test_serf_cannot_join_wesher(
-    serf_of: Callable[..., Serf],
+    serf_of: SerfOf,
     agent_of: Callable[[str], Agent],
     go_of: GoOf,
     key: str,
@@ -211,7 +210,7 @@ def test_serf_cannot_join_wesher(
 
 
 def test_serf_known_by_gossip_alone_is_refused(
-    serf_of: Callable[..., Serf],
+    serf_of: SerfOf,
     ours_of: OursOf,
     go_of: GoOf,
     key: str,

@@ -77,7 +77,7 @@ def test_routes_of_meshes_are_not_those_of_others(line: str, ours: bool) -> None
 
 
 async def _woken(
-    hosts: HostsFile | None, change: Callable[..., object], routes: KnownRoutes | None = None
+    hosts: HostsFile | None, change: Callable[[], object], routes: KnownRoutes | None = None
 ) -> int:
     """Return how often `change` woke, after it did so once."""
     woken = asyncio.Event()

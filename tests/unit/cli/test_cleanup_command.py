@@ -1,7 +1,8 @@
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from loguru import logger
@@ -36,8 +37,14 @@ def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     logger.remove()
 
 
+class Cleanup(Protocol):
+    """Runs `wesher cleanup`; returns its exit code."""
+
+    def __call__(self, *arguments: str) -> int: ...
+
+
 @pytest.fixture
-def cleanup(tmp_path: Path, fakes: Path) -> Callable[..., int]:
+def cleanup(tmp_path: Path, fakes: Path) -> Cleanup:
     """Run `wesher cleanup` on files of this test."""
     (tmp_path / "hosts").write_text(FOREIGN)
     paths = ["--hosts-file", str(tmp_path / "hosts"), "--run-dir", str(tmp_path / "run")]
@@ -61,7 +68,7 @@ def put_interfaces(fakes: Path, **aliases: str) -> None:
 
 
 def test_where_nothing_is_left_nothing_is_done(
-    cleanup: Callable[..., int], fakes: Path, capsys: pytest.CaptureFixture[str]
+    cleanup: Cleanup, fakes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cleanup() == 0
 
@@ -70,7 +77,7 @@ def test_where_nothing_is_left_nothing_is_done(
 
 
 def test_what_a_crashed_agent_left_is_removed(
-    cleanup: Callable[..., int], fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cleanup: Cleanup, fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "hosts").write_text(FOREIGN + OURS)
     put_interface(fakes, "wesher")
@@ -86,7 +93,7 @@ def test_what_a_crashed_agent_left_is_removed(
     ]
 
 
-def test_an_interface_without_our_mark_stays(cleanup: Callable[..., int], fakes: Path) -> None:
+def test_an_interface_without_our_mark_stays(cleanup: Cleanup, fakes: Path) -> None:
     put_interface(fakes, "office vpn")
 
     assert cleanup() == 0
@@ -94,7 +101,7 @@ def test_an_interface_without_our_mark_stays(cleanup: Callable[..., int], fakes:
 
 
 def test_a_running_agent_is_left_alone(
-    cleanup: Callable[..., int], fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cleanup: Cleanup, fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "hosts").write_text(FOREIGN + OURS)
     put_interface(fakes, "wesher")
@@ -109,7 +116,7 @@ def test_a_running_agent_is_left_alone(
 
 
 def test_what_could_not_be_undone_is_named_with_the_command(
-    cleanup: Callable[..., int], fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cleanup: Cleanup, fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "hosts").write_text(FOREIGN + OURS)
     put_interface(fakes, "wesher")
@@ -124,7 +131,7 @@ def test_what_could_not_be_undone_is_named_with_the_command(
 
 
 def test_a_hosts_file_that_resists_does_not_save_the_interface(
-    cleanup: Callable[..., int], fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cleanup: Cleanup, fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "hosts").unlink()
     (tmp_path / "hosts").mkdir()
@@ -138,7 +145,7 @@ def test_a_hosts_file_that_resists_does_not_save_the_interface(
 
 
 def test_all_of_ours_are_found(
-    cleanup: Callable[..., int], fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cleanup: Cleanup, fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_interfaces(fakes, wg0="wesher", lab="wesher", elsewhere="wesher", office="office vpn")
     for interface in ("lab", "office"):
@@ -156,7 +163,7 @@ def test_all_of_ours_are_found(
 
 
 def test_of_all_interfaces_the_one_that_an_agent_holds_is_left(
-    cleanup: Callable[..., int], fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cleanup: Cleanup, fakes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_interfaces(fakes, wg0="wesher", lab="wesher")
     InterfaceLock(tmp_path / "run", "wg0").release()
@@ -170,7 +177,7 @@ def test_of_all_interfaces_the_one_that_an_agent_holds_is_left(
 
 
 def test_where_nothing_of_ours_is_left_there_is_nothing_to_do(
-    cleanup: Callable[..., int], fakes: Path, capsys: pytest.CaptureFixture[str]
+    cleanup: Cleanup, fakes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_interfaces(fakes, office="office vpn", elsewhere="wesher")
 

@@ -35,7 +35,7 @@ def agents(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The configurations the agent was started with, instead of starting it."""
     started = []
 
-    def run(config: Config, _reread: Callable[..., object]) -> int:
+    def run(config: Config, _reread: Callable[[], Config]) -> int:
         started.append(config)
         return 0
 
@@ -195,7 +195,7 @@ def test_the_value_of_an_unknown_option_is_not_repeated() -> None:
 def test_what_could_not_be_done_is_one_line_and_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(config: Config, _reread: Callable[..., object]) -> None:
+    def refuse(config: Config, _reread: Callable[[], Config]) -> None:
         raise StartError("port 7946 is taken:\nchoose another")
 
     monkeypatch.setattr(agent, "run", refuse)
@@ -207,7 +207,7 @@ def test_what_could_not_be_done_is_one_line_and_exit_code_1(
 def test_a_bug_shows_its_traceback_and_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(config: Config, _reread: Callable[..., object]) -> None:
+    def fail(config: Config, _reread: Callable[[], Config]) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(agent, "run", fail)
@@ -221,7 +221,7 @@ def test_a_bug_shows_its_traceback_and_exit_code_1(
 def test_an_interrupt_before_anything_runs_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(config: Config, _reread: Callable[..., object]) -> None:
+    def interrupt(config: Config, _reread: Callable[[], Config]) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(agent, "run", interrupt)

@@ -3,9 +3,9 @@
 import asyncio
 import errno
 import socket
-from collections.abc import Callable
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -30,8 +30,14 @@ from wesher.system.sockets import port_owner
 from wesher.system.wireguard import WireGuardState
 
 
+class Take(Protocol):
+    """Lets a program have these UDP ports."""
+
+    def __call__(self, *ports: int) -> None: ...
+
+
 @pytest.fixture
-def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Take:
     """Be on a host where only the given UDP ports are taken, by one program."""
     (tmp_path / "net").mkdir()
     (tmp_path / "123" / "fd").mkdir(parents=True)
@@ -82,7 +88,7 @@ def test_a_port_at_another_address_is_free_for_us() -> None:
 
 
 def test_without_an_agent_a_taken_port_is_a_fault_and_a_free_one_is_well(
-    taken: Callable[..., None],
+    taken: Take,
 ) -> None:
     taken()
     assert verdicts(check_ports, case()) == [("ok", None)]
@@ -95,7 +101,7 @@ def test_without_an_agent_a_taken_port_is_a_fault_and_a_free_one_is_well(
     ]
 
 
-def test_the_port_of_an_interface_that_an_agent_left_is_ours(taken: Callable[..., None]) -> None:
+def test_the_port_of_an_interface_that_an_agent_left_is_ours(taken: Take) -> None:
     taken(51820)
 
     assert verdicts(check_ports, case()) == [("fault", "port-taken")]

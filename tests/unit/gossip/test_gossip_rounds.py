@@ -196,7 +196,9 @@ def look_and_merge(harness: Harness) -> None:
         ),
     ],
 )
-def test_news_is_told_at_once_wherever_it_comes_from(brings_news: Callable[..., object]) -> None:
+def test_news_is_told_at_once_wherever_it_comes_from(
+    brings_news: Callable[[Harness], object],
+) -> None:
     harness = Harness(*others(3))
     harness.no_longer_queues()
     harness.run(1)

@@ -28,6 +28,7 @@ from wesher.gossip import (
     PacketDropped,
     Ping,
     PingFinished,
+    StreamRequest,
     lzw,
     pack_ip,
 )
@@ -235,7 +236,7 @@ def test_a_tcp_ping_succeeds_with_the_right_sequence_number() -> None:
     ],
     ids=["wrong number", "wrong type", "refused or closed", "unreadable", "silence"],
 )
-def test_a_tcp_ping_fails(fails: Callable[..., object]) -> None:
+def test_a_tcp_ping_fails(fails: Callable[[Harness, StreamRequest, int], object]) -> None:
     harness = Harness()
     number = harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now, stream=True)
     [stream] = harness.streams()

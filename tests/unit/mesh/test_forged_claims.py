@@ -69,7 +69,9 @@ def test_a_leap_takes_no_members_key(incarnation: int, meta: bytes, by_table: bo
     ],
     ids=["suspect", "dead", "left", "tombstone"],
 )
-def test_no_other_claim_leaps_either(incarnation: int, claim: Callable[..., Message]) -> None:
+def test_no_other_claim_leaps_either(
+    incarnation: int, claim: Callable[[int, Harness], Message]
+) -> None:
     harness = settled()
 
     harness.hear(claim(incarnation, harness))
@@ -111,7 +113,7 @@ def test_nobody_is_met_with_a_number_that_leaves_nothing_to_refute_with(
     ],
     ids=["alive", "suspect", "left", "tombstone"],
 )
-def test_our_own_counter_is_not_driven_up(claim: Callable[..., Message]) -> None:
+def test_our_own_counter_is_not_driven_up(claim: Callable[[Harness], Message]) -> None:
     harness = settled()
     before = harness.record.incarnation
 

@@ -53,7 +53,7 @@ def test_a_join_renews_the_sessions_with_go_members_and_with_nobody_else(go: Rec
     ],
     ids=["update", "leave", "failure"],
 )
-def test_so_does_every_other_change_of_a_member(change: Callable[..., object]) -> None:
+def test_so_does_every_other_change_of_a_member(change: Callable[[Harness], object]) -> None:
     harness = settled(GO, OURS)
 
     change(harness)

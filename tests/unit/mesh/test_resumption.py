@@ -58,7 +58,7 @@ def pinged(harness: Harness) -> dict[str, tuple[Address, Ping]]:
 
 
 @pytest.mark.parametrize("sleep", [asleep, suspended])
-def test_a_sleep_is_told_of(sleep: Callable[..., None]) -> None:
+def test_a_sleep_is_told_of(sleep: Callable[[Harness], None]) -> None:
     harness = joined(WEB)
 
     sleep(harness)
@@ -68,7 +68,7 @@ def test_a_sleep_is_told_of(sleep: Callable[..., None]) -> None:
 
 @pytest.mark.parametrize("sleep", [asleep, suspended])
 def test_after_a_sleep_others_are_looked_at_and_told_of_nobody(
-    sleep: Callable[..., None],
+    sleep: Callable[[Harness], None],
 ) -> None:
     harness = joined(WEB, DB)
 

@@ -134,7 +134,7 @@ def test_a_run_directory_that_cannot_be_made_is_an_error_of_one_line(tmp_path: P
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 def test_a_lock_that_is_no_file_is_refused_at_once(
-    tmp_path: Path, make: Callable[..., object]
+    tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
     make(tmp_path / "wg0.lock")
 

@@ -116,7 +116,9 @@ def test_what_changes_while_all_is_read_is_read_again(known: Host) -> None:
 
 
 @pytest.mark.parametrize("change", [KnownRoutes.change, KnownRoutes.change_ours])
-def test_a_read_that_fails_is_made_up_for(known: Host, change: Callable[..., object]) -> None:
+def test_a_read_that_fails_is_made_up_for(
+    known: Host, change: Callable[[KnownRoutes], object]
+) -> None:
     known.now += PAUSE
     change(known.routes)
     known.fails = True
