@@ -162,4 +162,4 @@ def test_what_somebody_else_broke_is_repaired_at_the_next_change(pair: Pair) -> 
     other.start(*joining)
     wait_for(lambda: one.host.has_interface() and has_peer(one, other), "the interface")
 
-    wait_for(lambda: f"somebody else changed interface {NAME}; repaired" in one.errors, "a word")
+    wait_for(lambda: f"another program changed interface {NAME}; repaired" in one.errors, "a word")

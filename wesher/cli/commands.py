@@ -59,7 +59,7 @@ COMMANDS = {
     ),
     "ping": Command(
         "requests.run_ping",
-        "Reach a member by gossip and through the overlay: which of the two is broken?",
+        "Test a member over gossip and over the tunnel; says which of them is broken.",
         (*_CLIENT, JSON),
         (NAME,),
     ),

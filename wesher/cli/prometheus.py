@@ -95,7 +95,7 @@ def _work(account: Reply) -> Iterator[Metric]:
         "wesher_reconcile_seconds", "Time that they took.", reconciles["seconds"]
     )
     yield CounterMetricFamily(
-        "wesher_repairs", "Times that somebody else's change was undone.", reconciles["repairs"]
+        "wesher_repairs", "Times that another program's change was undone.", reconciles["repairs"]
     )
     failures = "Times that something could not be brought up to date."
     yield _counters("wesher_reconcile_failures", failures, "what", reconciles["failures"])

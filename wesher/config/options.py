@@ -145,7 +145,7 @@ OPTIONS = (
         "timing",
         v.one_of("wan", "lan", "local"),
         "PRESET",
-        "pace of the gossip: wan, lan or local; the same on all members",
+        "gossip timing profile: wan, lan or local; the same on all members",
         "wan",
     ),
     Option(

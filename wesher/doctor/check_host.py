@@ -10,7 +10,7 @@ from wesher.base import problems
 from wesher.base.errors import CommandError
 from wesher.base.problems import NO_RIGHTS, NO_TOOL, NO_WIREGUARD
 from wesher.doctor.context import Case
-from wesher.doctor.findings import Finding, counted, fault, ok, unknown
+from wesher.doctor.findings import Finding, fault, ok, unknown
 from wesher.system import files
 from wesher.system.hosts import banner
 from wesher.system.interface import PACKAGES, may_administer
@@ -98,7 +98,7 @@ async def _version(tool: str) -> str:
 
 
 async def check_hosts_file(case: Case) -> list[Finding]:
-    """See whether our lines can be written."""
+    """See whether our entries can be written."""
     settings = case.settings
     if not settings.etc_hosts:
         return [ok("hosts-file", "left alone, as --no-etc-hosts says")]
@@ -106,9 +106,8 @@ async def check_hosts_file(case: Case) -> list[Finding]:
         return [judge_hosts_file(settings.hosts_file, error, root=os.geteuid() == 0)]
     lines = files.read(settings.hosts_file).splitlines()
     ours = sum(line.rstrip().endswith(banner(case.settings.interface)) for line in lines)
-    return [
-        ok("hosts-file", f"{settings.hosts_file} is writable, with {counted(ours, 'line')} of ours")
-    ]
+    entries = "1 entry" if ours == 1 else f"{ours} entries"
+    return [ok("hosts-file", f"{settings.hosts_file} is writable, with {entries} of ours")]
 
 
 def _error_of(file: Path) -> OSError | None:

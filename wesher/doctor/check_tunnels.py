@@ -49,7 +49,7 @@ class Tunnel:
 async def check_tunnels(case: Case) -> list[Finding]:
     """Send something to every peer, since without traffic there is no handshake."""
     if case.status is None or case.wireguard is None:
-        return [unknown("tunnels", "nobody tells who the peers are")]
+        return [unknown("tunnels", "cannot list the peers")]
     before = case.wireguard.peers
     tunnels = tunnels_of(case.status, before)
     if not tunnels:

@@ -121,7 +121,7 @@ class Reconciler:
         applied = await self._device.apply(plan)
         for what in applied.repaired:
             self.counts.repairs += 1
-            logger.warning("somebody else changed {what}; repaired", what=what)
+            logger.warning("another program changed {what}; repaired", what=what)
         self._tell_mtu(applied.network, plan)
         await self._observed(applied.network)
         if applied.failed:
@@ -146,7 +146,7 @@ class Reconciler:
         written, self._written = self._written, None
         if await in_thread(hosts.update, entries) and entries == written:
             self.counts.repairs += 1
-            logger.warning("somebody else changed the hosts file; repaired")
+            logger.warning("another program changed the hosts file; repaired")
         self._written = entries
 
     @property

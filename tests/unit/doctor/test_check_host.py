@@ -222,7 +222,7 @@ def test_a_writable_hosts_file_is_well_and_our_lines_are_counted(tmp_path: Path)
     [(verdict, _, text)] = found(check_hosts_file, case(told=settings(hosts_file=file)))
 
     assert verdict == "ok"
-    assert "1 line of ours" in text
+    assert "1 entry of ours" in text
     assert file.read_text() == f"127.0.0.1 localhost\n{ours}"
 
 
