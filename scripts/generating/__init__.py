@@ -1,1 +1,1 @@
-"""What is made from the tables: man pages, completions, configuration file, README tables."""
+"""What is made from the tables: man pages, completions, configuration file, tables of pages."""

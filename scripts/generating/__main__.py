@@ -11,14 +11,16 @@ PACKAGING = ROOT / "packaging"
 
 def generated() -> dict[Path, str]:
     """Map each file that is made from a table of the program to its text."""
-    readme, architecture = ROOT / "README.md", ROOT / "docs/architecture.md"
+    readme, options = ROOT / "README.md", ROOT / "docs/options.md"
+    architecture = ROOT / "docs/architecture.md"
     return {
         PACKAGING / "wesher.toml": texts.wesher_toml(),
         PACKAGING / "man/wesher.8": manual.wesher_8(),
         PACKAGING / "man/wesher.toml.5": manual.wesher_toml_5(),
         PACKAGING / "completions/wesher": completions.completion("bash"),
         PACKAGING / "completions/_wesher": completions.completion("zsh"),
-        readme: texts.with_tables(readme.read_text()),
+        readme: texts.with_commands(readme.read_text()),
+        options: texts.with_options(options.read_text()),
         architecture: diagrams.with_diagrams(architecture.read_text()),
     }
 

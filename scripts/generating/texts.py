@@ -1,4 +1,4 @@
-"""The commented configuration file, and the README's tables of commands and options."""
+"""The commented configuration file, and the tables of commands and options in the pages."""
 
 import textwrap
 
@@ -27,9 +27,14 @@ def wesher_toml() -> str:
     return _HEAD + "".join(_setting(option) for option in AGENT.options if option.in_file)
 
 
-def with_tables(readme: str) -> str:
-    """Return the README with the tables between their marks made anew."""
-    return with_section(with_section(readme, "commands", _commands()), "options", _options())
+def with_commands(page: str) -> str:
+    """Return a page with its table of commands made anew."""
+    return with_section(page, "commands", _commands())
+
+
+def with_options(page: str) -> str:
+    """Return a page with its table of options made anew."""
+    return with_section(page, "options", _options())
 
 
 def with_section(page: str, name: str, text: str) -> str:

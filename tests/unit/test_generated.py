@@ -24,7 +24,7 @@ def test_every_option_is_in_each_of_them(option: Option) -> None:
     flag = option.flag.replace("-", "\\-")
 
     assert flag in FILES[ROOT / "packaging/man/wesher.8"]
-    assert f"`{option.env}`" in FILES[ROOT / "README.md"]
+    assert f"`{option.env}`" in FILES[ROOT / "docs/options.md"]
     assert option.flag in FILES[ROOT / "packaging/completions/wesher"]
     assert option.flag in FILES[ROOT / "packaging/completions/_wesher"]
     assert not option.in_file or f"#{option.key} = " in FILES[ROOT / "packaging/wesher.toml"]
