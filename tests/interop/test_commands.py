@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.interop.golang import GoOf
-from tests.interop.quoting import Page
 from tests.testbed.lab.daemons import WESHER, Daemon, Mesh
 from tests.testbed.lab.netns import Lab, Process, wait_for
+from tests.testbed.quoting import Page
 from wesher.mesh.base.metadata import Metadata, encode_metadata
 
 PACE = ("--timing", "lan")

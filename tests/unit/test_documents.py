@@ -23,7 +23,8 @@ KEY = b64encode(bytes(32)).decode()
 PLACEHOLDERS = {"KEY": KEY, "HOST": "node1.example.org", "NAME": "node1", "FILE": "/etc/file"}
 OURS = {"wesher", "scripts/run"}
 VERBS = {"start", "stop", "restart", "reload", "status", "edit", "enable", "daemon-reload"}
-OTHERS = {"cp", "echo", "kill", "sed", "systemd-tmpfiles"}
+OTHERS = {"/opt/wesher/bin/pip", "apt", "cp", "docker", "echo", "kill", "ln", "ping", "pipx"}
+OTHERS |= {"python3", "sed", "systemd-tmpfiles"}
 """Programs that the pages may show besides; what they do there needs a look by a person."""
 
 
