@@ -218,5 +218,40 @@ def _exists(path: str, test: str) -> bool:
     return file.exists() and (not test or f"def {test}(" in file.read_text())
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_into_a_page_leads_to_a_heading(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)", page.read_text())
+
+    missing = [
+        (target, anchor)
+        for target, anchor in links
+        if anchor not in anchors(page.parent / target if target else page)
+    ]
+
+    assert missing == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what the headings of a page are linked by, as common renderers make it."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+QUESTIONS = (
+    *("rotate", "subnet", "NAT", "Docker", "Kubernetes", "laptop", "ACL", "IPv6", "Windows"),
+    *("macOS", "firewall", "MTU", "DNS", "systemd-resolved"),
+)
+"""Words that people in a hurry look for."""
+
+
+@pytest.mark.parametrize("word", QUESTIONS)
+def test_what_people_look_for_is_the_heading_of_an_answer(word: str) -> None:
+    page = ROOT / "docs/faq.md"
+
+    done = subprocess.run(["grep", "-iw", f"^## .*{word}s\\?", page], check=False)
+
+    assert done.returncode == 0
+
+
 def test_the_readme_stays_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) < 200
