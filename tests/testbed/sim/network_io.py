@@ -1,6 +1,8 @@
 """What carries packets and streams from host to host, counts them, and writes them down."""
 
 from collections import Counter
+from collections.abc import Hashable, Iterator
+from itertools import islice
 from random import Random
 from typing import Generic, NoReturn
 
@@ -11,6 +13,7 @@ from tests.testbed.sim.trace import Trace, Violation
 from wesher.gossip import Address, StreamRequest
 
 EPHEMERAL_PORT = 40000  # where streams come from; nobody listens there
+PENDING_SHOWN = 10  # participants whose timers a violation tells
 
 
 class Carrier(Generic[N]):
@@ -40,8 +43,15 @@ class Carrier(Generic[N]):
 
     def violate(self, what: str) -> NoReturn:
         """Raise a Violation, with all that is needed to look into it."""
-        history = "\n".join(self.history(30))
+        history = "\n".join([*self.history(30), *self._pending()])
         raise Violation(f"{what}\n(seed {self.seed}, after {self.now:.4f} s)\n{history}")
+
+    def _pending(self) -> Iterator[str]:
+        """Yield what each of the first few participants waits for, by its own clock."""
+        for node in islice((one for one in self._by_address.values() if one.up), PENDING_SHOWN):
+            waiting = node.gossip._context.timers.pending()
+            told = ", ".join(f"{_timer(name)} at {when:.3f}" for when, name in waiting)
+            yield f"{node.host} waits for: {told or 'nothing'}"
 
     def _send(self, source: N, data: bytes, to: Address) -> None:
         self._count_packet(source, data)
@@ -126,3 +136,7 @@ class Carrier(Generic[N]):
         self._trace.detail(f"{source.host}'s stream to {request.to.ip}: {why}")
         delay = self._network.usual.delay(self._rng)
         self._agenda.later(delay, source.take, source.engine.stream_failed, request.id, why)
+
+
+def _timer(name: Hashable) -> str:
+    return " ".join(map(str, name)) if isinstance(name, tuple) else str(name)
