@@ -97,7 +97,7 @@ class Crowd:
                 message = self._read_frame(stream)
                 answer = encode(Ack(message.sequence)) if isinstance(message, Ping) else table
                 if message is not None:
-                    stream.sendall(self._wire.seal_frame(answer, reply=True))
+                    stream.sendall(self._wire.seal_frame(answer))
 
     def _read_frame(self, stream: socket.socket) -> Message | None:
         data = b""

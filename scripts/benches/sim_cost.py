@@ -138,8 +138,6 @@ def _wire(number: int) -> CheckedWire:
     return CheckedWire(
         Keyring(_KEY),
         lambda: next(nonces).to_bytes(12, "big"),
-        compress_packets=False,
-        compress_streams=False,
     )
 
 

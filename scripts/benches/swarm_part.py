@@ -111,8 +111,6 @@ class _Nodes:
         wire = Wire(
             Keyring(self._part.key),
             lambda: os.urandom(NONCE_SIZE),
-            compress_packets=False,
-            compress_streams=False,
         )
         facts = LocalFacts(loopback_bound=True)
         return MeshNode(settings, Saved(), facts, wire, random.Random())

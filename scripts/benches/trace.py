@@ -32,7 +32,7 @@ _PATIENCE = 1.0  # seconds until the Plan must have changed
 def measure(_options: Options) -> Result:
     """Calls, files, moves from file to file, crossings between gossip/ and mesh/."""
     nonces = random.Random(1)
-    wire = Wire(Keyring(bytes(32)), lambda: nonces.randbytes(12), compress_packets=False)
+    wire = Wire(Keyring(bytes(32)), lambda: nonces.randbytes(12))
     node = MeshNode(_settings(), Saved(), LocalFacts(), wire, random.Random(2))
     node.start(0.0)
     for number in (2, 3):

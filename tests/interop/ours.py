@@ -39,6 +39,7 @@ from wesher.gossip import (
     pack_ip,
 )
 from wesher.gossip.codec import encode
+from wesher.gossip.context import VERSIONS
 from wesher.system.sockets import bind
 from wesher.system.transport import Transport
 
@@ -52,11 +53,9 @@ E = TypeVar("E", bound=Event)
 T = TypeVar("T")
 
 
-def wire_of(key: str, *, compress: bool = True) -> Wire:
-    """The wire of a cluster with this key, in base64; an empty one is no key."""
-    keyring = Keyring(b64decode(key)) if key else None
-    nonce = partial(os.urandom, 12)
-    return Wire(keyring, nonce, compress_packets=compress, compress_streams=compress)
+def wire_of(key: str) -> Wire:
+    """The wire of a cluster with this key, in base64."""
+    return Wire(Keyring(b64decode(key)), partial(os.urandom, 12))
 
 
 class _Engine:
@@ -123,6 +122,7 @@ class OurMember:
         wire: Wire | None = None,
         mapped: bool = False,
         lives_in: int | None = None,
+        delegate_versions: tuple[int, int, int] = (0, 0, 0),
         **settings: Any,
     ) -> None:
         self.name = name
@@ -134,6 +134,8 @@ class OurMember:
         self.gossip = Gossip(
             GossipSettings(name, addr, port, timing, **settings), self._wire, random.Random()
         )
+        # What serf has as memberlist's application; we have none.
+        self.gossip._context.versions = VERSIONS[:3] + bytes(delegate_versions)
         self.engine = _Engine(self.gossip, self._wire)
         self._timing = timing
         self._lives_in = lives_in

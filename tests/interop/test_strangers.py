@@ -53,17 +53,6 @@ def test_we_cannot_join_with_another_key(go_of: GoOf, ours_of: OursOf, look_only
     wait_for(lambda: "No installed keys could decrypt the message" in go.log, "Go's word")
 
 
-def test_we_cannot_join_without_a_key(go_of: GoOf, ours_of: OursOf) -> None:
-    go = go_of("gopher")
-    go.allowed = ("failed to receive",)
-    ours = ours_of("python", key="").announce()
-
-    finished = ours.exchange(Address(go.ip, go.port))
-
-    assert finished.error
-    assert set(go.members) == {"gopher"}
-
-
 def test_we_cannot_join_a_cluster_without_a_key(go_of: GoOf, ours_of: OursOf) -> None:
     go = go_of("gopher", key="")
     go.allowed = ("failed to receive", "Failed to receive")
@@ -75,16 +64,6 @@ def test_we_cannot_join_a_cluster_without_a_key(go_of: GoOf, ours_of: OursOf) ->
     assert set(go.members) == {"gopher"}
     assert set(ours.members) == {"python"}
     print(finished, go.log)
-
-
-def test_clusters_without_a_key_meet(go_of: GoOf, ours_of: OursOf) -> None:
-    go = go_of("gopher", key="")
-    ours = ours_of("python", key="").announce()
-
-    ours.join(go)
-
-    go.wait("join", name="python")
-    go.reach("python")
 
 
 def test_packets_under_another_key_have_no_effect(go_of: GoOf, ours_of: OursOf) -> None:

@@ -27,7 +27,7 @@ class Insider:
 
     def __init__(self, mesh: Mesh, host: Host, victims: list[Daemon]) -> None:
         keyring = Keyring(base64.b64decode(mesh.key))
-        self._wire = Wire(keyring, lambda: os.urandom(12), compress_packets=False)
+        self._wire = Wire(keyring, lambda: os.urandom(12))
         self._socket = host.socket(socket.SOCK_DGRAM)
         self._targets = [(daemon.host.address, CLUSTER_PORT) for daemon in victims]
 

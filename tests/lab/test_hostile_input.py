@@ -216,7 +216,7 @@ def test_a_table_of_thousands_of_ghosts_is_borne(
 
 def table_of_ghosts(key: bytes, count: int) -> bytes:
     """A join that brings so many members, whose names would clear the screen."""
-    wire = Wire(Keyring(key), lambda: os.urandom(12), compress_streams=False)
+    wire = Wire(Keyring(key), lambda: os.urandom(12))
     ip, versions = bytes([192, 168, 77, 200]), bytes([1, 5, 2, 0, 0, 0])
     names = (f"\x1b[2J\n{number}\x00{'é' * 40}" for number in range(count))
     ghosts = (Record(name, ip, 7946, b"\x1b[2J", 1, RecordState.ALIVE, versions) for name in names)

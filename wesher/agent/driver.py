@@ -345,8 +345,6 @@ def _wire(key: bytes) -> Wire:
     return Wire(
         Keyring(key),
         lambda: os.urandom(NONCE_SIZE),
-        compress_packets=False,
-        compress_streams=False,
     )
 
 

@@ -84,7 +84,7 @@ class _UserHeader(NamedTuple):
     user_msg_len: int
 
 
-class Compressed(NamedTuple):
+class _Compressed(NamedTuple):
     """The struct around a compressed message; algorithm 0, the only one, is LZW."""
 
     algorithm: int
@@ -127,7 +127,7 @@ _PUSH_PULL_HEADER = Struct(
     Field("Join", "join", BOOL),
 )
 _USER_HEADER = Struct(_UserHeader, Field("UserMsgLen", "user_msg_len", INT))
-_COMPRESSED = Struct(Compressed, Field("Algo", "algorithm", U8), Field("Buf", "data", BYTES))
+_COMPRESSED = Struct(_Compressed, Field("Algo", "algorithm", U8), Field("Buf", "data", BYTES))
 
 _PACKET_STRUCTS: dict[int, Struct[Any]] = {
     MessageType.PING: _PING,
@@ -189,47 +189,12 @@ def decode_stream(data: bytes) -> Message:
     return _decode_struct(data, _STREAM_STRUCTS)
 
 
-def encode_compressed(compressed: bytes) -> bytes:
-    """Return LZW data as a compressed message."""
-    return bytes([MessageType.COMPRESSED]) + _COMPRESSED.pack(Compressed(0, compressed))
-
-
 def decode_compressed(data: bytes) -> bytes:
     """Return the LZW data in a compressed message; raises ProtocolError."""
     algorithm, compressed = StructReader(data, 1).read(_COMPRESSED)
     if algorithm != 0:
         raise ProtocolError(f"unknown compression algorithm {algorithm}")
     return compressed
-
-
-def stream_size(data: bytes) -> int | None:
-    """Return the size of the unsealed stream message `data` starts with; None to be asked again.
-
-    Sealed streams do not need this: they carry their length. Raises LimitError.
-    """
-    try:
-        return _stream_size(data)
-    except LimitError:
-        raise
-    except ProtocolError:
-        return None
-
-
-def _stream_size(data: bytes) -> int | None:
-    reader = StructReader(data, 1)
-    tail = 0
-    match _kind_of(data):
-        case MessageType.PUSH_PULL:
-            header = _read_push_pull_header(reader)
-            tail = header.user_state_len
-            for _ in range(header.nodes):
-                reader.skip()
-        case MessageType.USER:
-            tail = _check_size(reader.read(_USER_HEADER).user_msg_len)
-        case _:
-            reader.skip()
-    size = reader.position + tail
-    return size if size <= len(data) else None
 
 
 def _kind_of(data: bytes) -> int:

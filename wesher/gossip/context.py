@@ -25,8 +25,9 @@ from wesher.gossip.outbox import Broadcasts, Outbox
 from wesher.gossip.settings import GossipSettings
 from wesher.gossip.wire import Wire
 
-PROTOCOL_VERSIONS = bytes([1, 5, 2])
-"""Oldest and newest protocol version we understand, and the one we speak."""
+VERSIONS = bytes([1, 5, 2, 0, 0, 0])
+"""Oldest and newest protocol version we understand, and the one we speak; the same of the delegate,
+which is what memberlist calls an application: wesher has no versions."""
 
 
 class Context:
@@ -35,7 +36,7 @@ class Context:
     def __init__(self, settings: GossipSettings, wire: Wire, rng: Random, timers: Timers) -> None:
         self.settings = settings
         self.timing = settings.timing
-        self.versions = PROTOCOL_VERSIONS + bytes(settings.delegate_versions)
+        self.versions = VERSIONS
         self.rng = rng
         self.members = Members(settings.name, rng, settings.max_unproven)
         self.awareness = Awareness(settings.timing.awareness_max)

@@ -408,7 +408,7 @@ class Gossip:
     def _reply(self, message: Message) -> bytes:
         encoded = encode(message)
         self._outbox.stats.count_sent(encoded)
-        return self._wire.seal_frame(encoded, reply=True)
+        return self._wire.seal_frame(encoded)
 
     # What follows
 

@@ -19,6 +19,7 @@ from wesher.base.timers import Action
 from wesher.gossip.context import Context
 from wesher.gossip.members import Member, MemberState
 from wesher.gossip.settings import Timer
+from wesher.gossip.wire import BUDGET
 
 EAGER_INTERVAL = 0.02  # seconds between eager rounds, but not for long:
 EAGER_COST = 0.2  # seconds, what each takes from a credit
@@ -82,7 +83,7 @@ class Dissemination:
         if not len(self._broadcasts):
             return
         for member in self._choose(self._timing.gossip_members, now):
-            parts = self._outbox.take_broadcasts(self._outbox.budget)
+            parts = self._outbox.take_broadcasts(BUDGET)
             if not parts:
                 return
             self._outbox.send_parts(parts, member)
@@ -104,7 +105,7 @@ class Dissemination:
         self._wide_rounds = max(0, self._wide_rounds - 1)
         self._eager_paid_until = max(self._eager_paid_until, now) + EAGER_COST
         self._eager_again_at = max(self._eager_again_at, self._eager_paid_until - EAGER_CREDIT)
-        parts = self._broadcasts.take_eagerly(self._outbox.budget)
+        parts = self._broadcasts.take_eagerly(BUDGET)
         for member in targets:
             self._outbox.send_parts(parts, member)
         if self._broadcasts.eager_waiting:

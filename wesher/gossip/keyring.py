@@ -18,18 +18,12 @@ from wesher.base.errors import ProtocolError, UndecryptableError
 NONCE_SIZE = 12
 _TAG_SIZE = 16
 _BLOCK = 16
-_OVERHEAD = 1 + NONCE_SIZE + _TAG_SIZE
+OVERHEAD = 1 + NONCE_SIZE + _TAG_SIZE
+"""Bytes that sealing adds."""
+_VERSION = 1
+_LEAST = {0: OVERHEAD + _BLOCK, 1: OVERHEAD}
+"""The fewest bytes of a sealed text, by version."""
 _KEY_SIZES = (16, 24, 32)
-
-
-def overhead(version: int) -> int:
-    """Return the most bytes that sealing with `version` adds; also the least a sealed text has."""
-    return _OVERHEAD + (_BLOCK if version == 0 else 0)
-
-
-def sealed_size(size: int, version: int) -> int:
-    """Return the length of `size` bytes once sealed; version 0 pads to whole blocks."""
-    return size + _OVERHEAD + (_BLOCK - size % _BLOCK if version == 0 else 0)
 
 
 class Keyring:
@@ -63,12 +57,10 @@ class Keyring:
             raise ValueError("the primary key cannot be removed")
         self._ciphers.pop(key, None)
 
-    def seal(self, plain: bytes, additional: bytes, nonce: bytes, version: int = 1) -> bytes:
+    def seal(self, plain: bytes, additional: bytes, nonce: bytes) -> bytes:
         """Return version, `nonce` (12 fresh bytes), ciphertext and tag."""
-        if version == 0:
-            plain = _pad(plain)
         cipher = next(iter(self._ciphers.values()))
-        return bytes([version]) + nonce + cipher.encrypt(nonce, plain, additional)
+        return bytes([_VERSION]) + nonce + cipher.encrypt(nonce, plain, additional)
 
     def open(self, sealed: bytes, additional: bytes) -> bytes:
         """Return what a member encrypted with any of our keys.
@@ -76,7 +68,7 @@ class Keyring:
         Raises UndecryptableError when no key fits, ProtocolError when `sealed` has another form.
         """
         version = sealed[0] if sealed else 0
-        if version > 1 or len(sealed) < overhead(version):
+        if version not in _LEAST or len(sealed) < _LEAST[version]:
             raise ProtocolError("not a sealed text")
         nonce, rest = sealed[1 : 1 + NONCE_SIZE], sealed[1 + NONCE_SIZE :]
         for cipher in self._ciphers.values():
@@ -86,11 +78,6 @@ class Keyring:
                 continue
             return _unpad(plain) if version == 0 else plain
         raise UndecryptableError("encrypted with another key")
-
-
-def _pad(plain: bytes) -> bytes:
-    size = _BLOCK - len(plain) % _BLOCK
-    return plain + bytes([size]) * size
 
 
 def _unpad(padded: bytes) -> bytes:

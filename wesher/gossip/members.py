@@ -25,6 +25,8 @@ from random import Random
 from wesher.base.frozen import frozen
 from wesher.gossip.messages import Address, Alive, Record, unpack_ip
 
+MAX_MEMBERS = 16384
+"""Names that we hold, dead and left ones included; Go has no limit (spec/memberlist.md, 10.2)."""
 MAX_UNPROVEN = 1000
 """Beyond so many members that have never answered us, none is relied on before it does."""
 

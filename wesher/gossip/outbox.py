@@ -45,7 +45,7 @@ from wesher.gossip.messages import (
     UserMessage,
 )
 from wesher.gossip.settings import Timer, transmit_limit
-from wesher.gossip.wire import Wire
+from wesher.gossip.wire import BUDGET, Wire
 
 CHECKSUM_SINCE = 5  # the protocol version whose speakers are sent checksums
 MAX_EVENTS = 1000  # undrained; beyond it, what strangers can cause goes unreported
@@ -287,17 +287,12 @@ class Outbox:
         self._answering = False
         self._news_sent = False
 
-    @property
-    def budget(self) -> int:
-        """Bytes of news that fit in a packet of their own."""
-        return self._wire.budget
-
     def send(self, message: Message, to: Address) -> None:
         """Send `message` and, mostly, as much news as fits behind it."""
         parts = [encode(message)]
         if not self._news_sent:
             self._news_sent = self._answering
-            parts += self.take_broadcasts(self.budget - len(parts[0]))
+            parts += self.take_broadcasts(BUDGET - len(parts[0]))
         # memberlist looks for a member named like the IP; there is one if all are named so.
         self._put(parts, to, self._members.get(to.ip))
 

@@ -15,9 +15,9 @@ opinion. So claims are ordered, and an opinion only ever moves up that order:
   own word that we leave is the last one (`Rules.leave`).
 
 An address belongs to the incarnation that announced it. A claim from elsewhere is a conflict of
-two hosts and outranks nothing, unless the member may have moved: because it has left, because it
-is dead for longer than `reclaim_after`, or because our owner knows that it moved. Then the claim
-counts as newer, whatever its number is: the counter of a host that lost its state begins again.
+two hosts and outranks nothing, unless the member may have moved: because it has left, or because
+our owner knows that it moved. Then the claim counts as newer, whatever its number is: the counter
+of a host that lost its state begins again.
 
 A member that is not known counts as dead at incarnation 0 (spec/memberlist.md, 4.4 and 4.5).
 docs/architecture.md shows the table and its diagram, made from here by scripts/generate.

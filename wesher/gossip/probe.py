@@ -138,7 +138,7 @@ class Probes:
                 pending.sequence, member.name, member.addr, member.port, nack=nack
             )
             self._outbox.send(request, relay.address)
-        if self._context.settings.stream_pings and member.newest_protocol >= STREAM_PINGS_SINCE:
+        if member.newest_protocol >= STREAM_PINGS_SINCE:
             self._ask_by_stream(probe, now)
 
     def _ask_by_stream(self, probe: _Round, now: float) -> None:

@@ -16,7 +16,7 @@ import math
 from enum import StrEnum
 
 from wesher.base.frozen import frozen, replace
-from wesher.gossip.members import MAX_UNPROVEN
+from wesher.gossip.members import MAX_MEMBERS, MAX_UNPROVEN
 
 
 @frozen
@@ -113,27 +113,25 @@ def push_pull_scale(members: int) -> int:
 class GossipSettings:
     """Settings of one participant, fixed for its life.
 
-    `addr` are network-order bytes (see `pack_ip`). `delegate_versions` are oldest, newest and
-    current. `eager` is gossip at once, and asking around after a join. A member dead for more than
-    `reclaim_after` seconds may come back at another address; 0 is never. A probe sends up to
-    `pings` within its timeout, memberlist's one; `stream_pings` lets it try TCP after that. Pings
-    are numbered from `first_sequence` on, which should be random: an ack carries nothing but the
-    number, and a recording of an earlier start's must not fit. With `max_members` known, newcomers
-    take the places of who has never answered; more than `max_unproven` of these are a crowd.
+    `addr` are network-order bytes (see `pack_ip`). Pings are numbered from `first_sequence` on,
+    which should be random: an ack carries nothing but the number, and a recording of an earlier
+    start's must not fit. With `max_members` known, newcomers take the places of who has never
+    answered; more than `max_unproven` of these are a crowd.
+
+    `eager` is gossip at once, and asking around after a join; a probe sends up to `pings` within
+    its timeout. Without the former and with one ping we behave as memberlist does: so the
+    simulator's Go members are made, and the benchmarks' comparisons.
     """
 
     name: str
     addr: bytes
     port: int
     timing: Timing = WAN
-    delegate_versions: tuple[int, int, int] = (0, 0, 0)
-    eager: bool = True
-    max_members: int = 16384
-    max_unproven: int = MAX_UNPROVEN
-    reclaim_after: float = 0
-    pings: int = 3
-    stream_pings: bool = True
     first_sequence: int = 0
+    max_members: int = MAX_MEMBERS
+    max_unproven: int = MAX_UNPROVEN
+    eager: bool = True
+    pings: int = 3
 
 
 class Timer(StrEnum):

@@ -127,7 +127,7 @@ class Transitions:
         """
         old = self._members.get(message.node) or self._introduce(message)
         age = age_of(message.incarnation, old.incarnation)
-        may_move = moved or self._may_move(old, now)
+        may_move = moved or old.state is MemberState.LEFT
         if _differ_in_form(message, old) and not (may_move and age is Age.NEWER):
             # Go compares bytes: what is held everywhere must not change its form, except where Go
             # takes the other one as well, when a member comes back.
@@ -169,15 +169,6 @@ class Transitions:
             message.incarnation,
             state,
             changed_at,
-        )
-
-    def _may_move(self, member: Member, now: float) -> bool:
-        """Tell whether a member may appear at another address."""
-        if member.state is MemberState.LEFT:
-            return True
-        reclaim_after = self._settings.reclaim_after
-        return (
-            member.state is MemberState.DEAD and 0 < reclaim_after < now - member.state_changed_at
         )
 
     def _as_we_say(self, message: Alive, local: Member) -> bool:

@@ -37,8 +37,6 @@ def wire_of(key: bytes) -> Wire:
     return Wire(
         Keyring(key),
         lambda: os.urandom(NONCE_SIZE),
-        compress_packets=False,
-        compress_streams=False,
     )
 
 

@@ -8,6 +8,7 @@ from zlib import crc32
 
 import msgpack
 
+from tests.testbed.lzw import compressed, compressed_message, deflate
 from wesher.gossip import (
     Ack,
     Alive,
@@ -21,9 +22,8 @@ from wesher.gossip import (
     Record,
     Suspect,
     UserMessage,
-    lzw,
 )
-from wesher.gossip.codec import Compressed, MessageType, encode, encode_compressed
+from wesher.gossip.codec import MessageType, encode
 from wesher.gossip.wire import join_parts
 from wesher.mesh.base import gob
 
@@ -81,9 +81,9 @@ class Attacker:
         return self._cut(struct.pack(">BI", MessageType.CHECKSUM, value) + body)
 
     def _bad_compression(self) -> bytes:
-        packed = lzw.encode(self._compound())
+        packed = deflate(self._compound())
         algorithm = self._rng.choice([0, 0, 0, 1, 255])
-        return encode_compressed(self._damage(packed)) if algorithm == 0 else _other(algorithm)
+        return compressed_message(self._damage(packed), algorithm)
 
     def _bad_compound(self) -> bytes:
         return self._damage(self._compound(), first=1, last=12)
@@ -104,7 +104,7 @@ class Attacker:
         records = tuple(self._record() for _ in range(self._rng.randrange(1, 20)))
         table = encode(PushPull(self._rng.random() < 0.5, records, self._rng.randbytes(20)))
         table = self._damage(table)
-        return encode_compressed(lzw.encode(table)) if self._rng.random() < 0.5 else table
+        return compressed(table) if self._rng.random() < 0.5 else table
 
     # Bad input of other kinds: strangers, and insiders with exaggerations.
 
@@ -148,7 +148,7 @@ class Attacker:
             bytes([MessageType.ALIVE]) + b"\x81\xa4Meta\xc6\xff\xff\xff\xff",
             bytes([MessageType.ALIVE]) + b"\x81\xa4Meta" + b"\x91" * 1000,
             self._nest(encode(self._message())),
-            encode_compressed(_bomb(300_000)),
+            compressed_message(_bomb(300_000)),
         ]
         return self._rng.choice(claims)
 
@@ -242,7 +242,7 @@ def _bomb(size: int) -> bytes:
             bits >>= 8
             filled -= 8
             at += 1
-    return encode_compressed(bytes(packed) + bytes([bits & 255, 0]))
+    return compressed_message(bytes(packed) + bytes([bits & 255, 0]))
 
 
 def _metadata(ext: bytes) -> bytes:
@@ -267,8 +267,3 @@ def _ext() -> bytes:
 def _pack(**fields: object) -> bytes:
     packed: bytes = msgpack.packb(fields)
     return packed
-
-
-def _other(algorithm: int) -> bytes:
-    fields = Compressed(algorithm, b"\x00\x01\x02")
-    return bytes([MessageType.COMPRESSED]) + _pack(Algo=fields.algorithm, Buf=fields.data)

@@ -45,7 +45,6 @@ class Watch:
     def __init__(self, name: str, gossip: Gossip, rules: Rulebook, *, events: bool = True) -> None:
         self._name = name
         self._transitions = rules
-        self._may_reclaim = gossip.settings.reclaim_after > 0
         self._get = gossip.members.get
         self._put = gossip.members.put
         self._drain = gossip.events
@@ -92,7 +91,7 @@ class Watch:
             return new.incarnation == MAX_INCARNATION
         if (old.addr, old.port) == (new.addr, new.port):
             return False
-        if old.state is MemberState.LEFT or (old.state is MemberState.DEAD and self._may_reclaim):
+        if old.state is MemberState.LEFT:
             return True
         return old.incarnation == new.incarnation
 

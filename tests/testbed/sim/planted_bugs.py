@@ -55,9 +55,9 @@ def _forgetfulness(missing: Wrapper, discovery: Discovery, *_: Any) -> list[Cont
     return []
 
 
-def _fat_packets(budget: Wrapper, outbox: Outbox) -> int:
+def _fat_packets(take: Wrapper, outbox: Outbox, space: int) -> Any:
     """Put more into a packet than it may carry."""
-    return outbox._wire.budget + 300
+    return take(outbox, space + 300)
 
 
 BUGS: dict[str, tuple[type, str, Wrapper]] = {
@@ -66,7 +66,7 @@ BUGS: dict[str, tuple[type, str, Wrapper]] = {
     "left-resurrected": (Intake, "_take_record", _resurrection),
     "foreign-incarnation": (Transitions, "suspect", _presumption),
     "no-reunion": (Discovery, "_missing", _forgetfulness),
-    "fat-packets": (Outbox, "budget", _fat_packets),
+    "fat-packets": (Outbox, "take_broadcasts", _fat_packets),
 }
 
 

@@ -39,7 +39,6 @@ class Conditions(TypedDict, total=False):
     reorder: float
     max_packet: int | None
     timing: Timing
-    compress: bool
     trace: bool
 
 
@@ -61,13 +60,11 @@ class AnyWorld(Carrier[N]):
         reorder: float = 0.0,
         max_packet: int | None = None,
         timing: Timing = WAN,
-        compress: bool = False,
         trace: bool = False,
     ) -> None:
         super().__init__(seed, Link(latency, loss, twice, reorder, max_packet), trace=trace)
         self.nodes: dict[str, N] = {}
         self._timing = timing
-        self._compress = compress
         self._transitions = Rulebook(self.violate, self._trace.note)
         self._started = count(1)
 
@@ -205,8 +202,6 @@ class AnyWorld(Carrier[N]):
         return LetterWire(
             Keyring(_KEY),
             lambda: next(nonces).to_bytes(12, "big"),
-            compress_packets=self._compress,
-            compress_streams=self._compress,
         )
 
     def _place(self, node: N, *, watch_events: bool = True) -> None:

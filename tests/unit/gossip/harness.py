@@ -42,8 +42,17 @@ STRANGER = Address("192.0.2.7", 40000)
 _nonces = Random(0)
 
 
-def sealing(key: bytes | None = KEY, **options: Any) -> Wire:
-    return Wire(Keyring(key) if key else None, lambda: _nonces.randbytes(12), **options)
+def sealing(key: bytes = KEY) -> Wire:
+    return Wire(Keyring(key), lambda: _nonces.randbytes(12))
+
+
+def sealed(plain: bytes) -> bytes:
+    """What holds `plain`, whatever it is."""
+    return Keyring(KEY).seal(plain, b"", _nonces.randbytes(12))
+
+
+def unsealed(data: bytes) -> bytes:
+    return Keyring(KEY).open(data, b"")
 
 
 def address(ip: str, port: int = PORT) -> Address:
@@ -135,7 +144,7 @@ class Harness:
 
     def answered(self, stream: StreamRequest, message: Message) -> None:
         """Receive `message` as the reply to a stream of ours."""
-        reply = self.wire.seal_frame(encode(message), reply=True)
+        reply = self.wire.seal_frame(encode(message))
         self.gossip.receive_reply(stream.id, reply, self.now)
 
     def exchanges(self, *records: Record, user_state: bytes = b"") -> PushPull:

@@ -225,23 +225,7 @@ def test_one_that_left_may_come_back_at_another_address_with_any_incarnation() -
 
 
 @pytest.mark.case(30)
-@pytest.mark.parametrize("reclaim_after", [1, 10])
-@pytest.mark.parametrize(("longer", "state"), [(0.0, "DEAD"), (0.1, "ALIVE")])
-def test_a_dead_member_may_come_back_at_another_address_after_the_reclaim_time(
-    reclaim_after: int, longer: float, state: str
-) -> None:
-    harness = Harness(alive(), reclaim_after=reclaim_after)
-    harness.now = 5
-    harness.hears(Dead(1, REMOTE, "accuser"))
-    harness.now += reclaim_after + longer
-
-    harness.hears(alive(incarnation=1, ip="10.0.0.3"))
-
-    assert harness.state() == state
-
-
-@pytest.mark.case(30)
-def test_without_a_reclaim_time_a_dead_member_stays_where_it_was() -> None:
+def test_a_dead_member_stays_where_it_was() -> None:
     harness = Harness(alive(), Dead(1, REMOTE, "accuser"))
     harness.now = 50
 
@@ -277,9 +261,7 @@ def test_our_address_in_another_form_is_no_conflict() -> None:
 def test_a_stale_alive_in_another_form_does_not_bring_back_who_is_gone(
     accuser: str, incarnation: int, mapped: bool
 ) -> None:
-    harness = Harness(
-        alive(incarnation=5, mapped=mapped), Dead(5, REMOTE, accuser), reclaim_after=10
-    )
+    harness = Harness(alive(incarnation=5, mapped=mapped), Dead(5, REMOTE, accuser))
     gone = harness.member()
     harness.now = 20
 

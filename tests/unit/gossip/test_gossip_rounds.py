@@ -1,6 +1,7 @@
 """Gossip each interval, and at once (spec/memberlist.md, 4.13; decision 10)."""
 
 from collections.abc import Callable
+from zlib import crc32
 
 import pytest
 
@@ -13,8 +14,9 @@ from tests.unit.gossip.harness import (
     alive,
     others,
     record,
-    sealing,
+    sealed,
     subjects,
+    unsealed,
 )
 from wesher.base.frozen import replace
 from wesher.gossip import WAN, Ack, Address, Alive, Dead, ExchangeFinished, Ping, PushPull, Suspect
@@ -299,9 +301,8 @@ def test_who_is_told(change: Dead | Suspect | None, age: float, told: bool) -> N
 @pytest.mark.case(13)
 @pytest.mark.parametrize(("newest", "first_byte"), [(5, 12), (4, 4)])
 def test_gossip_has_a_checksum_if_the_member_knows_them(newest: int, first_byte: int) -> None:
-    plain = sealing(key=None, compress_packets=False)
     member = alive(versions=bytes([1, newest, 2, 0, 0, 0]))
-    harness = Harness(member, wire=plain)
+    harness = Harness(member)
     harness.no_longer_queues()
     harness.run(1)
     harness.packets()
@@ -309,7 +310,7 @@ def test_gossip_has_a_checksum_if_the_member_knows_them(newest: int, first_byte:
     harness.gossip.update_meta(b"new", harness.now)
 
     [packet] = harness.packets()
-    assert packet.data[0] == first_byte
+    assert unsealed(packet.data)[0] == first_byte
 
 
 @pytest.mark.case(13)
@@ -319,25 +320,23 @@ def test_gossip_has_a_checksum_if_the_member_knows_them(newest: int, first_byte:
 def test_an_ack_has_a_checksum_if_a_member_is_named_like_the_address(
     name: str, newest: int, first_byte: int
 ) -> None:
-    plain = sealing(key=None, compress_packets=False)
-    harness = Harness(alive(name, versions=bytes([1, newest, 2, 0, 0, 0])), wire=plain)
+    harness = Harness(alive(name, versions=bytes([1, newest, 2, 0, 0, 0])))
     harness.no_longer_queues()
 
     harness.hears(Ping(1, LOCAL), source=address("10.0.0.2"))
 
     [packet] = harness.packets()
-    assert packet.data[0] == first_byte
+    assert unsealed(packet.data)[0] == first_byte
 
 
 @pytest.mark.case(13)
 def test_a_packet_with_a_wrong_checksum_is_dropped() -> None:
-    plain = sealing(key=None, compress_packets=False)
-    harness = Harness(wire=plain)
-    good = plain.seal_packet([encode(alive())], checksum=True)
+    harness = Harness()
+    good = b"\x0c" + crc32(encode(alive())).to_bytes(4, "big") + encode(alive())
 
-    harness.receives(good[:-1] + bytes([good[-1] ^ 1]))
+    harness.receives(sealed(good[:-1] + bytes([good[-1] ^ 1])))
     assert harness.state() == "unknown"
-    harness.receives(good)
+    harness.receives(sealed(good))
     assert harness.state() == "ALIVE"
 
 

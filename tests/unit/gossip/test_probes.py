@@ -385,15 +385,8 @@ def test_the_oldest_version_that_knows_tcp_pings_is_asked_by_tcp() -> None:
 
 
 @pytest.mark.case(37)
-@pytest.mark.parametrize(
-    ("versions", "settings"),
-    [(bytes([1, 2, 2, 0, 0, 0]), {}), (bytes([1, 5, 2, 0, 0, 0]), {"stream_pings": False})],
-    ids=["does not know it", "disabled"],
-)
-def test_without_tcp_pings_the_silent_is_suspected(
-    versions: bytes, settings: dict[str, Any]
-) -> None:
-    harness = Probed(alive(versions=versions), **settings)
+def test_who_does_not_know_tcp_pings_is_suspected_when_silent() -> None:
+    harness = Probed(alive(versions=bytes([1, 2, 2, 0, 0, 0])))
 
     harness.later(3)
     streams = harness.tcp_pings()

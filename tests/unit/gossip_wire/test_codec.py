@@ -16,7 +16,6 @@ from wesher.gossip.codec import (
     decode,
     decode_stream,
     encode,
-    stream_size,
 )
 from wesher.gossip.messages import (
     Ack,
@@ -392,27 +391,3 @@ def test_a_record_that_only_breaks_rules_does_not_lose_the_exchange() -> None:
     message = table_of(push_pull(1, odd))
 
     assert message.records[0] == Record("n" * 300, b"abc", 0, b"m" * 600, 0, 9, b"\x01")
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        encode(PushPull(True, (RECORD, RECORD), b"state")),
-        encode(Ping(1, "n1")),
-        encode(ErrorReply("boom")),
-        struct(8, {"UserMsgLen": 5}) + b"hello",
-    ],
-)
-def test_the_size_of_an_unsealed_stream_is_known_once_it_is_complete(data: bytes) -> None:
-    assert stream_size(data + b"more") == len(data)
-    for end in range(len(data)):
-        assert stream_size(data[:end]) is None
-
-
-@pytest.mark.case(20)
-@pytest.mark.parametrize(
-    "data", [push_pull(10_000_000), push_pull(0, user_len=2**30), struct(8, {"UserMsgLen": 2**30})]
-)
-def test_the_size_of_an_unsealed_stream_is_refused_before_it_has_come(data: bytes) -> None:
-    with pytest.raises(LimitError):
-        stream_size(data)

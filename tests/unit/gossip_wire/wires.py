@@ -1,7 +1,6 @@
 """Wires to talk over in tests."""
 
 import random
-from typing import Any
 
 from wesher.gossip.keyring import Keyring
 from wesher.gossip.wire import Wire
@@ -9,15 +8,23 @@ from wesher.gossip.wire import Wire
 KEY, OTHER_KEY = bytes(range(32)), b"other" * 6 + b"!!"
 
 
-def wire(key: bytes | None = KEY, **options: Any) -> Wire:
-    """Return a wire with predictable nonces; no `key`, no sealing."""
+def wire(key: bytes = KEY) -> Wire:
+    """Return a wire with predictable nonces."""
     nonces = random.Random(1)
-    return Wire(Keyring(key) if key else None, lambda: nonces.randbytes(12), **options)
+    return Wire(Keyring(key), lambda: nonces.randbytes(12))
 
 
 def seal(data: bytes, label: bytes = b"", key: bytes = KEY, version: int = 1) -> bytes:
-    """Return `data` sealed as a packet, whatever it is."""
-    return Keyring(key).seal(data, label, b"n" * 12, version)
+    """Return `data` sealed as a packet, whatever it is; in version 0 as the oldest members do."""
+    if version == 0:
+        return b"\0" + Keyring(key).seal(padded(data), label, b"n" * 12)[1:]
+    return Keyring(key).seal(data, label, b"n" * 12)
+
+
+def padded(data: bytes) -> bytes:
+    """Return `data` in whole blocks of 16 bytes, as version 0 seals it."""
+    size = 16 - len(data) % 16
+    return data + bytes([size]) * size
 
 
 def lzw_bomb(size: int) -> bytes:
@@ -33,7 +40,8 @@ def lzw_bomb(size: int) -> bytes:
     )
 
 
-def seal_stream(data: bytes, label: bytes = b"", key: bytes = KEY) -> bytes:
+def seal_stream(data: bytes, label: bytes = b"", version: int = 1) -> bytes:
     """Return `data` sealed as a stream, whatever it is."""
-    head = b"\x0a" + (len(data) + 29).to_bytes(4, "big")
-    return head + Keyring(key).seal(data, head + label, b"n" * 12)
+    size = len(seal(data, version=version))
+    head = b"\x0a" + size.to_bytes(4, "big")
+    return head + seal(data, head + label, version=version)

@@ -135,7 +135,7 @@ class Harness:
 
     def answer(self, request: StreamRequest, *records: Record) -> None:
         """Let a push/pull of the node's be answered with these members."""
-        reply = self.wire.seal_frame(encode(PushPull(join=True, records=records)), reply=True)
+        reply = self.wire.seal_frame(encode(PushPull(join=True, records=records)))
         self.node.receive_reply(request.id, reply, self.now)
         self._drain()
 
@@ -150,7 +150,7 @@ class Harness:
     def answer_ping(self, request: StreamRequest) -> None:
         ping = self.message(request)
         assert isinstance(ping, Ping)
-        reply = self.wire.seal_frame(encode(Ack(ping.sequence)), reply=True)
+        reply = self.wire.seal_frame(encode(Ack(ping.sequence)))
         self.node.receive_reply(request.id, reply, self.now)
         self._drain()
 

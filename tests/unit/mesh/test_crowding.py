@@ -117,7 +117,7 @@ def test_who_is_turned_away_is_told_why() -> None:
     [look] = harness.take_streams()
     harness.answer(look, remote("honest", 9))
     [join] = harness.take_streams()
-    full = harness.wire.seal_frame(encode(ErrorReply("the table of members is full")), reply=True)
+    full = harness.wire.seal_frame(encode(ErrorReply("the table of members is full")))
 
     harness.node.receive_reply(join.id, full, harness.now)
     harness.pass_time(10)

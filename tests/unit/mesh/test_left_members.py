@@ -432,7 +432,7 @@ def test_it_starts_above_the_incarnation_with_which_it_is_said_to_have_left() ->
     harness = Harness(seeds=(seed("192.0.2.10"),)).start()
     (look,) = harness.take_streams()
     told = encode_tombstones([Tombstone("local", 9, 0.0)], 0.0)
-    reply = harness.wire.seal_frame(encode(PushPull(True, (WEB,), told)), reply=True)
+    reply = harness.wire.seal_frame(encode(PushPull(True, (WEB,), told)))
 
     harness.node.receive_reply(look.id, reply, harness.now)
     harness._drain()

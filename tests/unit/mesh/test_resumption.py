@@ -154,7 +154,7 @@ def test_who_left_meanwhile_is_gone() -> None:
     asleep(harness)
     request = looks(harness)[0]
     gone = encode_tombstones([Tombstone("mail", 1, harness.now - 600)], harness.now)
-    reply = harness.wire.seal_frame(encode(PushPull(False, (WEB, DB), gone)), reply=True)
+    reply = harness.wire.seal_frame(encode(PushPull(False, (WEB, DB), gone)))
 
     harness.node.receive_reply(request.id, reply, harness.now)
     harness._drain()
