@@ -121,8 +121,7 @@ def _tagged(term: str, text: str) -> str:
 
 
 def _option(option: Option) -> str:
-    value = f" {option.metavar}" if option.metavar else ""
-    names = ", ".join((f"{option.flag}{value}", *option.aliases))
+    names = ", ".join((f"{option.flag}{option.value}", *option.aliases))
     return _tagged(names, _help(option))
 
 

@@ -69,10 +69,9 @@ def _options() -> str:
 
 
 def _row(option: Option) -> str:
-    value = f" {option.metavar}" if option.metavar else ""
     note = "" if option.in_file or option is CONFIG_FILE else "; not a TOML key"
     what = option.description.replace("%%", "%").replace("|", "\\|") + note
-    return f"| `{option.flag}{value}` | `{option.env}` | {what} |\n"
+    return f"| `{option.flag}{option.value}` | `{option.env}` | {what} |\n"
 
 
 def _setting(option: Option) -> str:

@@ -14,6 +14,7 @@ from wesher.config.config import resolve
 from wesher.config.options import CLIENT_NAMES, pick
 from wesher.system import control_client
 from wesher.system.control_client import PATIENCE
+from wesher.system.terminal import ANYWHERE, Line, Screen, painted, screen_of, wrapped
 
 NOTHING = "-"
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -61,17 +62,18 @@ def choose_agent(given: Mapping[str, str], *, configured: bool = False) -> Agent
     return Agent(run_dir, found[0])
 
 
-def show(lines: Iterable[str], *, at_once: bool = False) -> None:
+def show(lines: Iterable[Line], *, at_once: bool = False) -> None:
     """Print the lines, `at_once` each when it is there.
 
     A reader that has enough, as `head`, ends us quietly. Members name themselves: what could drive
     a terminal is escaped. Raises StartError where nothing can be written, as on a full disk.
     """
     # Only meanwhile: an agent that hangs up on us must not end us without a word.
+    colours = screen_of(sys.stdout).colours
     usual = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         for line in lines:
-            print(printable(line), flush=at_once)
+            print(painted(line, colours=colours), flush=at_once)
         sys.stdout.flush()
     except OSError as error:
         # What is left in the buffer is written when we exit, which must not fail again.
@@ -124,20 +126,8 @@ def milliseconds(seconds: float | None) -> str:
     return f"{amount:.{0 if amount >= 100 else 1 if amount >= 10 else 2}f}ms"
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield aligned lines, the heads first; numbers, as the heads say by a leading `>`, right."""
-    aligned = [">" if head.startswith(">") else "<" for head in heads]
-    lines = [[head.removeprefix(">") for head in heads], *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (
-            f"{cell:{side}{width}}" for cell, side, width in zip(line, aligned, widths, strict=True)
-        )
-        yield "  ".join(cells).rstrip()
-
-
-def facts(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """Yield a line for each pair, the names in a column of their own."""
+def facts(pairs: Sequence[tuple[str, str]], screen: Screen = ANYWHERE) -> Iterator[str]:
+    """Yield lines for each pair, the names in a column of their own."""
     width = max(len(name) for name, _ in pairs)
     for name, value in pairs:
-        yield f"{name:<{width}}  {value}"
+        yield from wrapped(printable(f"{name:<{width}}  {value}"), screen.columns, width + 2)

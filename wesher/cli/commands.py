@@ -14,6 +14,8 @@ from wesher.config.options import (
     PRIVATE_KEY,
     SHOW,
     STATE,
+    WATCH,
+    WITH_LEFT,
     Operand,
     Option,
     pick,
@@ -39,7 +41,7 @@ COMMANDS = {
     "status": Command(
         "status.run_status",
         "Show this node and all members, with what WireGuard and gossip know of each.",
-        (*_CLIENT, JSON),
+        (*_CLIENT, STATE, WITH_LEFT, WATCH, JSON),
     ),
     "members": Command(
         "status.run_members",

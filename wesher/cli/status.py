@@ -1,9 +1,12 @@
 """`wesher status`, `wesher members`, `wesher info NAME`: this node and the members, as they are."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from importlib import import_module
 from typing import Any
 
-from wesher.base.errors import ConfigError
+from wesher.base.errors import ConfigError, printable
 from wesher.cli.client import (
     NOTHING,
     choose_agent,
@@ -13,55 +16,64 @@ from wesher.cli.client import (
     show,
     show_json,
     size,
-    table,
 )
+from wesher.cli.columns import natural
+from wesher.cli.members import Rates, is_reached, members_table, notes, totals
 from wesher.config.options import STATE
 from wesher.mesh.base.hostnames import name_problem
+from wesher.system.terminal import ANYWHERE, Line, Screen, screen_of, wrapped
 
-HEADS = (
-    "NAME",
-    "STATE",
-    ">FOR",
-    "ADDRESS",
-    "ENDPOINT",
-    ">HANDSHAKE",
-    ">RECEIVED",
-    ">SENT",
-    ">ROUND TRIP",
-)
 _ADVICE = "run `wesher doctor`"
 _IMPLEMENTATIONS = {"wesher": "wesher", "go": "the original wesher, in Go", None: NOTHING}
 
 
 def run_status(given: Mapping[str, str]) -> int:
     """Show the status; returns the exit code."""
+    wanted = _state(given)
+    if "watch" in given:
+        # Nobody else needs what drives a terminal.
+        watch = import_module("wesher.cli.watch").watch
+        return int(watch(given, partial(render, wanted=wanted, left="all" in given)))
     status = choose_agent(given).ask("status")
     if "json" in given:
-        show_json(status)
+        chosen = [one for one in status["members"] if wanted in (None, one["state"])]
+        show_json(status | {"members": chosen})
     else:
-        show(render(status))
+        show(render(status, screen_of(sys.stdout), wanted=wanted, left="all" in given))
     return 0
 
 
-def render(status: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a person reads."""
-    yield from facts(_facts(status))
+def render(
+    status: Mapping[str, Any],
+    screen: Screen = ANYWHERE,
+    *,
+    wanted: str | None = None,
+    left: bool = False,
+    rates: Rates | None = None,
+) -> Iterator[Line]:
+    """Yield what a person reads: totals and this node, then members, those in trouble first.
+
+    Shown are those in the state `wanted`, else all, with those that have `left` only if told so.
+    """
+    yield from facts(_facts(status), screen)
     yield ""
-    members = status["members"]
-    if not members:
-        yield "no other members"
+    shown = [
+        one
+        for one in status["members"]
+        if one["state"] == wanted or (wanted is None and (left or one["state"] != "left"))
+    ]
+    if not shown:
+        yield f"no member is {wanted}" if wanted else "no other members"
         return
-    yield from table(HEADS, [_row(member) for member in members])
-    for member in members:
-        if member["reason"] and member["state"] != "left":
-            yield f"{member['name']} {member['reason']}"
-        if member["unnamed"]:
-            yield f"{member['name']} {member['unnamed']}"
+    yield from members_table(shown, screen, rates)
+    for line in notes(shown):
+        yield from wrapped(printable(line), screen.columns, 2)
 
 
 def _facts(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     node = status["node"]
     return [
+        ("members", totals(status["members"])),
         ("node", f"{node['name']} at {node['address']}, wesher {node['version']}"),
         ("up for", f"{duration(node['uptime'])} (pid {node['pid']}){_unfinished(node)}"),
         ("overlay", f"{node['overlay_address'] or 'no address yet'} in {node['overlay_network']}"),
@@ -89,41 +101,16 @@ def _verdict(node: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> s
         return "no other members" if node["complete"] else f"no member reached yet; {_ADVICE}"
     if not node["wireguard_answers"]:
         return f"unknown, `wg show` gives no answer; {_ADVICE}"
-    reached = sum(map(_is_reached, wanted))
+    reached = sum(map(is_reached, wanted))
     if reached < len(wanted):
         return f"{reached} of {len(wanted)} members reached; {_ADVICE}"
     return "the other member is reached" if reached == 1 else f"all {reached} members reached"
-
-
-def _is_reached(member: Mapping[str, Any]) -> bool:
-    """Tell whether gossip hears of a member, and WireGuard has shaken hands with it.
-
-    How long ago does not matter: without traffic a tunnel that works shakes hands with nobody.
-    """
-    there = member["state"] in {"alive", "suspect"} and member["peer"] and not member["reason"]
-    return there and member["handshake"] is not None
 
 
 def _fares(seed: Mapping[str, Any]) -> str:
     answered = seed["answered"]
     told = "has not answered yet" if answered is None else f"answered {duration(answered)} ago"
     return f"{told} ({seed['trouble']})" if seed["trouble"] else told
-
-
-def _row(member: Mapping[str, Any]) -> list[str]:
-    endpoint = member["endpoint"] or member["announced_endpoint"]
-    handshake = member["handshake"]
-    return [
-        member["name"],
-        member["state"],
-        duration(member["since"]),
-        member["overlay_address"] or NOTHING,
-        endpoint or NOTHING,
-        NOTHING if handshake is None else f"{duration(handshake)} ago",
-        size(member["received"]),
-        size(member["sent"]),
-        milliseconds(member["round_trip"]),
-    ]
 
 
 def run_members(given: Mapping[str, str]) -> int:
@@ -153,7 +140,7 @@ def usable(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     this = status["node"] | {"state": "alive"}
     ours = [this] if this["overlay_address"] else []
     others = [one for one in status["members"] if one["peer"] or one["state"] == "left"]
-    for member in sorted([*ours, *others], key=lambda one: str(one["name"])):
+    for member in sorted([*ours, *others], key=lambda one: natural(str(one["name"]))):
         if name_problem(member["name"]) is None:
             yield member
 
@@ -174,7 +161,7 @@ def run_info(given: Mapping[str, str]) -> int:
     if "json" in given:
         show_json(member)
     else:
-        show(facts(_details(member)))
+        show(facts(_details(member), screen_of(sys.stdout)))
     return 0
 
 

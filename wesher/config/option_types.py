@@ -19,6 +19,7 @@ from wesher.mesh.base.plan import IPAddress
 
 IPInterface = IPv4Interface | IPv6Interface
 
+LEAST_SECONDS, MOST_SECONDS = 0.1, 3600.0  # between two looks
 KEY_LENGTH = 32  # bytes: AES-256, the only size wesher uses
 
 # The shape wg-quick allows, and no leading dash: `ip` and `wg` would take it for an option.
@@ -142,6 +143,17 @@ def parse_duration(text: str) -> float:
     if not match:
         raise ValueError(f"{text!r} is not a time; write it like 30m, 24h, 7d, or never")
     return float(match[1]) * _UNIT_SECONDS[match[2]]
+
+
+def parse_seconds(text: str) -> float:
+    """Return a number of seconds between two looks."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if LEAST_SECONDS <= seconds <= MOST_SECONDS:
+        return seconds
+    raise ValueError(f"{text!r} is no number of seconds from {LEAST_SECONDS:g} to {MOST_SECONDS:g}")
 
 
 def parse_path(text: str) -> Path:

@@ -20,7 +20,8 @@ class Option:
     """One setting: `--some-name`, `WESHER_SOME_NAME` and the TOML key `some-name`.
 
     `default` is text like any other source's; None leaves the setting None. A `metavar` of None
-    makes it a switch. A `listed` option may be repeated, and be a TOML array.
+    makes it a switch. A `listed` option may be repeated, and be a TOML array. One with `bare` may
+    be given without a value, which then is that.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Option:
     aliases: tuple[str, ...] = ()
     listed: bool = False
     in_file: bool = True
+    bare: str | None = None
 
     @property
     def key(self) -> str:
@@ -48,6 +50,13 @@ class Option:
     @property
     def env(self) -> str:
         return f"WESHER_{self.name.upper()}"
+
+    @property
+    def value(self) -> str:
+        """Return how help texts show its value: " SECONDS", " [SECONDS]", nothing for a switch."""
+        if self.metavar is None:
+            return ""
+        return f" [{self.metavar}]" if self.bare else f" {self.metavar}"
 
     @property
     def description(self) -> str:
@@ -217,6 +226,14 @@ STATE = Option(
     "STATE",
     "only members in this state: alive, suspect, failed or left (default: all but the left)",
 )
+WITH_LEFT = Option("all", v.parse_switch, None, "show members that have left, too")
+WATCH = Option(
+    "watch",
+    v.parse_seconds,
+    "SECONDS",
+    "show it again and again until q or Ctrl-C, with bytes per second; every 2 seconds by default",
+    bare="2",
+)
 ALL = Option(
     "all",
     v.parse_switch,
@@ -284,6 +301,8 @@ def parser(
             metavar=option.metavar,
             action="append" if option.listed else "store",
             help=option.description,
+            nargs="?" if option.bare else None,
+            const=option.bare,
         )
     return made
 

@@ -1,6 +1,7 @@
 import pytest
 
-from wesher.cli.client import duration, facts, milliseconds, size, table
+from wesher.cli.client import duration, facts, milliseconds, size
+from wesher.system.terminal import Screen
 
 
 @pytest.mark.parametrize(
@@ -52,11 +53,15 @@ def test_round_trips_are_in_milliseconds(seconds: float | None, text: str) -> No
     assert milliseconds(seconds) == text
 
 
-def test_a_table_is_aligned_and_numbers_to_the_right() -> None:
-    lines = list(table(("NAME", ">SENT"), [["a", "10B"], ["longer", "1.00KiB"]]))
-
-    assert lines == ["NAME       SENT", "a           10B", "longer  1.00KiB"]
-
-
 def test_facts_have_their_names_in_a_column() -> None:
     assert list(facts([("a", "1"), ("bcd", "2")])) == ["a    1", "bcd  2"]
+
+
+def test_long_facts_are_wrapped_with_their_indent() -> None:
+    said = "the quick brown fox jumps over the lazy dog"
+
+    assert list(facts([("a", said), ("bcd", "2")], Screen(30))) == [
+        "a    the quick brown fox jumps",
+        "     over the lazy dog",
+        "bcd  2",
+    ]

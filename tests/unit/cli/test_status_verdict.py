@@ -4,51 +4,15 @@ from typing import Any
 
 import pytest
 
+from tests.unit.cli.statuses import REACHED, status
 from wesher.cli.status import render
-
-NODE = {
-    "name": "web",
-    "address": "192.0.2.1:7946",
-    "version": "1",
-    "uptime": 9.0,
-    "pid": 7,
-    "complete": True,
-    "overlay_address": "10.0.0.1",
-    "overlay_network": "10.0.0.0/8",
-    "interface": "wgoverlay",
-    "device": "kernel",
-    "wireguard_port": 51820,
-    "wireguard_answers": True,
-    "key_fingerprint": "01234567",
-    "health_score": 0,
-}
-REACHED = {
-    "name": "db",
-    "state": "alive",
-    "since": 5.0,
-    "overlay_address": "10.0.0.2",
-    "endpoint": None,
-    "announced_endpoint": "192.0.2.2:51820",
-    "handshake": 4000.0,
-    "received": 1,
-    "sent": 1,
-    "round_trip": None,
-    "peer": True,
-    "reason": None,
-    "unnamed": None,
-}
 
 
 def verdict(*members: dict[str, bool | str | None], **node: Any) -> str:
     """Return what is said of the mesh; members differ in this from one that is well."""
-    status = {
-        "node": NODE | node,
-        "seeds": [],
-        "troubles": [],
-        "members": [REACHED | member for member in members],
-    }
-    (line,) = (line for line in render(status) if line.startswith("mesh "))
-    return line.removeprefix("mesh").strip()
+    told = status(*(REACHED | one for one in members), **node)
+    (line,) = (line for line in render(told) if str(line).startswith("mesh "))
+    return str(line).removeprefix("mesh").strip()
 
 
 @pytest.mark.parametrize(
