@@ -15,12 +15,10 @@ _PATHS = (
 
 def completion(shell: str) -> str:
     """Return what `shell` (bash or zsh) sources to complete wesher's command line."""
-    whole = options.parser("wesher", AGENT.description, AGENT.options)
+    whole = options.parser("wesher", AGENT.options)
     commands = whole.add_subparsers(dest="command", parser_class=argparse.ArgumentParser)
     for word, command in COMMANDS.items():
-        part = options.parser(
-            f"wesher {word}", command.description, command.options, operands=command.operands
-        )
+        part = options.parser(f"wesher {word}", command.options, command.operands)
         part.add_help = False
         commands.add_parser(
             word, help=command.description, parents=[part], conflict_handler="resolve"

@@ -40,11 +40,11 @@ def wesher_8() -> str:
             _section("SYNOPSIS"),
             ".B wesher\n[\\fIOPTION\\fR]...\n",
             *(_synopsis(word, command) for word, command in COMMANDS.items()),
-            _section("DESCRIPTION", _escape(AGENT.description)),
+            _section("DESCRIPTION", _escape(f"{AGENT.description} {AGENT.details}")),
             _paragraph(
                 "The first host prints a new cluster key; the others are given it with "
                 "--cluster-key and the name of any member with --join. From the second start on "
-                "neither is needed. Without a command the agent runs until it is stopped."
+                "neither is needed."
             ),
             _section("OPTIONS"),
             *map(_option, (CONFIG_FILE, *AGENT.options)),
@@ -130,7 +130,7 @@ def _key(option: Option) -> str:
 
 
 def _help(option: Option) -> str:
-    return option.description.replace("%%", "%") + "."
+    return option.description + "."
 
 
 def _synopsis(word: str, command: Command) -> str:
@@ -147,7 +147,8 @@ def _operand(operand: Operand) -> str:
 def _command(word: str, command: Command) -> str:
     own = [_option(option) for option in command.options if option not in AGENT.options]
     listed = f".RS\n{''.join(own)}.RE\n" if own else ""
-    return _tagged(usage(word, command), command.description) + listed
+    told = f"{command.description} {command.details}".rstrip()
+    return _tagged(usage(word, command), told) + listed
 
 
 def _escape(text: str) -> str:

@@ -1,8 +1,8 @@
-"""The commented configuration file, and the tables of commands and options in the pages."""
+"""The commented configuration file, the pages' tables, and what --help prints."""
 
 import textwrap
 
-from wesher.cli import AGENT, COMMANDS, Command
+from wesher.cli import AGENT, COMMANDS, Command, help
 from wesher.config.options import CONFIG_FILE, Option
 
 _HEAD = """\
@@ -25,6 +25,11 @@ _EXAMPLES = {
 def wesher_toml() -> str:
     """Return the configuration file that comes with the package."""
     return _HEAD + "".join(_setting(option) for option in AGENT.options if option.in_file)
+
+
+def helps() -> str:
+    """Return what --help prints, of the agent and of each command."""
+    return "\n".join(help.text(word, one) for word, one in {"": AGENT, **COMMANDS}.items())
 
 
 def with_commands(page: str) -> str:
@@ -70,7 +75,7 @@ def _options() -> str:
 
 def _row(option: Option) -> str:
     note = "" if option.in_file or option is CONFIG_FILE else "; not a TOML key"
-    what = option.description.replace("%%", "%").replace("|", "\\|") + note
+    what = option.description.replace("|", "\\|") + note
     return f"| `{option.flag}{option.value}` | `{option.env}` | {what} |\n"
 
 

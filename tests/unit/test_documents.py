@@ -53,9 +53,9 @@ def flags(arguments: list[str]) -> list[str]:
 def understand(arguments: list[str]) -> None:
     """Parse a command line of wesher down to each value."""
     command = COMMANDS[arguments.pop(0)] if arguments and arguments[0][0] != "-" else AGENT
-    if arguments == ["--version"]:
+    if arguments in (["--version"], ["--help"]):
         return
-    made = parser("wesher", "", command.options, operands=command.operands)
+    made = parser("wesher", command.options, command.operands)
     given = parse_arguments(made, arguments)
     for option in command.options:
         if option.name in given:

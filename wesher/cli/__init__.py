@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 from wesher.agent import phases
-from wesher.base.errors import ConfigError, NoAgentError, StartError, WesherError, nearest
+from wesher.base.errors import ConfigError, NoAgentError, StartError, WesherError
 from wesher.cli.commands import AGENT, COMMANDS, Command
 from wesher.config import options
 
@@ -46,9 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    prog, command, arguments = _select(arguments)
+    word, command, arguments = _select(arguments)
     parser = options.parser(
-        prog, command.description, command.options, _epilog(command), command.operands
+        f"wesher {word}".rstrip(),
+        command.options,
+        command.operands,
+        command.ignored,
+        help=lambda: _help(word, command),
     )
     given = options.parse_arguments(parser, arguments)
     try:
@@ -77,22 +81,16 @@ def _load(command: Command) -> Callable[[Mapping[str, str]], int]:
 
 
 def _select(arguments: Sequence[str]) -> tuple[str, Command, Sequence[str]]:
-    """Return the program name for messages, the command, and the arguments after it."""
+    """Return the command's word, empty for the agent's, the command, and the arguments after it."""
     before = _options_before(arguments)
     if before == len(arguments):
-        return "wesher", AGENT, arguments
-    word = arguments[before]
-    if word == "help":
-        return _select([*arguments[before + 1 : before + 2], "--help"])
+        return "", AGENT, arguments
+    word, after = arguments[before], arguments[before + 1 :]
+    if word in ("help", "version"):
+        return _select([*(after[:1] if word == "help" else ()), f"--{word}"])
     if word not in COMMANDS:
-        near = nearest(word, COMMANDS)
-        hint = f"did you mean {near}? " if near else ""
-        raise ConfigError(
-            f"unknown command {word!r}; {hint}"
-            f"commands: {', '.join(COMMANDS)}; without one the agent starts"
-        )
-    given = [*arguments[:before], *arguments[before + 1 :]]
-    return f"wesher {word}", COMMANDS[word], given
+        raise ConfigError(import_module("wesher.cli.help").unknown(word))
+    return word, COMMANDS[word], [*arguments[:before], *after]
 
 
 def _options_before(arguments: Sequence[str]) -> int:
@@ -110,14 +108,9 @@ def _options_before(arguments: Sequence[str]) -> int:
     return min(at, len(arguments))
 
 
-def _epilog(command: Command) -> str:
-    """Return what the help says after the options."""
-    sources = "can also be set as WESHER_OPTION_NAME or in the configuration file."
-    if command is not AGENT:
-        *shared, last = [option.flag for option in command.options if option in AGENT.options]
-        return f"{', '.join(shared)} and {last} {sources}"
-    names = ", ".join(f"wesher {word}" for word in COMMANDS)
-    return f"Every option {sources} Other commands: {names} (each with --help)."
+def _help(word: str, command: Command) -> str:
+    text: str = import_module("wesher.cli.help").fitting(word, command)
+    return text
 
 
 def _complain(reason: object, code: int) -> int:

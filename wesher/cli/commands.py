@@ -1,10 +1,14 @@
-"""The table of commands: help, completions and man pages come from it."""
+"""The table of commands: help, completions and man pages come from it.
+
+A description fits one line of `wesher --help`; details are what its own help says besides.
+"""
 
 from wesher.base.frozen import frozen
 from wesher.config.options import (
     ALL,
     CLEANUP_NAMES,
     CLIENT_NAMES,
+    DOCTOR_NAMES,
     FORCE,
     FORMAT,
     JSON,
@@ -26,44 +30,56 @@ _CLIENT = pick(CLIENT_NAMES)
 
 @frozen
 class Command:
-    """One word of the command line; `runs` is the module of wesher/cli/ and the function in it."""
+    """One word of the command line; `runs` is the module of wesher/cli/ and the function in it.
+
+    What is `ignored` is taken without a word and shown nowhere.
+    """
 
     runs: str
     description: str
     options: tuple[Option, ...]
     operands: tuple[Operand, ...] = ()
+    details: str = ""
+    ignored: tuple[Option, ...] = ()
 
 
 AGENT = Command(
-    "agent.run", "Join this host into an encrypted WireGuard mesh and keep it there.", OPTIONS
+    "agent.run",
+    "Join this host into an encrypted WireGuard mesh and keep it there.",
+    OPTIONS,
+    details="Without a command the agent runs until it is stopped.",
 )
 COMMANDS = {
     "status": Command(
         "status.run_status",
-        "Show this node and all members, with what WireGuard and gossip know of each.",
+        "Show this node and all members of the mesh.",
         (*_CLIENT, STATE, WITH_LEFT, WATCH, JSON),
+        details="Of each member: its state, and what WireGuard and gossip know of it.",
     ),
     "members": Command(
         "status.run_members",
-        "List the members, this host included: name, overlay address and state, one a line.",
+        "List the members: name, overlay address and state, one per line.",
         (*_CLIENT, STATE, JSON),
+        details="This host is among them; members that are not peers are not.",
     ),
     "info": Command(
         "status.run_info",
-        "Show everything that is known of one member, and why it is not a peer if it is not.",
+        "Show all that is known of a member, and why if it is not a peer.",
         (*_CLIENT, JSON),
         (NAME,),
     ),
     "monitor": Command(
         "monitor.run",
-        "Show what happens to members as it happens, until interrupted.",
+        "Show what happens to members, as it happens.",
         (*_CLIENT, JSON),
+        details="It goes on until interrupted.",
     ),
     "ping": Command(
         "requests.run_ping",
-        "Test a member over gossip and over the tunnel; says which of them is broken.",
+        "Test a member over gossip and over the tunnel.",
         (*_CLIENT, JSON),
         (NAME,),
+        "Says which of the two is broken, if one is, and what to do about it.",
     ),
     "forget": Command(
         "requests.run_forget",
@@ -84,22 +100,28 @@ COMMANDS = {
     ),
     "doctor": Command(
         "doctor.run",
-        "Find out what is wrong with this host's part of the mesh, and say what to do about it.",
-        (*OPTIONS, JSON),
+        "Find out what is wrong with this host's part of the mesh.",
+        (*pick(DOCTOR_NAMES), JSON),
+        details="Says what to do about each finding. A running agent is asked what it runs with; "
+        "without one, the options say what it would be started with.",
+        ignored=tuple(option for option in OPTIONS if option.name not in DOCTOR_NAMES),
     ),
     "metrics": Command(
         "metrics.run",
-        "Print the agent's metrics for Prometheus: for node_exporter's textfile directory.",
+        "Print the agent's metrics for Prometheus.",
         (*_CLIENT, OUTPUT, JSON),
+        details="They are for node_exporter's textfile directory.",
     ),
     "reload": Command(
         "requests.run_reload",
-        "Let the agent read its configuration again; says what needs a restart.",
+        "Have the agent read its configuration again.",
         (*_CLIENT, JSON),
+        details="Says what of it needs a restart.",
     ),
     "cleanup": Command(
         "cleanup.run",
-        "Remove the interface, routes and /etc/hosts entries that a crashed agent left behind.",
+        "Remove what a crashed agent has left behind on this host.",
         (*pick(CLEANUP_NAMES), ALL),
+        details="That is its interface, routes and /etc/hosts entries.",
     ),
 }

@@ -60,9 +60,8 @@ class Option:
 
     @property
     def description(self) -> str:
-        """Return the help text with the default, as argparse wants it."""
-        default = f" (default: {self.default})" if self.default and self.metavar else ""
-        return (self.help + default).replace("%", "%%")
+        """Return the help text with the default."""
+        return self.help + (f" (default: {self.default})" if self.default and self.metavar else "")
 
 
 CONFIG_FILE = Option(
@@ -200,6 +199,31 @@ class Operand:
     choices: tuple[str, ...] | None = None
 
 
+GROUPS = {
+    "join": ("cluster_key", "cluster_key_file", "join", "init"),
+    "network": (
+        "interface",
+        "bind_addr",
+        "bind_iface",
+        "advertise_addr",
+        "cluster_port",
+        "wireguard_port",
+        "overlay_net",
+    ),
+    "identity": ("node_name", "overlay_addr", "fresh_key"),
+    "files": (
+        "config",
+        "state_dir",
+        "run_dir",
+        "no_etc_hosts",
+        "hosts_file",
+        "hosts_suffix",
+        "hosts_dots",
+    ),
+    "other": ("timing", "forget_after", "metadata_format", "log_level"),
+}
+"""The agent's options as its help shows them, by name."""
+
 CLEANUP_NAMES = ("interface", "hosts_file", "run_dir", "log_level")
 CLIENT_NAMES = ("interface", "run_dir")
 TOLD_NAMES = (
@@ -216,6 +240,7 @@ TOLD_NAMES = (
     "state_dir",
 )
 """What an agent tells `wesher doctor` that it runs with: no secrets."""
+DOCTOR_NAMES = (*TOLD_NAMES, "cluster_key", "cluster_key_file", "interface", "run_dir")
 
 NAME = Operand("name", "NAME", "name of a member")
 SHOW = Operand("what", "show", "show it", choices=("show",))
@@ -259,52 +284,61 @@ def pick(names: Iterable[str]) -> tuple[Option, ...]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse whose errors are ours: one line, no usage dump. `flags` are those it knows."""
+    """argparse whose errors are ours: one line, no usage dump. `flags` are those it tells of."""
 
     flags: tuple[str, ...] = ()
+    help: Callable[[], str] | None = None
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message}; see {self.prog} --help")
 
+    def format_help(self) -> str:
+        return self.help() if self.help else super().format_help()
+
 
 def parser(
     prog: str,
-    description: str,
     options: Iterable[Option],
-    epilog: str = "",
     operands: Iterable[Operand] = (),
+    ignored: Iterable[Option] = (),
+    help: Callable[[], str] | None = None,
 ) -> _Parser:
-    """Return a command-line parser that takes all this as text, unset options as None."""
-    made = _Parser(prog, description=description, epilog=epilog, allow_abbrev=False)
+    """Return a command-line parser that takes all this as text, unset options as None.
+
+    It tells nobody of what is `ignored`, and prints what `help` returns when asked for help.
+    """
+    made = _Parser(prog, allow_abbrev=False)
+    made.help = help
     made.add_argument("--version", action="version", version=f"wesher {__version__}")
-    made.add_argument(CONFIG_FILE.flag, metavar="FILE", help=CONFIG_FILE.description)
     for operand in operands:
         made.add_argument(
             operand.name, metavar=operand.metavar, help=operand.help, choices=operand.choices
         )
-    options = tuple(options)
-    made.flags = tuple(option.flag for option in (CONFIG_FILE, *options))
-    for option in options:
-        names = (option.flag, *option.aliases)
-        if option.metavar is None:
-            made.add_argument(
-                *names,
-                dest=option.name,
-                action="store_const",
-                const="true",
-                help=option.description,
-            )
-            continue
-        made.add_argument(
-            *names,
-            dest=option.name,
-            metavar=option.metavar,
-            action="append" if option.listed else "store",
-            help=option.description,
-            nargs="?" if option.bare else None,
-            const=option.bare,
-        )
+    told = (CONFIG_FILE, *options)
+    made.flags = tuple(option.flag for option in told)
+    for option in told:
+        _add_option(made, option, option.description.replace("%", "%%"))
+    for option in ignored:
+        _add_option(made, option, argparse.SUPPRESS)
     return made
+
+
+def _add_option(made: _Parser, option: Option, description: str) -> None:
+    names = (option.flag, *option.aliases)
+    if option.metavar is None:
+        made.add_argument(
+            *names, dest=option.name, action="store_const", const="true", help=description
+        )
+        return
+    made.add_argument(
+        *names,
+        dest=option.name,
+        metavar=option.metavar,
+        action="append" if option.listed else "store",
+        help=description,
+        nargs="?" if option.bare else None,
+        const=option.bare,
+    )
 
 
 def parse_arguments(made: _Parser, arguments: Sequence[str]) -> dict[str, str]:

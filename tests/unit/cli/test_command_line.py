@@ -1,3 +1,4 @@
+import re
 import signal
 import subprocess
 import sys
@@ -11,13 +12,13 @@ from wesher.agent import agent
 from wesher.base.errors import ConfigError, StartError
 from wesher.cli import COMMANDS, main
 from wesher.config.config import Config
-from wesher.config.options import CONFIG_FILE, OPTIONS, Option, parse_arguments, parser
+from wesher.config.options import CONFIG_FILE, GROUPS, OPTIONS, Option, parse_arguments, parser
 
 HEAVY = ("asyncio", "cryptography", "loguru", "sh", "tenacity", "msgpack", "wesher.gossip")
 
 
 def parsed(*arguments: str) -> dict[str, str]:
-    return parse_arguments(parser("wesher", "", OPTIONS), arguments)
+    return parse_arguments(parser("wesher", OPTIONS), arguments)
 
 
 @pytest.fixture(autouse=True)
@@ -87,9 +88,14 @@ def test_the_help_shows_every_option(option: Option, capsys: pytest.CaptureFixtu
 def test_the_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--help"])
 
-    output = " ".join(capsys.readouterr().out.split())
-    assert all(f"wesher {word}" in output for word in COMMANDS)
-    assert CONFIG_FILE.flag in output
+    output = capsys.readouterr().out
+    before, title, after = output.partition("\ncommands, each with --help:\n")
+    assert "--" not in before
+    assert title
+    for command, line in zip(COMMANDS.items(), after.splitlines(), strict=False):
+        word, told = command[0], command[1].description
+        assert re.fullmatch(rf"  {word}( \w+)? +{re.escape(told)}", line)
+    assert CONFIG_FILE.flag in after
 
 
 @pytest.mark.parametrize("word", COMMANDS)
@@ -100,12 +106,49 @@ def test_every_command_has_help(word: str, capsys: pytest.CaptureFixture[str]) -
     assert f"usage: wesher {word}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("columns", [50, 80, 200])
+@pytest.mark.parametrize("word", ["", *COMMANDS])
+def test_no_line_of_the_help_is_wider_than_the_terminal(
+    word: str,
+    columns: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    main([*([word] if word else []), "--help"])
+
+    widest = max(capsys.readouterr().out.splitlines(), key=len)
+    assert len(widest) <= min(columns, 80)
+
+
+def test_every_option_of_the_agent_is_in_one_group_of_its_help() -> None:
+    grouped = [name for names in GROUPS.values() for name in names]
+
+    assert sorted(grouped) == sorted(option.name for option in (CONFIG_FILE, *OPTIONS))
+
+
+def test_a_command_takes_what_the_agent_does_but_shows_what_matters_to_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("wesher.cli.doctor.run", lambda given: 0)
+
+    assert main(["--init", "--timing", "lan", "doctor"]) == 0
+    assert main(["doctor", "--help"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "--join" in shown
+    assert not re.search("--(init|fresh-key|timing|log-level|version)", shown)
+
+
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [
-        (["help"], "usage: wesher [-h]"),
-        (["help", "status"], "usage: wesher status [-h]"),
-        (["help", "help"], "usage: wesher [-h]"),
+        (["help"], "usage: wesher [OPTION]...\n       wesher COMMAND [OPTION]...\n"),
+        (["help", "status"], "usage: wesher status [OPTION]...\n"),
+        (["help", "help"], "usage: wesher [OPTION]...\n"),
+        (["version"], f"wesher {__version__}\n"),
+        (["--interface", "wg7", "version"], f"wesher {__version__}\n"),
     ],
 )
 def test_who_asks_for_help_by_a_word_gets_it(
@@ -119,6 +162,9 @@ def test_who_asks_for_help_by_a_word_gets_it(
     ("arguments", "reason"),
     [
         (["clean-up"], "unknown command 'clean-up'; did you mean cleanup? commands: status, "),
+        (["list"], "unknown command 'list'; did you mean members? commands: status, "),
+        (["start"], "the agent starts without a command: `wesher [OPTION]...`"),
+        (["stop"], "Ctrl-C or SIGTERM stops the agent"),
         (["status-of-x"], "unknown command 'status-of-x'; did you mean status?"),
         (["--cluster-port", "x"], "--cluster-port: 'x' is not a port"),
         (["--cluster-port"], "--cluster-port: expected one argument"),
