@@ -105,14 +105,10 @@ class Coordinator:
             Timer.RESUMPTION: self._go_on_resuming,
         }
         self._checked: dict[type[Any], Callable[[Any, bool, float], Actions]] = {
-            SaidBack: lambda about, answered, _: self.left.said_back(about, answered),
-            SaidGone: lambda about, answered, _: self.left.said_gone(about, answered),
-            AtOldAddress: lambda about, answered, _: self._name_conflicts.at_old_address(
-                about, answered
-            ),
-            AtClaimedAddress: lambda about, answered, _: self._name_conflicts.at_claimed_address(
-                about, answered
-            ),
+            SaidBack: self.left.said_back,
+            SaidGone: self.left.said_gone,
+            AtOldAddress: self._name_conflicts.at_old_address,
+            AtClaimedAddress: self._name_conflicts.at_claimed_address,
             OfOurName: self._name_conflicts.of_our_name,
         }
 

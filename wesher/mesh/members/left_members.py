@@ -315,13 +315,13 @@ class LeftMembers:
         address = Address(unpack_ip(claim.addr), claim.port)
         yield Check(address, claim.node, SaidBack(claim))
 
-    def said_back(self, about: SaidBack, answered: bool) -> Actions:
+    def said_back(self, about: SaidBack, answered: bool, _now: float) -> Actions:
         """Take note of whether somebody is back."""
         if answered:
             self._is_there(about.claim.node)
             yield ApplyAlive(about.claim)
 
-    def said_gone(self, about: SaidGone, answered: bool) -> Actions:
+    def said_gone(self, about: SaidGone, answered: bool, _now: float) -> Actions:
         """Take note of whether a member that we hold for live is gone."""
         tombstone = about.tombstone
         if answered:

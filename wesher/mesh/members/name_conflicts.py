@@ -98,7 +98,7 @@ class NameConflicts:
         else:  # perhaps what is left of an earlier move
             yield Check(_address(claim), member.name, AtClaimedAddress(member, claim))
 
-    def at_old_address(self, about: AtOldAddress, answered: bool) -> Actions:
+    def at_old_address(self, about: AtOldAddress, answered: bool, _now: float) -> Actions:
         """Let a member move when nobody is at its old address any more."""
         member, claim = about.member, about.claim
         known = self._table.get(member.name)
@@ -115,7 +115,7 @@ class NameConflicts:
         )
         yield ApplyAlive(claim)
 
-    def at_claimed_address(self, about: AtClaimedAddress, answered: bool) -> Actions:
+    def at_claimed_address(self, about: AtClaimedAddress, answered: bool, _now: float) -> Actions:
         """Warn if a member's name is at two addresses."""
         if answered:
             yield _warn_of_theirs(about.member, about.claim)
