@@ -20,6 +20,12 @@ SEND_AT = (0.0, 0.5, 1.5, 3.0, 5.0)  # seconds
 PATIENCE = 6.5  # seconds: WireGuard tries a handshake again after 5
 FAILED_SEND_AT, FAILED_PATIENCE = (0.0, 0.5), 1.5  # seconds, for those that we expect to be silent
 SESSION_LIFE = 180.0  # seconds without a new handshake (WireGuard paper, section 6.1)
+INITIATION = 148  # bytes of the packet that begins a handshake (WireGuard paper, section 5.4.2)
+KEEPALIVE = 32  # bytes of a packet without content; one in ten seconds (section 6.5)
+WITHOUT_DATA = frozenset(
+    INITIATION * begun + KEEPALIVE * kept for begun in range(4) for kept in (0, 1)
+)
+"""Bytes that a member sends while we look, if it has nothing to say, or does not hear us."""
 MAX_PATHS = 16  # members that are sent whole packets
 WHOLE_SEND_AT, WHOLE_PATIENCE = (0.0, 0.4, 0.9), 1.4  # seconds, for packets of all sizes
 USUAL_MTU = 1420  # bytes, of a WireGuard interface
@@ -133,9 +139,9 @@ def judge(
     if tunnel.failed or reached or now is None:
         return
     age = time.clock_gettime(time.CLOCK_REALTIME) - now.latest_handshake
-    if age > SESSION_LIFE:  # whatever was received are handshakes that it begins in vain
+    if age > SESSION_LIFE:
         yield fault("tunnels", problems.NO_HANDSHAKE, **data)
-    elif now.received <= earlier.received:
+    elif now.received - earlier.received in WITHOUT_DATA:
         yield fault("tunnels", problems.SILENT_TUNNEL, ago=lasting(age), **data)
 
 

@@ -34,6 +34,12 @@ def tunnel(state: str = "alive") -> Tunnel:
         ("alive", False, LATELY, MORE, None),
         ("alive", False, NEVER, NEVER, "no-handshake"),
         ("alive", False, LONG_AGO, LONG_AGO, "no-handshake"),
+        # It begins handshakes and keeps alive what it has, but hears nothing of us.
+        ("alive", False, LATELY, replace(LATELY, received=500 + 148), "silent-tunnel"),
+        ("alive", False, LATELY, replace(LATELY, received=500 + 2 * 148), "silent-tunnel"),
+        ("alive", False, LATELY, replace(LATELY, received=500 + 148 + 32), "silent-tunnel"),
+        ("alive", False, LATELY, replace(LATELY, received=500 + 32), "silent-tunnel"),
+        ("alive", False, LATELY, replace(LATELY, received=500 + 48), None),
         ("alive", False, NEVER, replace(NEVER, received=148), "no-handshake"),
         ("alive", False, LATELY, LATELY, "silent-tunnel"),
         ("suspect", False, NEVER, NEVER, "no-handshake"),
