@@ -30,6 +30,7 @@ install_missing() {
     if [ ${#missing[@]} = 0 ]; then return; fi
     command -v apt-get >/dev/null || fail "needs ${missing[*]}: install them with your package tool"
     [ "$(id -u)" = 0 ] || fail "needs root to install packages: sudo apt-get install ${missing[*]}"
+    may_install
     echo "installing ${missing[*]}" >&2
     local output
     # A fresh image has no package lists at all, an old one may have stale ones.
@@ -37,6 +38,14 @@ install_missing() {
         output=$(apt_get update && apt_get install "${missing[@]}") ||
         fail "could not install ${missing[*]}: $(grep '^E: ' <<<"$output" | head -n 1)"
     missing=()
+}
+
+# may_install: ask on a terminal, where the script says that it $asks.
+may_install() {
+    local answer
+    if [ "${asks:-no}" != yes ] || [ ! -t 0 ]; then return; fi
+    read -r -p "$script: install ${missing[*]} with apt? [Y/n] " answer
+    [[ ${answer:-y} == [Yy]* ]] || fail "needs ${missing[*]}"
 }
 
 apt_get() {
