@@ -260,7 +260,10 @@ class Transitions:
             return None
         if isinstance(message, Suspect):
             left = member.state is MemberState.LEFT and message.incarnation <= member.incarnation
-            return Dead(member.incarnation, member.name, member.name) if left else None
+            if left:
+                return Dead(member.incarnation, member.name, member.name)
+            if member.name != self._settings.name:
+                return None  # its own refutation is on its way
         refuted = member.state is MemberState.ALIVE and message.incarnation < member.incarnation
         return member.as_alive() if refuted else None
 

@@ -264,6 +264,16 @@ def test_who_suspects_a_member_that_has_left_is_told_so(incarnation: int) -> Non
     assert harness.said_to(STRANGER)[0] == Dead(2, REMOTE, REMOTE)
 
 
+def test_who_suspects_us_and_has_missed_what_we_said_since_is_told_it() -> None:
+    harness = Harness()
+    harness.hears(Suspect(5, LOCAL, "accuser"))
+    harness.packets()
+
+    harness.hears(Suspect(5, LOCAL, "accuser"))
+
+    assert harness.said_to(STRANGER)[0] == local_alive(6)
+
+
 @pytest.mark.parametrize("member", ["left", "dead"])
 def test_who_knows_more_of_one_that_is_gone_is_not_corrected(member: str) -> None:
     harness = Harness(alive(), Dead(1, REMOTE, REMOTE if member == "left" else "accuser"))
