@@ -78,6 +78,8 @@ class Gossip:
         context = Context(settings, wire, rng, timers or Timers())
         self.settings = settings
         self.members = context.members
+        self.stats: Stats = context.outbox.stats
+        """What we have said, heard and thought so far."""
         self._wire = wire
         self._context = context
         self._outbox = context.outbox
@@ -120,11 +122,6 @@ class Gossip:
         return self._context.awareness.score
 
     @property
-    def stats(self) -> Stats:
-        """What we have said, heard and thought so far."""
-        return self._outbox.stats
-
-    @property
     def round_trips(self) -> Mapping[str, float]:
         """The seconds that each member's last direct answer to a probe took."""
         return self._probes.round_trips
@@ -145,10 +142,11 @@ class Gossip:
         opened = self._wire.open_packet(data)
         for reason, detail in opened.problems:
             self._outbox.drop(source, reason, detail)
-        with self._outbox.answering_a_packet():
-            for message in opened.messages:
-                self._outbox.stats.count_received(message)
-                self._handlers[type(message)](message, source, now)
+        self.stats.count_received(opened.messages)
+        self._outbox.begin_answer()
+        for message in opened.messages:
+            self._handlers[type(message)](message, source, now)
+        self._outbox.end_answer()
         self.settle(now)
 
     def receive_request(self, data: bytes, source: Address, now: float) -> bytes | None:
@@ -382,7 +380,7 @@ class Gossip:
         except ProtocolError as error:
             self._outbox.drop(source, *drop_of(error), stream=True)
             return None
-        self._outbox.stats.count_received(message)
+        self.stats.count_received([message])
         handler = self._requests.get(type(message))
         if handler is None:
             self._outbox.drop(source, DropReason.MALFORMED, "not a request", stream=True)
@@ -407,7 +405,7 @@ class Gossip:
 
     def _reply(self, message: Message) -> bytes:
         encoded = encode(message)
-        self._outbox.stats.count_sent(encoded)
+        self.stats.count_sent([encoded])
         return self._wire.seal_frame(encoded)
 
     # What follows
@@ -428,5 +426,6 @@ class Gossip:
             return
         if joined >= 2 and joined * 10 > len(self.members):
             self._exchanges.ask_after_much_news(now)
-        self._trials.go_on(now)
+        if self.members.proofs.crowded:
+            self._trials.go_on(now)
         self._dissemination.flush(now)

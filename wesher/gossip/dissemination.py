@@ -13,7 +13,7 @@ that time refills, second by second, up to EAGER_CREDIT: after fifty rounds at f
 up, and there are five in a second then. News that wait meanwhile share the packets.
 """
 
-from collections.abc import Callable
+from collections.abc import Collection
 
 from wesher.base.timers import Action
 from wesher.gossip.context import Context
@@ -120,21 +120,17 @@ class Dissemination:
 
         So the two rounds of a departure reach all members of a small cluster.
         """
-        told = self._told
         count = FAREWELLS if self._wide_rounds else self._timing.gossip_members
-        targets = self._choose(count, now, lambda member: member.name not in told)
-        targets += self._choose(count - len(targets), now, lambda member: member.name in told)
+        targets = self._choose(count, now, rather_not=self._told)
         self._told = {member.name for member in targets}
         return targets
 
-    def _choose(
-        self, count: int, now: float, wanted: Callable[[Member], bool] = lambda _: True
-    ) -> list[Member]:
+    def _choose(self, count: int, now: float, rather_not: Collection[str] = ()) -> list[Member]:
         oldest_death = now - self._timing.gossip_to_the_dead
 
         def eligible(member: Member) -> bool:
             if member.state is MemberState.DEAD:
-                return member.state_changed_at >= oldest_death and wanted(member)
-            return member.live and wanted(member)
+                return member.state_changed_at >= oldest_death
+            return member.live
 
-        return self._members.choose(count, eligible)
+        return self._members.choose(count, eligible, rather_not)

@@ -26,7 +26,7 @@ from wesher.gossip.events import (
     TableFull,
     UserDataReceived,
 )
-from wesher.gossip.members import MAX_AT_ONE_ADDRESS
+from wesher.gossip.members import MAX_AT_ONE_ADDRESS, Member
 from wesher.gossip.messages import (
     Address,
     Alive,
@@ -80,7 +80,8 @@ class Intake:
         if flaw := validate_claim(message):
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
-        if message.node in self._members and self._leaps(message, source):
+        held = self._members.get(message.node)
+        if held is None or self._leaps(message, held, source):
             return
         self._transitions.suspect(message, now)
 
@@ -88,7 +89,8 @@ class Intake:
         if flaw := validate_claim(message):
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
-        if message.node in self._members and self._leaps(message, source):
+        held = self._members.get(message.node)
+        if held is None or self._leaps(message, held, source):
             return
         # Only a leave of v0.1.4 names no accuser.
         self._transitions.dead(replace(message, accuser=message.accuser or message.node), now)
@@ -109,23 +111,22 @@ class Intake:
         if flaw := validate_alive(message, self._context.versions, local=ours):
             self._outbox.drop(source, DropReason.REFUSED, flaw)
             return
-        if self._leaps(message, source):
+        held = self._members.get(name)
+        if self._leaps(message, held, source):
             return
-        if self._is_held_back(message):
+        if self._is_held_back(message, held):
             self._outbox.drop(source, DropReason.REFUSED, "held back")
             self._outbox.emit_bounded(ClaimHeld(message))
             return
-        known = name in self._members
-        if not known and not self._make_room():
+        if held is None and not self._make_room():
             self._outbox.drop(source, DropReason.LIMIT, "too many members")
             return
         self._transitions.alive(message, now)
-        if not known:
+        if held is None:
             self._trials.joined(name, news=news)
 
-    def _is_held_back(self, message: Alive) -> bool:
+    def _is_held_back(self, message: Alive, member: Member | None) -> bool:
         """Tell whether our owner wants to hear first of a claim that would bring somebody back."""
-        member = self._members.get(message.node)
         if member is None and message.node in self.held_strangers:
             return True
         if message.incarnation > self.held_back.get(message.node, -1):
@@ -153,9 +154,10 @@ class Intake:
     def _fullness(self) -> TableFull:
         return TableFull(len(self._members), len(self._members.proofs.unproven))
 
-    def _leaps(self, message: Alive | Suspect | Dead, source: Address) -> bool:
+    def _leaps(
+        self, message: Alive | Suspect | Dead, member: Member | None, source: Address
+    ) -> bool:
         """Tell whether a claim is too far above what we hold, and if so tell our owner."""
-        member = self._members.get(message.node)
         held = member.incarnation if member else None
         if not leaps(message.incarnation, held):
             return False

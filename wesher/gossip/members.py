@@ -17,7 +17,7 @@ half of those chosen are proven ones, and probe.Trials asks them all.
 """
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 from enum import IntEnum
 from functools import lru_cache
 from random import Random
@@ -192,8 +192,10 @@ class Members:
 
         Whoever came in a crowd and has not answered us yet is none of them.
         """
-        name, waits = self._local_name, self.proofs.waits
-        return [one for one in self if one.live and one.name != name and not waits(one.name)]
+        others = [one for one in self if one.live and one.name != self._local_name]
+        if self.proofs.crowded:
+            others = [one for one in others if not self.proofs.waits(one.name)]
+        return others
 
     def get(self, name: str) -> Member | None:
         """Return the member of this name, if it is known."""
@@ -272,24 +274,31 @@ class Members:
             and not (self.proofs.crowded and member.name in self.proofs.unproven)
         )
 
-    def choose(self, count: int, eligible: Callable[[Member], bool]) -> list[Member]:
+    def choose(
+        self,
+        count: int,
+        eligible: Callable[[Member], bool],
+        rather_not: Collection[str] = (),
+    ) -> list[Member]:
         """Return up to `count` of the eligible remote members, each as likely as any other.
 
-        But in a crowd half of them, at least, are proven, if there are so many.
+        But those named in `rather_not` only if there are not enough others; and in a crowd half of
+        them, at least, are proven, if there are so many.
         """
         chosen: dict[str, Member] = {}
+        excluded = {self._local_name, *rather_not}
         if self.proofs.crowded:
-            self._throw(self.proofs.proven, (count + 1) // 2, eligible, chosen)
+            self._throw(self.proofs.proven, (count + 1) // 2, eligible, excluded, chosen)
         if len(self._order) > 4 * count:
             # Nearly everybody is eligible nearly always: a few throws of the dice find enough.
-            self._throw(self._order, count, eligible, chosen)
+            self._throw(self._order, count, eligible, excluded, chosen)
         if len(chosen) < count:
-            pool = [
-                member
-                for member in self
-                if member.name not in chosen and self._may_choose(member, eligible)
-            ]
-            for member in self._rng.sample(pool, min(count - len(chosen), len(pool))):
+            excluded = {self._local_name, *chosen}
+            pool = [one for one in self if one.name not in excluded and eligible(one)]
+            self._rng.shuffle(pool)
+            rest = [one for one in pool if one.name in rather_not]
+            pool = [one for one in pool if one.name not in rather_not] + rest
+            for member in pool[: count - len(chosen)]:
                 chosen[member.name] = member
         return list(chosen.values())
 
@@ -298,16 +307,16 @@ class Members:
         names: list[str],
         count: int,
         eligible: Callable[[Member], bool],
+        excluded: Container[str],
         chosen: dict[str, Member],
     ) -> None:
         """Throw the dice until so many are `chosen` in all, a few times at most."""
         for _ in range(3 * count if names else 0):
+            if len(chosen) >= count:
+                return
             member = self._by_name.get(self._rng.choice(names))
-            if len(chosen) < count and member and self._may_choose(member, eligible):
+            if member and member.name not in excluded and eligible(member):
                 chosen[member.name] = member
-
-    def _may_choose(self, member: Member, eligible: Callable[[Member], bool]) -> bool:
-        return member.name != self._local_name and eligible(member)
 
     def _start_cycle(self, oldest: float) -> None:
         for name, member in list(self._by_name.items()):

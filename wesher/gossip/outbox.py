@@ -19,9 +19,9 @@ everybody, a piece of news is forgotten. There is one at most for each subject: 
 
 from bisect import bisect_left, insort
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, count
+from math import inf
 from typing import NamedTuple, TypeVar
 
 from wesher.base.errors import ProtocolError, UndecryptableError
@@ -209,13 +209,15 @@ class Stats:
         self.suspicions = 0
         self.refutations = 0
 
-    def count_received(self, message: Message) -> None:
-        """Count a message that arrived."""
-        self._received[type(message)] += 1
+    def count_received(self, messages: Iterable[Message]) -> None:
+        """Count messages that arrived."""
+        for message in messages:
+            self._received[type(message)] += 1
 
-    def count_sent(self, encoded: bytes) -> None:
-        """Count a message that leaves; its first byte tells the kind."""
-        self._sent[encoded[0]] += 1
+    def count_sent(self, encoded: Iterable[bytes]) -> None:
+        """Count messages that leave; the first byte of each tells its kind."""
+        for part in encoded:
+            self._sent[part[0]] += 1
 
     @property
     def received(self) -> Counter[MessageType]:
@@ -284,27 +286,27 @@ class Outbox:
         self._events: list[Event] = []
         self._waiting: dict[int, AnswerHandler] = {}
         self._last_id = 0
-        self._answering = False
-        self._news_sent = False
+        self._carriers = inf  # messages that news may still go with
 
     def send(self, message: Message, to: Address) -> None:
         """Send `message` and, mostly, as much news as fits behind it."""
         parts = [encode(message)]
-        if not self._news_sent:
-            self._news_sent = self._answering
+        if self._carriers:
+            self._carriers -= 1
             parts += self.take_broadcasts(BUDGET - len(parts[0]))
         # memberlist looks for a member named like the IP; there is one if all are named so.
         self._put(parts, to, self._members.get(to.ip))
 
-    @contextmanager
-    def answering_a_packet(self) -> Iterator[None]:
-        """Let news go with the first message sent meanwhile only.
+    def begin_answer(self) -> None:
+        """Let news go with the first message only that is sent until `end_answer`.
 
         Otherwise one packet of many pings would use up the transmissions of all that waits.
         """
-        self._answering = True
-        yield
-        self._answering = self._news_sent = False
+        self._carriers = 1
+
+    def end_answer(self) -> None:
+        """Let news go with every message again."""
+        self._carriers = inf
 
     def send_parts(self, parts: Sequence[bytes], member: Member) -> None:
         """Send encoded messages, and nothing else, to a known member."""
@@ -316,8 +318,7 @@ class Outbox:
         return self._broadcasts.take(space, limit)
 
     def _put(self, parts: Sequence[bytes], to: Address, member: Member | None) -> None:
-        for part in parts:
-            self.stats.count_sent(part)
+        self.stats.count_sent(parts)
         checksum = member is not None and member.newest_protocol >= CHECKSUM_SINCE
         self._packets.append(Packet(self._wire.seal_packet(parts, checksum=checksum), to))
 
@@ -331,7 +332,7 @@ class Outbox:
     ) -> StreamRequest:
         """Ask for an exchange; `on_answer` is called once, within `timeout` seconds."""
         encoded = encode(message)
-        self.stats.count_sent(encoded)
+        self.stats.count_sent([encoded])
         frame = self._wire.seal_frame(encoded)
         number = self.next_id()
         request = StreamRequest(number, to, frame, timeout)
@@ -352,7 +353,7 @@ class Outbox:
             undecryptable = isinstance(error, UndecryptableError)
             answer = Answer(error=str(error), undecryptable=undecryptable)
         else:
-            self.stats.count_received(message)
+            self.stats.count_received([message])
             answer = Answer(message)
         if isinstance(answer.message, ErrorReply):
             answer = Answer(error=answer.message.error)

@@ -153,12 +153,13 @@ class Transitions:
 
     def _introduce(self, message: Alive) -> Member:
         """Add somebody of whom we hear for the first time, as one dead for ever so far."""
-        stranger = self._member(message, MemberState.DEAD, float("-inf"))
-        stranger = replace(stranger, incarnation=0)
+        stranger = self._member(message, 0, MemberState.DEAD, float("-inf"))
         self._members.put(stranger)
         return stranger
 
-    def _member(self, message: Alive, state: MemberState, changed_at: float) -> Member:
+    def _member(
+        self, message: Alive, incarnation: int, state: MemberState, changed_at: float
+    ) -> Member:
         assert message.versions is not None, "checked on arrival"
         return Member(
             message.node,
@@ -166,7 +167,7 @@ class Transitions:
             message.port,
             message.meta,
             message.versions,
-            message.incarnation,
+            incarnation,
             state,
             changed_at,
         )
@@ -178,7 +179,7 @@ class Transitions:
     def _believe(self, message: Alive, old: Member, now: float) -> None:
         self._suspicions.forget(message.node)
         changed_at = old.state_changed_at if old.state is MemberState.ALIVE else now
-        member = self._member(message, MemberState.ALIVE, changed_at)
+        member = self._member(message, message.incarnation, MemberState.ALIVE, changed_at)
         self._members.put(member)
         updated = (old.meta or b"", old.address) != (member.meta or b"", member.address)
         self._context.broadcast(member.name, message, at_once=updated or not old.live)

@@ -252,7 +252,7 @@ def join_parts(parts: Sequence[bytes]) -> bytes:
     """Return `parts` as one message; raises ValueError for what some member could not read."""
     if not 0 < len(parts) <= MAX_PARTS:
         raise ValueError(f"a compound has 1 to {MAX_PARTS} parts, not {len(parts)}")
-    sizes = [len(part) for part in parts]
+    sizes = list(map(len, parts))
     if not 0 < min(sizes) <= max(sizes) <= MAX_PART_SIZE:
         raise ValueError(f"a part has 1 to {MAX_PART_SIZE} bytes")
     if len(parts) == 1:

@@ -139,6 +139,17 @@ def test_a_member_of_ipv4_in_ipv6_form_is_reached_by_ipv4() -> None:
     assert mapped.as_record().addr == mapped.addr
 
 
+@pytest.mark.parametrize("size", [5, 50])
+def test_some_are_chosen_only_where_others_do_not_suffice(size: int) -> None:
+    members = table(*[member(f"m{number}") for number in range(size)])
+
+    told = {f"m{number}" for number in range(size - 2)}
+    chosen = {one.name for one in members.choose(4, lambda each: True, rather_not=told)}
+
+    assert len(chosen) == 4
+    assert {f"m{size - 2}", f"m{size - 1}"} < chosen
+
+
 def test_states_have_the_numbers_of_push_pull_records() -> None:
     assert {state.name: state.value for state in MemberState} == {
         state.name: state.value for state in RecordState
