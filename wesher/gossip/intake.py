@@ -49,12 +49,12 @@ CORRECTIONS_PER_SECOND = 20
 class Intake:
     """Takes claims by packet and by table, and sees to it that there is room for newcomers."""
 
-    def __init__(self, context: Context, rules: Transitions, trials: Trials) -> None:
+    def __init__(self, context: Context, transitions: Transitions, trials: Trials) -> None:
         self._context = context
         self._members = context.members
         self._outbox = context.outbox
         self._name = context.settings.name
-        self._transitions = rules
+        self._transitions = transitions
         self._trials = trials
         self._corrections = TokenBucket(CORRECTIONS_PER_SECOND)
         self.held_back: Mapping[str, int] = {}

@@ -12,7 +12,7 @@ opinion. So claims are ordered, and an opinion only ever moves up that order:
 * Dead and left are ends: only the member itself comes back, by being alive at a *higher* number.
   A failed member is not made one that has left, nor the reverse: what was heard first stays.
 * About *ourselves* we know better: no claim moves us, it is refuted. Leaving is the exception: our
-  own word that we leave is the last one (`Rules.leave`).
+  own word that we leave is the last one (`Transitions.leave`).
 
 An address belongs to the incarnation that announced it. A claim from elsewhere is a conflict of
 two hosts and outranks nothing, unless the member may have moved: because it has left, or because

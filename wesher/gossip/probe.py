@@ -255,7 +255,7 @@ class Trials:
             self._next_pass_at = now + PASS
             self._fill()
             for name in filter(self._proofs.waits, self._proofs.unproven):
-                self._context.broadcasts.drop(name)  # as `Shared.broadcast` does from now on
+                self._context.broadcasts.drop(name)  # as `Context.broadcast` does from now on
             self._context.timers.set(Timer.TRIALS, now, self._tick)
 
     def _tick(self, now: float) -> None:
