@@ -1,7 +1,9 @@
 """The cluster key: made, saved and shown once, and nowhere else to be seen."""
 
+import os
 import re
 import stat
+import termios
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,43 @@ def test_a_new_key_is_saved_and_shown_on_a_terminal(agent: Agent) -> None:
     assert shown
     assert shown[1] == saved_key(agent)
     assert second == f"{NAME} up as {agent.overlay_address}, waiting for members"
+
+
+def test_a_key_that_is_typed_is_not_shown(agent: Agent) -> None:
+    key = new_key()
+    agent.start("--cluster-key-file=-", terminal=True)
+    wait_for(lambda: agent.screen() == "cluster key: ", "the question")
+    assert agent.terminal
+
+    os.write(agent.terminal, f"{key}\n".encode())
+    wait_for(lambda: "waiting for members" in agent.screen(), "the agent")
+
+    assert saved_key(agent) == key
+    assert key not in agent.screen()
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "told"),
+    [
+        pytest.param(b"\x03", 1, "wesher: interrupted", id="Ctrl-C"),
+        pytest.param(b"\x04", 2, "wesher: --cluster-key-file: no key was typed", id="Ctrl-D"),
+        pytest.param(b"c2VjcmV0\n", 2, "the cluster key is 6 bytes long", id="a wrong one"),
+    ],
+)
+def test_a_terminal_shows_again_what_is_typed_when_no_key_was(
+    agent: Agent, typed: bytes, code: int, told: str
+) -> None:
+    agent.start("--cluster-key-file=-", terminal=True)
+    wait_for(lambda: "cluster key: " in agent.screen(), "the question")
+    assert agent.terminal
+    assert not termios.tcgetattr(agent.terminal)[3] & termios.ECHO
+
+    os.write(agent.terminal, typed)
+
+    assert agent.wait() == code
+    assert told in agent.screen()
+    assert "c2VjcmV0" not in agent.screen()
+    assert termios.tcgetattr(agent.terminal)[3] & termios.ECHO
 
 
 def test_a_new_key_is_on_the_disk_before_it_is_shown(agent: Agent) -> None:

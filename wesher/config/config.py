@@ -206,10 +206,12 @@ def _text(path: Path, option: Option, value: object) -> str:
 
 
 def _load_key(settings: Resolved, file: str) -> bytes:
-    """Return the key on the first line of `file`; `-` is standard input."""
+    """Return the key on the first line of `file`; `-` is standard input, a person at a terminal."""
     source = settings.sources["cluster_key_file"]
     try:
-        if file == "-":
+        if file == "-" and os.isatty(_STDIN):
+            text = import_module("wesher.config.prompt").ask("cluster key: ").encode()
+        elif file == "-":
             with open(_STDIN, "rb", closefd=False) as opened:
                 text = opened.readline(_MAX_KEY_FILE)
         else:
@@ -218,6 +220,8 @@ def _load_key(settings: Resolved, file: str) -> bytes:
                 text = opened.readline(_MAX_KEY_FILE)
     except OSError as error:
         raise ConfigError(f"{source}: cannot read {file}: {error.strerror}") from error
+    except EOFError:
+        raise ConfigError(f"{source}: no key was typed") from None
     try:
         return parse_key(text.decode("ascii", "replace"))
     except ValueError as error:

@@ -80,7 +80,7 @@ OPTIONS = (
         "cluster_key_file",
         str,
         "FILE",
-        "file that holds the cluster key, - for standard input; keeps the key out of ps",
+        "file with the cluster key, - to be asked or for standard input; keeps the key out of ps",
     ),
     Option(
         "join",
