@@ -26,12 +26,14 @@ def test_a_new_key_is_saved_and_shown_on_a_terminal(agent: Agent) -> None:
     agent.start(terminal=True)
     wait_for(lambda: "waiting for members" in agent.screen(), "the agent")
 
-    first, second = agent.screen().splitlines()
+    first, invitation, last = agent.screen().splitlines()
 
     shown = SHOWN.fullmatch(first)
     assert shown
     assert shown[1] == saved_key(agent)
-    assert second == f"{NAME} up as {agent.overlay_address}, waiting for members"
+    join = f"--join {agent.host.address} --timing local"
+    assert invitation == f"on every other host: sudo wesher --cluster-key-file - {join}"
+    assert last == f"{NAME} up as {agent.overlay_address}, waiting for members"
 
 
 def test_a_key_that_is_typed_is_not_shown(agent: Agent) -> None:
@@ -45,6 +47,7 @@ def test_a_key_that_is_typed_is_not_shown(agent: Agent) -> None:
 
     assert saved_key(agent) == key
     assert key not in agent.screen()
+    assert "on every other host" not in agent.screen()
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ class Stage:
         await self._step("device")()
         if self.opens:
             await self.opens()
-        return SimpleNamespace(adopted=self.adopted, close=self._close_device)
+        return SimpleNamespace(adopted=self.adopted, what="wgoverlay", close=self._close_device)
 
     async def _close_device(self, limit: float) -> list[Leftover]:
         self.undone.append("interface")
@@ -154,9 +154,9 @@ class Stage:
 
 
 def _recorded(
-    undone: list[str], remove_all: Callable[[HostsFile], bool]
-) -> Callable[[HostsFile], bool]:
-    def remove_entries(hosts: HostsFile) -> bool:
+    undone: list[str], remove_all: Callable[[HostsFile], int]
+) -> Callable[[HostsFile], int]:
+    def remove_entries(hosts: HostsFile) -> int:
         undone.append("entries")
         return remove_all(hosts)
 

@@ -14,7 +14,10 @@ halted, since nobody could tell what half of it is on the host; it is waited for
 import asyncio
 import math
 import os
+import sys
 from contextlib import AsyncExitStack, suppress
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from loguru import logger
 
@@ -38,6 +41,9 @@ from wesher.system.network import KnownRoutes, Network, Scope
 from wesher.system.notify import Notifier
 from wesher.system.sockets import bind, check_port_free
 from wesher.system.state_file import StateFile
+
+if TYPE_CHECKING:
+    from wesher.agent.foreground import Foreground
 
 STOP_TIME = 1.8  # seconds that an orderly stop takes at most, of the two that are promised
 LEAVE_TIME = 1.1  # seconds of it for telling the others
@@ -82,6 +88,8 @@ class Agent:
         self._made = False  # the interface, by this start
         self._deadline = math.inf  # of the end
         self._leftovers: list[Leftover] = []
+        self._removed: list[str] = []
+        self._foreground = _foreground(config)
         self._undo = AsyncExitStack()
         self._undo_host = AsyncExitStack()
         self._undo.push_async_exit(self._undo_host)
@@ -110,7 +118,8 @@ class Agent:
 
     async def _work(self) -> None:
         """Start step by step, then keep this host as planned."""
-        driver = Driver(await self._prepare(), self._control, self._notifier, self._tasks)
+        prepared = await self._prepare()
+        driver = Driver(prepared, self._control, self._notifier, self._tasks, self._foreground)
         self._undo.callback(driver.close)
         self._control.running = driver.running
         await driver.enter()
@@ -135,8 +144,11 @@ class Agent:
             check_port_free(config.wireguard_port)
         if not config.etc_hosts:
             await in_thread(_drop_hosts_entries, self._hosts)
+        is_new = not (state.cluster_key or config.cluster_key)
         state = settle_state(config, state, state_file)
         assert state.cluster_key
+        if is_new and self._foreground:
+            self._foreground.invite(underlay.advertise)
         if config.etc_hosts:
             self._undo_host.push_async_callback(self._remove_hosts_entries)
         return Prepared(
@@ -171,9 +183,13 @@ class Agent:
 
     async def _stopped(self, move: Move) -> int:
         """End as we were told to; returns the exit code."""
+        was_member = self._phase is Phase.RUNNING
         await self._end(move)
         for left in self._leftovers:
             complain(f"wesher: {left.what} is left; run: {left.command}")
+        if self._foreground:
+            keeps = self._phase is Phase.KEEPING
+            self._foreground.stopped(self._removed, left=was_member and not keeps, keeps=keeps)
         return 1 if self._leftovers else 0
 
     async def _failed(self, error: BaseException) -> None:
@@ -210,7 +226,9 @@ class Agent:
     async def _remove_hosts_entries(self) -> None:
         try:
             async with asyncio.timeout(max(LEAST, self._time_left / 2)):
-                await in_thread(self._hosts.remove_all)
+                if count := await in_thread(self._hosts.remove_all):
+                    entries = "1 entry" if count == 1 else f"{count} entries"
+                    self._removed.append(f"{entries} of {self._config.hosts_file}")
         except (WesherError, TimeoutError) as error:
             reason = error if isinstance(error, WesherError) else "no time left"
             self._leave_over(f"what we wrote to {self._config.hosts_file} ({reason})")
@@ -223,7 +241,7 @@ class Agent:
                 device = await opening
         limit = max(LEAST, self._time_left)
         if device:
-            self._leftovers += await device.close(limit)
+            self._note_removed([device.what], await device.close(limit))
         else:
             await self._clean_up(limit)
 
@@ -231,15 +249,29 @@ class Agent:
         """Remove an interface that was perhaps made or adopted before we stopped waiting for it."""
         try:
             async with asyncio.timeout(limit):
-                _, leftovers = await clean_up(self._config.interface, limit)
+                found, leftovers = await clean_up(self._config.interface, limit)
         except (WesherError, TimeoutError):
             self._leave_over(f"perhaps interface {self._config.interface}")
         else:
-            self._leftovers += leftovers
+            self._note_removed(found, leftovers)
+
+    def _note_removed(self, found: list[str], leftovers: list[Leftover]) -> None:
+        """Take note of what was found and taken away, but for these leftovers."""
+        self._leftovers += leftovers
+        if not leftovers:
+            self._removed[:0] = found
 
     def _leave_over(self, what: str) -> None:
         command = f"wesher cleanup --interface {self._config.interface}"
         self._leftovers.append(Leftover(what, command))
+
+
+def _foreground(config: Config) -> "Foreground | None":
+    """Return who tells of what happens, where there is a terminal to tell it to."""
+    if not sys.stdout.isatty():
+        return None
+    made: Foreground = import_module("wesher.agent.foreground").Foreground(config)
+    return made
 
 
 def _drop_hosts_entries(hosts: HostsFile) -> None:

@@ -4,10 +4,9 @@ import asyncio
 import os
 import random
 import socket
-import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
@@ -38,13 +37,15 @@ from wesher.system.device import Device
 from wesher.system.event_loop import Suspension, in_thread
 from wesher.system.host_facts import ASKED, host_facts
 from wesher.system.hosts import HostsFile
-from wesher.system.log import tell
 from wesher.system.network import KnownRoutes, Network
 from wesher.system.notify import Notifier
 from wesher.system.reconciler import Reconciler
 from wesher.system.sockets import Sockets, bind
 from wesher.system.state_file import State, StateFile
 from wesher.system.transport import Transport
+
+if TYPE_CHECKING:
+    from wesher.agent.foreground import Foreground
 
 NONCE_SIZE = 12  # bytes, of AES-GCM
 STATUS_INTERVAL = 5.0  # seconds between two looks whether systemd is to be told something new
@@ -115,7 +116,12 @@ class Driver:
     """A MeshNode with real time, real sockets and real effects."""
 
     def __init__(
-        self, prepared: Prepared, control: Control, notifier: Notifier, tasks: Tasks
+        self,
+        prepared: Prepared,
+        control: Control,
+        notifier: Notifier,
+        tasks: Tasks,
+        foreground: "Foreground | None" = None,
     ) -> None:
         config, network = prepared.config, prepared.underlay.network
         self._prepared = prepared
@@ -123,6 +129,7 @@ class Driver:
         self._control = control
         self._notifier = notifier
         self._tasks = tasks
+        self._foreground = foreground
         self._address = OwnAddress(config, prepared.underlay.advertise, network)
         self._clock_began = wall_clock_began(_now())
         self._suspension = Suspension()
@@ -204,6 +211,8 @@ class Driver:
                 self.running.reconciler.wake()
             case MemberEvent():
                 self._control.happened(event)
+                if self._foreground:
+                    self._foreground.happened(event)
             case Pinged():
                 self._control.pinged(event)
             case Resolve():
@@ -287,9 +296,8 @@ class Driver:
             return
         name, address = self._prepared.config.interface, plan.interface.address
         logger.info("{interface} is up as {address}", interface=name, address=address)
-        if sys.stdout.isatty():
-            waiting = "" if plan.peers else ", waiting for members"
-            tell(f"{name} up as {address}{waiting}")
+        if self._foreground:
+            self._foreground.up(address)
         await self._keep_informed()
 
     async def _keep_informed(self) -> None:

@@ -85,6 +85,11 @@ class Device:
         self._applied: Plan | None = None
         self._renewal = 0  # that of the last plan
 
+    @property
+    def what(self) -> str:
+        """What is taken away by `close`, in words."""
+        return self.name if self._lent is None else f"what was set on {self.name}"
+
     @classmethod
     async def open(
         cls,

@@ -77,15 +77,19 @@ class HostsFile:
         """Whether somebody else has changed the file since the last update."""
         return self._left is not None and _signature(self._path) != self._left
 
-    def remove_all(self) -> bool:
+    def remove_all(self) -> int:
         """Take out all our lines, for good: an `update` that is under way adds none after this.
 
-        Returns whether there were any.
+        Returns how many there were.
         """
         self._given_up = True
         if not self._path.exists():
-            return False
-        return self.update(())
+            return 0
+        ending, count = banner(self._interface), 0
+        with suppress(OSError):
+            lines = _LINE.findall(files.read(self._path))
+            count = sum(line.rstrip().endswith(ending) for line in lines)
+        return count if self.update(()) else 0
 
     def interfaces(self) -> frozenset[str]:
         """Return the names of all interfaces whose lines are in the file."""
