@@ -306,7 +306,7 @@ OURSELVES_UNREACHED = Problem(
 )
 MEMBER_FAILED = Problem(
     "member-failed",
-    "member {member} has failed {ago} ago",
+    "member {member} failed {ago} ago",
     "see whether its host runs; `wesher forget {member}` removes it for good",
 )
 MEMBER_REFUSED = Problem(

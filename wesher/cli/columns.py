@@ -1,13 +1,11 @@
 """Tables that fit their screen: columns are left out, and names shortened, before a row wraps."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from wesher.base.errors import printable
 from wesher.base.frozen import frozen
 from wesher.system.terminal import Line, Screen, Span, Style, cells, shortened
 
-_DIGITS = frozenset("0123456789")
 _GAP = 2  # columns between two of a table
 _USUAL_NAME = 16  # columns: a longer name is shortened rather than a whole column left out
 _LEAST = 8  # columns that the first of a table keeps, as long as another can give way
@@ -23,12 +21,6 @@ class Column:
 
 
 Cell = str | Span
-
-
-def natural(name: str) -> tuple[list[tuple[int, str]], str]:
-    """Return what puts names in the order of people: node2 before node10."""
-    parts = re.split(r"([0-9]+)", name.casefold())
-    return [(int(part), "") if part[:1] in _DIGITS else (0, part) for part in parts], name
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], screen: Screen) -> list[Line]:

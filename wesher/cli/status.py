@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from wesher.base.errors import ConfigError, printable
+from wesher.base.names import natural
 from wesher.cli.client import (
     NOTHING,
     choose_agent,
@@ -17,7 +18,6 @@ from wesher.cli.client import (
     show_json,
     size,
 )
-from wesher.cli.columns import natural
 from wesher.cli.members import Rates, is_reached, members_table, notes, totals
 from wesher.config.options import STATE
 from wesher.mesh.base.hostnames import name_problem

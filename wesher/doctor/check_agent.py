@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator
 from wesher.base import problems
 from wesher.base.addresses import Heard
 from wesher.base.errors import NotRootError
-from wesher.base.problems import OUR_NAME, RENAMED, SAME_NAME, SEED_NAME
+from wesher.base.problems import OTHER_KEY, OUR_NAME, RENAMED, SAME_NAME, SEED_NAME
 from wesher.doctor.context import Case, Reply, contact_all, resolve
 from wesher.doctor.findings import Finding, Verdict, fault, lasting, ok, unknown, warning
 from wesher.mesh.base.plan import Endpoint
@@ -91,7 +91,8 @@ def _undecided(case: Case, known: Container[str | None]) -> Iterator[Finding]:
     """Yield the members that are not peers so far without anything being wrong with them."""
     for member in case.status["members"] if case.status else ():
         if member["state"] == "alive" and not member["peer"] and member["name"] not in known:
-            yield unknown("members", f"member {member['name']} {member['reason']}")
+            text = f"member {member['name']} {member['reason']}"
+            yield unknown("members", text, about=member["name"])
 
 
 def _objection(told: Reply) -> Finding:
@@ -108,8 +109,8 @@ async def check_warnings(case: Case) -> list[Finding]:
     if case.account is None:
         return [unknown("warnings", _NO_AGENT)]
     met = case.account["troubles"]
-    if not met:
-        return [ok("warnings", "none in the last ten minutes")]
+    if not met and not case.account["objections"]:
+        return [ok("warnings", "no trouble with other hosts in the last ten minutes")]
     mended = await asyncio.gather(*(_is_mended(case, one) for one in met))
     return [
         _was(one) if over else _recent(one)
@@ -172,10 +173,12 @@ async def check_strangers(case: Case) -> list[Finding]:
     """Tell who sends packets that our key does not open, unless a warning tells of it."""
     if case.account is None:
         return [unknown("strangers", _NO_AGENT)]
-    met = case.account["strangers"]
+    met, troubles = case.account["strangers"], case.account["troubles"]
     if not met:
+        if any(one["name"] == OTHER_KEY.name and not one.get("mended") for one in troubles):
+            return []  # that came by TCP, and a warning tells of it
         return [ok("strangers", "no packets lately that our cluster key does not open")]
-    known = {one["data"].get("address") for one in case.account["troubles"]}
+    known = {one["data"].get("address") for one in troubles}
     return list(_strangers(one for one in met if one["address"] not in known))
 
 

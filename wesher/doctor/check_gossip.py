@@ -7,11 +7,12 @@ from ipaddress import ip_address
 
 from wesher.base import problems
 from wesher.base.addresses import Contact
-from wesher.base.frozen import frozen
+from wesher.base.frozen import frozen, replace
 from wesher.base.problems import OTHER_KEY, SEED_NAME, TAKEN_NAME, UDP_BLOCKED, Problem
 from wesher.doctor.context import Case, Reply, contact_all, find_others, resolve
 from wesher.doctor.findings import (
     Finding,
+    Share,
     Verdict,
     counted,
     fault,
@@ -23,7 +24,7 @@ from wesher.doctor.findings import (
 )
 from wesher.mesh.base.plan import Endpoint, IPAddress
 
-MAX_MEMBERS = 64  # that are contacted; those in trouble first
+MAX_MEMBERS = 256  # that are contacted; those in trouble first
 MAX_SAVED = 16
 _BY_URGENCY = ("failed", "suspect", "alive")
 
@@ -64,11 +65,18 @@ async def check_gossip(case: Case) -> list[Finding]:
                 "run this as root, once an agent has run here, or give --cluster-key-file",
             )
         ]
+    share = _share(case, targets)
     for target, made in zip(targets, contacts, strict=True):
-        findings += judge(target, made, case)
+        findings += (replace(one, share=share) for one in judge(target, made, case))
     if case.no_agent_runs:
         findings += await _check_name(case, targets)
     return list(dict.fromkeys(findings)) or [ok("gossip", _summary(targets))]
+
+
+def _share(case: Case, targets: Sequence[Target]) -> Share:
+    tried = sum(target.role is Role.MEMBER for target in targets)
+    members = case.status["members"] if case.status else []
+    return Share(tried, sum(member["state"] in _BY_URGENCY for member in members))
 
 
 async def _targets(case: Case) -> tuple[list[Target], list[Finding]]:
@@ -125,13 +133,19 @@ def _saved(case: Case) -> list[Target]:
 def judge(target: Target, made: Contact, case: Case) -> Iterator[Finding]:
     """Yield what is wrong with how somebody answers."""
     address = target.address
-    data = {"member": target.name, "address": address, "port": address.port, "seed": target.name}
+    data: dict[str, object] = {
+        "member": target.name,
+        "address": address,
+        "port": address.port,
+        "seed": target.name,
+    }
     if made.other_key:
         yield fault("gossip", OTHER_KEY, address=address.ip)
         return
     if not made.silent and not made.other_name:
         return
     silent = " and ".join(made.silent)
+    data |= {"service": f"{address.port}/{silent.lower().replace(' and ', '+')}"}
     heard = "TCP" if silent == "UDP" else "UDP"
     match target.role:
         case Role.OURSELVES if not made.other_name:

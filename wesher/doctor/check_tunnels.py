@@ -8,16 +8,16 @@ from ipaddress import ip_address
 
 from wesher.base import problems
 from wesher.base.errors import CommandError
-from wesher.base.frozen import frozen
+from wesher.base.frozen import frozen, replace
 from wesher.doctor.context import Case, Reply
 from wesher.doctor.echo import Echo, answered
-from wesher.doctor.findings import Finding, counted, fault, lasting, ok, unknown
+from wesher.doctor.findings import Finding, Share, counted, fault, lasting, ok, unknown
 from wesher.mesh.base.plan import IPAddress
 from wesher.system.wireguard import PeerState, read_wireguard
 
-MAX_MEMBERS = 64  # that are examined; those without a handshake first
+MAX_MEMBERS = 500  # that are examined; those without a handshake first
 SEND_AT = (0.0, 0.5, 1.5, 3.0, 5.0)  # seconds
-PATIENCE = 6.5  # seconds: WireGuard tries a handshake again after 5
+PATIENCE = 6.0  # seconds: WireGuard tries a handshake again after 5, and a third
 FAILED_SEND_AT, FAILED_PATIENCE = (0.0, 0.5), 1.5  # seconds, for those that we expect to be silent
 SESSION_LIFE = 180.0  # seconds without a new handshake (WireGuard paper, section 6.1)
 INITIATION = 148  # bytes of the packet that begins a handshake (WireGuard paper, section 5.4.2)
@@ -65,13 +65,20 @@ async def check_tunnels(case: Case) -> list[Finding]:
         after = (await read_wireguard(case.settings.interface)).peers
     except (OSError, CommandError) as error:
         return [unknown("tunnels", f"cannot try the tunnels: {error}", "run this as root")]
-    findings = [
-        finding for tunnel in tunnels for finding in judge(tunnel, tunnel in reached, before, after)
-    ]
     live = [tunnel for tunnel in tunnels if not tunnel.failed]
+    share = Share(len(live), max(len(live), _live_peers(case.status)))
+    findings = [
+        replace(finding, share=share)
+        for tunnel in tunnels
+        for finding in judge(tunnel, tunnel in reached, before, after)
+    ]
     good = [ok("tunnels", f"{counted(len(live), 'live member')} reached through WireGuard")]
     paths = [Path(one.member, one.overlay, one.address) for one in tunnels if one in reached]
     return [*(findings or good), *await check_paths(case, paths)]
+
+
+def _live_peers(status: Reply) -> int:
+    return sum(one["peer"] and one["state"] != "failed" for one in status["members"])
 
 
 def tunnels_of(status: Reply, peers: Mapping[str, PeerState]) -> list[Tunnel]:
@@ -132,6 +139,7 @@ def judge(
         "address": tunnel.address,
         "endpoint": tunnel.endpoint,
         "port": tunnel.endpoint.rpartition(":")[2],
+        "service": f"{tunnel.endpoint.rpartition(':')[2]}/udp",
     }
     if tunnel.failed and reached:
         gossip_port = tunnel.address.rpartition(":")[2]

@@ -27,7 +27,7 @@ TOOL_PATIENCE = 3.0  # seconds for `ip` and `wg`
 Reply = Mapping[str, Any]
 CONTACT_PATIENCE = 8.0  # seconds: it waits for some itself
 NAME_PATIENCE = 2.5  # seconds for a name to be resolved
-AT_ONCE = 64  # addresses in one request
+AT_ONCE = 128  # addresses in one request: four sockets each, of the 1024 that an agent may have
 _CLIENT = "wesher.system.gossip_client"  # loads gossip and cryptography, which most runs need not
 Whom = tuple[Endpoint, str]
 """An address, and the name of the member that should be there: "" for whoever is."""

@@ -6,6 +6,12 @@ from enum import Enum
 from wesher.base.frozen import frozen
 from wesher.base.problems import Problem
 
+AWAITED = {
+    "member-failed": frozenset({"tunnels"}),
+    "udp-blocked": frozenset({"members", "warnings"}),
+    "member-silent": frozenset({"members", "warnings"}),
+}
+"""Checks that may find what `merged` tells in place of a problem."""
 _STEPS = ((2 * 86400, 86400, "days"), (2 * 3600, 3600, "hours"), (120, 60, "minutes"))
 _GOSSIP_IS_SILENT = frozenset({"member-silent", "member-refused", "other-name"})
 _WRONG_ADDRESS = frozenset({"talks-elsewhere", "address-here"})
@@ -32,10 +38,19 @@ class Verdict(Enum):
 
 
 @frozen
+class Share:
+    """How many members a check has tried, of how many there are."""
+
+    tried: int
+    total: int
+
+
+@frozen
 class Finding:
     """What one check came to; `problem` is the name of a Problem, None when there is none.
 
-    `about` is the member, or the thing, that it concerns; None when that is this host.
+    `about` is the member, or the thing, that it concerns; None when that is this host. `service`
+    is the port that is tried, as in 51820/udp, and `share` says of how many members it is.
     """
 
     check: str
@@ -44,6 +59,8 @@ class Finding:
     remedy: str | None = None
     problem: str | None = None
     about: str | None = None
+    service: str | None = None
+    share: Share | None = None
 
 
 def ok(check: str, text: str) -> Finding:
@@ -51,14 +68,15 @@ def ok(check: str, text: str) -> Finding:
     return Finding(check, Verdict.OK, text)
 
 
-def unknown(check: str, text: str, remedy: str | None = None) -> Finding:
+def unknown(check: str, text: str, remedy: str | None = None, about: str | None = None) -> Finding:
     """Return that this could not be found out, and why."""
-    return Finding(check, Verdict.UNKNOWN, text, remedy)
+    return Finding(check, Verdict.UNKNOWN, text, remedy, about=about)
 
 
 def found(check: str, verdict: Verdict, problem: Problem, **data: object) -> Finding:
     """Return a problem that a check has met; `data` is what its words are about."""
     about = data.get("member") or data.get("what")
+    service = data.get("service")
     return Finding(
         check,
         verdict,
@@ -66,6 +84,7 @@ def found(check: str, verdict: Verdict, problem: Problem, **data: object) -> Fin
         problem.remedy_for(data) or None,
         problem.name,
         None if about is None else str(about),
+        None if service is None else str(service),
     )
 
 
@@ -94,7 +113,7 @@ def lasting(seconds: float) -> str:
     for least, unit, name in _STEPS:
         if seconds >= least:
             return f"{seconds // unit:.0f} {name}"
-    return f"{seconds:.0f} seconds"
+    return counted(round(seconds), "second")
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:
@@ -114,8 +133,13 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
         and not (deaf and one.check == "warnings" and one.problem == "udp-blocked")
         and not (one.about == "hosts file" and "hosts-file" in named)
     ]
+    return worst_first(kept)
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings in order, those that are as bad as each other in that they had."""
     order = list(Verdict)
-    return sorted(kept, key=lambda one: order.index(one.verdict))
+    return sorted(findings, key=lambda one: order.index(one.verdict))
 
 
 def _better_known(finding: Finding) -> frozenset[str]:

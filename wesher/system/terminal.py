@@ -41,10 +41,14 @@ Line = str | tuple[Span, ...]
 
 @frozen
 class Screen:
-    """Where lines go to; `columns` is None where lines may have any length."""
+    """Where lines go to; `columns` is None where lines may have any length.
+
+    `erases` says that what was shown can be taken back.
+    """
 
     columns: int | None = None
     colours: bool = False
+    erases: bool = False
 
 
 ANYWHERE = Screen()
@@ -56,8 +60,8 @@ def screen_of(stream: TextIO) -> Screen:
     if not stream.isatty():
         return ANYWHERE
     columns, _ = size_of(stream)
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
-    return Screen(columns, not plain)
+    dumb = os.environ.get("TERM", "dumb") == "dumb"
+    return Screen(columns, not dumb and not os.environ.get("NO_COLOR"), not dumb)
 
 
 def size_of(stream: TextIO) -> tuple[int, int]:

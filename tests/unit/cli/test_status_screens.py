@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.statuses import member, mesh_of, status
-from wesher.cli.columns import natural
+from wesher.base.names import natural
 from wesher.cli.members import COLUMNS, by_trouble, totals
 from wesher.cli.status import render
 from wesher.system.terminal import Screen, Span, Style, cells, painted

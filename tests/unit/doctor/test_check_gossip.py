@@ -82,7 +82,7 @@ def test_a_member_that_has_failed_is_only_a_warning(heard: Heard) -> None:
     [finding] = judge(target, Contact(heard, heard), ALONE)
 
     assert finding.verdict.value == "warning"
-    assert finding.text == "member web has failed 5 minutes ago"
+    assert finding.text == "member web failed 5 minutes ago"
 
 
 # The whole check

@@ -168,6 +168,21 @@ def test_strangers_are_well_only_if_there_were_none() -> None:
     assert verdicts(check_strangers, of) == []
 
 
+def test_another_key_that_was_met_by_tcp_is_not_contradicted() -> None:
+    met = trouble("other-key", data={"address": "192.0.2.8"})
+
+    assert verdicts(check_strangers, case(account=account(troubles=[met]))) == []
+    over = case(account=account(troubles=[met | {"mended": True}]))
+    assert verdicts(check_strangers, over) == [("ok", None)]
+
+
+def test_no_trouble_is_not_told_beside_members_that_were_warned_of() -> None:
+    objection = {"name": "no-peer", "about": "web", "fault": "x", "remedy": "y"}
+
+    assert verdicts(check_warnings, case(account=account(objections=[objection]))) == []
+    assert verdicts(check_warnings, case(account=account())) == [("ok", None)]
+
+
 def test_strangers_are_told_unless_a_warning_has_told_of_them() -> None:
     strangers = [{"address": f"192.0.2.{n}", "count": 3, "ago": 200.0} for n in (8, 9)]
     known = trouble("other-key", data={"address": "192.0.2.8"})

@@ -3,7 +3,7 @@
 import pytest
 
 from wesher.base.problems import NO_TOOL
-from wesher.cli.doctor import render
+from wesher.cli.diagnosis import render, summary
 from wesher.doctor.findings import (
     Finding,
     Verdict,
@@ -14,6 +14,7 @@ from wesher.doctor.findings import (
     unknown,
     warning,
 )
+from wesher.system.terminal import Screen, Style, painted
 
 FAULT = Finding("tools", Verdict.FAULT, "`wg` is not installed", "run `apt install x`", "no-tool")
 
@@ -22,6 +23,7 @@ FAULT = Finding("tools", Verdict.FAULT, "`wg` is not installed", "run `apt insta
     ("seconds", "words"),
     [
         (0.4, "0 seconds"),
+        (1.2, "1 second"),
         (119, "119 seconds"),
         (121, "2 minutes"),
         (7300, "2 hours"),
@@ -45,17 +47,18 @@ def test_a_warning_has_words_and_remedy_of_its_trouble() -> None:
 
 
 def test_a_fault_is_shown_with_its_remedy_below_and_counted() -> None:
-    assert list(render([FAULT, ok("clock", "synchronised")])) == [
+    found = [FAULT, ok("clock", "synchronised")]
+
+    assert [painted(line, colours=False) for line in render(found)] == [
         "fault    tools: `wg` is not installed",
         "         -> run `apt install x`",
         "ok       clock: synchronised",
-        "",
-        "not healthy: 1 fault",
     ]
+    assert summary(found) == "not healthy: 1 fault"
 
 
 @pytest.mark.parametrize(
-    ("findings", "healthy", "summary"),
+    ("findings", "healthy", "said"),
     [
         ([ok("clock", "")], True, "healthy"),
         ([unknown("clock", "")], True, "healthy"),
@@ -67,8 +70,20 @@ def test_a_fault_is_shown_with_its_remedy_below_and_counted() -> None:
         ),
     ],
 )
-def test_health_is_the_absence_of_faults(
-    findings: list[Finding], healthy: bool, summary: str
-) -> None:
+def test_health_is_the_absence_of_faults(findings: list[Finding], healthy: bool, said: str) -> None:
     assert is_healthy(findings) is healthy
-    assert list(render(findings))[-1] == summary
+    assert summary(findings) == said
+
+
+def test_long_findings_are_wrapped_with_their_indent_and_faults_stand_out() -> None:
+    finding = Finding("tools", Verdict.FAULT, "one two three four five", "six seven eight nine ten")
+    lines = list(render([finding, ok("clock", "synchronised")], Screen(33, True)))
+
+    assert [painted(line, colours=False) for line in lines] == [
+        "fault    tools: one two three",
+        "         four five",
+        "         -> six seven eight nine",
+        "            ten",
+        "ok       clock: synchronised",
+    ]
+    assert painted(lines[0], colours=True).startswith(f"\x1b[{Style.BAD.value}mfault")
