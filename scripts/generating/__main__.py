@@ -19,6 +19,7 @@ def generated() -> dict[Path, str]:
         PACKAGING / "man/wesher.toml.5": manual.wesher_toml_5(),
         PACKAGING / "completions/wesher": completions.completion("bash"),
         PACKAGING / "completions/_wesher": completions.completion("zsh"),
+        PACKAGING / "completions/wesher.fish": completions.completion("fish"),
         ROOT / "tests/unit/cli/help.txt": texts.helps(),
         readme: texts.with_commands(readme.read_text()),
         options: texts.with_options(options.read_text()),

@@ -4,7 +4,6 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Callable
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -14,6 +13,7 @@ from ipaddress import (
 )
 from pathlib import Path
 
+from wesher.base.frozen import frozen
 from wesher.mesh.base.hostnames import name_problem
 from wesher.mesh.base.plan import IPAddress
 
@@ -163,12 +163,18 @@ def parse_path(text: str) -> Path:
     return Path(text).absolute()
 
 
-def one_of(*words: str) -> Callable[[str], str]:
-    """Return a parser that accepts these words only."""
+@frozen
+class OneOf:
+    """A parser that accepts these words only."""
 
-    def parse(text: str) -> str:
-        if text.strip().lower() in words:
+    words: tuple[str, ...]
+
+    def __call__(self, text: str) -> str:
+        if text.strip().lower() in self.words:
             return text.strip().lower()
-        raise ValueError(f"{text!r} is none of {', '.join(words)}")
+        raise ValueError(f"{text!r} is none of {', '.join(self.words)}")
 
-    return parse
+
+def one_of(*words: str) -> OneOf:
+    """Return a parser that accepts these words only."""
+    return OneOf(words)

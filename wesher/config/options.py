@@ -59,6 +59,11 @@ class Option:
         return f" [{self.metavar}]" if self.bare else f" {self.metavar}"
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """Return all the values there are, none when they are not words to choose from."""
+        return self.parse.words if isinstance(self.parse, v.OneOf) else ()
+
+    @property
     def description(self) -> str:
         """Return the help text with the default."""
         return self.help + (f" (default: {self.default})" if self.default and self.metavar else "")
