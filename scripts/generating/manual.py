@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from scripts.generating.texts import usage
 from wesher import __version__
 from wesher.cli import AGENT, COMMANDS, Command
-from wesher.config.options import CONFIG_FILE, DEFAULT_FILE, Operand, Option
+from wesher.config.options import CONFIG_FILE, DEFAULT_FILE, Option
 
 _STOPPING = {
     "SIGTERM, SIGINT": (
@@ -134,14 +134,9 @@ def _help(option: Option) -> str:
 
 
 def _synopsis(word: str, command: Command) -> str:
-    operands = "".join(f" {_operand(operand)}" for operand in command.operands)
-    return f".br\n.B wesher {_escape(word)}\n[\\fIOPTION\\fR]...{operands}\n"
-
-
-def _operand(operand: Operand) -> str:
-    """Return a word to be typed as it is in bold, a placeholder in italics."""
-    font = "B" if operand.choices else "I"
-    return f"\\f{font}{_escape(operand.metavar)}\\fR"
+    typed = " ".join((word, *(one.metavar for one in command.operands if one.choices)))
+    values = [f" \\fI{_escape(one.metavar)}\\fR" for one in command.operands if not one.choices]
+    return f".br\n.B wesher {_escape(typed)}\n[\\fIOPTION\\fR]...{''.join(values)}\n"
 
 
 def _command(word: str, command: Command) -> str:

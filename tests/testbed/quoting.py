@@ -38,7 +38,7 @@ _VOLATILE = (
     (r"incarnation +\d+", "incarnation COUNT"),
     (r"kernel|userspace", "DEVICE"),
     (r"\b\d+(\.\d+)?(B|[KMGT]iB)", "SIZE"),
-    (r"\b\d+(\.\d+)? ?(ms|s)\b|\b\d+[dhm]\d\d[hms]\b|\d+ (seconds|minutes)", "DURATION"),
+    (r"\b\d+(\.\d+)? ?(ms|s)\b|\b\d+[dhm]\d\d[hms]\b|\d+ (second|minute)s?", "DURATION"),
     (r" +", " "),
 )
 """What is replaced before printed and quoted text are compared, in this order."""

@@ -96,3 +96,32 @@ def test_a_maintainer_script_is_one_that_sh_can_run(script: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert script.read_text().startswith("#!/bin/sh\nset -e\n")
+
+
+@pytest.mark.parametrize(
+    ("wesher", "told"),
+    [
+        ("echo nothing to clean up", ""),
+        ("echo removed interface wgoverlay", "removed interface wgoverlay\n"),
+        ("exit 1", "wesher: could not clean up everything\n"),
+    ],
+)
+def test_a_removal_tells_what_it_cleaned_up_and_no_more(
+    wesher: str, told: str, tmp_path: Path
+) -> None:
+    program = tmp_path / "wesher"
+    program.write_text(f"#!/bin/sh\n{wesher}\n")
+    program.chmod(0o755)
+    # On a host with systemd the script would stop the service there is.
+    script = (DEBIAN / "wesher.prerm").read_text().replace("/run/systemd/system", "/nonexistent")
+
+    done = subprocess.run(
+        ["sh", "-c", script, "prerm", "remove"],
+        check=True,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+    assert done.stdout == told

@@ -59,7 +59,9 @@ def text(word: str, command: Command, width: int = WIDTH) -> str:
 
 
 def _usage(word: str, command: Command) -> Iterator[str]:
-    yield " ".join(("usage: wesher", *filter(None, (word, "[OPTION]...", *_needed(command)))))
+    words = [one.metavar for one in command.operands if one.choices]
+    values = [one.metavar for one in command.operands if not one.choices]
+    yield " ".join(filter(None, ("usage: wesher", word, *words, "[OPTION]...", *values)))
     if command is AGENT:
         yield "       wesher COMMAND [OPTION]..."
 

@@ -174,7 +174,7 @@ def _details(member: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("gossip address", member["address"]),
         ("gossip round trip", milliseconds(member["round_trip"])),
         ("incarnation", _text(member["incarnation"])),
-        ("protocol versions", _text(member["protocol_versions"])),
+        ("protocol versions", _versions(member["protocol_versions"])),
         ("metadata format", _text(member["metadata_format"])),
         ("overlay address", f"{_text(member['overlay_address'])}{_firmness(member)}"),
         ("overlay network", _text(member["overlay_network"])),
@@ -184,8 +184,19 @@ def _details(member: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("allowed ips", ", ".join(member["allowed_ips"]) or NOTHING),
         ("keepalive", _keepalive(member["keepalive"])),
         ("last handshake", _handshake(member["handshake"])),
-        ("received, sent", f"{size(member['received'])}, {size(member['sent'])}"),
+        ("received, sent", _traffic(member["received"], member["sent"])),
     ]
+
+
+def _versions(versions: Sequence[int] | None) -> str:
+    if versions is None:
+        return NOTHING
+    least, greatest, spoken = versions
+    return f"{spoken} (understands {least} to {greatest})"
+
+
+def _traffic(received: int | None, sent: int | None) -> str:
+    return NOTHING if received is sent is None else f"{size(received)}, {size(sent)}"
 
 
 def _peer(member: Mapping[str, Any]) -> str:

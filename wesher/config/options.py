@@ -248,7 +248,7 @@ TOLD_NAMES = (
 DOCTOR_NAMES = (*TOLD_NAMES, "cluster_key", "cluster_key_file", "interface", "run_dir")
 
 NAME = Operand("name", "NAME", "name of a member")
-SHOW = Operand("what", "show", "show it", choices=("show",))
+SHOW = Operand("what", "show", "print the cluster key", choices=("show",))
 JSON = Option("json", v.parse_switch, None, "print JSON, as docs/control.md describes it")
 STATE = Option(
     "state",
@@ -270,7 +270,7 @@ ALL = Option(
     None,
     "clean up after all agents there have been on this host, but those that run",
 )
-FORCE = Option("force", v.parse_switch, None, "show it even where it may be kept, as in a file")
+FORCE = Option("force", v.parse_switch, None, "print it where it may be kept, too, as in a file")
 FORMAT = Option("format", v.one_of("wg", "json"), "FORMAT", "wg or json", "wg")
 PRIVATE_KEY = Option(
     "with_private_key",

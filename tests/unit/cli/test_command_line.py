@@ -103,7 +103,7 @@ def test_every_command_has_help(word: str, capsys: pytest.CaptureFixture[str]) -
     code = main([word, "--help"])
 
     assert code == 0
-    assert f"usage: wesher {word}" in capsys.readouterr().out
+    assert f"usage: wesher {word} " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("columns", [50, 80, 200])
@@ -147,6 +147,8 @@ def test_a_command_takes_what_the_agent_does_but_shows_what_matters_to_it(
         (["help"], "usage: wesher [OPTION]...\n       wesher COMMAND [OPTION]...\n"),
         (["help", "status"], "usage: wesher status [OPTION]...\n"),
         (["help", "help"], "usage: wesher [OPTION]...\n"),
+        (["help", "key"], "usage: wesher key show [OPTION]...\n"),
+        (["help", "info"], "usage: wesher info [OPTION]... NAME\n"),
         (["version"], f"wesher {__version__}\n"),
         (["--interface", "wg7", "version"], f"wesher {__version__}\n"),
     ],
