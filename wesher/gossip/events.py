@@ -9,7 +9,6 @@ Whatever strangers can cause at will is emitted with a bound (outbox.MAX_EVENTS)
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
 from enum import Enum
 
 from wesher.base.frozen import frozen
@@ -24,7 +23,7 @@ class MemberJoined:
     member: Member
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(uncompared=("old",))
 class MemberUpdated:
     """A remote member that is alive published other metadata, or is at another address.
 
@@ -32,7 +31,7 @@ class MemberUpdated:
     """
 
     member: Member
-    old: Member | None = field(default=None, compare=False)
+    old: Member | None = None
 
 
 @frozen
@@ -128,7 +127,7 @@ class ClaimRefused:
     source: Address
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(uncompared=("claim",))
 class Refuted:
     """We answered a wrong claim about ourselves with a higher incarnation.
 
@@ -136,7 +135,7 @@ class Refuted:
     """
 
     incarnation: int
-    claim: Alive | None = field(default=None, compare=False)
+    claim: Alive | None = None
 
 
 @frozen

@@ -1,10 +1,9 @@
 """What a MeshNode tells the agent, in the order it happened."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 
-from wesher.base.frozen import frozen
+from wesher.base.frozen import EMPTY, frozen
 
 
 class Severity(Enum):
@@ -16,13 +15,13 @@ class Severity(Enum):
     DEBUG = "DEBUG"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notice:
     """A fact for the log: `text` is a template over `data`."""
 
     severity: Severity
     text: str
-    data: Mapping[str, object] = field(default_factory=dict)
+    data: Mapping[str, object] = EMPTY
 
 
 @frozen

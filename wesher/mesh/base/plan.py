@@ -1,11 +1,10 @@
 """What this host is, and the complete state that we want on it, as data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from wesher.base.addresses import Prefixes
-from wesher.base.frozen import frozen
+from wesher.base.frozen import EMPTY, frozen
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
@@ -54,7 +53,7 @@ class InterfaceSettings:
     mtu: int = 1420
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """What this host should look like; peers by WireGuard public key in base64.
 
@@ -63,25 +62,25 @@ class Plan:
     """
 
     interface: InterfaceSettings
-    peers: Mapping[str, Peer] = field(default_factory=dict)
+    peers: Mapping[str, Peer] = EMPTY
     hosts: tuple[HostsEntry, ...] = ()
     complete: bool = False
     forgetful: frozenset[str] = frozenset()
     renewal: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocalFacts:
     """This host as it is without us: nothing here comes from our own interface."""
 
     connected: tuple[IPNetwork, ...] = ()
     """Networks that other interfaces are connected to."""
-    routed: Prefixes = field(default_factory=Prefixes)
+    routed: Prefixes = Prefixes()
     """Networks inside the overlay network, and narrower, that others' routes lead to."""
     own_addresses: frozenset[IPAddress] = frozenset()
     next_hops: frozenset[IPAddress] = frozenset()
     resolvers: frozenset[IPAddress] = frozenset()
-    foreign_host_names: Mapping[str, int] = field(default_factory=dict)
+    foreign_host_names: Mapping[str, int] = EMPTY
     """Names on lines of the hosts file that are not ours, in lower case, with the first line."""
     talks_from: IPAddress | None = None
     """Where our packets to members come from, if the operator had us announce another address."""
