@@ -20,7 +20,6 @@ _Row = tuple[str, str]
 
 _HELP = ("-h, --help", "show this help")
 _VERSION = ("--version", "show the version")
-_SOURCES = "can also be set as WESHER_OPTION_NAME or in the configuration file"
 
 _COMMAND_MEANT = {
     "list": "members",
@@ -74,8 +73,16 @@ def _body(command: Command, width: int) -> Iterator[str]:
     yield from textwrap.wrap(f"{command.description} {command.details}", width)
     for title, rows in _sections(command).items():
         yield from ("", f"{title}:", *_table(rows, width))
-    end = f"Every option {_SOURCES}." if command is AGENT else f"Options of the agent {_SOURCES}."
-    yield from ("", *textwrap.wrap(end, width))
+    yield from ("", *textwrap.wrap(_sources(command), width, break_on_hyphens=False))
+
+
+def _sources(command: Command) -> str:
+    """Return where else options can be set."""
+    variable, file = "can also be set as WESHER_OPTION_NAME", "in the configuration file"
+    if command is not AGENT:
+        return f"Options of the agent {variable} or {file}."
+    *most, last = [one.flag for one in (CONFIG_FILE, *AGENT.options) if not one.in_file]
+    return f"Every option {variable}, and all but {', '.join(most)} and {last} {file}."
 
 
 def _sections(command: Command) -> Mapping[str, Iterable[_Row]]:
