@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from wesher.base.errors import printable
+from wesher.system.terminal import screen_of, wrapped
 
 if TYPE_CHECKING:
     from loguru import Message, Record
 
 _STDOUT, _STDERR = 1, 2
+_FORMAT = "{time:HH:mm:ss} {level: <7} {message}"
+_INDENT = 17  # columns before the message
 _FLUSH_TIME = 0.3  # seconds that the end of a process waits for whoever reads
 _writers: dict[int, "Writer"] = {}
 """Who writes for us to standard output and standard error, once `detach` has been called."""
@@ -55,7 +58,7 @@ def set_up(level: str) -> None:
     logger.add(
         _write_to_journal if journal else _write_to_terminal,
         level=_LEVELS[level],
-        format="{message}" if journal else "{time:HH:mm:ss} {level: <7} {message}",
+        format="{message}" if journal else _FORMAT,
         # Tracebacks with local variables would show keys.
         diagnose=False,
         backtrace=False,
@@ -86,7 +89,10 @@ def _disarm(record: "Record") -> None:
 
 
 def _write_to_terminal(message: "Message") -> None:
-    _write(message)
+    """Write a line, on a terminal with what is too long for it below the text's beginning."""
+    first, newline, rest = message.partition("\n")
+    lines = wrapped(first, screen_of(sys.stderr).columns, _INDENT)
+    _write("\n".join(lines) + newline + rest)
 
 
 def _write_to_journal(message: "Message") -> None:

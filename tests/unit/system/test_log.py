@@ -6,6 +6,7 @@ import pytest
 from loguru import logger
 
 from wesher.system import log
+from wesher.system.terminal import Screen
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +36,20 @@ def test_a_terminal_gets_time_level_and_message(
     time, level, message = capsys.readouterr().err.split(maxsplit=2)
     assert len(time) == len("12:34:56")
     assert (level, message) == ("INFO", "member north joined\n")
+
+
+def test_on_a_terminal_long_lines_are_wrapped_below_the_message(
+    terminal: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(log, "screen_of", lambda stream: Screen(40))
+    log.set_up("info")
+
+    logger.info("member north joined from far away")
+
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith("INFO    member north joined")
+    assert second == " " * 17 + "from far away"
+    assert first.index("member") == second.index("from")
 
 
 @pytest.mark.parametrize(
