@@ -6,20 +6,26 @@ from typing import Any
 
 from wesher.base.errors import AgentError, ConfigError, StartError
 from wesher.cli.client import choose_agent, facts, milliseconds, show, show_json
+from wesher.cli.waiting import waiting
 from wesher.config.options import FORMAT, JSON, PRIVATE_KEY
+from wesher.system.terminal import ANYWHERE, screen_of
 
 PATIENCE = 30.0  # seconds: every way is tried more than once before it counts as broken
+_TAKES = "up to 9 s"  # until all three have been given up
 
 _METHODS = {"gossip": "by its gossip", "icmp": "by ICMP echo, as ping does"}
 
 
 def run_ping(given: Mapping[str, str]) -> int:
     """Reach a member in every way; returns 1 when one of them fails."""
-    result = choose_agent(given).ask("ping", name=given["name"], patience=PATIENCE)
+    agent, screen = choose_agent(given), screen_of(sys.stdout)
+    with waiting(ANYWHERE if "json" in given else screen) as wait:
+        wait.begins(f"{given['name']} by gossip, UDP and TCP, and in the overlay, {_TAKES}")
+        result = agent.ask("ping", name=given["name"], patience=PATIENCE)
     if "json" in given:
         show_json(result)
     else:
-        show([*facts(_ways(result)), *_verdict(result)])
+        show([*facts(_ways(result), screen), *_verdict(result)])
     return 0 if all(_answered(result)) else 1
 
 
