@@ -23,7 +23,7 @@ EMPTY: Mapping[Any, Any] = MappingProxyType({})
 def frozen(cls: type[T], /) -> type[T]: ...
 @overload
 def frozen(
-    *, hidden: Collection[str] = (), uncompared: Collection[str] = ()
+    *, hidden: Collection[str] = (), uncompared: Collection[str] = (), once: Collection[str] = ()
 ) -> Callable[[type[T]], type[T]]: ...
 @dataclass_transform(frozen_default=True)
 def frozen(
@@ -32,16 +32,18 @@ def frozen(
     *,
     hidden: Collection[str] = (),
     uncompared: Collection[str] = (),
+    once: Collection[str] = (),
 ) -> type[T] | Callable[[type[T]], type[T]]:
     """Make a value class of the annotated fields of `cls`, whose values are their defaults.
 
     A default is shared by all values: it must not be changed. Fields are not inherited. `hidden`
     ones are not shown, as secrets must not be; two values may differ in `uncompared` ones and be
-    equal.
+    equal. The properties that are named in `once` are computed as a value is made, and kept: they
+    are asked for often.
     """
     if cls is None:
-        return lambda cls: _made(cls, hidden, uncompared)
-    return _made(cls, hidden, uncompared)
+        return lambda cls: _made(cls, hidden, uncompared, once)
+    return _made(cls, hidden, uncompared, once)
 
 
 def replace(value: T, **changes: Any) -> T:
@@ -57,12 +59,15 @@ def fields(value: object) -> dict[str, Any]:
     return dict(_items(value))
 
 
-def _made(cls: type[T], hidden: Collection[str], uncompared: Collection[str]) -> type[T]:
+def _made(
+    cls: type[T], hidden: Collection[str], uncompared: Collection[str], once: Collection[str]
+) -> type[T]:
     names = tuple(cls.__annotations__)
     body = dict(cls.__dict__)
     for of_the_first in ("__dict__", "__weakref__"):
         body.pop(of_the_first, None)
     defaults = tuple(body.pop(name) for name in names if name in body)
+    computed = {name: body.pop(name).fget for name in once}
     compared = [name for name in names if name not in uncompared] if uncompared else names
     content: Callable[[object], object]
     content = attrgetter(*compared) if compared else lambda _: ()
@@ -72,12 +77,12 @@ def _made(cls: type[T], hidden: Collection[str], uncompared: Collection[str]) ->
         cls.__bases__,
         {
             **_SHARED,
-            "__init__": _making(names, defaults, setters, cls.__qualname__),
+            "__init__": _making(names, len(computed), defaults, setters, cls.__qualname__),
             "__eq__": _comparing(content),
             "__hash__": lambda self: hash(content(self)),
             "__hidden__": hidden,
             **body,
-            "__slots__": names,
+            "__slots__": (*names, *computed),
             "__match_args__": names,
             "__qualname__": cls.__qualname__,
         },
@@ -85,26 +90,33 @@ def _made(cls: type[T], hidden: Collection[str], uncompared: Collection[str]) ->
     # A slot's own descriptor sets it although `__setattr__` refuses.
     for at, name in enumerate(names):
         setters[f"set{at}"] = value_class.__dict__[name].__set__
+    for at, (name, compute) in enumerate(computed.items()):
+        setters[f"keep{at}"], setters[f"compute{at}"] = value_class.__dict__[name].__set__, compute
     made: type[T] = value_class
     return made
 
 
 def _making(
-    names: tuple[str, ...], defaults: tuple[Any, ...], setters: dict[str, Any], whose: str
+    names: tuple[str, ...],
+    computed: int,
+    defaults: tuple[Any, ...],
+    setters: dict[str, Any],
+    whose: str,
 ) -> FunctionType:
     """Return `__init__`, which sets the fields with what will be in `setters`."""
-    code = _template(len(names))
+    code = _template(len(names), computed)
     code = code.replace(co_varnames=("self", *names), co_qualname=f"{whose}.__init__")
     return FunctionType(code, setters, "__init__", defaults)
 
 
 @cache
-def _template(count: int) -> CodeType:
+def _template(count: int, computed: int) -> CodeType:
     """Compile the `__init__` of a class with fields that are called field0, field1, ..."""
     names = [f"field{at}" for at in range(count)]
-    setting = "; ".join(f"set{at}(self, {name})" for at, name in enumerate(names)) or "pass"
+    setting = [f"set{at}(self, {name})" for at, name in enumerate(names)]
+    setting += [f"keep{at}(self, compute{at}(self))" for at in range(computed)]
     made: dict[str, FunctionType] = {}
-    exec(f"def __init__({', '.join(['self', *names])}): {setting}", {}, made)
+    exec(f"def __init__({', '.join(['self', *names])}): {'; '.join(setting) or 'pass'}", {}, made)
     return made["__init__"].__code__
 
 

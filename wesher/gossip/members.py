@@ -110,7 +110,7 @@ def _address(addr: bytes, port: int) -> Address:
     return Address(unpack_ip(addr), port)
 
 
-@frozen
+@frozen(once=("address", "live"))
 class Member:
     """One member at one moment; a change makes a new value.
 

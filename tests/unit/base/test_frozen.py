@@ -129,3 +129,31 @@ def test_a_value_like_another_but_for_what_changes() -> None:
 
 def test_fields_by_name() -> None:
     assert fields(Point(1, 2)) == {"x": 1, "y": 2}
+
+
+@frozen(once=("area",))
+class Board:
+    width: int
+    height: int = 1
+
+    @property
+    def area(self) -> int:
+        assert self.width >= 0, "no board is less than nothing"
+        return self.width * self.height
+
+
+def test_what_is_computed_once_is_kept_and_no_field() -> None:
+    board = replace(Board(2), height=3)
+
+    assert (board.area, replace(board, width=1).area) == (6, 3)
+    assert board == Board(2, 3)
+    assert fields(board) == {"width": 2, "height": 3}
+    assert repr(board) == "Board(width=2, height=3)"
+    assert pickle.loads(pickle.dumps(board)).area == 6
+    with pytest.raises(AttributeError, match="Board is frozen"):
+        partial(setattr, board, "area", 7)()
+
+
+def test_what_is_computed_once_is_computed_at_once() -> None:
+    with pytest.raises(AssertionError):
+        Board(-1)
