@@ -164,7 +164,7 @@ class Terminal:
         self._host.spawn(self._argv(line), self._agent)
 
         def begun() -> str:
-            lines = self._agent.read_text().replace("\r", "").splitlines()
+            lines = plain(self._agent.read_text()).splitlines()
             return "\n".join(lines[: wanted.count("\n")])
 
         return self._until(begun, line, wanted)
@@ -173,7 +173,7 @@ class Terminal:
         """Run a command, again while a busy machine has it print something else."""
         run = self._host.run
         return self._until(
-            lambda: run(*self._argv(line), check=False, timeout=60).replace("\r", ""), line, wanted
+            lambda: plain(run(*self._argv(line), check=False, timeout=60)), line, wanted
         )
 
     def _argv(self, line: str) -> list[str]:
@@ -191,6 +191,11 @@ class Terminal:
         except LabError:
             assert normalised(printed[-1]) == normalised(wanted), line
         return printed[-1]
+
+
+def plain(output: str) -> str:
+    """Return what a terminal shows, without its colours."""
+    return re.sub(r"\x1b\[[\d;]*m|\r", "", output)
 
 
 @pytest.fixture

@@ -173,7 +173,9 @@ class Agent:
     def complaints(self) -> str:
         """Its `errors`, but for the word that the machine had stood still for seconds."""
         lines = self.errors.splitlines(keepends=True)
-        return "".join(line for line in lines if "this host did not run for" not in line)
+        return "".join(
+            line for line in lines if "this host was suspended or stalled for" not in line
+        )
 
     def screen(self) -> str:
         """What its terminal shows."""

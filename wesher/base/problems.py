@@ -202,14 +202,14 @@ IMPERSONATED = Problem(
 CROWD = Problem(
     "crowd",
     "{count} members were asked three times whether they are there, and never answered",
-    "none of them is made a peer; if they are no hosts of yours, somebody with the cluster key "
-    "made them up: find it, and give the mesh another key",
+    "none of them is made a peer; if they are not hosts of yours, somebody with the cluster "
+    "key made them up: find it, and give the mesh another key",
 )
 TABLE_FULL = Problem(
     "table-full",
     "the table of members is full: {count} are known, {unproven} of which never answered us",
     "these give way to newcomers, and where none is left newcomers are turned away; if they are "
-    "no hosts of yours, somebody with the cluster key made them up: find it",
+    "not hosts of yours, somebody with the cluster key made them up: find it",
 )
 TURNED_AWAY = Problem(
     "turned-away",
@@ -218,8 +218,8 @@ TURNED_AWAY = Problem(
 )
 SLEPT = Problem(
     "slept",
-    "this host did not run for {seconds} s",
-    "it asks others what they know; if it was not suspended, it has too much to do",
+    "this host was suspended or stalled for {seconds} s",
+    "it asks the others for news; if it was not suspended, it is overloaded",
 )
 
 # What only the doctor finds
@@ -241,7 +241,7 @@ AGENT_STARTING = Problem(
 )
 AGENT_SILENT = Problem(
     "agent-silent",
-    "the agent tells nothing: {reason}",
+    "the agent cannot be asked: {reason}",
     "see its log and the load of this host; `systemctl restart wesher` keeps the interface",
 )
 NOT_ROOT = Problem(

@@ -145,7 +145,7 @@ OPTIONS = (
         "log_level",
         v.one_of("debug", "info", "warn", "error"),
         "LEVEL",
-        "debug, info, warn or error",
+        "how much to log: debug, info, warn or error",
         "warn",
     ),
     Option(

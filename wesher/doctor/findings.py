@@ -109,7 +109,7 @@ def counted(number: int, what: str) -> str:
 
 
 def lasting(seconds: float) -> str:
-    """Render a duration roughly: `45 seconds`, `12 minutes`."""
+    """Render a duration roughly: `1 second`, `12 minutes`."""
     for least, unit, name in _STEPS:
         if seconds >= least:
             return f"{seconds // unit:.0f} {name}"

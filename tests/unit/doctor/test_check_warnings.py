@@ -212,5 +212,5 @@ def test_an_agent_that_is_silent_is_told_from_none() -> None:
         ("fault", "agent-starting")
     ]
     assert found(check_agent, case(silence=SILENT)) == [
-        ("fault", "agent-silent", "the agent tells nothing: it does not answer")
+        ("fault", "agent-silent", "the agent cannot be asked: it does not answer")
     ]
