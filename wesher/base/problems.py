@@ -143,7 +143,14 @@ ADDRESS_HERE = Problem(
 OTHER_KEY = Problem(
     "other-key",
     "{address} has another cluster key, or none",
-    "compare --cluster-key on both hosts",
+    "compare the fingerprints in `wesher status` on both hosts: each must have the other's primary "
+    "key in --cluster-key, and take it with `wesher reload`",
+)
+NOT_READ = Problem(
+    "not-read",
+    "{address} cannot read us: it lacks our primary cluster key",
+    "give it that key, too (--cluster-key, then `wesher reload` there), or put the key that it has "
+    "first here until then",
 )
 NOBODY = Problem(
     "nobody",
@@ -327,7 +334,8 @@ OTHER_NAME = Problem(
 STRANGER = Problem(
     "stranger",
     "{address} sent us {count} packets that our cluster key does not open, the last {ago} ago",
-    "if it should be a member, compare --cluster-key on both hosts; if not, keep it out",
+    "if it should be a member, give this host the key it uses (--cluster-key, `wesher reload`); "
+    "if not, keep it out",
 )
 NO_HANDSHAKE = Problem(
     "no-handshake",

@@ -57,7 +57,7 @@ from wesher.gossip.probe import Probes, Trials
 from wesher.gossip.push_pull import TABLE_FULL, Exchanges, Merged
 from wesher.gossip.settings import GossipSettings, Timer
 from wesher.gossip.transitions import Transitions
-from wesher.gossip.wire import LabelError, Wire, drop_of
+from wesher.gossip.wire import LabelError, Wire, drop_of, inflate_frame
 
 ERROR_REPLIES_PER_SECOND = 10
 LEAVE_ROUNDS = 2  # periodic gossip rounds that carry our departure
@@ -103,7 +103,7 @@ class Gossip:
             Dead: self._intake.on_dead,
             UserMessage: self._on_user_message,
         }
-        self._requests: dict[type[Message], Callable[[Any, Address, float], bytes | None]] = {
+        self._requests: dict[type[Message], Callable[[Any, Address, float], Message | None]] = {
             PushPull: self._on_push_pull,
             Ping: self._on_stream_ping,
             UserMessage: self._on_user_message,
@@ -142,8 +142,11 @@ class Gossip:
         opened = self._wire.open_packet(data)
         for reason, detail in opened.problems:
             self._outbox.drop(source, reason, detail)
+        # An answer bears the key of its question, which says nothing of who sent it.
+        if opened.messages and not isinstance(opened.messages[0], Ack | Nack):
+            self._wire.keyring.note(source.ip, opened.key)
         self.stats.count_received(opened.messages)
-        self._outbox.begin_answer()
+        self._outbox.begin_answer(opened.key)
         for message in opened.messages:
             self._handlers[type(message)](message, source, now)
         self._outbox.end_answer()
@@ -153,13 +156,17 @@ class Gossip:
         """Take all that a connection brought; return the reply, None to just close it."""
         if self._exchanges.end_if_ours(data, now):
             return None
+        key = None
         try:
-            plain = self._wire.unseal_frame(data)
+            body, key = self._wire.unseal_frame(data)
+            plain = inflate_frame(body)
         except ProtocolError as error:
-            return self._refuse_stream(source, error, now)
-        reply = self._answer(plain, source, now)
-        self.settle(now)
-        return reply
+            reply = self._refuse_stream(source, error, now)
+        else:
+            self._wire.keyring.note(source.ip, key)
+            reply = self._answer(plain, source, now)
+            self.settle(now)
+        return None if reply is None else self._seal_reply(reply, key)
 
     def receive_reply(self, request_id: int, data: bytes, now: float) -> None:
         """Take all that the other side of a stream of ours answered."""
@@ -367,14 +374,14 @@ class Gossip:
 
     # Streams
 
-    def _refuse_stream(self, source: Address, error: ProtocolError, now: float) -> bytes | None:
+    def _refuse_stream(self, source: Address, error: ProtocolError, now: float) -> Message | None:
         """Tell who sent something unreadable, but not as often as we are sent it."""
         self._outbox.drop(source, *drop_of(error), stream=True)
         if isinstance(error, LabelError) or not self._error_replies.allow(now):
             return None
-        return self._reply(ErrorReply(str(error)))
+        return ErrorReply(str(error))
 
-    def _answer(self, plain: bytes, source: Address, now: float) -> bytes | None:
+    def _answer(self, plain: bytes, source: Address, now: float) -> Message | None:
         try:
             message = decode_stream(plain)
         except ProtocolError as error:
@@ -387,26 +394,27 @@ class Gossip:
             return None
         return handler(message, source, now)
 
-    def _on_push_pull(self, message: PushPull, source: Address, now: float) -> bytes:
+    def _on_push_pull(self, message: PushPull, source: Address, now: float) -> Message:
         """Exchange tables; ours as it was before theirs came."""
         reply = self._exchanges.table(join=message.join)
         match self._exchanges.merge(message, source, now):
             case Merged.INCOMPATIBLE:
                 self._outbox.drop(source, DropReason.REFUSED, "incompatible versions", stream=True)
             case Merged.TURNED_AWAY:
-                return self._reply(ErrorReply(TABLE_FULL))
-        return self._reply(reply)
+                return ErrorReply(TABLE_FULL)
+        return reply
 
-    def _on_stream_ping(self, message: Ping, source: Address, now: float) -> bytes | None:
+    def _on_stream_ping(self, message: Ping, source: Address, now: float) -> Message | None:
         if message.node not in ("", self.settings.name):
             self._outbox.drop(source, DropReason.REFUSED, "ping for somebody else", stream=True)
             return None
-        return self._reply(Ack(message.sequence))
+        return Ack(message.sequence)
 
-    def _reply(self, message: Message) -> bytes:
+    def _seal_reply(self, message: Message, key: bytes | None) -> bytes:
+        """Return the answer to what `key` opened, or to what none of our keys did (None)."""
         encoded = encode(message)
         self.stats.count_sent([encoded])
-        return self._wire.seal_frame(encoded)
+        return self._wire.seal_frame(encoded, key)
 
     # What follows
 

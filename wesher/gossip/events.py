@@ -185,6 +185,13 @@ class PingFinished:
     purpose: Hashable = None
 
 
+@frozen
+class NotRead:
+    """Somebody answered with another key of ours that it could not read our primary one."""
+
+    to: Address
+
+
 class DropReason(Enum):
     """Why something that arrived was thrown away."""
 
@@ -238,6 +245,7 @@ Event = (
     | SeenElsewhere
     | ExchangeFinished
     | PingFinished
+    | NotRead
     | PacketDropped
     | UserDataReceived
     | LeaveFinished

@@ -74,7 +74,7 @@ class Intake:
         """Tell who has missed some news: nobody else would before a push/pull does."""
         correction = self._transitions.correction_of(message)
         if correction and self._corrections.allow(now):
-            self._outbox.send(correction, source)
+            self._outbox.send(correction, source, key=self._outbox.asked_with)
 
     def _suspect(self, message: Suspect, source: Address, now: float) -> None:
         if flaw := validate_claim(message):

@@ -28,7 +28,7 @@ from wesher.base.errors import ProtocolError, UndecryptableError
 from wesher.base.frozen import frozen
 from wesher.base.timers import Timers
 from wesher.gossip.codec import MessageType, encode
-from wesher.gossip.events import DropReason, Event, PacketDropped
+from wesher.gossip.events import DropReason, Event, NotRead, PacketDropped
 from wesher.gossip.members import Member, Members
 from wesher.gossip.messages import (
     Ack,
@@ -261,6 +261,17 @@ class Answer:
 
 
 AnswerHandler = Callable[[Answer, float], None]
+
+
+@frozen(hidden=("key",))
+class _Asked:
+    """A stream that we opened: with whom, which key sealed it, and who waits for the answer."""
+
+    to: Address
+    key: bytes
+    on_answer: AnswerHandler
+
+
 _Output = TypeVar("_Output")
 
 
@@ -284,43 +295,49 @@ class Outbox:
         self._packets: deque[Packet] = deque()
         self._streams: deque[StreamRequest] = deque()
         self._events: list[Event] = []
-        self._waiting: dict[int, AnswerHandler] = {}
+        self._waiting: dict[int, _Asked] = {}
         self._last_id = 0
         self._carriers = inf  # messages that news may still go with
+        self.asked_with: bytes | None = None
+        """The key of the packet that is just taken in; an answer to it is encrypted with it."""
 
-    def send(self, message: Message, to: Address) -> None:
-        """Send `message` and, mostly, as much news as fits behind it."""
+    def send(self, message: Message, to: Address, *, key: bytes | None = None) -> None:
+        """Send `message` and, mostly, as much news as fits behind it; `key` is for an answer."""
         parts = [encode(message)]
         if self._carriers:
             self._carriers -= 1
             parts += self.take_broadcasts(BUDGET - len(parts[0]))
         # memberlist looks for a member named like the IP; there is one if all are named so.
-        self._put(parts, to, self._members.get(to.ip))
+        self._put(parts, to, self._members.get(to.ip), key)
 
-    def begin_answer(self) -> None:
+    def begin_answer(self, key: bytes | None) -> None:
         """Let news go with the first message only that is sent until `end_answer`.
 
-        Otherwise one packet of many pings would use up the transmissions of all that waits.
+        Otherwise one packet of many pings would use up the transmissions of all that waits. The
+        `key` has opened that packet.
         """
-        self._carriers = 1
+        self._carriers, self.asked_with = 1, key
 
     def end_answer(self) -> None:
         """Let news go with every message again."""
-        self._carriers = inf
+        self._carriers, self.asked_with = inf, None
 
     def send_parts(self, parts: Sequence[bytes], member: Member) -> None:
         """Send encoded messages, and nothing else, to a known member."""
-        self._put(parts, member.address, member)
+        self._put(parts, member.address, member, None)
 
     def take_broadcasts(self, space: int) -> list[bytes]:
         """Return broadcasts to send in `space` bytes, counted as transmitted."""
         limit = transmit_limit(self._retransmit_mult, len(self._members))
         return self._broadcasts.take(space, limit)
 
-    def _put(self, parts: Sequence[bytes], to: Address, member: Member | None) -> None:
+    def _put(
+        self, parts: Sequence[bytes], to: Address, member: Member | None, key: bytes | None
+    ) -> None:
         self.stats.count_sent(parts)
         checksum = member is not None and member.newest_protocol >= CHECKSUM_SINCE
-        self._packets.append(Packet(self._wire.seal_packet(parts, checksum=checksum), to))
+        data = self._wire.seal_packet(parts, checksum=checksum, key=key)
+        self._packets.append(Packet(data, to))
 
     def next_id(self) -> int:
         """Return a number that no stream and no ping of ours has had."""
@@ -337,7 +354,7 @@ class Outbox:
         number = self.next_id()
         request = StreamRequest(number, to, frame, timeout)
         self._streams.append(request)
-        self._waiting[number] = on_answer
+        self._waiting[number] = _Asked(to, self._wire.keyring.primary, on_answer)
         self._timers.set(
             (Timer.STREAM, number),
             now + timeout,
@@ -348,7 +365,7 @@ class Outbox:
     def receive_reply(self, request_id: int, data: bytes, now: float) -> None:
         """Take the whole reply of a stream."""
         try:
-            message = self._wire.open_frame(data, reply=True)
+            message, key = self._wire.open_reply(data)
         except ProtocolError as error:
             undecryptable = isinstance(error, UndecryptableError)
             answer = Answer(error=str(error), undecryptable=undecryptable)
@@ -356,15 +373,22 @@ class Outbox:
             self.stats.count_received([message])
             answer = Answer(message)
         if isinstance(answer.message, ErrorReply):
+            self._mind_key(request_id, key)
             answer = Answer(error=answer.message.error)
         self.finish(request_id, answer, now)
 
+    def _mind_key(self, request_id: int, key: bytes) -> None:
+        """Tell of an error that bears another key than the request: that could not be read."""
+        asked = self._waiting.get(request_id)
+        if asked is not None and key != asked.key:
+            self.emit_bounded(NotRead(asked.to))
+
     def finish(self, request_id: int, answer: Answer, now: float) -> None:
         """End a stream; nothing happens if it has ended already."""
-        on_answer = self._waiting.pop(request_id, None)
+        asked = self._waiting.pop(request_id, None)
         self._timers.cancel((Timer.STREAM, request_id))
-        if on_answer is not None:
-            on_answer(answer, now)
+        if asked is not None:
+            asked.on_answer(answer, now)
 
     def emit(self, event: Event) -> None:
         """Tell the owner."""

@@ -141,7 +141,8 @@ class Pings:
         if not self._answers.allow(now):
             self._outbox.drop(sender, DropReason.LIMIT, "too many pings")
             return
-        self._outbox.send(Ack(ping.sequence), reply_address(ping, sender))
+        to = reply_address(ping, sender)
+        self._outbox.send(Ack(ping.sequence), to, key=self._outbox.asked_with)
         self._compare(ping, sender)
 
     def _compare(self, ping: Ping, sender: Address) -> None:
@@ -157,14 +158,14 @@ class Pings:
         if not self._relays.allow(now):
             self._outbox.drop(requester, DropReason.LIMIT, "too many indirect pings")
             return
-        reply_to = reply_address(request, requester)
+        reply_to, key = reply_address(request, requester), self._outbox.asked_with
 
         def on_ack(_source: Address, _now: float) -> None:
-            self._outbox.send(Ack(request.sequence), reply_to)
+            self._outbox.send(Ack(request.sequence), reply_to, key=key)
 
         def on_timeout(now: float) -> None:
             if request.nack:
-                self._outbox.send(Nack(request.sequence), reply_to)
+                self._outbox.send(Nack(request.sequence), reply_to, key=key)
 
         pending = self.await_ack(now + self._timeout, on_ack, on_timeout)
         target = Address(unpack_ip(request.target), port)

@@ -68,12 +68,16 @@ clear their table once 3,838 codes have filled it."""
 Drop = tuple[DropReason, str]
 
 
-@frozen
+@frozen(hidden=("key",), uncompared=("key",))
 class Opened:
-    """What a packet held: its messages, and why parts of it (or all of it) were dropped."""
+    """What a packet held: its messages, and why parts of it (or all of it) were dropped.
+
+    `key` is what opened it, and seals an answer.
+    """
 
     messages: tuple[Message, ...] = ()
     problems: tuple[Drop, ...] = ()
+    key: bytes | None = None
 
 
 class LabelError(ProtocolError):
@@ -110,25 +114,29 @@ class Wire:
     keyring: Keyring
     nonce: Callable[[], bytes]
 
-    def seal_packet(self, parts: Sequence[bytes], *, checksum: bool) -> bytes:
+    def seal_packet(
+        self, parts: Sequence[bytes], *, checksum: bool, key: bytes | None = None
+    ) -> bytes:
         """Return the datagram that carries the encoded messages `parts`.
 
+        It is encrypted with the primary key, or with `key`, if that is one of ours.
         Raises ValueError for no part, more than 127, an empty one, or one over 65,535 bytes.
         """
         data = join_parts(parts)
         if checksum:
             data = _HEAD.pack(MessageType.CHECKSUM, crc32(data)) + data
-        return self.keyring.seal(data, b"", self.nonce())
+        return self.keyring.seal(data, b"", self.nonce(), key)
 
     def open_packet(self, data: bytes) -> Opened:
         """Return whatever `data` holds that can be read; never raises."""
         try:
-            body = _verify_checksum(self._unseal_packet(data))
+            plain, key = self._unseal_packet(data)
+            body = _verify_checksum(plain)
         except ProtocolError as error:
             return Opened(problems=(drop_of(error),))
-        return unfold(body)
+        return unfold(body, key)
 
-    def _unseal_packet(self, data: bytes) -> bytes:
+    def _unseal_packet(self, data: bytes) -> tuple[bytes, bytes]:
         if not data:
             raise ProtocolError("empty packet")
         if data[0] == MessageType.LABEL:
@@ -138,32 +146,36 @@ class Wire:
         except ProtocolError as error:
             raise UndecryptableError(str(error)) from error
 
-    def seal_frame(self, message: bytes) -> bytes:
-        """Return the stream that carries one encoded message."""
+    def seal_frame(self, message: bytes, key: bytes | None = None) -> bytes:
+        """Return the stream that carries one encoded message; `key` is as for a packet."""
         head = _HEAD.pack(MessageType.ENCRYPTED, len(message) + OVERHEAD)
-        return head + self.keyring.seal(message, head, self.nonce())
+        return head + self.keyring.seal(message, head, self.nonce(), key)
 
     def open_frame(self, data: bytes, *, reply: bool = False) -> Message:
         """Return the message that a whole stream carries; raises ProtocolError."""
-        return decode_stream(self.unseal_frame(data, reply=reply))
+        return self._open_frame(data, reply=reply)[0]
 
-    def unseal_frame(self, data: bytes, *, reply: bool = False) -> bytes:
-        """Return the encoded message that a whole stream carries.
+    def open_reply(self, data: bytes) -> tuple[Message, bytes]:
+        """Return the message of a whole reply, and the key that opened it; raises ProtocolError."""
+        return self._open_frame(data, reply=True)
 
-        A server answers what fails here, with a ProtocolError, by an error reply; not what then
-        fails in `decode_stream` (spec/memberlist.md, 3.4). Bytes after the frame are ignored.
+    def _open_frame(self, data: bytes, *, reply: bool) -> tuple[Message, bytes]:
+        body, key = self.unseal_frame(data, reply=reply)
+        return decode_stream(inflate_frame(body)), key
+
+    def unseal_frame(self, data: bytes, *, reply: bool = False) -> tuple[bytes, bytes]:
+        """Return what a whole stream carries, perhaps compressed, and the key that opened it.
+
+        A server answers what fails here or in `inflate_frame`, with a ProtocolError, by an error
+        reply; not what then fails in `decode_stream` (spec/memberlist.md, 3.4). Bytes after the
+        frame are ignored.
         """
         if not data:
             raise LabelError("stream ended early, before its first byte")
         size = self.frame_size(data, reply=reply)
         if size is None or len(data) < size:
             raise ProtocolError("stream ended early")
-        message = self.keyring.open(data[_HEAD.size : size], data[: _HEAD.size])
-        if message[:1] == bytes([MessageType.COMPRESSED]):
-            message = inflate(decode_compressed(message), MAX_STREAM)
-        if not message:
-            raise ProtocolError("empty message")
-        return message
+        return self.keyring.open(data[_HEAD.size : size], data[: _HEAD.size])
 
     def frame_size(self, head: bytes, *, reply: bool = False) -> int | None:
         """Return the size of the stream that starts with `head`; None to be asked again with more.
@@ -185,6 +197,15 @@ class Wire:
         return _HEAD.size + size
 
 
+def inflate_frame(body: bytes) -> bytes:
+    """Return the encoded message in what a stream carries; raises ProtocolError."""
+    if body[:1] == bytes([MessageType.COMPRESSED]):
+        body = inflate(decode_compressed(body), MAX_STREAM)
+    if not body:
+        raise ProtocolError("empty message")
+    return body
+
+
 def _verify_checksum(data: bytes) -> bytes:
     """Take off the checksum, if there is one; only recognised right under the encryption."""
     if len(data) < _HEAD.size or data[0] != MessageType.CHECKSUM:
@@ -195,11 +216,11 @@ def _verify_checksum(data: bytes) -> bytes:
     return body
 
 
-def unfold(data: bytes) -> Opened:
-    """Return whatever an unsealed packet holds that can be read; never raises."""
+def unfold(data: bytes, key: bytes | None = None) -> Opened:
+    """Return whatever a packet holds that can be read, `key` having opened it; never raises."""
     unfolding = _Unfolding()
     unfolding.take(data)
-    return Opened(tuple(unfolding.messages), tuple(unfolding.problems))
+    return Opened(tuple(unfolding.messages), tuple(unfolding.problems), key)
 
 
 @dataclass(slots=True)

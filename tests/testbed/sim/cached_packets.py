@@ -27,9 +27,11 @@ class CheckedWire(Wire):
 class LetterWire(CheckedWire):
     """A Wire whose packets are letters."""
 
-    def seal_packet(self, parts: Sequence[bytes], *, checksum: bool) -> bytes:
+    def seal_packet(
+        self, parts: Sequence[bytes], *, checksum: bool, key: bytes | None = None
+    ) -> bytes:
         """Return the datagram as a letter, not opened yet."""
-        return Letter(super().seal_packet(parts, checksum=checksum))
+        return Letter(super().seal_packet(parts, checksum=checksum, key=key))
 
     def open_packet(self, data: bytes) -> Opened:
         """Return what is in a packet; of a letter that has been opened, without any work."""
@@ -47,6 +49,6 @@ class LetterWire(CheckedWire):
         opened = super().open_packet(data)
         if opened.problems:
             return str(opened.problems)
-        if isinstance(data, Letter):
-            data.opened, data.key = opened, self.keyring.keys[0]
+        if isinstance(data, Letter) and opened.key:
+            data.opened, data.key = opened, opened.key
         return None

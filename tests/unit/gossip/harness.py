@@ -52,7 +52,7 @@ def sealed(plain: bytes) -> bytes:
 
 
 def unsealed(data: bytes) -> bytes:
-    return Keyring(KEY).open(data, b"")
+    return Keyring(KEY).open(data, b"")[0]
 
 
 def address(ip: str, port: int = PORT) -> Address:

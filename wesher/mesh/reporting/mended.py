@@ -122,6 +122,7 @@ def _has_our_address(_met: Recent, view: View) -> bool:
 _RULES: Mapping[str, Callable[[Recent, View], bool]] = {
     problems.NOBODY.name: _somebody_answers,
     problems.OTHER_KEY.name: _has_the_right_key,
+    problems.NOT_READ.name: _has_the_right_key,
     problems.UDP_BLOCKED.name: _reached_by_udp,
     problems.TALKS_ELSEWHERE.name: _announces_another,
     problems.WE_TALK_ELSEWHERE.name: _all_answer_us,

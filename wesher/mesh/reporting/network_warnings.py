@@ -16,6 +16,7 @@ from wesher.gossip import (
     MemberState,
     MemberUpdated,
     NeverAnswered,
+    NotRead,
     PacketDropped,
     Refuted,
     SeenElsewhere,
@@ -98,6 +99,7 @@ class NetworkWarnings:
             TcpOnly: self._on_tcp_only,
             SeenElsewhere: self._on_seen_elsewhere,
             ExchangeFinished: self._on_exchange,
+            NotRead: self._on_not_read,
             PacketDropped: self._on_drop,
             ClaimRefused: self._on_claim_refused,
             Refuted: self._on_refuted,
@@ -235,6 +237,10 @@ class NetworkWarnings:
     def _warn_of_key(self, source: Address) -> Telling:
         yield from self.not_alone()  # this says more than that nobody answers
         yield Warn(problems.OTHER_KEY, source.ip, {"address": source.ip})
+
+    def _on_not_read(self, event: NotRead, _now: float) -> Telling:
+        yield from self.not_alone()
+        yield Warn(problems.NOT_READ, event.to.ip, {"address": event.to.ip})
 
     def _knows(self, ip: str) -> bool:
         """Tell whether a seed or a member is at this address, so that an operator cares."""
