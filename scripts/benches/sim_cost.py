@@ -2,7 +2,7 @@
 
 import gc
 import tracemalloc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from random import Random
@@ -128,7 +128,7 @@ class _TimedWorld(MeasuredWorld):
         node.engine = cast(Engine, _Stopwatch(node.gossip))
         return node
 
-    def _wire(self, number: int) -> CheckedWire:
+    def _wire(self, number: int, keys: Sequence[bytes] = (_KEY,)) -> CheckedWire:
         return _wire(number)
 
 

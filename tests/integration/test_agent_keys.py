@@ -2,13 +2,24 @@
 
 import os
 import re
+import signal
 import stat
+import subprocess
 import termios
 from pathlib import Path
 
 import pytest
 
-from tests.testbed.agents import NAME, Agent, AgentOf, new_key, wait_for, wait_until_met
+from tests.testbed.agents import (
+    NAME,
+    Agent,
+    AgentOf,
+    new_key,
+    wait_for,
+    wait_until_met,
+    wait_until_saved,
+)
+from tests.testbed.asking import asked, told, typed
 
 SHOWN = re.compile(r"^new cluster key generated: ([A-Za-z0-9+/]{43}=)$", re.MULTILINE)
 
@@ -168,6 +179,153 @@ def test_another_key_than_the_saved_one_wins_with_a_warning(agent_of: AgentOf) -
 
     one.says("the given cluster key is not the saved one")
     assert one.state["Nodes"] == []
+
+
+# Several keys
+
+
+def saved_keys(agent: Agent) -> list[str]:
+    others = agent.state.get("Wesher", {}).get("OtherKeys", [])
+    return [saved_key(agent), *(one["Key"] for one in others)]
+
+
+def configured(agent: Agent, *keys: str) -> str:
+    """Write the keys into the configuration file of an agent; return the flag that names it."""
+    file = agent.host.directory / "wesher.toml"
+    file.write_text(f"cluster-key = {list(keys)!r}\n")
+    file.chmod(0o600)
+    return f"--config={file}"
+
+
+def fingerprints(agent: Agent) -> list[str]:
+    told: list[str] = asked(agent, "status")["node"]["key_fingerprints"]
+    return told
+
+
+def test_keys_change_by_reload_and_signal_and_are_saved(agent_of: AgentOf) -> None:
+    one, other = agent_of("alpha"), agent_of("beta")
+    old, new = new_key(), new_key()
+    one.start(configured(one, old), "--log-level=info")
+    other.start(configured(other, old), f"--join={one.host.address}", "--log-level=info")
+    wait_until_met(one, other)
+    print_of_old = fingerprints(one)
+
+    for ring in ((old, new), (new, old), (new,)):
+        for agent in (one, other):
+            configured(agent, *ring)
+        assert told(one, "reload") == "changed at once: cluster-key\n"
+        assert told(one, "reload") == "nothing has changed\n"
+        other.tell(signal.SIGHUP)
+        wait_for(lambda ring=ring: saved_keys(other) == list(ring), "the keys are saved")
+        wait_for(lambda ring=ring: saved_keys(one) == list(ring), "the keys are saved")
+        assert len(fingerprints(one)) == len(ring)
+        assert fingerprints(one) == fingerprints(other)
+        for agent, member in ((one, "beta"), (other, "alpha")):
+            wait_for(lambda who=(agent, member): speaks_with_primary(*who), "all use one key")
+        shown = told_or_complained(one, "key", "show", "--force")
+        assert shown.stdout.split() == list(ring)
+        assert ("(primary)" in shown.stderr) == (len(ring) > 1)
+
+    assert print_of_old != fingerprints(one)
+    other.says("changed: cluster-key")
+    wait_until_met(one, other)
+    for agent in (one, other):
+        assert not [key for key in (old, new) if key in everything_said(agent)]
+        assert "WARNING" not in agent.complaints
+
+
+def speaks_with_primary(agent: Agent, member: str) -> bool:
+    told: str | None = asked(agent, "info", member)["key_fingerprint"]
+    return told == fingerprints(agent)[0]
+
+
+def told_or_complained(agent: Agent, *words: str) -> subprocess.CompletedProcess[str]:
+    done = typed(agent, *words)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_a_key_that_others_use_goes_with_a_warning_of_how_many(agent_of: AgentOf) -> None:
+    one, other = agent_of("alpha"), agent_of("beta")
+    old, new = new_key(), new_key()
+    one.start(configured(one, old))
+    other.start(configured(other, old), f"--join={one.host.address}")
+    wait_until_met(one, other)
+    key = fingerprints(one)[0]
+
+    configured(one, new)
+    report = asked(one, "reload")
+
+    assert report["applied"] == ["cluster-key"]
+    assert report["warnings"] == [
+        f"cluster key {key} is gone here, but 1 of 1 other members spoke last with it: "
+        "give them one of ours, or us that one back"
+    ]
+    configured(one, new, old)
+    assert asked(one, "reload")["warnings"] == []
+    wait_for(lambda: asked(one, "info", "beta")["key_fingerprint"] == key, "what beta speaks with")
+    configured(one, new)
+    one.tell(signal.SIGHUP)
+    one.says(f"cluster key {key} is gone here")
+
+
+def test_a_wrong_second_key_changes_nothing_and_is_one_line(agent: Agent) -> None:
+    key = new_key()
+    agent.start(configured(agent, key))
+    wait_for(agent.is_up, "the agent")
+
+    configured(agent, key, key)
+    done = typed(agent, "reload")
+
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "nothing was changed" in done.stderr
+    assert "cluster-key: cluster key 2 of 2 is the same as number 1" in done.stderr
+    assert len(fingerprints(agent)) == 1
+
+
+@pytest.mark.parametrize("source", ["variable", "standard input"])
+def test_keys_that_cannot_be_read_again_stay(agent: Agent, source: str) -> None:
+    old, new = new_key(), new_key()
+    env = {"WESHER_CLUSTER_KEY": f"{new},{old}"} if source == "variable" else {}
+    given = f"{new}\n{old}\n" if source == "standard input" else None
+    flags = ["--cluster-key-file=-"] if given else []
+    agent.start(*flags, env=env, given=given)
+    wait_for(lambda: agent.is_up() and agent.state != {}, "the agent and its state")
+
+    assert told(agent, "reload") == "nothing has changed\n"
+
+    assert saved_keys(agent) == [new, old]
+    assert len(fingerprints(agent)) == 2
+
+
+def test_a_key_file_is_read_again(agent: Agent) -> None:
+    old, new = new_key(), new_key()
+    file = agent.host.directory / "keys"
+    file.write_text(f"{old}\n")
+    file.chmod(0o600)
+    agent.start(f"--cluster-key-file={file}")
+    wait_for(agent.is_up, "the agent")
+
+    file.write_text(f"{new}\n{old}\n")
+
+    assert told(agent, "reload") == "changed at once: cluster-key\n"
+    wait_for(lambda: saved_keys(agent) == [new, old], "the keys are saved")
+
+
+def test_a_restart_with_a_shared_key_keeps_the_members(agent_of: AgentOf) -> None:
+    one, other = agent_of("alpha"), agent_of("beta")
+    old, new = new_key(), new_key()
+    one.start(configured(one, old))
+    other.start(configured(other, old), f"--join={one.host.address}")
+    wait_until_saved(one, other)
+    other.stop(signal.SIGUSR1)
+
+    other.start(configured(other, old, new))
+
+    other.says("are not the saved ones")
+    wait_until_met(one, other)
+    wait_for(lambda: saved_keys(other) == [old, new], "the keys are saved")
 
 
 def noting_environments(agent: Agent) -> dict[str, str]:

@@ -238,6 +238,7 @@ def test_a_changed_configuration_is_taken_where_that_is_possible(agent: Agent) -
     assert report == {
         "applied": ["join", "log-level", "forget-after"],
         "restart_needed": ["cluster-port"],
+        "warnings": [],
     }
     assert again == "needs a restart: cluster-port\n"
     assert [one["seed"] for one in asked(agent, "status")["seeds"]] == ["127.0.0.9:7999"]

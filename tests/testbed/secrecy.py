@@ -1,6 +1,7 @@
 """A plugin of pytest: nothing that a run of the tests printed, logged or told a tool is a secret.
 
-Secrets are the cluster keys in the agents' state files and the private keys of their interfaces.
+Secrets are the cluster keys in the agents' state files and in what configures them, and the private
+keys of their interfaces.
 What was shown are the captured outputs of the tests, the output files of agents, and the arguments
 and environments that the fake tools record. At the end of the run the two must have nothing in
 common: values of 32 bytes are compared, however they were written.
@@ -23,7 +24,8 @@ from tests.testbed.lab.netns import Lab, LabError
 KEY_SIZE = 32  # bytes, of cluster keys and private keys alike
 SHOWN_FILES = ("*.out", "*.err", "*.log", "calls", "environ", "*.prom")
 """Files in the tests' directories that hold what agents and tools were told or said."""
-SECRET_FILES = ("private-keys", "*.json", "*.json.old", "state.json")
+SECRET_FILES = ("private-keys", "keys", "wesher.toml", "*.json", "*.json.old", "state.json")
+_KEY_TEXT = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{43}=")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{43,}")
 _HEX = re.compile(rb"[0-9A-Fa-f]{64,}")
 _REPR = re.compile(rb"b'(?:[^'\\\n]|\\.){1,128}'|b\"(?:[^\"\\\n]|\\.){1,128}\"")
@@ -68,12 +70,12 @@ class Watch:
         self.gather(lab.directory)
 
     def keep_all(self, content: bytes) -> None:
-        """Take the secrets out of a state file, or out of what the fake `wg` was given."""
+        """Take the secrets out of a state file, a file of keys or what the fake `wg` was given."""
         try:
-            told = json.loads(content)
+            keys = list(_saved_keys(json.loads(content)))
         except ValueError:
-            told = {"ClusterKey": content.decode(errors="replace").split()}
-        for key in _listed(told.get("ClusterKey") if isinstance(told, dict) else None):
+            keys = _KEY_TEXT.findall(content.decode(errors="replace"))
+        for key in keys:
             if (secret := _decoded(key.encode())) is not None:
                 self.keep(secret)
 
@@ -117,9 +119,16 @@ def _evaluated(written: bytes) -> bytes:
         return b""
 
 
-def _listed(value: Any) -> list[str]:
-    many = value if isinstance(value, list) else [value]
-    return [one for one in many if isinstance(one, str)]
+def _saved_keys(state: Any) -> Iterator[str]:
+    """Yield the cluster keys of a state file, the primary one and the others."""
+    if not isinstance(state, dict):
+        return
+    ours = state.get("Wesher")
+    others = ours.get("OtherKeys") if isinstance(ours, dict) else None
+    for entry in (state.get("ClusterKey"), *(others if isinstance(others, list) else ())):
+        key = entry.get("Key") if isinstance(entry, dict) else entry
+        if isinstance(key, str):
+            yield key
 
 
 def _read(file: Path) -> bytes:

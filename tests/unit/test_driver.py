@@ -77,7 +77,6 @@ class Played:
         device = SimpleNamespace(public_key="", adopted=False, name=config.interface)
         prepared = Prepared(
             config,
-            KEY,
             State(KEY),
             Underlay(bound, HOME, False, Network()),
             self.sockets,

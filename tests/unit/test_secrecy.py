@@ -1,6 +1,7 @@
 """The watch over secrets finds one that was planted, wherever and however it was shown."""
 
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -118,3 +119,20 @@ def test_secrets_are_taken_from_state_files_and_from_what_wg_was_given(tmp_path:
     watch.gather(tmp_path)
 
     assert watch.secrets == {SECRET, bytes(range(3, 35))}
+
+
+def test_every_key_of_several_is_a_secret_wherever_it_is_configured_or_saved(
+    tmp_path: Path,
+) -> None:
+    secrets = [bytes(range(first, first + 32)) for first in range(1, 8)]
+    texts = [base64.b64encode(secret).decode() for secret in secrets]
+    others = [{"Key": text, "Check": "00"} for text in texts[1:3]]
+    state = {"ClusterKey": texts[0], "Nodes": [], "Wesher": {"OtherKeys": others}}
+    (tmp_path / "wgoverlay.json").write_text(json.dumps(state))
+    (tmp_path / "keys").write_text(f"{texts[3]}\n{texts[4]}\n")
+    (tmp_path / "wesher.toml").write_text(f"cluster-key = {texts[5:]!r}\n")
+    watch = Watch()
+
+    watch.gather(tmp_path)
+
+    assert watch.secrets == set(secrets)

@@ -16,10 +16,12 @@ from wesher.agent import own_address
 from wesher.agent.own_address import find_underlay
 from wesher.agent.state import load_state, settle_state
 from wesher.base.errors import ConfigError, StartError
+from wesher.base.frozen import replace
 from wesher.config.config import Config, load
+from wesher.gossip.keyring import fingerprint
 from wesher.system.state_file import SavedNode, State, StateFile
 
-KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
+KEY, OTHER, THIRD, FOURTH = (bytes(range(first, first + 32)) for first in range(4))
 NODES = (SavedNode("web", "192.0.2.2"),)
 
 
@@ -60,9 +62,9 @@ def unsavable(file: StateFile) -> StateFile:
     return file
 
 
-def config(key: bytes | None = None, **flags: str) -> Config:
+def config(*keys: bytes, **flags: str) -> Config:
     given = {"node_name": "local", **flags}
-    return load(given | ({"cluster_key": text(key)} if key else {}), {})
+    return load(given | ({"cluster_key": ",".join(map(text, keys))} if keys else {}), {})
 
 
 # The key
@@ -147,6 +149,56 @@ def test_a_given_key_that_differs_wins_and_drops_the_old_cluster(
     assert text(KEY) not in line
 
 
+@pytest.mark.parametrize(
+    ("given", "saved"),
+    [
+        ((KEY, OTHER), (KEY,)),
+        ((OTHER, KEY), (KEY, OTHER)),
+        ((OTHER,), (OTHER, KEY)),
+        ((OTHER, THIRD), (KEY, OTHER)),
+    ],
+)
+def test_given_keys_that_share_one_with_the_saved_ones_win_and_keep_the_members(
+    file: StateFile, logged: list[str], given: tuple[bytes, ...], saved: tuple[bytes, ...]
+) -> None:
+    known = State(saved[0], NODES, ip_address("10.7.7.7"), 5, other_keys=saved[1:])
+    file.save(known)
+
+    state = keyed_state(config(*given), file)
+
+    assert state == replace(known, cluster_key=given[0], other_keys=given[1:])
+    (line,) = logged
+    theirs, ours = (", ".join(map(fingerprint, keys)) for keys in (saved, given))
+    assert line == (
+        f"WARNING the given cluster keys ({ours}) are not the saved ones ({theirs}): "
+        "those given count"
+    )
+
+
+def test_keys_that_share_none_with_the_saved_ones_are_of_another_cluster(
+    file: StateFile, logged: list[str]
+) -> None:
+    file.save(State(KEY, NODES, other_keys=(OTHER,)))
+
+    state = keyed_state(config(THIRD, FOURTH), file)
+
+    assert (
+        state
+        == StateFile(file.path.parent, "wgoverlay").load()
+        == State(THIRD, other_keys=(FOURTH,))
+    )
+    assert "this start knows nothing of the old cluster's members" in logged[0]
+
+
+def test_saved_keys_are_all_used_in_silence(file: StateFile, logged: list[str]) -> None:
+    saved = State(KEY, NODES, other_keys=(OTHER,))
+    file.save(saved)
+
+    assert keyed_state(config(join="192.0.2.2"), file) == saved
+    assert keyed_state(config(KEY, OTHER), file) == saved
+    assert logged == []
+
+
 def test_a_given_key_on_a_fresh_host_is_saved_in_silence(
     file: StateFile, capsys: pytest.CaptureFixture[str], logged: list[str]
 ) -> None:
@@ -211,7 +263,10 @@ def test_a_new_beginning_that_is_refused_leaves_the_earlier_state_in_place(file:
     assert StateFile(file.path.parent, "wgoverlay").load() == State(OTHER, NODES)
 
 
-@pytest.mark.parametrize("flags", [{"init": "true"}, {"init": "true", "key": KEY}, {"key": KEY}])
+@pytest.mark.parametrize(
+    "flags",
+    [{"init": "true"}, {"init": "true", "cluster_key": text(KEY)}, {"cluster_key": text(KEY)}],
+)
 def test_nothing_is_replaced_before_the_state_is_settled(
     file: StateFile, logged: list[str], flags: dict[str, Any]
 ) -> None:

@@ -144,16 +144,14 @@ class Agent:
             check_port_free(config.wireguard_port)
         if not config.etc_hosts:
             await in_thread(_drop_hosts_entries, self._hosts)
-        is_new = not (state.cluster_key or config.cluster_key)
+        is_new = not (state.cluster_key or config.cluster_keys)
         state = settle_state(config, state, state_file)
-        assert state.cluster_key
         if is_new and self._foreground:
             self._foreground.invite(underlay.advertise)
         if config.etc_hosts:
             self._undo_host.push_async_callback(self._remove_hosts_entries)
         return Prepared(
             config,
-            state.cluster_key,
             state,
             underlay,
             sockets,

@@ -101,7 +101,6 @@ class Prepared:
     """All that a node stands on; `hosts` is None when /etc/hosts is not ours to write."""
 
     config: Config
-    key: bytes
     state: State
     underlay: Underlay
     sockets: Sockets
@@ -134,11 +133,12 @@ class Driver:
         self._clock_began = wall_clock_began(_now())
         self._suspension = Suspension()
         self._departed = asyncio.Event()
+        self._keyring = Keyring(*prepared.state.keys)
         node = MeshNode(
             _settings(prepared),
             as_saved(prepared.state, config.cluster_port, self._clock_began),
             self._local_facts(network, []),
-            _wire(prepared.key),
+            _wire(self._keyring),
             random.Random(),
         )
         transport = Transport(
@@ -157,7 +157,7 @@ class Driver:
         )
         self.running = Running(
             config,
-            prepared.key,
+            self._keyring,
             node,
             transport,
             prepared.device,
@@ -286,7 +286,7 @@ class Driver:
     def _state(self) -> State | None:
         """Return what belongs in the state file now, None while it is to stay as it is."""
         saved = self.running.node.saved()
-        return as_state(self._prepared.key, saved, self._clock_began) if saved else None
+        return as_state(self._keyring.keys, saved, self._clock_began) if saved else None
 
     async def _announce(self) -> None:
         """Say that the interface is up, and from then on how we live."""
@@ -349,9 +349,9 @@ def _settings(prepared: Prepared) -> NodeSettings:
     )
 
 
-def _wire(key: bytes) -> Wire:
+def _wire(keyring: Keyring) -> Wire:
     return Wire(
-        Keyring(key),
+        keyring,
         lambda: os.urandom(NONCE_SIZE),
     )
 

@@ -9,8 +9,9 @@ from loguru import logger
 
 from wesher.base.errors import ConfigError, StartError
 from wesher.base.frozen import replace
-from wesher.config.config import Config
+from wesher.config.config import Config, Keys
 from wesher.gossip import Address
+from wesher.gossip.keyring import fingerprint
 from wesher.mesh.base.settings import Former, Saved, SavedMember, Self
 from wesher.mesh.base.tombstones import Tombstone
 from wesher.system.log import tell
@@ -34,21 +35,28 @@ def load_state(config: Config, file: StateFile) -> State:
     Blocks on the disk. Raises ConfigError or StartError when there is no usable key. Nothing is
     replaced: a start that is refused later leaves the earlier state in its place.
     """
-    given = config.cluster_key
+    given = config.cluster_keys
     if config.init:
         if config.join and not given:
             raise ConfigError(_KEYLESS_JOIN)
         return State()
-    earlier = file.load(key_needed=given is None)
+    earlier = file.load(key_needed=not given)
     if config.join and not given and not earlier.cluster_key:
         raise ConfigError(_KEYLESS_JOIN)
-    if given and earlier.cluster_key and earlier.cluster_key != given:
+    if not given or not earlier.keys or earlier.keys == given:
+        return earlier
+    if set(given).isdisjoint(earlier.keys):
         logger.warning(
             "the given cluster key is not the saved one:"
             " this start knows nothing of the old cluster's members"
         )
         return State()
-    return earlier
+    logger.warning(
+        "the given cluster keys ({given}) are not the saved ones ({saved}): those given count",
+        given=", ".join(map(fingerprint, given)),
+        saved=", ".join(map(fingerprint, earlier.keys)),
+    )
+    return replace(earlier, cluster_key=given[0], other_keys=given[1:])
 
 
 def settle_state(config: Config, state: State, file: StateFile) -> State:
@@ -60,7 +68,7 @@ def settle_state(config: Config, state: State, file: StateFile) -> State:
         return state
     old = file.set_aside() if config.init else None
     try:
-        settled = _with_key(config.cluster_key, state, file)
+        settled = _with_keys(config.cluster_keys, state, file)
     except StartError:
         if old:
             file.put_back(old)
@@ -70,10 +78,10 @@ def settle_state(config: Config, state: State, file: StateFile) -> State:
     return settled
 
 
-def _with_key(given: bytes | None, state: State, file: StateFile) -> State:
-    if given is None:
+def _with_keys(given: Keys, state: State, file: StateFile) -> State:
+    if not given:
         return _with_new_key(file)
-    state = replace(state, cluster_key=given)
+    state = replace(state, cluster_key=given[0], other_keys=given[1:])
     try:
         file.save(state)
     except StateFileError as error:
@@ -135,8 +143,8 @@ def as_saved(state: State, port: int, began: float) -> Saved:
     )
 
 
-def as_state(key: bytes, saved: Saved, began: float) -> State:
-    """Return what belongs in the state file of a member of the cluster with this key."""
+def as_state(keys: Keys, saved: Saved, began: float) -> State:
+    """Return what belongs in the state file of a member of the cluster with these keys."""
     nodes = tuple(
         SavedNode(
             member.name,
@@ -157,7 +165,7 @@ def as_state(key: bytes, saved: Saved, began: float) -> State:
     if saved.former:
         former = SavedFormer(saved.former.overlay_addr, round(saved.former.left_at + began))
     return State(
-        key,
+        keys[0],
         nodes,
         saved.overlay_addr,
         saved.incarnation,
@@ -165,4 +173,5 @@ def as_state(key: bytes, saved: Saved, began: float) -> State:
         fixed=saved.fixed,
         former=former,
         this_host=SavedSelf(one.name, one.ip, one.public_key) if (one := saved.this_host) else None,
+        other_keys=keys[1:],
     )

@@ -42,6 +42,7 @@ class Heard(Enum):
     ANSWER = "answer"
     SILENCE = "silence"
     OTHER_KEY = "other-key"  # something that our key does not open
+    NOT_READ = "not-read"  # an error that another key of ours opens: it lacks our primary one
     REFUSED = "refused"  # the host answers that nothing listens there
     OTHER_NAME = "other-name"  # a member of our cluster, but not the one that was asked for
 
@@ -60,6 +61,11 @@ class Contact:
     def other_key(self) -> bool:
         """Whether somebody with another key is there."""
         return self.tcp is Heard.OTHER_KEY
+
+    @property
+    def not_read(self) -> bool:
+        """Whether somebody with another key of ours is there, who lacks the primary one."""
+        return self.tcp is Heard.NOT_READ
 
     @property
     def refused(self) -> bool:

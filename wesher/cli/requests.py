@@ -94,7 +94,7 @@ def run_forget(given: Mapping[str, str]) -> int:
 
 
 def run_key(given: Mapping[str, str]) -> int:
-    """Show the key on a terminal; elsewhere, where it may be kept, only by force."""
+    """Show the keys on a terminal; elsewhere, where they may be kept, only by force."""
     if "force" not in given and not sys.stdout.isatty():
         raise StartError(
             "standard output is no terminal, so the key might be kept in a file or a log: "
@@ -104,7 +104,11 @@ def run_key(given: Mapping[str, str]) -> int:
     if "json" in given:
         show_json(result)
     else:
-        show([result["key"]])
+        keys = result.get("keys", [result])
+        show([one["key"] for one in keys])  # what can be a --cluster-key-file
+        if len(keys) > 1:
+            marks = [f"{one['fingerprint']}{' (primary)' * (one is keys[0])}" for one in keys]
+            sys.stderr.write(f"fingerprints, in this order: {', '.join(marks)}\n")
     return 0
 
 
@@ -123,6 +127,7 @@ def _reloaded(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"changed at once: {', '.join(report['applied'])}"
     if report["restart_needed"]:
         yield f"needs a restart: {', '.join(report['restart_needed'])}"
+    yield from report.get("warnings", ())
     if not any(report.values()):
         yield "nothing has changed"
 

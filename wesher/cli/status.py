@@ -1,6 +1,7 @@
 """`wesher status`, `wesher members`, `wesher info NAME`: this node and the members, as they are."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
@@ -78,11 +79,21 @@ def _facts(status: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("up for", f"{duration(node['uptime'])} (pid {node['pid']}){_unfinished(node)}"),
         ("overlay", f"{node['overlay_address'] or 'no address yet'} in {node['overlay_network']}"),
         ("interface", f"{node['interface']}, {node['device']} WireGuard, {_port(node)}"),
-        ("cluster key", f"fingerprint {node['key_fingerprint']}"),
+        _keys(node, status["members"]),
         ("mesh", _verdict(node, status["members"])),
         *(("seed", f"{seed['seed']} {_fares(seed)}") for seed in status["seeds"]),
         *(("trouble", trouble) for trouble in status["troubles"]),
     ]
+
+
+def _keys(node: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Tell the fingerprints of the keys; of several also how many members speak with each."""
+    first, *others = node.get("key_fingerprints", [node["key_fingerprint"]])
+    if not others:
+        return "cluster key", f"fingerprint {first}"
+    spoken = Counter(member.get("key_fingerprint") for member in members)
+    told = [f"{one} (spoken by {spoken[one]})" for one in others]
+    return "cluster keys", f"{first} (primary, spoken by {spoken[first]}), {', '.join(told)}"
 
 
 def _unfinished(node: Mapping[str, Any]) -> str:
@@ -179,6 +190,7 @@ def _details(member: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("overlay address", f"{_text(member['overlay_address'])}{_firmness(member)}"),
         ("overlay network", _text(member["overlay_network"])),
         ("public key", _text(member["public_key"])),
+        ("cluster key", _spoken(member.get("key_fingerprint"))),
         ("announced endpoint", _text(member["announced_endpoint"])),
         ("endpoint in use", _text(member["endpoint"])),
         ("allowed ips", ", ".join(member["allowed_ips"]) or NOTHING),
@@ -215,6 +227,10 @@ def _firmness(member: Mapping[str, Any]) -> str:
     if member["address_is_fixed"]:
         return " (fixed)"
     return " (kept from before its start)" if member["address_was_kept"] else ""
+
+
+def _spoken(key: str | None) -> str:
+    return f"fingerprint {key}" if key else NOTHING
 
 
 def _keepalive(seconds: int | None) -> str:

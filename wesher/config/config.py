@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wesher.base.errors import ConfigError, StartError, nearest
 from wesher.base.frozen import frozen, replace
-from wesher.config.option_types import IPInterface, parse_key, parse_node_name
+from wesher.config.option_types import IPInterface, parse_keys, parse_node_name
 from wesher.config.options import CONFIG_FILE, DEFAULT_FILE, OPTIONS, TOLD_NAMES, Option
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.base.seeds import Seed, parse_seed
@@ -18,11 +18,15 @@ from wesher.mesh.base.seeds import Seed, parse_seed
 if TYPE_CHECKING:  # every command reads a configuration, few need the mesh
     from wesher.mesh.base.metadata import MetadataFormat
 
-_MAX_KEY_FILE = 4096  # bytes; a key needs 45
+_MAX_KEY_FILE = 4096  # bytes; eight keys need 360
+_FROM_STDIN = "-"
 _STDIN = 0
 _DEFAULT = "default"
 _PREFIX = "WESHER_"
 _NEAR = 0.8  # how like ours a variable must be to be no other program's
+
+
+Keys = tuple[bytes, ...]
 
 
 @frozen
@@ -41,14 +45,15 @@ class Resolved:
         return ConfigError(f"{self.sources[name]}: {reason}")
 
 
-@frozen(hidden=("cluster_key", "sources"), uncompared=("sources",))
+@frozen(hidden=("cluster_keys", "sources"), uncompared=("sources",))
 class Config:
     """Everything an agent is told; `forget_after` in seconds, infinity for never.
 
-    `sources` says for each option who set it ("--join", "WESHER_JOIN", "FILE: join", "default").
+    `cluster_keys` has the primary one first, and is empty when nobody has set any. `sources` says
+    for each option who set it ("--join", "WESHER_JOIN", "FILE: join", "default").
     """
 
-    cluster_key: bytes | None
+    cluster_keys: Keys
     join: tuple[Seed, ...]
     init: bool
     fresh_key: bool
@@ -75,12 +80,13 @@ class Config:
 
 
 def load(
-    given: Mapping[str, str], environ: MutableMapping[str, str], *, read_key: bool = True
+    given: Mapping[str, str], environ: MutableMapping[str, str], *, from_stdin: Keys | None = None
 ) -> Config:
-    """Return the checked configuration of an agent; `read_key` says to open the key's file.
+    """Return the checked configuration of an agent.
 
-    Takes the cluster key out of `environ`, from where children would inherit it. Raises
-    ConfigError for what the operator wrote, StartError for a host or interface name we cannot use.
+    `from_stdin` are the keys that standard input has brought already. Takes the cluster keys out of
+    `environ`, from where children would inherit them. Raises ConfigError for what the operator
+    wrote, StartError for a host or interface name we cannot use.
     """
     settings = resolve(OPTIONS, given, environ)
     _check_exclusive(settings, "bind_addr", "bind_iface")
@@ -88,9 +94,12 @@ def load(
     _check_ports(settings)
     _check_overlay_address(settings)
     values = dict(settings.values)
+    values["cluster_keys"] = values.pop("cluster_key") or ()
     key_file = values.pop("cluster_key_file")
-    if key_file is not None and read_key:
-        values["cluster_key"] = _load_key(settings, key_file)
+    if key_file == _FROM_STDIN and from_stdin is not None:
+        values["cluster_keys"] = from_stdin
+    elif key_file is not None:
+        values["cluster_keys"] = _load_keys(settings, key_file)
     values["join"] = _seeds(settings)
     values["node_name"] = values["node_name"] or _host_name()
     values["etc_hosts"] = not values.pop("no_etc_hosts")
@@ -205,27 +214,27 @@ def _text(path: Path, option: Option, value: object) -> str:
     raise ConfigError(f"{path}: {option.key}: it must be {wanted}")
 
 
-def _load_key(settings: Resolved, file: str) -> bytes:
-    """Return the key on the first line of `file`; `-` is standard input, a person at a terminal."""
+def _load_keys(settings: Resolved, file: str) -> Keys:
+    """Return the keys in the lines of `file`; `-` is standard input, a person at a terminal."""
     source = settings.sources["cluster_key_file"]
     try:
-        if file == "-" and os.isatty(_STDIN):
+        if file == _FROM_STDIN and os.isatty(_STDIN):
             text = import_module("wesher.config.prompt").ask("cluster key: ").encode()
-        elif file == "-":
+        elif file == _FROM_STDIN:
             with open(_STDIN, "rb", closefd=False) as opened:
-                text = opened.readline(_MAX_KEY_FILE)
+                text = opened.read(_MAX_KEY_FILE)
         else:
             with Path(file).open("rb") as opened:
                 _check_private(Path(file), os.fstat(opened.fileno()).st_mode)
-                text = opened.readline(_MAX_KEY_FILE)
+                text = opened.read(_MAX_KEY_FILE)
     except OSError as error:
         raise ConfigError(f"{source}: cannot read {file}: {error.strerror}") from error
     except EOFError:
         raise ConfigError(f"{source}: no key was typed") from None
     try:
-        return parse_key(text.decode("ascii", "replace"))
+        return parse_keys(",".join(text.decode("ascii", "replace").rstrip().splitlines()))
     except ValueError as error:
-        where = "standard input" if file == "-" else file
+        where = "standard input" if file == _FROM_STDIN else file
         raise ConfigError(f"{source}: {where}: {error}") from error
 
 

@@ -21,6 +21,7 @@ IPInterface = IPv4Interface | IPv6Interface
 
 LEAST_SECONDS, MOST_SECONDS = 0.1, 3600.0  # between two looks
 KEY_LENGTH = 32  # bytes: AES-256, the only size wesher uses
+MAX_KEYS = 8  # as many as a keyring of wesher.gossip holds
 
 # The shape wg-quick allows, and no leading dash: `ip` and `wg` would take it for an option.
 _INTERFACE = re.compile(r"[A-Za-z0-9_=+.][A-Za-z0-9_=+.-]{0,14}")
@@ -44,18 +45,34 @@ def parse_switch(text: str) -> bool:
     raise ValueError(f"{text!r} is neither true nor false")
 
 
-def parse_key(text: str) -> bytes:
-    """Return the 32 bytes of a cluster key given in base64."""
+def parse_keys(text: str) -> tuple[bytes, ...]:
+    """Return cluster keys of 32 bytes, given in base64 with commas between them."""
+    words = text.split(",")
+    if len(words) > MAX_KEYS:
+        raise ValueError(f"{len(words)} cluster keys are too many; {MAX_KEYS} are the most")
+    if len(words) == 1:
+        return (_parse_key(text, "the cluster key"),)
+    keys: list[bytes] = []
+    for number, word in enumerate(words, 1):
+        which = f"cluster key {number} of {len(words)}"
+        # What a template or a variable left empty is no key less: it is a mistake.
+        if not word.strip():
+            raise ValueError(f"{which} is empty")
+        key = _parse_key(word, which)
+        if key in keys:
+            raise ValueError(f"{which} is the same as number {keys.index(key) + 1}")
+        keys.append(key)
+    return tuple(keys)
+
+
+def _parse_key(text: str, which: str) -> bytes:
+    must = f"it must be {KEY_LENGTH} bytes in base64"
     try:
         key = base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError(
-            f"the cluster key is not base64; it must be {KEY_LENGTH} bytes in base64"
-        ) from None
+        raise ValueError(f"{which} is not base64; {must}") from None
     if len(key) != KEY_LENGTH:
-        raise ValueError(
-            f"the cluster key is {len(key)} bytes long; it must be {KEY_LENGTH} bytes in base64"
-        )
+        raise ValueError(f"{which} is {len(key)} bytes long; {must}")
     return key
 
 

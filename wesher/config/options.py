@@ -76,16 +76,19 @@ CONFIG_FILE = Option(
 OPTIONS = (
     Option(
         "cluster_key",
-        v.parse_key,
-        "KEY",
-        "key shared by all members, 32 bytes in base64 (default: the saved one, or a new one)",
+        v.parse_keys,
+        "KEY,…",
+        "key shared by all members, 32 bytes in base64; more that only open, while it is changed "
+        "(default: those saved, or a new one)",
         aliases=("--clusterkey",),
+        listed=True,
     ),
     Option(
         "cluster_key_file",
         str,
         "FILE",
-        "file with the cluster key, - to be asked or for standard input; keeps the key out of ps",
+        "file with the cluster keys, one a line, - to be asked or for standard input; "
+        "keeps the keys out of ps",
     ),
     Option(
         "join",

@@ -15,6 +15,7 @@ from wesher.control.pings import Pinger, answer_contact
 from wesher.control.reload import Reread, in_words, reload
 from wesher.control.stats import as_account
 from wesher.control.status import Json, Moment, Running, as_details, as_export, as_status
+from wesher.gossip.keyring import fingerprint
 from wesher.mesh.base.events import MemberEvent, Notice, Pinged
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.reporting import MemberStatus
@@ -74,7 +75,7 @@ class Control:
         except AgentError as error:
             logger.warning("{error}", error=error)
         else:
-            level = "WARNING" if report["restart_needed"] else "INFO"
+            level = "WARNING" if report["restart_needed"] or report["warnings"] else "INFO"
             told = in_words(report)
             logger.log(level, "the configuration was read again; {report}", report=told)
 
@@ -126,15 +127,15 @@ class Control:
         return as_account(self._ready(), _now())
 
     async def _info(self, request: Arguments) -> Json:
-        member = self._member(request)
-        return as_details(member, await self.moment())
+        running, member = self._ready(), self._member(request)
+        return as_details(running, member, await self.moment())
 
     async def _ping(self, request: Arguments) -> Json:
         return await self._pinger.ping(self._ready(), self._member(request))
 
     async def _contact(self, request: Arguments) -> list[Json]:
         addresses, names = request.get("addresses"), request.get("names")
-        return await answer_contact(self._ready().key, addresses, names)
+        return await answer_contact(self._ready().keyring.keys, addresses, names)
 
     async def _forget(self, request: Arguments) -> Json:
         running, name = self._ready(), _name(request)
@@ -146,7 +147,11 @@ class Control:
         return {"name": name}
 
     async def _key(self, _request: Arguments) -> Json:
-        return {"key": base64.b64encode(self._ready().key).decode()}
+        keys = self._ready().keyring.keys
+        told = [
+            {"key": base64.b64encode(key).decode(), "fingerprint": fingerprint(key)} for key in keys
+        ]
+        return {"key": told[0]["key"], "keys": told}
 
     async def _export(self, request: Arguments) -> Json:
         running, private_key = self._ready(), None

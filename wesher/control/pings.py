@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
 
 from wesher.base.errors import AgentError, CommandError
 from wesher.base.frozen import replace
@@ -100,7 +101,9 @@ async def _echo(address: str) -> float | None:
     return min(found, default=None)
 
 
-async def answer_contact(key: bytes, addresses: object, names: object = None) -> list[Json]:
+async def answer_contact(
+    keys: Sequence[bytes], addresses: object, names: object = None
+) -> list[Json]:
     """Return what each address, given as text, answers by UDP and by TCP, in the given order.
 
     `names` are of whom to ask for at each: whoever is there where it is empty, or without any.
@@ -111,7 +114,7 @@ async def answer_contact(key: bytes, addresses: object, names: object = None) ->
     wanted = [""] * len(parsed) if names is None else names
     if not isinstance(wanted, list) or len(wanted) != len(parsed) or not all(map(_is_name, wanted)):
         raise AgentError("the request needs a name, perhaps empty, for each address")
-    made = await contact_all(key, list(zip(parsed, wanted, strict=True)))
+    made = await contact_all(keys, list(zip(parsed, wanted, strict=True)))
     return [
         {"address": str(address), "udp": one.udp.value, "tcp": one.tcp.value}
         for address, one in zip(parsed, made, strict=True)

@@ -1,20 +1,22 @@
 """Take a changed configuration while running: what can change at once, and what needs a restart."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 
 from wesher.base.errors import AgentError, ConfigError, StartError
 from wesher.base.frozen import fields, replace
-from wesher.config.config import Config
+from wesher.config.config import Config, Keys
 from wesher.config.options import OPTIONS
 from wesher.control.status import Json, Running
+from wesher.gossip.keyring import fingerprint
 from wesher.system import log
 
 Reread = Callable[[], Config]
-"""Reads the configuration anew, from everywhere but the cluster key's own sources."""
+"""Reads the configuration anew, from everywhere but standard input."""
 
 AT_ONCE = ("forget_after", "join", "log_level")
 _KEYS = {option.field: option.key for option in OPTIONS}
-_NOT_COMPARED = {"cluster_key", "init", "sources"}  # another key is another cluster
+_NOT_COMPARED = {"cluster_keys", "init", "sources"}  # the keys are compared with those in use
 
 
 def reload(running: Running, reread: Reread, now: float) -> tuple[Running, Json]:
@@ -36,12 +38,31 @@ def reload(running: Running, reread: Reread, now: float) -> tuple[Running, Json]
     config = replace(config, **{name: getattr(wanted, name) for name in applied})
     log.set_up(config.log_level)
     running.node.reconfigure(config.join, config.forget_after, now)
+    # Without any, as when they come from the state file, those in use stay.
+    other_keys = bool(wanted.cluster_keys) and wanted.cluster_keys != running.keyring.keys
+    warnings = list(_change_keys(running, wanted.cluster_keys)) if other_keys else []
     running.transport.flush()
     report = {
-        "applied": [_KEYS[name] for name in applied],
+        "applied": ["cluster-key"] * other_keys + [_KEYS[name] for name in applied],
         "restart_needed": [_KEYS[name] for name in changed if name not in AT_ONCE],
+        "warnings": warnings,
     }
     return replace(running, config=config), report
+
+
+def _change_keys(running: Running, wanted: Keys) -> Iterator[str]:
+    """Use these keys from now on, and say of each that goes who still spoke with it."""
+    keyring = running.keyring
+    others = running.node.members.others()
+    spoken = Counter(keyring.spoken(one.address.ip) for one in others)
+    for key in keyring.keys:
+        if key not in wanted and (members := spoken[key]):
+            yield (
+                f"cluster key {fingerprint(key)} is gone here, but {members} of {len(others)} "
+                "other members spoke last with it: give them one of ours, or us that one back"
+            )
+    keyring.replace(wanted)
+    running.reconciler.wake()
 
 
 def in_words(report: Json) -> str:
@@ -49,4 +70,4 @@ def in_words(report: Json) -> str:
     told = [f"changed: {', '.join(report['applied'])}"] if report["applied"] else []
     if report["restart_needed"]:
         told.append(f"changed by the next start only: {', '.join(report['restart_needed'])}")
-    return "; ".join(told) or "nothing has changed"
+    return "; ".join([*told, *report["warnings"]]) or "nothing has changed"

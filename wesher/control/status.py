@@ -1,6 +1,5 @@
 """What an agent tells of itself and its members, as JSON; docs/control.md explains every field."""
 
-import hashlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from wesher import __version__
 from wesher.base.frozen import frozen
 from wesher.config.config import Config
+from wesher.gossip.keyring import Keyring, fingerprint
 from wesher.mesh.base.metadata import Metadata
 from wesher.mesh.base.seeds import SeedStatus
 from wesher.mesh.node import MeshNode
@@ -19,7 +19,6 @@ from wesher.system.wireguard import PeerState
 
 Json = dict[str, Any]
 
-_FINGERPRINT_SIZE = 4  # bytes: enough to tell the keys of one operator apart, useless to guess one
 _STABLE = (
     "name",
     "state",
@@ -38,7 +37,7 @@ class Running:
     """An agent that has come so far as to have a node; instants are of its event loop's clock."""
 
     config: Config
-    key: bytes
+    keyring: Keyring
     node: MeshNode
     transport: Transport
     device: Device
@@ -59,11 +58,6 @@ class Moment:
     peers: Mapping[str, PeerState] | None
 
 
-def fingerprint(key: bytes) -> str:
-    """Return what operators can compare instead of a cluster key."""
-    return hashlib.sha256(b"wesher cluster key " + key).digest()[:_FINGERPRINT_SIZE].hex()
-
-
 def as_status(running: Running, moment: Moment) -> Json:
     """Return everything that `wesher status` shows."""
     status = running.node.status()
@@ -77,11 +71,11 @@ def as_status(running: Running, moment: Moment) -> Json:
         "node": _node(running, status, moment),
         "seeds": [_seed(seed, moment) for seed in status.seeds],
         "troubles": problems,
-        "members": [as_member(member, moment) for member in status.members],
+        "members": [as_member(running, member, moment) for member in status.members],
     }
 
 
-def as_member(member: MemberStatus, moment: Moment) -> Json:
+def as_member(running: Running, member: MemberStatus, moment: Moment) -> Json:
     """Return one member as `wesher status` shows it."""
     metadata = member.metadata or Metadata()
     live = member.standing is not Standing.LEFT
@@ -105,15 +99,16 @@ def as_member(member: MemberStatus, moment: Moment) -> Json:
         "received": peer.received if peer else None,
         "sent": peer.sent if peer else None,
         "round_trip": _seconds(member.round_trip),
+        "key_fingerprint": _spoken(running, member),
     }
 
 
-def as_details(member: MemberStatus, moment: Moment) -> Json:
+def as_details(running: Running, member: MemberStatus, moment: Moment) -> Json:
     """Return one member as `wesher info` shows it."""
     metadata = member.metadata or Metadata()
     peer = (moment.peers or {}).get(metadata.public_key)
     versions = list(member.versions or ())
-    return as_member(member, moment) | {
+    return as_member(running, member, moment) | {
         "incarnation": member.incarnation,
         "protocol_versions": versions[:3] or None,
         "metadata_format": metadata.format if member.metadata else None,
@@ -141,12 +136,20 @@ def _node(running: Running, status: NodeStatus, moment: Moment) -> Json:
         "address": str(status.address),
         "wireguard_port": config.wireguard_port,
         "public_key": running.device.public_key,
-        "key_fingerprint": fingerprint(running.key),
+        "key_fingerprint": fingerprint(running.keyring.primary),
+        "key_fingerprints": [fingerprint(key) for key in running.keyring.keys],
         "health_score": status.health,
         "incarnation": status.incarnation,
         "complete": status.complete,
         "wireguard_answers": moment.peers is not None,
     }
+
+
+def _spoken(running: Running, member: MemberStatus) -> str | None:
+    """Return the fingerprint of the cluster key that a member spoke with last."""
+    live = member.standing in (Standing.ALIVE, Standing.SUSPECT)
+    key = running.keyring.spoken(member.address.ip) if live else None
+    return fingerprint(key) if key else None
 
 
 def _seed(seed: SeedStatus, moment: Moment) -> Json:

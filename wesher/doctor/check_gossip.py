@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from wesher.base import problems
 from wesher.base.addresses import Contact
 from wesher.base.frozen import frozen, replace
-from wesher.base.problems import OTHER_KEY, SEED_NAME, TAKEN_NAME, UDP_BLOCKED, Problem
+from wesher.base.problems import NOT_READ, OTHER_KEY, SEED_NAME, TAKEN_NAME, UDP_BLOCKED, Problem
 from wesher.doctor.context import Case, Reply, contact_all, find_others, resolve
 from wesher.doctor.findings import (
     Finding,
@@ -141,6 +141,9 @@ def judge(target: Target, made: Contact, case: Case) -> Iterator[Finding]:
     }
     if made.other_key:
         yield fault("gossip", OTHER_KEY, address=address.ip)
+        return
+    if made.not_read:
+        yield fault("gossip", NOT_READ, address=address.ip)
         return
     if not made.silent and not made.other_name:
         return

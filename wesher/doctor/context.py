@@ -13,7 +13,7 @@ from typing import Any
 
 from wesher.base.addresses import Contact, Heard
 from wesher.base.errors import AgentError, CommandError, NoAgentError
-from wesher.config.config import Config, from_told
+from wesher.config.config import Config, Keys, from_told
 from wesher.mesh.base.plan import Endpoint
 from wesher.system import files
 from wesher.system.control_client import ask
@@ -31,7 +31,7 @@ AT_ONCE = 128  # addresses in one request: four sockets each, of the 1024 that a
 _CLIENT = "wesher.system.gossip_client"  # loads gossip and cryptography, which most runs need not
 Whom = tuple[Endpoint, str]
 """An address, and the name of the member that should be there: "" for whoever is."""
-Looker = Callable[[bytes, str, Sequence[Endpoint]], Awaitable[list[Endpoint]]]
+Looker = Callable[[Keys, str, Sequence[Endpoint]], Awaitable[list[Endpoint]]]
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Case:
         return State()
 
     @property
-    def key(self) -> bytes | None:
-        """The cluster key, as far as this host has one."""
-        return self.settings.cluster_key or self.saved.cluster_key
+    def keys(self) -> Keys:
+        """The cluster keys, as far as this host has any, the primary one first."""
+        return self.settings.cluster_keys or self.saved.keys
 
 
 async def open_case(config: Config) -> Case:
@@ -107,17 +107,17 @@ async def contact_all(case: Case, whom: Sequence[Whom]) -> list[Contact] | None:
     if case.account is not None:
         with suppress(AgentError, NoAgentError):
             return await asyncio.to_thread(_through_agent, case, whom)
-    if case.key is None:
+    if not case.keys:
         return None
-    contact: Callable[[bytes, Sequence[Whom]], Awaitable[list[Contact]]]
+    contact: Callable[[Keys, Sequence[Whom]], Awaitable[list[Contact]]]
     contact = import_module(_CLIENT).contact_all
-    return await contact(case.key, whom)
+    return await contact(case.keys, whom)
 
 
 async def find_others(case: Case, name: str, addresses: Sequence[Endpoint]) -> list[Endpoint]:
     """Return where live members of this name are that answer, as one of these addresses tells."""
     find: Looker = import_module(_CLIENT).find_others
-    return await find(case.key, name, addresses) if case.key else []
+    return await find(case.keys, name, addresses) if case.keys else []
 
 
 async def resolve(host: str, port: int) -> list[Endpoint]:

@@ -11,6 +11,7 @@ from wesher.base.errors import LimitError, ProtocolError, UndecryptableError
 from wesher.gossip import (
     Ack,
     Address,
+    ErrorReply,
     Keyring,
     Message,
     Ping,
@@ -32,26 +33,28 @@ _HEAD = 16  # bytes of a frame, more than its size needs
 _LIVE = (RecordState.ALIVE, RecordState.SUSPECT)
 
 
-def wire_of(key: bytes) -> Wire:
-    """Return how members of the cluster with this key talk."""
+def wire_of(*keys: bytes) -> Wire:
+    """Return how members of the cluster with these keys talk."""
     return Wire(
-        Keyring(key),
+        Keyring(*keys),
         lambda: os.urandom(NONCE_SIZE),
     )
 
 
-async def contact_all(key: bytes, whom: Sequence[tuple[Endpoint, str]]) -> list[Contact]:
+async def contact_all(keys: Sequence[bytes], whom: Sequence[tuple[Endpoint, str]]) -> list[Contact]:
     """Contact all at once, each by its name, or whoever is there where that is empty."""
-    wire = wire_of(key)
+    wire = wire_of(*keys)
     return await asyncio.gather(*(contact(wire, _address(one), name) for one, name in whom))
 
 
-async def find_others(key: bytes, name: str, addresses: Sequence[Endpoint]) -> list[Endpoint]:
+async def find_others(
+    keys: Sequence[bytes], name: str, addresses: Sequence[Endpoint]
+) -> list[Endpoint]:
     """Return where live members of this name are, as the first of `addresses` with members tells.
 
     Only those that answer.
     """
-    wire = wire_of(key)
+    wire = wire_of(*keys)
     for address in addresses:
         if records := await look(wire, _address(address)):
             found = [
@@ -105,7 +108,7 @@ async def look(wire: Wire, address: Address) -> tuple[Record, ...]:
     """Return the members that somebody knows, telling nothing of ourselves; none in silence."""
     with suppress(OSError, ProtocolError, asyncio.IncompleteReadError):
         async with asyncio.timeout(PATIENCE):
-            answer = await _ask(wire, address, PushPull(join=False, records=()))
+            answer, _ = await _ask(wire, address, PushPull(join=False, records=()))
             return answer.records if isinstance(answer, PushPull) else ()
     return ()
 
@@ -152,21 +155,26 @@ async def _ping_by_packet(wire: Wire, address: Address, ping: Ping) -> Heard:
 async def _ping_by_stream(wire: Wire, address: Address, ping: Ping) -> Heard:
     try:
         async with asyncio.timeout(PATIENCE):
-            answer = await _ask(wire, address, ping, MAX_ACK)
+            answer, key = await _ask(wire, address, ping, MAX_ACK)
     except UndecryptableError:
         return Heard.OTHER_KEY
     except ConnectionRefusedError:
         return Heard.REFUSED
     except (OSError, ProtocolError, asyncio.IncompleteReadError):
         return Heard.SILENCE
+    if isinstance(answer, ErrorReply) and key != wire.keyring.primary:
+        return Heard.NOT_READ
     ours = isinstance(answer, Ack) and answer.sequence == ping.sequence
     return Heard.ANSWER if ours else Heard.SILENCE
 
 
 async def _ask(
     wire: Wire, address: Address, question: Message, limit: int | None = None
-) -> Message:
-    """Exchange one frame for another; raises OSError, ProtocolError or IncompleteReadError."""
+) -> tuple[Message, bytes | None]:
+    """Exchange one frame for another, and say which key has opened that.
+
+    Raises OSError, ProtocolError or IncompleteReadError.
+    """
     reader, writer = await asyncio.open_connection(address.ip, address.port)
     try:
         writer.write(wire.seal_frame(encode(question)))
@@ -179,6 +187,6 @@ async def _ask(
             if not chunk:
                 break
             frame += chunk
-        return wire.open_frame(bytes(frame), reply=True)
+        return wire.open_reply(bytes(frame))
     finally:
         writer.close()

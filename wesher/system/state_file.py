@@ -80,12 +80,13 @@ class SavedSelf:
     public_key: str
 
 
-@frozen(hidden=("cluster_key",), uncompared=("by_original",))
+@frozen(hidden=("cluster_key", "other_keys"), uncompared=("by_original",))
 class State:
     """Everything saved; no key means that nothing was saved yet.
 
-    `fixed` tells that the overlay address was given by the operator.
-    `by_original` tells that the Go program wrote the file last: it is then its interface, too.
+    `other_keys` open what some members still, or already, seal with them. `fixed` tells that the
+    overlay address was given by the operator. `by_original` tells that the Go program wrote the
+    file last: it is then its interface, too.
     """
 
     cluster_key: bytes | None = None
@@ -97,6 +98,12 @@ class State:
     former: SavedFormer | None = None
     this_host: SavedSelf | None = None
     by_original: bool = False
+    other_keys: tuple[bytes, ...] = ()
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """All cluster keys, the primary one first."""
+        return (self.cluster_key, *self.other_keys) if self.cluster_key else ()
 
 
 class StateFile:
@@ -210,6 +217,7 @@ def encode(state: State) -> bytes:
             "OverlayAddr": str(state.overlay_addr or ""),
             "Incarnation": state.incarnation,
             "Tombstones": [_encode_tombstone(one) for one in state.tombstones],
+            **_encode_other_keys(state),
             **_encode_marks(state),
         },
     }
@@ -240,6 +248,7 @@ def decode(content: bytes) -> State:
         former=_decode_former(ours),
         this_host=_decode_self(ours),
         by_original=_OURS.lower() not in fields,
+        other_keys=_decode_other_keys(ours.get("otherkeys")),
     )
 
 
@@ -343,6 +352,21 @@ def _decode_key(value: object, check: object) -> bytes:
     if isinstance(check, str) and check.lower() != _fingerprint(key):
         raise ValueError("the cluster key is not the one that was saved")
     return key
+
+
+def _encode_other_keys(state: State) -> dict[str, object]:
+    if not state.other_keys:
+        return {}
+    keys = [
+        {"Key": base64.b64encode(key).decode(), "Check": _fingerprint(key)}
+        for key in state.other_keys
+    ]
+    return {"OtherKeys": keys}
+
+
+def _decode_other_keys(value: object) -> tuple[bytes, ...]:
+    entries = [_fold(one) for one in _as_list(value)]
+    return tuple(_decode_key(one.get("key"), one.get("check")) for one in entries)
 
 
 def _fingerprint(key: bytes) -> str:

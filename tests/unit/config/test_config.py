@@ -13,11 +13,15 @@ import pytest
 
 from wesher.base.errors import ConfigError, StartError
 from wesher.config.config import as_told, from_told, load, renamed_to
+from wesher.config.option_types import MAX_KEYS
 from wesher.config.options import OPTIONS, Option
+from wesher.gossip import Keyring
 from wesher.mesh.base.seeds import Seed
 
 KEY = bytes(range(32))
 KEY_TEXT = base64.b64encode(KEY).decode()
+OTHER = bytes(range(1, 33))
+OTHER_TEXT = base64.b64encode(OTHER).decode()
 
 
 class Toml(Protocol):
@@ -50,7 +54,7 @@ def default_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_defaults_are_those_of_the_documentation() -> None:
     config = load({}, {})
 
-    assert config.cluster_key is None
+    assert config.cluster_keys == ()
     assert config.join == ()
     assert config.init is False
     assert config.bind_addr == ip_address("0.0.0.0")
@@ -88,7 +92,7 @@ def test_flags_win_over_environment_over_file_over_defaults(
 
 
 SAMPLES = {
-    "cluster_key": (KEY_TEXT, "cluster_key", KEY),
+    "cluster_key": (KEY_TEXT, "cluster_keys", (KEY,)),
     "join": ("a,b:1", "join", (Seed("a", 7946), Seed("b", 1))),
     "init": ("true", "init", True),
     "fresh_key": ("true", "fresh_key", True),
@@ -319,7 +323,7 @@ def test_the_key_leaves_the_environment_once_read() -> None:
 
     config = load({}, environ)
 
-    assert config.cluster_key == KEY
+    assert config.cluster_keys == (KEY,)
     assert environ == {"PATH": "/bin"}
 
 
@@ -346,7 +350,7 @@ def test_a_key_file_holds_the_key(tmp_path: Path) -> None:
 
     config = load({"cluster_key_file": str(path)}, {})
 
-    assert config.cluster_key == KEY
+    assert config.cluster_keys == (KEY,)
     assert config.sources["cluster_key_file"] == "--cluster-key-file"
 
 
@@ -354,15 +358,96 @@ def key_from_standard_input(
     given: dict[str, Any],
 ) -> subprocess.CompletedProcess[str]:
     script = "from wesher.config.config import load; "
-    script += "print(load({'cluster_key_file': '-'}, {}).cluster_key)"
+    script += "print(load({'cluster_key_file': '-'}, {}).cluster_keys)"
     argv = [sys.executable, "-c", script]
     return subprocess.run(argv, capture_output=True, text=True, check=False, **given)
 
 
 def test_a_key_can_come_from_standard_input() -> None:
-    done = key_from_standard_input({"input": f"{KEY_TEXT}\nsomething else"})
+    done = key_from_standard_input({"input": f"{KEY_TEXT}\n"})
 
-    assert done.stdout == f"{KEY!r}\n"
+    assert done.stdout == f"{(KEY,)!r}\n"
+
+
+def test_several_keys_can_come_from_standard_input() -> None:
+    done = key_from_standard_input({"input": f"{OTHER_TEXT}\n{KEY_TEXT}\n"})
+
+    assert done.stdout == f"{(OTHER, KEY)!r}\n"
+
+
+def test_a_line_of_standard_input_that_is_no_key_is_refused_by_its_number() -> None:
+    done = key_from_standard_input({"input": f"{KEY_TEXT}\nsomething else\n"})
+
+    refused = "--cluster-key-file: standard input: cluster key 2 of 2 is not base64"
+    assert refused in done.stderr
+    assert done.stdout == ""
+
+
+MANY = [base64.b64encode(bytes([number]) * 32).decode() for number in range(1, 10)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ([KEY_TEXT, KEY_TEXT], "cluster key 2 of 2 is the same as number 1"),
+        ([KEY_TEXT, "", OTHER_TEXT], "cluster key 2 of 3 is empty"),
+        (["", OTHER_TEXT], "cluster key 1 of 2 is empty"),
+        (MANY, "9 cluster keys are too many; 8 are the most"),
+        ([KEY_TEXT, "c2VjcmV0"], "cluster key 2 of 2 is 6 bytes long"),
+        ([KEY_TEXT, "c2VjcmV"], "cluster key 2 of 2 is not base64"),
+    ],
+)
+def test_keys_that_cannot_be_are_refused_without_being_shown(
+    keys: list[str], said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "keys"
+    path.write_text("\n".join(keys) + "\n")
+    path.chmod(0o600)
+    table = tmp_path / "wesher.toml"
+    table.write_text(f"cluster-key = {keys!r}")
+    table.chmod(0o600)
+    text = ",".join(keys)
+    for given, environ, source in (
+        ({"cluster_key": text}, {}, "--cluster-key"),
+        ({}, {"WESHER_CLUSTER_KEY": text}, "WESHER_CLUSTER_KEY"),
+        ({"cluster_key_file": str(path)}, {}, f"--cluster-key-file: {path}"),
+        ({"config": str(table)}, {}, f"{table}: cluster-key"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            load(given, environ)
+
+        assert str(caught.value).startswith(f"{source}: {said}")
+        assert "\n" not in str(caught.value)
+        assert not [key for key in keys if key and key in str(caught.value)]
+
+
+def test_the_first_of_several_keys_is_primary_wherever_they_are_given(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"{KEY_TEXT}\r\n{OTHER_TEXT}\r\n\r\n")
+    path.chmod(0o600)
+    table = tmp_path / "wesher.toml"
+    table.write_text(f'cluster-key = ["{KEY_TEXT}", "{OTHER_TEXT}"]')
+    table.chmod(0o600)
+    text = f"{KEY_TEXT}, {OTHER_TEXT}"
+
+    for given, environ in (
+        ({"cluster_key": text}, {}),
+        ({}, {"WESHER_CLUSTER_KEY": text}),
+        ({"cluster_key_file": str(path)}, {}),
+        ({"config": str(table)}, {}),
+    ):
+        assert load(given, environ).cluster_keys == (KEY, OTHER)
+
+
+def test_eight_keys_are_accepted() -> None:
+    assert len(load({"cluster_key": ",".join(MANY[:8])}, {}).cluster_keys) == MAX_KEYS == 8
+    assert Keyring(*load({"cluster_key": ",".join(MANY[:8])}, {}).cluster_keys).several
+
+
+def test_standard_input_is_not_read_again() -> None:
+    given = {"cluster_key_file": "-"}
+
+    assert load(given, {}, from_stdin=(KEY, OTHER)).cluster_keys == (KEY, OTHER)
 
 
 def test_closed_standard_input_is_an_error_of_its_own() -> None:

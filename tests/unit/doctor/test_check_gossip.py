@@ -89,7 +89,7 @@ def test_a_member_that_has_failed_is_only_a_warning(heard: Heard) -> None:
 
 
 def keyed(of: Case, **changes: Any) -> Case:
-    return replace(of, settings=replace(of.settings, cluster_key=KEY), **changes)
+    return replace(of, settings=replace(of.settings, cluster_keys=(KEY,)), **changes)
 
 
 def found(of: Case) -> list[tuple[str, str | None]]:

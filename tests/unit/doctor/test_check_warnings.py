@@ -128,7 +128,9 @@ def test_two_of_one_name_are_a_fault_while_both_answer(
             of = case(
                 account=account(troubles=[trouble(name, data=met)]), status=status(member("web"))
             )
-            return await check_warnings(replace(of, settings=replace(of.settings, cluster_key=KEY)))
+            return await check_warnings(
+                replace(of, settings=replace(of.settings, cluster_keys=(KEY,)))
+            )
 
     [finding] = asyncio.run(scenario())
 

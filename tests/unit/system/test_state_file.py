@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, strategies
 
 from wesher.base.errors import StartError
+from wesher.base.frozen import replace
 from wesher.system.state_file import (
     SavedFormer,
     SavedNode,
@@ -485,6 +486,40 @@ def test_a_flipped_bit_in_the_key_of_damaged_json_does_not_give_another_key(
 
     with pytest.raises(StartError, match="its cluster key is lost"):
         file.load()
+
+
+def test_other_keys_come_back_in_their_order_and_what_is_older_does_not_mind_them(
+    file: StateFile,
+) -> None:
+    several = replace(STATE, other_keys=(bytes(range(2, 34)), bytes(range(1, 33))))
+    file.save(several)
+
+    assert file.load() == several
+    document = json.loads(encode(several))
+    assert document["ClusterKey"] == KEY_TEXT
+    del document["Wesher"]["OtherKeys"]  # what an older version knows of the file
+    assert decode(json.dumps(document).encode()) == STATE
+
+
+def test_a_state_with_one_key_is_written_as_ever() -> None:
+    assert "OtherKeys" not in json.loads(encode(STATE))["Wesher"]
+
+
+def test_a_flipped_bit_in_another_key_is_damage_too(file: StateFile) -> None:
+    other = bytes(range(1, 33))
+    text = base64.b64encode(other).decode().encode()
+    content = encode(replace(STATE, other_keys=(other,)))
+    put(file, content.replace(text, text[:-2] + bytes([text[-2] ^ 4]) + text[-1:]))
+
+    assert file.load() == State(cluster_key=KEY)
+    assert list(file.path.parent.glob("*.corrupt"))
+
+
+def test_no_key_is_in_a_printed_state() -> None:
+    printed = repr(replace(STATE, other_keys=(bytes(range(1, 33)),)))
+
+    assert repr(bytes(range(1, 33))) not in printed
+    assert repr(KEY) not in printed
 
 
 def test_a_key_without_fingerprint_is_that_of_the_go_program(file: StateFile) -> None:
