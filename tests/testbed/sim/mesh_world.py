@@ -11,7 +11,7 @@ from tests.testbed.sim.golang import GoNode
 from tests.testbed.sim.hosts import PORT, Node
 from tests.testbed.sim.invariants import check_plan
 from tests.testbed.sim.scheduler import Agenda
-from tests.testbed.sim.world import AnyWorld, Conditions
+from tests.testbed.sim.world import KEY, AnyWorld, Conditions
 from wesher.base.frozen import fields, replace
 from wesher.mesh.base.events import Departed, Notice, PlanChanged, Refused, Resolve, Severity
 from wesher.mesh.base.plan import IPNetwork, LocalFacts, Plan
@@ -143,6 +143,8 @@ class MeshWorld(AnyWorld[MeshParticipant]):
     ) -> None:
         self._overlay_net = ip_interface(overlay_net)
         self.names: dict[str, list[str]] = {}
+        self.keys: dict[str, tuple[bytes, ...]] = {}
+        """The cluster keys that hosts are configured with, where they are not the usual one."""
         super().__init__(seed, **conditions)
 
     @classmethod
@@ -179,7 +181,7 @@ class MeshWorld(AnyWorld[MeshParticipant]):
         node = MeshParticipant(host, ip, self._agenda, settings=chosen, saved=saved, go=go)
         node.seeds = seeds
         rng = Random(f"{self.seed} {host} {self.now}")
-        node.wire = self._wire(number)
+        node.wire = self._wire(number, self.keys.get(host, (KEY,)))
         if go:
             node.engine = GoNode(go, chosen, saved, node.wire, rng)
         else:
@@ -204,6 +206,14 @@ class MeshWorld(AnyWorld[MeshParticipant]):
             earlier.forget()
         kept = {key: value for key, value in fields(earlier.settings).items() if key not in fresh}
         return self.start(host, *earlier.seeds, go=earlier.go, **kept)
+
+    def configure_keys(self, host: str, *keys: bytes) -> None:
+        """Give a host these cluster keys: now, if it runs one of ours, else from its next start."""
+        self._happens("keys changed", f"{host} {[one[:1].hex() for one in keys]}")
+        self.keys[host] = keys
+        node = self.nodes[host]
+        if node.up and not node.go:
+            node.wire.keyring.replace(keys)
 
     def stop(self, *hosts: str) -> None:
         """Let nodes leave the cluster and end, all at the same moment."""

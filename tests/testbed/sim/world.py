@@ -1,6 +1,6 @@
 """Many participants on one virtual clock and one virtual network; the same seed, the same run."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import count
 from random import Random
@@ -26,7 +26,7 @@ from wesher.gossip import (
 
 __all__ = ["PORT", "RECEIVE_QUEUE", "AnyWorld", "Conditions", "Node", "Violation", "World"]
 
-_KEY = bytes(range(32))
+KEY = bytes(range(32))
 _LOOK_EVERY = 0.05  # seconds between two looks whether something is reached
 
 
@@ -197,10 +197,10 @@ class AnyWorld(Carrier[N]):
         self.stats[kind] += 1
         self._trace.note(f"{kind}: {what}")
 
-    def _wire(self, number: int) -> CheckedWire:
+    def _wire(self, number: int, keys: Sequence[bytes] = (KEY,)) -> CheckedWire:
         nonces = count(number << 64)
         return LetterWire(
-            Keyring(_KEY),
+            Keyring(*keys),
             lambda: next(nonces).to_bytes(12, "big"),
         )
 
