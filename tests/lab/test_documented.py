@@ -194,8 +194,9 @@ class Terminal:
 
 
 def plain(output: str) -> str:
-    """Return what a terminal shows, without its colours."""
-    return re.sub(r"\x1b\[[\d;]*m|\r", "", output)
+    """Return what is left on a terminal, without its colours and what it has erased again."""
+    lines = re.sub(r"\x1b\[[\d;]*m", "", output).replace("\r\n", "\n")
+    return re.sub(r"(?m)^.*\x1b\[K|\r", "", lines)
 
 
 @pytest.fixture
