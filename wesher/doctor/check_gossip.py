@@ -70,7 +70,7 @@ async def check_gossip(case: Case) -> list[Finding]:
         findings += (replace(one, share=share) for one in judge(target, made, case))
     if case.no_agent_runs:
         findings += await _check_name(case, targets)
-    return list(dict.fromkeys(findings)) or [ok("gossip", _summary(targets))]
+    return list(dict.fromkeys(findings)) or [ok("gossip", _summary(targets) + _keys(case))]
 
 
 def _share(case: Case, targets: Sequence[Target]) -> Share:
@@ -195,6 +195,12 @@ async def _check_name(case: Case, targets: Sequence[Target]) -> list[Finding]:
 def _is_ours(case: Case, ip: IPAddress) -> bool:
     links = case.network.links.values() if case.network else ()
     return any(address.ip == ip for link in links for address in link.addresses)
+
+
+def _keys(case: Case) -> str:
+    """Tell the fingerprints while the agent has several cluster keys."""
+    first, *others = (case.status or {"node": {}})["node"].get("key_fingerprints", ["-"])
+    return f"; cluster keys {first} (primary), {', '.join(others)}" if others else ""
 
 
 def _summary(targets: list[Target]) -> str:

@@ -136,6 +136,27 @@ def test_a_seed_that_answers_is_well() -> None:
     assert finding.text == "1 other reached by UDP and by TCP"
 
 
+def test_the_fingerprints_of_several_keys_are_told() -> None:
+    async def scenario() -> list[Finding]:
+        async with opened(node()) as host:
+            place = f"{host.ip}:{host.port}"
+            told = status(address=place, key_fingerprints=["01234567", "89abcdef"])
+            return await check_gossip(keyed(case(status=told)))
+
+    [finding] = run(scenario())
+
+    assert finding.verdict.value == "ok"
+    assert finding.text.endswith("; cluster keys 01234567 (primary), 89abcdef")
+
+
+def test_who_cannot_read_us_is_a_fault_of_its_own() -> None:
+    target = Target(Role.MEMBER, "web", Endpoint(LOOPBACK, 7946))
+
+    [finding] = judge(target, Contact(Heard.SILENCE, Heard.NOT_READ), case())
+
+    assert (finding.verdict.value, finding.problem) == ("fault", "not-read")
+
+
 def told_of(name: str, host: Host) -> Case:
     """A status with one member at a host of ours, which has a name of its own."""
     web = member(name, address=f"{host.ip}:{host.port}")
