@@ -1,11 +1,9 @@
 """What docs/faq.md answers is done on real hosts, as it says."""
 
-import re
 from collections.abc import Callable
 
-from tests.testbed.documents import ROOT, blocks, typed, words
-from tests.testbed.lab.daemons import Mesh, new_key, ping
-from tests.testbed.lab.netns import wait_for
+from tests.testbed.documents import ROOT, typed, words
+from tests.testbed.lab.daemons import Mesh, ping
 
 FAQ = ROOT / "docs/faq.md"
 PATIENCE = 30.0  # seconds
@@ -30,26 +28,3 @@ def test_a_mesh_is_ipv6_beneath_and_inside(mesh_of: MeshOf) -> None:
     assert all(line.startswith("fd88::") for line in first.hosts_lines().values())
     assert ping(first, "node2")
     assert ping(second, "node1")
-
-
-def test_the_key_is_rotated_with_a_pause(mesh_of: MeshOf) -> None:
-    mesh = mesh_of(3)
-    changed, behind = mesh.daemons[:2], mesh.daemons[2]
-    mesh.start()
-    mesh.settle()
-    addresses = [daemon.overlay_address() for daemon in mesh.daemons]
-    [config] = [block.text for block in blocks("toml", pages=[FAQ])]
-    config = re.sub(r"node(\d)\.example\.org", r"192.168.77.\1", config.replace("…", new_key()))
-
-    mesh.stop()
-    for daemon in changed:
-        daemon.host.run("install", "-d", "/etc/wesher")
-        daemon.host.run(
-            "install", "-m", "600", "/dev/stdin", "/etc/wesher/wesher.toml", stdin=config
-        )
-    for daemon in mesh.daemons:
-        daemon.start()
-
-    mesh.wait_until_complete(PATIENCE, changed)
-    wait_for(lambda: "has another cluster key" in behind.log(), PATIENCE, "a word about it")
-    assert [daemon.overlay_address() for daemon in mesh.daemons] == addresses
