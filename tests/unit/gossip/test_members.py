@@ -5,7 +5,9 @@ from random import Random
 
 import pytest
 
+from wesher.base.frozen import replace
 from wesher.gossip import Address, Member, Members, MemberState, RecordState
+from wesher.gossip.members import MAX_AT_ONE_ADDRESS
 
 VERSIONS = bytes([1, 5, 2, 0, 0, 0])
 
@@ -154,3 +156,41 @@ def test_states_have_the_numbers_of_push_pull_records() -> None:
     assert {state.name: state.value for state in MemberState} == {
         state.name: state.value for state in RecordState
     }
+
+
+def test_who_has_answered_is_asked_again_only_once_it_has_moved() -> None:
+    members = table(member("web"))
+    members.prove(member("web"))
+
+    members.put(member("web", MemberState.SUSPECT))
+    still = list(members.proofs.proven)
+    members.put(replace(member("web"), port=7947))
+
+    assert still == ["web"]
+    assert list(members.proofs.unproven) == ["web"]
+
+
+def test_a_member_that_is_forgotten_makes_room_for_another_at_its_address() -> None:
+    names = [f"m{number}" for number in range(MAX_AT_ONE_ADDRESS + 1)]
+    members = table(*map(member, names))
+    proven = [members.prove(member(name)) for name in names]
+    members.evict("m0")
+
+    assert proven == [True] * MAX_AT_ONE_ADDRESS + [False]
+    assert members.prove(member(names[-1]))
+
+
+def test_others_are_live_and_not_ourselves_and_in_a_crowd_only_those_relied_upon() -> None:
+    members = Members("local", Random(0), max_unproven=3)
+    gone = member("gone", MemberState.DEAD)
+    for one in (member("local"), member("a"), member("b", MemberState.SUSPECT), gone):
+        members.put(one)
+    few = [one.name for one in members.others()]
+    members.prove(member("a"))
+    members.put(member("c"))
+    members.put(member("d"))
+    members.proofs.vouched = {"c"}
+
+    assert few == ["a", "b"]
+    assert [one.name for one in members.others()] == ["a", "c"]
+    assert (members.live_remotes, members.alive_remotes) == (4, 3)

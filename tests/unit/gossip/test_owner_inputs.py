@@ -21,6 +21,7 @@ from wesher.gossip import (
     PushPull,
     RecordState,
     UserMessage,
+    pack_ip,
 )
 
 SEED = address("10.0.0.9")
@@ -132,3 +133,25 @@ def test_what_else_came_with_a_look_is_handed_over() -> None:
 
     assert stream.to.port == PORT
     assert harness.events() == [ExchangeFinished(number, SEED, user_state=b"theirs")]
+
+
+def test_at_another_address_our_incarnation_rises_by_two() -> None:
+    harness = Harness()
+    before = harness.local.incarnation
+
+    harness.gossip.move_to(pack_ip("10.0.0.99"), 0.0)
+
+    assert harness.local.address == address("10.0.0.99")
+    assert harness.local.incarnation == before + 2
+
+
+def test_an_exchange_that_is_over_leaves_no_timer_behind() -> None:
+    harness = Harness()
+    timers = harness.gossip._context.timers
+    before = timers.pending()
+    harness.gossip.push_pull(SEED, 0.0, join=True)
+    (request,) = harness.gossip.streams_to_open()
+
+    harness.gossip.stream_failed(request.id, "refused", 0.0)
+
+    assert timers.pending() == before
