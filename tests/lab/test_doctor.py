@@ -175,7 +175,7 @@ def test_a_wrong_key_is_named_where_it_was_given_and_the_stranger_elsewhere(
 
     wrong, right = examine(stranger), examine(seed)
 
-    assert "compare --cluster-key on both hosts" in faults(wrong)["other-key"]
+    assert "compare the fingerprints in `wesher status` on both hosts" in faults(wrong)["other-key"]
     assert seed.host.address in faults(wrong)["other-key"]
     assert right["healthy"]
     [warned] = [one for one in right["findings"] if one["verdict"] == "warning"]
