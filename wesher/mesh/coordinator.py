@@ -77,7 +77,13 @@ class Coordinator:
         self.complete = False
         """Whether others have told us all they know, or there is nobody to ask."""
         self._crowded = False
-        self._handlers: dict[type[Any], Callable[[Any, float], Actions]] = {
+        self._handlers = self._by_event()
+        self._timers = self._by_timer()
+        self._checked = self._by_check()
+
+    def _by_event(self) -> dict[type[Any], Callable[[Any, float], Actions]]:
+        """Return what follows up on each event of the gossip."""
+        return {
             MemberJoined: self._on_joined,
             MemberUpdated: self._on_updated,
             MemberSuspected: self._on_suspected,
@@ -93,7 +99,10 @@ class Coordinator:
             PingFinished: self._on_ping,
             UserDataReceived: self._on_user_data,
         }
-        self._timers: dict[Timer, Callable[[float], Actions]] = {
+
+    def _by_timer(self) -> dict[Timer, Callable[[float], Actions]]:
+        """Return what is done when each timer of ours is due."""
+        return {
             Timer.LOOKUP: self.discovery.look_on,
             Timer.JOIN_RETRY: self.discovery.retry,
             Timer.RECONNECT: self.discovery.reconnect,
@@ -104,7 +113,10 @@ class Coordinator:
             Timer.TAKEOVER: self._name_takeover.tell,
             Timer.RESUMPTION: self._go_on_resuming,
         }
-        self._checked: dict[type[Any], Callable[[Any, bool, float], Actions]] = {
+
+    def _by_check(self) -> dict[type[Any], Callable[[Any, bool, float], Actions]]:
+        """Return what hears of each kind of liveness check."""
+        return {
             SaidBack: self.left.said_back,
             SaidGone: self.left.said_gone,
             AtOldAddress: self._name_conflicts.at_old_address,
@@ -226,15 +238,12 @@ class Coordinator:
         """Contact nobody any more."""
         return self._do(self.discovery.stop(), now)
 
-    def resumed(self, seconds: float, now: float) -> list[ForNode]:
-        """Go on after so many seconds for which we did not run, and our clock stood still."""
+    def resumed(self, seconds: float, now: float, *, look: bool) -> list[ForNode]:
+        """Go on after so many seconds for which we did not run; `look` before we tell anything."""
         self.failed.shift(seconds)
         self.left.shift(seconds)
-        return self._do(self._expect_to_forget(), now)
-
-    def look_around(self, now: float) -> list[ForNode]:
-        """Look before we tell: we did not run until now."""
-        return self._do(self._resumption.resumed(now), now)
+        looking = self._resumption.resumed(now) if look else iter(())
+        return self._do(chain(self._expect_to_forget(), looking), now)
 
     def handle(self, event: object, now: float) -> list[ForNode]:
         """Follow up on an event of the gossip."""
@@ -272,6 +281,10 @@ class Coordinator:
                 case actions.Merge():
                     if self._gossip.merge(action.looked, now):
                         for_node += self._do(self._resumption.merged(action.looked, now), now)
+                case actions.Complete():
+                    if not self.complete:
+                        for_node.append(ChangePlan())
+                    self.complete = True
                 case _ if isinstance(action, ForNode):
                     for_node.append(action)
                 case _:
@@ -303,12 +316,10 @@ class Coordinator:
                 gossip.show(name)
 
     def _on_checked(self, checked: actions.Checked, now: float) -> Actions:
-        if isinstance(checked.about, AfterSleep):
-            return self._resumption.after_sleep(checked.about, checked.answered, now)
-        return self._settle_check(checked.about, checked.answered, now)
-
-    def _settle_check(self, about: object, answered: bool | None, now: float) -> Actions:
-        if answered is not None:
+        about, answered = checked.about, checked.answered
+        if isinstance(about, AfterSleep):  # asked again, even if it could not be asked
+            yield from self._resumption.after_sleep(about, answered, now)
+        elif answered is not None:
             yield from self._checked[type(about)](about, answered, now)
             yield ChangePlan()
 
@@ -406,11 +417,7 @@ class Coordinator:
         yield from self._name_takeover.exchanged(event, now)
         yield from self._resumption.exchanged(event)
         yield from self._name_conflicts.exchanged(event)
-        is_complete = self.discovery.is_complete_with(event)
         yield from self.discovery.exchanged(event, now)
-        if is_complete and not self.complete:
-            self.complete = True
-            yield ChangePlan()
 
     def _on_ping(self, event: PingFinished, now: float) -> Actions:
         yield from self.discovery.pinged(event, now)

@@ -266,9 +266,7 @@ class MeshNode:
         """Go on after so many seconds for which we did not run, and our clock stood still."""
         self._act([actions.Warn(problems.SLEPT, "", {"seconds": round(seconds)})], now)
         self._gossip.resume()
-        self._act(self._coordinator.resumed(seconds, now), now)
-        if not self._departing:
-            self._act(self._coordinator.look_around(now), now)
+        self._act(self._coordinator.resumed(seconds, now, look=not self._departing), now)
 
     def _follow(self, wanted: Iterable[Action], now: float) -> None:
         """Do what follows from an input of our owner's."""

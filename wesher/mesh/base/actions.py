@@ -162,6 +162,11 @@ class TakeOver:
 
 
 @frozen
+class Complete:
+    """Take note that another live member has told us all it knows."""
+
+
+@frozen
 class LookupDone:
     """Enter, or give way, by what the look has found."""
 
@@ -212,7 +217,7 @@ ForGossip = (
     | Show
 )
 ForNode = SetTimer | LookupDone | GiveWay | Forget | Notice | Warn | ChangePlan | Resolve
-Action = ForGossip | ForNode | Reach | Check | Checked | Merge | TakeOver
+Action = ForGossip | ForNode | Reach | Check | Checked | Merge | TakeOver | Complete
 Actions = Iterator[Action]
 
 

@@ -17,6 +17,7 @@ from wesher.gossip import (
 )
 from wesher.mesh.base.actions import (
     Actions,
+    Complete,
     Exchange,
     LookupDone,
     Ping,
@@ -179,16 +180,7 @@ class Discovery:
             self._reconnect.answered(event.to, now, reunited=not self._still_apart(event))
             yield SetTimer(Timer.JOIN_RETRY, None)
             yield from self._expect_reconnect()
-
-    def is_complete_with(self, event: ExchangeFinished) -> bool:
-        """Tell whether another live member has told us all it knows by this."""
-        return (
-            self.lookup is None
-            and event.purpose != _Looking()
-            and event.error is None
-            and not event.own
-            and self._table.live_remotes > 0
-        )
+            yield Complete()
 
     def pinged(self, event: PingFinished, now: float) -> Actions:
         """Take the outcome of a ping of ours."""
