@@ -60,6 +60,7 @@ def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/demo")
     parser.add_argument("-n", dest="nodes", type=int, default=3, help="how many nodes (3)")
     parser.add_argument("--keep", action="store_true", help="keep the nodes until Ctrl-C")
+    parser.add_argument("--yes", action="store_true", help="install what is missing unasked")
     parser.add_argument("--command", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if not 2 <= options.nodes <= _MOST_NODES:
