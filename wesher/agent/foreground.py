@@ -99,6 +99,6 @@ def invitation(config: Config, advertised: IPAddress) -> str:
     same = [
         f" {flag} {getattr(config, name)}"
         for name, flag in _SAME_ON_ALL.items()
-        if config.sources[name] != "default"
+        if config.given(name)
     ]
     return f"sudo wesher --cluster-key-file - --join {host}{''.join(same)}"

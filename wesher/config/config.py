@@ -78,6 +78,10 @@ class Config:
     run_dir: Path
     sources: Mapping[str, str]
 
+    def given(self, name: str) -> bool:
+        """Return whether an operator set this option anywhere."""
+        return self.sources[name] != _DEFAULT
+
 
 def load(
     given: Mapping[str, str], environ: MutableMapping[str, str], *, from_stdin: Keys | None = None
@@ -318,7 +322,7 @@ def _as_text(value: object) -> str | None:
 
 def renamed_to(config: Config) -> str | None:
     """Return what this host is called by now, if its node is named after it and it is renamed."""
-    if config.sources["node_name"] != _DEFAULT:
+    if config.given("node_name"):
         return None
     try:
         name = _host_name()
