@@ -14,6 +14,7 @@ from wesher.base.frozen import replace
 from wesher.gossip import Keyring, Member, MemberJoined, MemberState, Wire
 from wesher.gossip.codec import encode
 from wesher.gossip.messages import Nack
+from wesher.mesh.base.actions import ChangePlan
 from wesher.mesh.base.events import PlanChanged
 from wesher.mesh.base.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
 
@@ -147,7 +148,7 @@ def test_an_invalid_plan_ends_the_run() -> None:
     world.run(5)
     node = world.nodes["one"]
     node.ours._overlay.plan = Plan(OURS, {"a": peer("10.0.0.1")})
-    node.ours._change_plan(world.now)
+    node.ours._act([ChangePlan()], world.now)
 
     told = (
         r"(?s)our own address is a peer's\n\(seed 1, after 5.*one waits for: review the plan at 5"

@@ -35,6 +35,7 @@ from wesher.mesh.base.actions import Actions, ChangePlan, ForNode, SetTimer, Tim
 from wesher.mesh.base.events import Resolve
 from wesher.mesh.base.settings import NodeSettings, Saved, SavedMember
 from wesher.mesh.discovery import Discovery, Lookup
+from wesher.mesh.gossip_calls import call
 from wesher.mesh.members import (
     AfterSleep,
     AtClaimedAddress,
@@ -123,20 +124,6 @@ class Coordinator:
             AtClaimedAddress: self._name_conflicts.at_claimed_address,
             OfOurName: self._name_conflicts.of_our_name,
         }
-
-    def saved_members(self) -> tuple[SavedMember, ...]:
-        """Return everybody as the next start should know them."""
-        members = [
-            SavedMember(
-                member.name,
-                member.address,
-                member.meta,
-                incarnation=member.incarnation,
-                failed_at=self.failed.failed_at(member.name),
-            )
-            for member in (*self._table.others(), *self.failed)
-        ]
-        return (*members, *self.left.contacts.values())
 
     # Inputs
 
@@ -288,32 +275,8 @@ class Coordinator:
                 case _ if isinstance(action, ForNode):
                     for_node.append(action)
                 case _:
-                    self._tell_gossip(action, now)
+                    call(self._gossip, action, now)
         return for_node
-
-    def _tell_gossip(self, action: actions.ForGossip, now: float) -> None:
-        gossip = self._gossip
-        match action:
-            case actions.Exchange(to, purpose, first):
-                gossip.push_pull(to, now, join=True, first=first, purpose=purpose)
-            case actions.ReadTable(to, purpose):
-                gossip.push_pull(to, now, join=False, look=True, purpose=purpose)
-            case actions.Ping(to, name, purpose, stream):
-                gossip.ping(to, name, now, stream=stream, purpose=purpose)
-            case actions.ApplyAlive(claim):
-                gossip.apply_alive(claim, now, moved=True)
-            case actions.ApplyLeft(name, incarnation):
-                gossip.apply_left(name, incarnation, now)
-            case actions.Broadcast(subject, payload):
-                gossip.broadcast(subject, payload, now)
-            case actions.SendWithTables(user_state):
-                gossip.send_with_tables(user_state)
-            case actions.HoldBack(incarnations, strangers):
-                gossip.hold_back(incarnations, strangers)
-            case actions.Hide(names):
-                gossip.hide(names)
-            case actions.Show(name):
-                gossip.show(name)
 
     def _on_checked(self, checked: actions.Checked, now: float) -> Actions:
         about, answered = checked.about, checked.answered

@@ -37,14 +37,13 @@ from wesher.mesh.base.plan import LocalFacts, Plan
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import NodeSettings, Saved
 from wesher.mesh.coordinator import Coordinator
-from wesher.mesh.planning import Overlay, Renewals
+from wesher.mesh.planning import Overlay
 from wesher.mesh.reporting import MemberEvents, NetworkWarnings, NodeStats, NodeStatus
+from wesher.mesh.reviews import Reviews
 from wesher.mesh.views import Views
 
 LATE = 2.0  # probe intervals; a timer that is later was slept through
 JOIN_PATIENCE = 0.25  # seconds that the first Plan waits for those who have answered our look
-REVIEW_GAP = 0.1  # seconds between two reviews of the table while it changes quickly,
-REVIEW_GAP_PER_MEMBER = 0.0001  # and so much more for each member, as a review looks at all
 _FOR_OUR_OWNER = "for our owner"  # the purpose of pings
 
 
@@ -84,17 +83,17 @@ class MeshNode:
             self._operator_log,
             self._network_warnings.drops,
         )
+        self._reviews = Reviews(
+            self._gossip, self._coordinator, self._overlay, self._network_warnings
+        )
         self._changes = MemberEvents()
-        self._renewals = Renewals()
         self._resolving: list[Resolve] = []
         self._events: list[MeshEvent] = []
-        self._reviewed_at = float("-inf")
-        self._members_reviewed = 0
         self._phase = Phase.NEW
         self._due: dict[Timer, Callable[[float], Iterable[Action]]] = {
             Timer.ALONE: lambda _: self._network_warnings.alone(self._settings.seeds),
-            Timer.RENEWAL: self._renew,
-            Timer.REVIEW: self._review,
+            Timer.RENEWAL: self._reviews.renew,
+            Timer.REVIEW: lambda now: self._reviews.review(self._facts, self._here, now),
         }
 
     # Inputs
@@ -234,8 +233,7 @@ class MeshNode:
 
     def plan(self) -> Plan | None:
         """Return what this host should look like; None until we have an overlay address."""
-        plan, renewal = self._overlay.plan, self._renewals.count
-        return replace(plan, renewal=renewal) if plan and renewal else plan
+        return self._reviews.plan
 
     def status(self) -> NodeStatus:
         """Return what we know of ourselves and of everybody else, at this moment."""
@@ -293,7 +291,7 @@ class MeshNode:
     def _settle(self, now: float) -> None:
         """Follow up on all that has happened together."""
         self._act(self._coordinator.settle(now), now)
-        self._expect_renewal(now)
+        self._act(self._reviews.expect_renewal(now), now)
 
     def _handle(self, event: Event, now: float) -> None:
         """Follow up on an event of the gossip."""
@@ -301,7 +299,7 @@ class MeshNode:
             self._changes.note(event, self._coordinator.failed)
         self._act(self._coordinator.handle(event, now), now)
         self._act(self._network_warnings.handle(event, now), now)
-        self._renewals.note(event, now)
+        self._reviews.note(event, now)
         match event:
             case PingFinished() if event.purpose is _FOR_OUR_OWNER:
                 self._events.append(Pinged(event.ping, event.seconds, event.error))
@@ -327,11 +325,13 @@ class MeshNode:
                 case SetTimer():
                     self._set_timer(action.timer, action.at)
                 case actions.ChangePlan():
-                    self._change_plan(now)
+                    self._act(self._reviews.want(now), now)
                 case actions.Forget():
                     self._changes.forgot(action.member)
                 case Resolve():
                     self._resolving.append(action)
+                case PlanChanged():
+                    self._events.append(action)
                 case actions.LookupDone():
                     self._enter(now)
                 case actions.GiveWay() if not self._departing:
@@ -376,7 +376,8 @@ class MeshNode:
         self._go(Move.ENTER)
         self._act(coordinator.entered(look, now), now)
         # Whoever answers in time is in the first Plan already: one reconcile less.
-        self._set_timer(Timer.REVIEW, now + JOIN_PATIENCE if look.answered else now)
+        first = now + JOIN_PATIENCE if look.answered else now
+        self._act(self._reviews.first(first), now)
 
     def _refuse_name(self, holder: Address | None, name: str, now: float) -> None:
         data = {"member": name, "address": holder}
@@ -391,56 +392,15 @@ class MeshNode:
         self._go(move)
         self._act(self._coordinator.stop(now), now)
         self._act(self._network_warnings.not_alone(), now)
+        self._act(self._reviews.stop(), now)
 
     def _go(self, move: Move) -> None:
         self._phase = MOVES[self._phase, move]
 
     @property
+    def _here(self) -> Address:
+        return Address(self._settings.ip, self._settings.port)
+
+    @property
     def _departing(self) -> bool:
         return self._phase is Phase.DEPARTING
-
-    def _change_plan(self, now: float) -> None:
-        """See to it that the table is reviewed: at once, or soon when it has just been."""
-        gap = REVIEW_GAP + REVIEW_GAP_PER_MEMBER * self._members_reviewed
-        soon, planned = max(now, self._reviewed_at + gap), self._timers.when(Timer.REVIEW)
-        if planned is None or soon < planned:
-            self._set_timer(Timer.REVIEW, soon)
-
-    def _review(self, now: float) -> Iterator[Action]:
-        """Decide anew what this host should look like, and move if our address is another's."""
-        self._reviewed_at = now
-        if self._overlay.address is None or self._departing:
-            return
-        coordinator = self._coordinator
-        live, failed = self.members.others(), list(coordinator.failed)
-        self._members_reviewed = len(live) + len(failed) + len(self.members.proofs.unproven)
-        reviewed = self._overlay.review(
-            live, failed, self._facts, now, complete=coordinator.complete
-        )
-        yield from reviewed.warnings
-        here = Address(self._settings.ip, self._settings.port)
-        relied_on = self._overlay.relied_on
-        if relied_on != self._gossip.members.proofs.vouched:
-            self._gossip.vouch_for(relied_on)
-        yield from self._network_warnings.compare(live, self._facts, here, relied_on)
-        if reviewed.again_at is not None:
-            yield SetTimer(Timer.REVIEW, reviewed.again_at)
-        if reviewed.moved:
-            self._gossip.update_meta(self._overlay.metadata(), now)
-            self._renewals.expect(now)
-        self._expect_renewal(now)
-        self._events.append(PlanChanged())
-
-    def _expect_renewal(self, now: float) -> None:
-        """Wait for the next renewal, as far as there is somebody to renew for."""
-        plan = self._overlay.plan
-        if plan is not None and plan.forgetful and not self._departing:
-            self._set_timer(Timer.RENEWAL, self._renewals.due(now))
-
-    def _renew(self, now: float) -> Iterator[Action]:
-        plan = self._overlay.plan
-        if plan is not None and plan.forgetful and not self._departing:
-            self._renewals.renew(now)
-            self._expect_renewal(now)
-            self._events.append(PlanChanged())
-        return iter(())

@@ -4,6 +4,7 @@ Instants in it are of the driver's clock, which is ahead of the node's by all th
 not run.
 """
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 from wesher.base.frozen import replace
@@ -12,7 +13,7 @@ from wesher.gossip import Address, Gossip
 from wesher.gossip.messages import SATURATED
 from wesher.mesh.base.operator_log import OperatorLog
 from wesher.mesh.base.plan import LocalFacts
-from wesher.mesh.base.settings import NodeSettings, Saved, Self
+from wesher.mesh.base.settings import NodeSettings, Saved, SavedMember, Self
 from wesher.mesh.coordinator import Coordinator
 from wesher.mesh.planning import Overlay, peer_problems
 from wesher.mesh.reporting import (
@@ -118,12 +119,25 @@ class Views:
         return Saved(
             self._overlay.address,
             incarnation,
-            tuple(_later(one, "failed_at", behind) for one in coordinator.saved_members()),
+            tuple(_later(one, "failed_at", behind) for one in self._members_to_save()),
             tuple(_later(one, "made_at", behind) for one in coordinator.left),
             fixed=settings.overlay_addr is not None,
             former=former and _later(former, "left_at", behind),
             this_host=Self(settings.name, settings.ip, settings.public_key),
         )
+
+    def _members_to_save(self) -> Iterator[SavedMember]:
+        """Yield everybody as the next start should know them."""
+        failed, left = self._coordinator.failed, self._coordinator.left
+        for member in (*self._gossip.members.others(), *failed):
+            yield SavedMember(
+                member.name,
+                member.address,
+                member.meta,
+                incarnation=member.incarnation,
+                failed_at=failed.failed_at(member.name),
+            )
+        yield from left.contacts.values()
 
 
 def _later(value: T, field: str, seconds: float) -> T:

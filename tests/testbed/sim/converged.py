@@ -45,7 +45,7 @@ def let_rest(nodes: Sequence[MeshNode], now: float) -> None:
             planner._basis = (node._overlay._local, node._facts)
             planner._judged = {other: judged[other] for other in judged if other != name}
             planner._undisputed = None
-        node._act(node._review(now), now)
+        node._act(node._reviews.review(node._facts, node._here, now), now)
         judged |= planner._judged
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from wesher.base.frozen import frozen
 from wesher.base.problems import Problem
 from wesher.gossip import Address, Alive, ExchangeFinished, Member, Record
-from wesher.mesh.base.events import Notice, Resolve, Severity
+from wesher.mesh.base.events import Notice, PlanChanged, Resolve, Severity
 
 
 class Timer(StrEnum):
@@ -216,7 +216,9 @@ ForGossip = (
     | Hide
     | Show
 )
-ForNode = SetTimer | LookupDone | GiveWay | Forget | Notice | Warn | ChangePlan | Resolve
+ForNode = (
+    SetTimer | LookupDone | GiveWay | Forget | Notice | Warn | ChangePlan | PlanChanged | Resolve
+)
 Action = ForGossip | ForNode | Reach | Check | Checked | Merge | TakeOver | Complete
 Actions = Iterator[Action]
 
