@@ -40,7 +40,7 @@ def reload(running: Running, reread: Reread, now: float) -> tuple[Running, Json]
     running.node.reconfigure(config.join, config.forget_after, now)
     # Without any, as when they come from the state file, those in use stay.
     other_keys = bool(wanted.cluster_keys) and wanted.cluster_keys != running.keyring.keys
-    warnings = list(_change_keys(running, wanted.cluster_keys)) if other_keys else []
+    warnings = list(_change_keys(running, wanted.cluster_keys, now)) if other_keys else []
     running.transport.flush()
     report = {
         "applied": ["cluster-key"] * other_keys + [_KEYS[name] for name in applied],
@@ -50,7 +50,7 @@ def reload(running: Running, reread: Reread, now: float) -> tuple[Running, Json]
     return replace(running, config=config), report
 
 
-def _change_keys(running: Running, wanted: Keys) -> Iterator[str]:
+def _change_keys(running: Running, wanted: Keys, now: float) -> Iterator[str]:
     """Use these keys from now on, and say of each that goes who still spoke with it."""
     keyring = running.keyring
     others = running.node.members.others()
@@ -61,7 +61,7 @@ def _change_keys(running: Running, wanted: Keys) -> Iterator[str]:
                 f"cluster key {fingerprint(key)} is gone here, but {members} of {len(others)} "
                 "other members spoke last with it: give them one of ours, or us that one back"
             )
-    keyring.replace(wanted)
+    running.node.use_keys(wanted, now)
     running.reconciler.wake()
 
 

@@ -29,7 +29,7 @@ _VERSION = 1
 _LEAST = {0: OVERHEAD + _BLOCK, 1: OVERHEAD}
 """The fewest bytes of a sealed text, by version."""
 _KEY_SIZES = (16, 24, 32)
-_FINGERPRINT_SIZE = 4  # bytes: tells the keys of one operator apart, useless to guess one
+FINGERPRINT_SIZE = 4  # bytes: tells the keys of one operator apart, useless to guess one
 _MAX_SPOKEN = 16384  # addresses, as many as the table has members; key holders can invent senders
 MAX_KEYS = 8
 """A rotation takes two, a second one begun in its middle three. Each makes what strangers send 4
@@ -38,7 +38,7 @@ microseconds dearer, and is one more key that can be stolen."""
 
 def fingerprint(key: bytes) -> str:
     """Return 8 hexadecimal digits that operators can compare instead of a cluster key."""
-    return hashlib.sha256(b"wesher cluster key " + key).digest()[:_FINGERPRINT_SIZE].hex()
+    return hashlib.sha256(b"wesher cluster key " + key).digest()[:FINGERPRINT_SIZE].hex()
 
 
 class Keyring:
@@ -64,6 +64,11 @@ class Keyring:
     def keys(self) -> tuple[bytes, ...]:
         """All keys, the primary one first."""
         return tuple(self._ciphers)
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """The fingerprints of all keys, in their order."""
+        return tuple(map(fingerprint, self._ciphers))
 
     def add(self, key: bytes) -> None:
         """Let `key` open too; ValueError unless it has 16, 24 or 32 bytes, and for a ninth."""

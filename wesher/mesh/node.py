@@ -1,7 +1,7 @@
 """MeshNode: one participant of the mesh, without a clock, a socket or a file."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from wesher.base import problems
@@ -12,7 +12,6 @@ from wesher.gossip import (
     Event,
     Gossip,
     LeaveFinished,
-    MemberProven,
     Members,
     Packet,
     PingFinished,
@@ -71,7 +70,7 @@ class MeshNode:
         self._gossip = Gossip(settings.for_gossip(), self._wire, rng, self._timers)
         self._operator_log = OperatorLog()
         self._coordinator = Coordinator(settings, saved, self._gossip, rng)
-        self._overlay = Overlay(settings, saved)
+        self._overlay = Overlay(settings, saved, wire.keyring.fingerprints)
         self._gossip.vouch_for(self._overlay.relied_on)
         self._network_warnings = NetworkWarnings(
             self._coordinator.discovery.contacted, settings.public_key, self._overlay.relied_on
@@ -86,7 +85,7 @@ class MeshNode:
         self._reviews = Reviews(
             self._gossip, self._coordinator, self._overlay, self._network_warnings
         )
-        self._changes = MemberEvents()
+        self._changes = MemberEvents(self._gossip.members.proofs)
         self._resolving: list[Resolve] = []
         self._events: list[MeshEvent] = []
         self._phase = Phase.NEW
@@ -187,6 +186,15 @@ class MeshNode:
         self._settings = replace(self._settings, seeds=seeds, forget_after=forget_after)
         self._coordinator.discovery.replace_seeds(seeds)
         self._follow(self._coordinator.keep_for(forget_after, now), now)
+
+    def use_keys(self, keys: Sequence[bytes], now: float) -> None:
+        """Hold these cluster keys from now on, the primary one first; may raise ValueError."""
+        now = self._clock.time(now)
+        self._wire.keyring.replace(keys)
+        self._overlay.key_fingerprints = self._wire.keyring.fingerprints
+        if self._gossip.local is not None:
+            self._gossip.update_meta(self._overlay.metadata(), now)
+        self._follow((), now)
 
     def leave(self, now: float) -> None:
         """Announce our departure; `Departed` follows within a second."""
@@ -295,8 +303,7 @@ class MeshNode:
 
     def _handle(self, event: Event, now: float) -> None:
         """Follow up on an event of the gossip."""
-        if not self._is_of_a_crowd(event):
-            self._changes.note(event, self._coordinator.failed)
+        self._changes.note(event, self._coordinator.failed)
         self._act(self._coordinator.handle(event, now), now)
         self._act(self._network_warnings.handle(event, now), now)
         self._reviews.note(event, now)
@@ -305,14 +312,6 @@ class MeshNode:
                 self._events.append(Pinged(event.ping, event.seconds, event.error))
             case LeaveFinished():
                 self._events.append(Departed())
-
-    def _is_of_a_crowd(self, event: Event) -> bool:
-        """Tell whether an event is about somebody of whom nothing is told before it is proven."""
-        proofs = self._gossip.members.proofs
-        if not proofs.crowded or isinstance(event, MemberProven):
-            return False
-        member = getattr(event, "member", None)
-        return member is not None and proofs.waits(member.name)
 
     def _act(self, wanted: Iterable[Action], now: float) -> None:
         """Do what the parts want done."""

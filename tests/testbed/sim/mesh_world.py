@@ -213,7 +213,7 @@ class MeshWorld(AnyWorld[MeshParticipant]):
         self.keys[host] = keys
         node = self.nodes[host]
         if node.up and not node.go:
-            node.wire.keyring.replace(keys)
+            node.take(node.ours.use_keys, keys)
 
     def stop(self, *hosts: str) -> None:
         """Let nodes leave the cluster and end, all at the same moment."""

@@ -14,6 +14,8 @@ from wesher.base.frozen import replace
 from wesher.mesh.base import gob
 from wesher.mesh.base.metadata import (
     FINGERPRINT_ROOM,
+    MAX_FINGERPRINTS,
+    MAX_METADATA,
     Metadata,
     MetadataFormat,
     decode_metadata,
@@ -32,6 +34,7 @@ OURS = Metadata(
     kept=True,
     late=True,
     version="1.2.3",
+    key_fingerprints=("01020304", "fffefdfc"),
     has_ext=True,
 )
 LONGEST = replace(
@@ -40,6 +43,7 @@ LONGEST = replace(
     endpoint="2001:db8:1111:2222:3333:4444:5555:6666",
     overlay_net="fd00:1111:2222:3333:4444:5555:6666:7770/124",
     version="v" * 32,
+    key_fingerprints=tuple(f"{number:08x}" for number in range(MAX_FINGERPRINTS)),
 )
 
 
@@ -77,8 +81,36 @@ def test_our_own_fields_survive_in_both_formats(metadata: Metadata, format: Meta
 
 
 @pytest.mark.parametrize("format", ["current", "v0.2"])
-def test_the_longest_metadata_leaves_room_for_fingerprints(format: MetadataFormat) -> None:
-    assert len(encode_metadata(LONGEST, format)) + FINGERPRINT_ROOM <= 512
+def test_the_longest_metadata_has_room_for_fingerprints(format: MetadataFormat) -> None:
+    without = replace(LONGEST, key_fingerprints=())
+
+    assert len(encode_metadata(LONGEST, format)) <= MAX_METADATA
+    assert len(encode_metadata(without, format)) + FINGERPRINT_ROOM <= MAX_METADATA
+
+
+def test_what_leaves_no_room_for_all_fingerprints_is_not_written() -> None:
+    def longest(fingerprints: int) -> int:
+        told = tuple(f"{number:08x}" for number in range(fingerprints))
+        metadata = replace(OURS, key_fingerprints=told)
+        lengths = range(512)
+        return max(n for n in lengths if _fits(replace(metadata, version="v" * n)))
+
+    assert len({longest(fingerprints) for fingerprints in range(MAX_FINGERPRINTS + 1)}) == 1
+
+
+def test_of_many_fingerprints_the_first_are_told() -> None:
+    many = tuple(f"{number:08x}" for number in range(MAX_FINGERPRINTS + 2))
+
+    told = decode_metadata(encode_metadata(replace(OURS, key_fingerprints=many), "current"))
+
+    assert told.key_fingerprints == many[:MAX_FINGERPRINTS]
+
+
+def _fits(metadata: Metadata) -> bool:
+    try:
+        return bool(encode_metadata(metadata, "current"))
+    except ValueError:
+        return False
 
 
 def test_metadata_that_grows_too_long_is_not_written() -> None:
@@ -235,6 +267,9 @@ def test_unknown_keys_of_a_later_version_are_ignored() -> None:
                 {"v": 1},
                 {"i": 1},
                 {"k": None},
+                {"f": b""},
+                {"f": b"12345"},
+                {"f": "1234"},
             ],
         ),
     ],

@@ -12,7 +12,7 @@
 | k | the overlay address was kept from before this start | true |
 | y | the overlay address cannot move, and neither could its holder when we came | true |
 | r | reserved for routed networks | |
-| f | reserved for fingerprints of cluster keys, four of four bytes | |
+| f | fingerprints of the cluster keys held, the primary one first | four bytes each, 4 at most |
 
 Unknown keys are ignored. An `Ext` that is damaged counts as absent, so its member is treated as a
 Go peer, which is what it looks like.
@@ -29,13 +29,16 @@ import msgpack
 
 from wesher.base.errors import ProtocolError
 from wesher.base.frozen import frozen
+from wesher.gossip.keyring import FINGERPRINT_SIZE
 from wesher.mesh.base import gob
 from wesher.mesh.base.plan import IPAddress
 
 MetadataFormat = Literal["current", "v0.2"]
 
 MAX_METADATA = 512  # bytes, memberlist's limit
-FINGERPRINT_ROOM = 20  # bytes of it that are kept free: key, header, and four fingerprints
+MAX_FINGERPRINTS = 4  # told of; a rotation takes two, a second one in its middle three
+FINGERPRINT_ROOM = 4 + MAX_FINGERPRINTS * FINGERPRINT_SIZE
+"""Bytes of it that fingerprints may take, kept free by those that tell of fewer."""
 
 _STRUCT_TYPE = 65
 _ADDRESS_TYPE = 66
@@ -69,6 +72,8 @@ class Metadata:
 
     `endpoint` is the text of an IP address, `overlay_net` that of a network. Without `has_ext` the
     member is a Go peer, and none of the fields from `wireguard_port` to `version` is known.
+    `key_fingerprints`, of the cluster keys that it holds, are those of `fingerprint`, the primary
+    key's first; without any it is older than them.
     """
 
     overlay_addr: IPAddress | None = None
@@ -80,6 +85,7 @@ class Metadata:
     kept: bool = False
     late: bool = False
     version: str | None = None
+    key_fingerprints: tuple[str, ...] = ()
     format: MetadataFormat = "current"
     has_ext: bool = False
 
@@ -100,7 +106,8 @@ def encode_metadata(metadata: Metadata, format: MetadataFormat) -> bytes:
         + _ADDRESS_DEFINITION[format]
         + gob.encode_value(_STRUCT_TYPE, gob.encode_struct(values))
     )
-    if len(data) > MAX_METADATA - FINGERPRINT_ROOM:
+    used = _fingerprint_bytes(metadata)
+    if len(data) > MAX_METADATA - FINGERPRINT_ROOM + (4 + len(used) if used else 0):
         raise ValueError(f"metadata of {len(data)} bytes")
     return data
 
@@ -190,9 +197,14 @@ def _encode_ext(metadata: Metadata) -> bytes:
         "i": metadata.immovable,
         "k": metadata.kept,
         "y": metadata.late,
+        "f": _fingerprint_bytes(metadata),
     }
     packed: bytes = msgpack.packb({key: value for key, value in fields.items() if value})
     return packed
+
+
+def _fingerprint_bytes(metadata: Metadata) -> bytes:
+    return b"".join(map(bytes.fromhex, metadata.key_fingerprints[:MAX_FINGERPRINTS]))
 
 
 def _decode_ext(value: gob.Value) -> dict[str, Any]:
@@ -239,6 +251,14 @@ def _parse_flag(value: object) -> bool:
     return value
 
 
+def _parse_fingerprints(value: object) -> tuple[str, ...]:
+    size = FINGERPRINT_SIZE
+    if not isinstance(value, bytes) or not value or len(value) % size:
+        raise ValueError("malformed fingerprints")
+    told = value[: MAX_FINGERPRINTS * size]
+    return tuple(told[at : at + size].hex() for at in range(0, len(told), size))
+
+
 _EXT: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "v": ("version", _parse_version),
     "p": ("wireguard_port", _parse_port),
@@ -247,6 +267,7 @@ _EXT: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "i": ("immovable", _parse_flag),
     "k": ("kept", _parse_flag),
     "y": ("late", _parse_flag),
+    "f": ("key_fingerprints", _parse_fingerprints),
 }
 
 

@@ -47,9 +47,13 @@ class Reviewed:
 class Overlay:
     """Our overlay address, once `choose` has found one, and after each `review` the newest Plan."""
 
-    def __init__(self, settings: NodeSettings, saved: Saved) -> None:
+    def __init__(
+        self, settings: NodeSettings, saved: Saved, key_fingerprints: tuple[str, ...] = ()
+    ) -> None:
         self._settings = settings
         self._saved = saved
+        self.key_fingerprints = key_fingerprints
+        """Those of the cluster keys that we hold, to be told with the rest."""
         self._held_since = float("-inf")
         self.former: Former | None = None
         """The address to go back to at a later start."""
@@ -145,6 +149,7 @@ class Overlay:
             kept=local.kept,
             late=local.late,
             version=__version__,
+            key_fingerprints=self.key_fingerprints,
             has_ext=True,
         )
         return encode_metadata(metadata, self._settings.metadata_format)

@@ -13,6 +13,7 @@ from wesher.gossip import (
     MemberSuspected,
     MemberUpdated,
 )
+from wesher.gossip.members import Proofs
 from wesher.mesh.base.events import MemberEvent, MemberEventKind
 from wesher.mesh.base.metadata import Metadata, read_metadata
 from wesher.mesh.members import FailedMembers
@@ -24,7 +25,8 @@ Place = Mapping[str, object]
 class MemberEvents:
     """Changes not yet handed out, and where each live member was last."""
 
-    def __init__(self) -> None:
+    def __init__(self, proofs: Proofs) -> None:
+        self._proofs = proofs
         self._waiting: list[MemberEvent] = []
         self._places: dict[str, Place] = {}
 
@@ -33,6 +35,8 @@ class MemberEvents:
         match event:
             case MemberProven(member):
                 self._appear(member, MemberEventKind.JOINED)
+            case _ if self._is_of_a_crowd(event):
+                pass
             case MemberJoined(member):
                 returned = member.name in failed
                 self._appear(
@@ -61,6 +65,11 @@ class MemberEvents:
         """Return what has not been handed out yet."""
         waiting, self._waiting = self._waiting, []
         return waiting
+
+    def _is_of_a_crowd(self, event: Event) -> bool:
+        """Tell whether an event is about somebody of whom nothing is told before it is proven."""
+        member = getattr(event, "member", None)
+        return member is not None and self._proofs.crowded and self._proofs.waits(member.name)
 
     def _appear(self, member: Member, what: MemberEventKind, before: Place | None = None) -> None:
         place = self._places[member.name] = _place(member)
