@@ -64,7 +64,7 @@ complete -c wesher -n _shtab_wesher_using -l cluster-key -l clusterkey -x -d 'ke
 complete -c wesher -n _shtab_wesher_using -l cluster-key-file -xka "(__fish_complete_path)" -d 'file with the cluster keys, one a line, - to be asked or for standard input; keeps the keys out of ps'
 complete -c wesher -n _shtab_wesher_using -l join -l joinaddrs -x -d 'members to contact first (default: the members in the state file)'
 complete -c wesher -n _shtab_wesher_using -l init -d 'set earlier state aside (.old) and start anew'
-complete -c wesher -n _shtab_wesher_using -l fresh-key -d 'make a new WireGuard key although an interface is left from before'
+complete -c wesher -n _shtab_wesher_using -l fresh-key -d 'make a new WireGuard key and identity although there are some from before'
 complete -c wesher -n _shtab_wesher_using -l bind-addr -x -d 'address to listen on; 0.0.0.0 advertises the address of the route to a seed (default: 0.0.0.0)'
 complete -c wesher -n _shtab_wesher_using -l bind-iface -x -d 'interface whose first global address to listen on; not with --bind-addr'
 complete -c wesher -n _shtab_wesher_using -l advertise-addr -x -d 'address others reach us at, for 1:1 NAT (default: the bound or default-route address)'

@@ -120,12 +120,14 @@ def _evaluated(written: bytes) -> bytes:
 
 
 def _saved_keys(state: Any) -> Iterator[str]:
-    """Yield the cluster keys of a state file, the primary one and the others."""
+    """Yield the cluster keys of a state file, primary and others, and the host's own key."""
     if not isinstance(state, dict):
         return
     ours = state.get("Wesher")
-    others = ours.get("OtherKeys") if isinstance(ours, dict) else None
-    for entry in (state.get("ClusterKey"), *(others if isinstance(others, list) else ())):
+    ours = ours if isinstance(ours, dict) else {}
+    others = ours.get("OtherKeys")
+    found = (state.get("ClusterKey"), ours.get("IdentityKey"))
+    for entry in (*found, *(others if isinstance(others, list) else ())):
         key = entry.get("Key") if isinstance(entry, dict) else entry
         if isinstance(key, str):
             yield key

@@ -124,13 +124,14 @@ def test_secrets_are_taken_from_state_files_and_from_what_wg_was_given(tmp_path:
 def test_every_key_of_several_is_a_secret_wherever_it_is_configured_or_saved(
     tmp_path: Path,
 ) -> None:
-    secrets = [bytes(range(first, first + 32)) for first in range(1, 8)]
+    secrets = [bytes(range(first, first + 32)) for first in range(1, 9)]
     texts = [base64.b64encode(secret).decode() for secret in secrets]
     others = [{"Key": text, "Check": "00"} for text in texts[1:3]]
-    state = {"ClusterKey": texts[0], "Nodes": [], "Wesher": {"OtherKeys": others}}
+    ours = {"OtherKeys": others, "IdentityKey": texts[7]}
+    state = {"ClusterKey": texts[0], "Nodes": [], "Wesher": ours}
     (tmp_path / "wgoverlay.json").write_text(json.dumps(state))
     (tmp_path / "keys").write_text(f"{texts[3]}\n{texts[4]}\n")
-    (tmp_path / "wesher.toml").write_text(f"cluster-key = {texts[5:]!r}\n")
+    (tmp_path / "wesher.toml").write_text(f"cluster-key = {texts[5:7]!r}\n")
     watch = Watch()
 
     watch.gather(tmp_path)

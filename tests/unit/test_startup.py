@@ -14,7 +14,7 @@ from loguru import logger
 from tests.testbed.tools import Tools
 from wesher.agent import own_address
 from wesher.agent.own_address import find_underlay
-from wesher.agent.state import load_state, settle_state
+from wesher.agent.state import load_state, settle_state, with_identity
 from wesher.base.errors import ConfigError, StartError
 from wesher.base.frozen import replace
 from wesher.config.config import Config, load
@@ -197,6 +197,38 @@ def test_saved_keys_are_all_used_in_silence(file: StateFile, logged: list[str]) 
     assert keyed_state(config(join="192.0.2.2"), file) == saved
     assert keyed_state(config(KEY, OTHER), file) == saved
     assert logged == []
+
+
+def test_a_host_makes_a_key_of_its_own_once_and_keeps_it_whatever_the_cluster_key_is(
+    file: StateFile,
+) -> None:
+    first = with_identity(keyed_state(config(KEY), file), file)
+
+    assert first.identity
+    assert len(first.identity) == 32
+    assert file.load() == first
+    assert with_identity(keyed_state(config(KEY), file), file) == first
+    assert with_identity(keyed_state(config(OTHER), file), file).identity == first.identity
+
+
+def test_a_host_that_starts_anew_or_is_a_clone_makes_another_key_of_its_own(
+    file: StateFile,
+) -> None:
+    first = with_identity(keyed_state(config(KEY), file), file)
+
+    fresh = with_identity(first, file, fresh=True)
+    new = with_identity(keyed_state(config(init="true"), file), file)
+
+    assert len({first.identity, fresh.identity, new.identity}) == 3
+
+
+def test_a_key_of_our_own_that_cannot_be_saved_serves_this_start(
+    unsavable: StateFile, logged: list[str]
+) -> None:
+    state = with_identity(keyed_state(config(KEY), unsavable), unsavable)
+
+    assert state.identity
+    assert "makes this host another identity" in logged[-1]
 
 
 def test_a_given_key_on_a_fresh_host_is_saved_in_silence(

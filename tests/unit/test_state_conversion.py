@@ -24,13 +24,13 @@ SAVED = Saved(
 
 
 def test_what_is_kept_comes_back_unchanged() -> None:
-    state = as_state((KEY,), SAVED, 1_000_000.0)
+    state = as_state((KEY,), KEY, SAVED, 1_000_000.0)
 
     assert as_saved(state, 7946, 1_000_000.0) == SAVED
 
 
 def test_times_are_told_by_the_clock_on_the_wall() -> None:
-    state = as_state((KEY,), SAVED, 1_000_000.4)
+    state = as_state((KEY,), KEY, SAVED, 1_000_000.4)
 
     later = as_saved(state, 7946, 1_000_500.0)
 

@@ -25,7 +25,7 @@ from wesher.agent import phases
 from wesher.agent.driver import Driver, Prepared, Tasks
 from wesher.agent.own_address import find_underlay
 from wesher.agent.phases import MOVES, Move, Phase
-from wesher.agent.state import load_state, settle_state
+from wesher.agent.state import load_state, settle_state, with_identity
 from wesher.base.errors import WesherError
 from wesher.config.config import Config
 from wesher.control.commands import Control
@@ -146,6 +146,7 @@ class Agent:
             await in_thread(_drop_hosts_entries, self._hosts)
         is_new = not (state.cluster_key or config.cluster_keys)
         state = settle_state(config, state, state_file)
+        state = with_identity(state, state_file, fresh=config.fresh_key)
         if is_new and self._foreground:
             self._foreground.invite(underlay.advertise)
         if config.etc_hosts:

@@ -285,8 +285,8 @@ class Driver:
 
     def _state(self) -> State | None:
         """Return what belongs in the state file now, None while it is to stay as it is."""
-        saved = self.running.node.saved()
-        return as_state(self._keyring.keys, saved, self._clock_began) if saved else None
+        saved, identity = self.running.node.saved(), self._prepared.state.identity
+        return as_state(self._keyring.keys, identity, saved, self._clock_began) if saved else None
 
     async def _announce(self) -> None:
         """Say that the interface is up, and from then on how we live."""

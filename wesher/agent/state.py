@@ -12,6 +12,7 @@ from wesher.base.frozen import replace
 from wesher.config.config import Config, Keys
 from wesher.gossip import Address
 from wesher.gossip.keyring import fingerprint
+from wesher.mesh.base.identity import SEED_SIZE
 from wesher.mesh.base.settings import Former, Saved, SavedMember, Self
 from wesher.mesh.base.tombstones import Tombstone
 from wesher.system.log import tell
@@ -50,7 +51,7 @@ def load_state(config: Config, file: StateFile) -> State:
             "the given cluster key is not the saved one:"
             " this start knows nothing of the old cluster's members"
         )
-        return State()
+        return State(identity=earlier.identity)  # it is the same host
     logger.warning(
         "the given cluster keys ({given}) are not the saved ones ({saved}): those given count",
         given=", ".join(map(fingerprint, given)),
@@ -105,6 +106,21 @@ def _with_new_key(file: StateFile) -> State:
     return state
 
 
+def with_identity(state: State, file: StateFile, *, fresh: bool = False) -> State:
+    """Return a state with this host's own key, made and saved at its first start, or if `fresh`.
+
+    Blocks on the disk. One that cannot be saved serves this start only: the next makes another.
+    """
+    if state.identity is not None and not fresh:
+        return state
+    state = replace(state, identity=os.urandom(SEED_SIZE))
+    try:
+        file.save(state)
+    except StateFileError as error:
+        logger.warning("{error}; the next start makes this host another identity", error=error)
+    return state
+
+
 def wall_clock_began(now: float) -> float:
     """Return the wall-clock time at which the node's clock, which tells `now`, was at 0."""
     return time.clock_gettime(time.CLOCK_REALTIME) - now
@@ -143,8 +159,11 @@ def as_saved(state: State, port: int, began: float) -> Saved:
     )
 
 
-def as_state(keys: Keys, saved: Saved, began: float) -> State:
-    """Return what belongs in the state file of a member of the cluster with these keys."""
+def as_state(keys: Keys, identity: bytes | None, saved: Saved, began: float) -> State:
+    """Return what belongs in the state file of a member of the cluster with these keys.
+
+    `identity` is the secret of this host's own key.
+    """
     nodes = tuple(
         SavedNode(
             member.name,
@@ -174,4 +193,5 @@ def as_state(keys: Keys, saved: Saved, began: float) -> State:
         former=former,
         this_host=SavedSelf(one.name, one.ip, one.public_key) if (one := saved.this_host) else None,
         other_keys=keys[1:],
+        identity=identity,
     )

@@ -105,7 +105,7 @@ OPTIONS = (
         "fresh_key",
         v.parse_switch,
         None,
-        "make a new WireGuard key although an interface is left from before",
+        "make a new WireGuard key and identity although there are some from before",
         in_file=False,
     ),
     Option(

@@ -31,6 +31,10 @@ _OURS = "Wesher"
 _CHECK_LENGTH = 8  # bytes; of 2^64 other keys one passes
 _CHECK_TEXT = re.compile(rb'"KeyCheck"\s*:\s*"([^"]*)"', re.IGNORECASE)
 _KEY_TEXT = re.compile(rb'"ClusterKey"\s*:\s*"([A-Za-z0-9+/]{43}=)"', re.IGNORECASE)
+_IDENTITY_TEXT = re.compile(
+    rb'"IdentityKey"\s*:\s*"([A-Za-z0-9+/]{43}=)",\s*"IdentityCheck"\s*:\s*"([0-9a-f]*)"',
+    re.IGNORECASE,
+)
 
 
 class StateFileError(WesherError):
@@ -80,11 +84,12 @@ class SavedSelf:
     public_key: str
 
 
-@frozen(hidden=("cluster_key", "other_keys"), uncompared=("by_original",))
+@frozen(hidden=("cluster_key", "other_keys", "identity"), uncompared=("by_original",))
 class State:
     """Everything saved; no key means that nothing was saved yet.
 
-    `other_keys` open what some members still, or already, seal with them. `fixed` tells that the
+    `other_keys` open what some members still, or already, seal with them. `identity` is the secret
+    of this host's own key (mesh/base/identity.py), None until one is made. `fixed` tells that the
     overlay address was given by the operator. `by_original` tells that the Go program wrote the
     file last: it is then its interface, too.
     """
@@ -99,6 +104,7 @@ class State:
     this_host: SavedSelf | None = None
     by_original: bool = False
     other_keys: tuple[bytes, ...] = ()
+    identity: bytes | None = None
 
     @property
     def keys(self) -> tuple[bytes, ...]:
@@ -172,20 +178,21 @@ class StateFile:
 
     def _recover(self, content: bytes, where: Path, key_needed: bool) -> State:
         """Return a State with the key found in the damaged `content`, which is kept at `where`."""
+        identity = _find_identity(content)
         if key := _find_key(content):
             logger.warning(
                 "the state file was damaged and is kept as {path}; the cluster key was recovered,"
                 " the members are forgotten",
                 path=where,
             )
-            return State(cluster_key=key)
+            return State(cluster_key=key, identity=identity)
         if key_needed:
             raise StartError(
                 f"the state file is damaged and its cluster key is lost (kept as {where});"
                 " give the key with --cluster-key, or start a new cluster with --init"
             )
         logger.warning("the state file was damaged and is kept as {path}", path=where)
-        return State()
+        return State(identity=identity)
 
     def _set_aside(self, kind: str) -> Path:
         """Rename the state file, overwriting no earlier one of this kind but the tenth."""
@@ -218,6 +225,7 @@ def encode(state: State) -> bytes:
             "Incarnation": state.incarnation,
             "Tombstones": [_encode_tombstone(one) for one in state.tombstones],
             **_encode_other_keys(state),
+            **_encode_identity(state),
             **_encode_marks(state),
         },
     }
@@ -249,6 +257,7 @@ def decode(content: bytes) -> State:
         this_host=_decode_self(ours),
         by_original=_OURS.lower() not in fields,
         other_keys=_decode_other_keys(ours.get("otherkeys")),
+        identity=_decode_identity(ours.get("identitykey"), ours.get("identitycheck")),
     )
 
 
@@ -369,6 +378,18 @@ def _decode_other_keys(value: object) -> tuple[bytes, ...]:
     return tuple(_decode_key(one.get("key"), one.get("check")) for one in entries)
 
 
+def _encode_identity(state: State) -> dict[str, object]:
+    if state.identity is None:
+        return {}
+    text = base64.b64encode(state.identity).decode()
+    return {"IdentityKey": text, "IdentityCheck": _fingerprint(state.identity)}
+
+
+def _decode_identity(value: object, check: object) -> bytes | None:
+    """Return the secret of our identity; ValueError for a damaged one: it would be another's."""
+    return None if value is None and check is None else _decode_key(value, check)
+
+
 def _fingerprint(key: bytes) -> str:
     """Return what tells a damaged key: a key that differs in one bit is proper, too."""
     return hashlib.sha256(b"wesher cluster key" + key).hexdigest()[: 2 * _CHECK_LENGTH]
@@ -381,6 +402,14 @@ def _find_key(content: bytes) -> bytes | None:
     try:
         key = match[1].decode()
         return _decode_key(key, check[1].decode("ascii", "replace") if check else None)
+    except ValueError:
+        return None
+
+
+def _find_identity(content: bytes) -> bytes | None:
+    match = _IDENTITY_TEXT.search(content)
+    try:
+        return _decode_identity(match[1].decode(), match[2].decode()) if match else None
     except ValueError:
         return None
 

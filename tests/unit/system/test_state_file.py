@@ -515,9 +515,46 @@ def test_a_flipped_bit_in_another_key_is_damage_too(file: StateFile) -> None:
     assert list(file.path.parent.glob("*.corrupt"))
 
 
-def test_no_key_is_in_a_printed_state() -> None:
-    printed = repr(replace(STATE, other_keys=(bytes(range(1, 33)),)))
+IDENTITY = bytes(range(3, 35))
+IDENTITY_TEXT = base64.b64encode(IDENTITY).decode()
 
+
+def test_the_key_of_this_host_comes_back_and_what_is_older_does_not_mind_it(
+    file: StateFile,
+) -> None:
+    known = replace(STATE, identity=IDENTITY)
+    file.save(known)
+
+    assert file.load() == known
+    document = json.loads(encode(known))
+    assert document["Wesher"].pop("IdentityKey") == IDENTITY_TEXT
+    del document["Wesher"]["IdentityCheck"]
+    assert decode(json.dumps(document).encode()) == STATE
+
+
+@pytest.mark.parametrize("field", ["IdentityKey", "IdentityCheck"])
+def test_a_damaged_key_of_this_host_is_damage_since_it_would_be_another_host(
+    file: StateFile, field: str
+) -> None:
+    document = json.loads(encode(replace(STATE, identity=IDENTITY)))
+    text = document["Wesher"][field]
+    document["Wesher"][field] = ("B" if text[0] != "B" else "C") + text[1:]
+    put(file, json.dumps(document).encode())
+
+    assert file.load() == State(cluster_key=KEY)
+    assert list(file.path.parent.glob("*.corrupt"))
+
+
+def test_the_key_of_this_host_is_recovered_from_a_damaged_file(file: StateFile) -> None:
+    put(file, encode(replace(STATE, identity=IDENTITY))[:-1])
+
+    assert file.load() == State(cluster_key=KEY, identity=IDENTITY)
+
+
+def test_no_key_is_in_a_printed_state() -> None:
+    printed = repr(replace(STATE, other_keys=(bytes(range(1, 33)),), identity=IDENTITY))
+
+    assert repr(IDENTITY) not in printed
     assert repr(bytes(range(1, 33))) not in printed
     assert repr(KEY) not in printed
 
