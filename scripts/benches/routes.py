@@ -14,7 +14,8 @@ _PEERS = 10
 _PROGRAM = """
 import asyncio, base64, json, os, resource, sys, time
 from ipaddress import ip_address, ip_network
-from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
+from wesher.base.addresses import Address
+from wesher.mesh.base.plan import InterfaceSettings, Peer, Plan
 from wesher.system.device import Device
 from wesher.system.host_facts import host_facts
 from wesher.system.network import KnownRoutes
@@ -28,7 +29,7 @@ def key(number):
     return public_key_of(base64.b64encode((number << 99).to_bytes(32, "big")).decode())
 
 def peer(number):
-    endpoint = Endpoint(ip_address("192.168.77.250"), 51820)
+    endpoint = Address("192.168.77.250", 51820)
     return Peer(endpoint, (ip_network(f"10.99.0.{number}"),))
 
 def cpu():

@@ -14,8 +14,9 @@ from loguru import logger
 
 from tests.testbed.keys import key
 from tests.testbed.tools import Tools
+from wesher.base.addresses import Address
 from wesher.base.frozen import replace
-from wesher.mesh.base.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
+from wesher.mesh.base.plan import HostsEntry, InterfaceSettings, Peer, Plan
 from wesher.system import reconciler
 from wesher.system.device import Device
 from wesher.system.hosts import HostsFile
@@ -31,7 +32,7 @@ def plan(*numbers: int, complete: bool = True) -> Plan:
     """Return a plan with these peers, each with its line in the hosts file."""
     peers = {}
     for number in numbers:
-        endpoint = Endpoint(ip_address(f"198.51.100.{number}"), 51820)
+        endpoint = Address(f"198.51.100.{number}", 51820)
         peers[key(number)] = Peer(endpoint, (ip_network(f"10.9.9.{number}"),))
     hosts = tuple(HostsEntry(ip_address(f"10.9.9.{n}"), f"n{n}") for n in numbers)
     return Plan(SETTINGS, peers, hosts, complete)

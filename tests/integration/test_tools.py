@@ -8,9 +8,10 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from tests.testbed.tools import Tools
+from wesher.base.addresses import Address
 from wesher.base.errors import CommandError, MissingToolError, StartError
 from wesher.base.frozen import replace
-from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
+from wesher.mesh.base.plan import InterfaceSettings, Peer, Plan
 from wesher.system.device import Applied, Device
 from wesher.system.interface import Leftover, clean_up
 from wesher.system.network import read_network
@@ -29,7 +30,7 @@ def key(number: int) -> str:
 
 def peer(number: int, *, port: int = 51820, address: str | None = None) -> Peer:
     overlay = address or f"10.9.{number // 256}.{number % 256}"
-    endpoint = Endpoint(ip_address("198.51.100.7"), port)
+    endpoint = Address("198.51.100.7", port)
     return Peer(endpoint, (ip_network(overlay),))
 
 

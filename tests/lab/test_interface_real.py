@@ -13,8 +13,9 @@ from tests.testbed.lab.netns import LabOf
 _PRELUDE = """
 import asyncio, base64, json, os, subprocess
 from ipaddress import ip_address, ip_network
+from wesher.base.addresses import Address
 from wesher.base.errors import WesherError
-from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
+from wesher.mesh.base.plan import InterfaceSettings, Peer, Plan
 from wesher.system import interface
 from wesher.system import host_facts
 from wesher.system.device import Device
@@ -27,7 +28,7 @@ def key(number):
 
 def peer(number):
     overlay = ip_network(f"10.9.{number // 256}.{number % 256}")
-    return Peer(Endpoint(ip_address("192.168.77.250"), 51820), (overlay,))
+    return Peer(Address("192.168.77.250", 51820), (overlay,))
 
 def plan(*numbers, address="10.1.2.3", complete=True):
     settings = InterfaceSettings(ip_address(address), 51820)
@@ -96,7 +97,7 @@ tell(changed=[first.changed, second.changed, third.changed, fourth.changed],
 def test_ipv6_overlays_work_alike(tell: Tell) -> None:
     told = tell("""
 device = await Device.open("wg0")
-six = {key(1): Peer(Endpoint(ip_address("2001:db8::1"), 9), (ip_network("fd77::1"),))}
+six = {key(1): Peer(Address("2001:db8::1", 9), (ip_network("fd77::1"),))}
 wanted = Plan(InterfaceSettings(ip_address("fd77::9"), 51820), six, complete=True)
 changed = [(await device.apply(wanted)).changed for _ in range(2)]
 changed.append((await device.apply(plan())).changed)

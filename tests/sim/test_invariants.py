@@ -10,13 +10,14 @@ from tests.testbed.sim.invariants import check_plan
 from tests.testbed.sim.mesh_world import MeshParticipant, MeshWorld
 from tests.testbed.sim.trace import Violation
 from tests.testbed.sim.world import World
+from wesher.base.addresses import Address
 from wesher.base.frozen import replace
 from wesher.gossip import Keyring, Member, MemberJoined, MemberState, Wire
 from wesher.gossip.codec import encode
 from wesher.gossip.messages import Nack
 from wesher.mesh.base.actions import ChangePlan
 from wesher.mesh.base.events import PlanChanged
-from wesher.mesh.base.plan import Endpoint, HostsEntry, InterfaceSettings, Peer, Plan
+from wesher.mesh.base.plan import HostsEntry, InterfaceSettings, Peer, Plan
 
 ONE, TWO = "node00000", "node00001"
 
@@ -120,7 +121,7 @@ def test_what_is_sent_is_sealed_with_a_key_of_the_ring(world: World) -> None:
 
 
 def peer(*ips: str) -> Peer:
-    endpoint = Endpoint(ip_address("192.0.2.1"), 51820)
+    endpoint = Address("192.0.2.1", 51820)
     return Peer(endpoint, tuple(map(ip_network, ips)))
 
 

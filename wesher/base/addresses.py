@@ -1,12 +1,34 @@
-"""Networks that are asked for the one with an address, and how somebody answers at an address."""
+"""An address with a port, how somebody answers there, and networks to look an address up in."""
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import NamedTuple
 
 from wesher.base.frozen import EMPTY, frozen
 
 _Network = IPv4Network | IPv6Network
+
+
+class Address(NamedTuple):
+    """An IP address in its usual text form (never IPv4-mapped) and a port."""
+
+    ip: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read `IP:PORT` or `[IPV6]:PORT`; raises ValueError, whatever the port's range."""
+        ip, _, port = text.rpartition(":")
+        return cls(str(ip_address(ip.strip("[]"))), int(port))
+
+    def __str__(self) -> str:
+        return with_port(self.ip, self.port)
+
+
+def with_port(host: str, port: int) -> str:
+    """Return how a host, by name or address, is written with a port."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @frozen

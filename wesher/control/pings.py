@@ -9,7 +9,6 @@ from wesher.base.frozen import replace
 from wesher.control.status import Json, Running
 from wesher.gossip import Address
 from wesher.mesh.base.events import Pinged
-from wesher.mesh.base.plan import Endpoint
 from wesher.mesh.reporting import MemberStatus, Standing
 from wesher.system.gossip_client import contact_all
 from wesher.system.shell import run
@@ -125,11 +124,11 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and len(value.encode()) <= MAX_NAME
 
 
-def _parse(text: object) -> Endpoint:
+def _parse(text: object) -> Address:
     try:
-        endpoint = Endpoint.parse(str(text))
+        address = Address.parse(str(text))
     except ValueError:
         raise AgentError(f"{text!r} is no address with a port") from None
-    if not 0 < endpoint.port < 65536:
+    if not 0 < address.port < 65536:
         raise AgentError(f"{text!r} has no port from 1 to 65535")
-    return endpoint
+    return address

@@ -5,12 +5,11 @@ import time
 from collections.abc import Container, Iterable, Iterator
 
 from wesher.base import problems
-from wesher.base.addresses import Heard
+from wesher.base.addresses import Address, Heard
 from wesher.base.errors import NotRootError
 from wesher.base.problems import OTHER_KEY, OUR_NAME, RENAMED, SAME_NAME, SEED_NAME
 from wesher.doctor.context import Case, Reply, contact_all, resolve
 from wesher.doctor.findings import Finding, Verdict, fault, lasting, ok, unknown, warning
-from wesher.mesh.base.plan import Endpoint
 from wesher.system.control_client import STARTING, holder, is_stopped
 
 FRESH = 120.0  # seconds for which something met counts as the state of things
@@ -143,7 +142,7 @@ async def _is_alone(case: Case, data: Reply) -> bool:
     places[told["node"].get("name")] = told["node"].get("address")
     held = places.get(data["member"], data.get("address"))
     others = [data[key] for key in ("address", "claimed") if data.get(key) not in {None, held}]
-    asked = [(Endpoint.parse(other), data["member"]) for other in others]
+    asked = [(Address.parse(other), data["member"]) for other in others]
     contacts = await contact_all(case, asked)
     return contacts is not None and not any(
         heard is Heard.ANSWER for made in contacts for heard in (made.udp, made.tcp)

@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from ipaddress import ip_address
 
 from wesher.base import problems
-from wesher.base.addresses import Contact
+from wesher.base.addresses import Address, Contact
 from wesher.base.frozen import frozen, replace
 from wesher.base.problems import NOT_READ, OTHER_KEY, SEED_NAME, TAKEN_NAME, UDP_BLOCKED, Problem
 from wesher.doctor.context import Case, Reply, contact_all, find_others, resolve
@@ -22,7 +21,6 @@ from wesher.doctor.findings import (
     unknown,
     warning,
 )
-from wesher.mesh.base.plan import Endpoint, IPAddress
 
 MAX_MEMBERS = 256  # that are contacted; those in trouble first
 MAX_SAVED = 16
@@ -43,7 +41,7 @@ class Target:
 
     role: Role
     name: str
-    address: Endpoint
+    address: Address
     state: str = "alive"
     failed_for: float | None = None
 
@@ -110,7 +108,7 @@ def _members(status: Reply) -> list[Target]:
         Target(
             Role.MEMBER,
             member["name"],
-            Endpoint.parse(member["address"]),
+            Address.parse(member["address"]),
             member["state"],
             member["since"] if member["state"] == "failed" else None,
         )
@@ -119,13 +117,13 @@ def _members(status: Reply) -> list[Target]:
 
 
 def _ourselves(node: Reply) -> Target:
-    return Target(Role.OURSELVES, node["name"], Endpoint.parse(node["address"]))
+    return Target(Role.OURSELVES, node["name"], Address.parse(node["address"]))
 
 
 def _saved(case: Case) -> list[Target]:
     port = case.settings.cluster_port
     return [
-        Target(Role.SEED, node.name, Endpoint(ip_address(node.addr), node.port or port))
+        Target(Role.SEED, node.name, Address(node.addr, node.port or port))
         for node in [node for node in case.saved.nodes if not node.left][:MAX_SAVED]
     ]
 
@@ -192,9 +190,9 @@ async def _check_name(case: Case, targets: Sequence[Target]) -> list[Finding]:
     return []
 
 
-def _is_ours(case: Case, ip: IPAddress) -> bool:
+def _is_ours(case: Case, ip: str) -> bool:
     links = case.network.links.values() if case.network else ()
-    return any(address.ip == ip for link in links for address in link.addresses)
+    return any(str(address.ip) == ip for link in links for address in link.addresses)
 
 
 def _keys(case: Case) -> str:

@@ -11,10 +11,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from wesher.base.addresses import Contact, Heard
+from wesher.base.addresses import Address, Contact, Heard
 from wesher.base.errors import AgentError, CommandError, NoAgentError
 from wesher.config.config import Config, Keys, from_told
-from wesher.mesh.base.plan import Endpoint
 from wesher.system import files
 from wesher.system.control_client import ask
 from wesher.system.network import Network, read_network
@@ -29,9 +28,9 @@ CONTACT_PATIENCE = 8.0  # seconds: it waits for some itself
 NAME_PATIENCE = 2.5  # seconds for a name to be resolved
 AT_ONCE = 128  # addresses in one request: four sockets each, of the 1024 that an agent may have
 _CLIENT = "wesher.system.gossip_client"  # loads gossip and cryptography, which most runs need not
-Whom = tuple[Endpoint, str]
+Whom = tuple[Address, str]
 """An address, and the name of the member that should be there: "" for whoever is."""
-Looker = Callable[[Keys, str, Sequence[Endpoint]], Awaitable[list[Endpoint]]]
+Looker = Callable[[Keys, str, Sequence[Address]], Awaitable[list[Address]]]
 
 
 @dataclass(frozen=True)
@@ -114,23 +113,23 @@ async def contact_all(case: Case, whom: Sequence[Whom]) -> list[Contact] | None:
     return await contact(case.keys, whom)
 
 
-async def find_others(case: Case, name: str, addresses: Sequence[Endpoint]) -> list[Endpoint]:
+async def find_others(case: Case, name: str, addresses: Sequence[Address]) -> list[Address]:
     """Return where live members of this name are that answer, as one of these addresses tells."""
     find: Looker = import_module(_CLIENT).find_others
     return await find(case.keys, name, addresses) if case.keys else []
 
 
-async def resolve(host: str, port: int) -> list[Endpoint]:
+async def resolve(host: str, port: int) -> list[Address]:
     """Return the addresses of a host; none when its name is unknown or nobody tells in time."""
     try:
-        return [Endpoint(ip_address(host), port)]
+        return [Address(str(ip_address(host)), port)]
     except ValueError:
         pass
     loop = asyncio.get_running_loop()
     with suppress(OSError, UnicodeError):
         async with asyncio.timeout(NAME_PATIENCE):
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-            return list(dict.fromkeys(Endpoint(ip_address(one[4][0]), port) for one in found))
+            return list(dict.fromkeys(Address(str(ip_address(one[4][0])), port) for one in found))
     return []
 
 

@@ -1,5 +1,6 @@
 """The membership protocol: bytes, time and commands in; packets, streams and events out. Pure."""
 
+from wesher.base.addresses import Address
 from wesher.gossip.core import Gossip
 from wesher.gossip.events import (
     AddressConflict,
@@ -31,7 +32,6 @@ from wesher.gossip.keyring import Keyring
 from wesher.gossip.members import Member, Members, MemberState
 from wesher.gossip.messages import (
     Ack,
-    Address,
     Alive,
     Dead,
     ErrorReply,

@@ -16,11 +16,12 @@ Two things that all of them heed:
 
 from random import Random
 
+from wesher.base.addresses import Address
 from wesher.base.timers import Timers
 from wesher.gossip.codec import encode
 from wesher.gossip.events import MemberProven
 from wesher.gossip.members import Member, Members, MemberState
-from wesher.gossip.messages import Address, Message
+from wesher.gossip.messages import Message
 from wesher.gossip.outbox import Broadcasts, Outbox
 from wesher.gossip.settings import GossipSettings
 from wesher.gossip.wire import Wire

@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from random import Random
 from typing import Any
 
+from wesher.base.addresses import Address
 from wesher.base.errors import ProtocolError
 from wesher.base.frozen import replace
 from wesher.base.timers import Timers
@@ -37,7 +38,6 @@ from wesher.gossip.intake import Intake
 from wesher.gossip.members import Member
 from wesher.gossip.messages import (
     Ack,
-    Address,
     Alive,
     Dead,
     ErrorReply,

@@ -11,9 +11,10 @@ Whatever strangers can cause at will is emitted with a bound (outbox.MAX_EVENTS)
 from collections.abc import Hashable
 from enum import Enum
 
+from wesher.base.addresses import Address
 from wesher.base.frozen import frozen
 from wesher.gossip.members import Member
-from wesher.gossip.messages import Address, Alive, Record
+from wesher.gossip.messages import Alive, Record
 
 
 @frozen

@@ -16,6 +16,7 @@ who sent it: they count as an accusation of ours, which the member can refute.
 
 from collections.abc import Collection, Mapping
 
+from wesher.base.addresses import Address
 from wesher.base.frozen import replace
 from wesher.gossip.context import Context, TokenBucket
 from wesher.gossip.events import (
@@ -28,7 +29,6 @@ from wesher.gossip.events import (
 )
 from wesher.gossip.members import MAX_AT_ONE_ADDRESS, Member
 from wesher.gossip.messages import (
-    Address,
     Alive,
     Dead,
     PushPull,

@@ -22,8 +22,9 @@ from enum import IntEnum
 from functools import lru_cache
 from random import Random
 
+from wesher.base.addresses import Address
 from wesher.base.frozen import frozen
-from wesher.gossip.messages import Address, Alive, Record, unpack_ip
+from wesher.gossip.messages import Alive, Record, unpack_ip
 
 MAX_MEMBERS = 16384
 """Names that we hold, dead and left ones included; Go has no limit (spec/memberlist.md, 10.2)."""

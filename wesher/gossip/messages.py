@@ -14,7 +14,6 @@ What passes may still be old, or a lie; that is for `precedence` and for the che
 
 import ipaddress
 from enum import IntEnum
-from typing import NamedTuple
 
 from wesher.base.frozen import frozen
 
@@ -162,16 +161,6 @@ class UserMessage:
 Message = (
     Ping | IndirectPing | Ack | Nack | ErrorReply | Suspect | Dead | Alive | PushPull | UserMessage
 )
-
-
-class Address(NamedTuple):
-    """An IP address in its usual text form (never IPv4-mapped) and a port."""
-
-    ip: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
 
 
 def pack_ip(ip: str, *, mapped: bool = False) -> bytes:

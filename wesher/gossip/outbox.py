@@ -24,6 +24,7 @@ from itertools import chain, count
 from math import inf
 from typing import NamedTuple, TypeVar
 
+from wesher.base.addresses import Address
 from wesher.base.errors import ProtocolError, UndecryptableError
 from wesher.base.frozen import frozen
 from wesher.base.timers import Timers
@@ -32,7 +33,6 @@ from wesher.gossip.events import DropReason, Event, NotRead, PacketDropped
 from wesher.gossip.members import Member, Members
 from wesher.gossip.messages import (
     Ack,
-    Address,
     Alive,
     Dead,
     ErrorReply,

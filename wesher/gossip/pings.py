@@ -13,10 +13,11 @@ it still has TCP, which has none.
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
+from wesher.base.addresses import Address
 from wesher.gossip.context import Context, TokenBucket
 from wesher.gossip.events import DropReason, PingFinished, SeenElsewhere
 from wesher.gossip.members import MemberState
-from wesher.gossip.messages import Ack, Address, IndirectPing, Nack, Ping, unpack_ip
+from wesher.gossip.messages import Ack, IndirectPing, Nack, Ping, unpack_ip
 from wesher.gossip.outbox import Answer
 from wesher.gossip.settings import Timer
 

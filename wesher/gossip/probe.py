@@ -19,11 +19,12 @@ first: it holds its address, at least.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from wesher.base.addresses import Address
 from wesher.gossip.codec import encode
 from wesher.gossip.context import Context
 from wesher.gossip.events import NeverAnswered, TcpOnly
 from wesher.gossip.members import Member, MemberState
-from wesher.gossip.messages import Address, Suspect
+from wesher.gossip.messages import Suspect
 from wesher.gossip.pings import PendingAck, Pings
 from wesher.gossip.settings import Timer
 

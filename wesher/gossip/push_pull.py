@@ -20,11 +20,12 @@ from enum import Enum, auto
 from functools import partial
 from itertools import chain
 
+from wesher.base.addresses import Address
 from wesher.base.frozen import replace
 from wesher.gossip.context import Context
 from wesher.gossip.events import ExchangeFinished
 from wesher.gossip.members import Member, MemberState
-from wesher.gossip.messages import Address, PushPull, Record, RecordState
+from wesher.gossip.messages import PushPull, Record, RecordState
 from wesher.gossip.outbox import Answer
 from wesher.gossip.settings import Timer, push_pull_scale
 

@@ -4,9 +4,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from itertools import chain
 
+from wesher.base.addresses import Address
 from wesher.base.errors import CommandError, MissingToolError
 from wesher.base.frozen import EMPTY, frozen
-from wesher.mesh.base.plan import Endpoint, InterfaceSettings, IPNetwork, Peer, Plan
+from wesher.mesh.base.plan import InterfaceSettings, IPNetwork, Peer, Plan
 from wesher.system.network import PROTOCOL, Link, LinkAddress, Network
 from wesher.system.shell import patiently, run
 from wesher.system.wireguard import PeerState, WireGuardState, wg_set
@@ -29,7 +30,7 @@ class PeerChanges:
     private_key: str | None = None
     listen_port: int | None = None
     words: Mapping[str, tuple[str, ...]] = EMPTY
-    endpoints: Mapping[str, Endpoint] = EMPTY
+    endpoints: Mapping[str, Address] = EMPTY
 
     def __bool__(self) -> bool:
         return bool(self.private_key or self.listen_port is not None or self.words)
@@ -39,7 +40,7 @@ def peer_changes(
     state: WireGuardState,
     plan: Plan,
     private_key: str,
-    announced: Mapping[str, Endpoint],
+    announced: Mapping[str, Address],
     now: float,
     *,
     renewed: Set[str] = frozenset(),
@@ -51,7 +52,7 @@ def peer_changes(
     from a roaming peer counts as right until the member announces another.
     """
     words: dict[str, tuple[str, ...]] = {}
-    endpoints: dict[str, Endpoint] = {}
+    endpoints: dict[str, Address] = {}
     claimed = _all_allowed_ips(plan) if not plan.complete else frozenset()
     for key, peer in plan.peers.items():
         current = state.peers.get(key)
@@ -80,8 +81,8 @@ def peer_changes(
 
 
 def endpoints_in_place(
-    state: WireGuardState, plan: Plan, changes: PeerChanges, announced: Mapping[str, Endpoint]
-) -> dict[str, Endpoint]:
+    state: WireGuardState, plan: Plan, changes: PeerChanges, announced: Mapping[str, Address]
+) -> dict[str, Address]:
     """Return the announced endpoints that WireGuard knows of once `changes` are made."""
     known = {}
     for key, peer in plan.peers.items():
@@ -171,7 +172,7 @@ def _may_blame_a_peer(error: CommandError) -> bool:
 
 
 def _needs_endpoint(
-    current: PeerState | None, wanted: Endpoint, announced: Endpoint | None, now: float
+    current: PeerState | None, wanted: Address, announced: Address | None, now: float
 ) -> bool:
     if current is None or current.endpoint is None:
         return True
@@ -186,7 +187,7 @@ def _needs_endpoint(
 def _words(
     current: PeerState | None,
     peer: Peer,
-    endpoint: Endpoint | None,
+    endpoint: Address | None,
     allowed_ips: set[IPNetwork],
 ) -> Iterator[str]:
     if endpoint is not None:

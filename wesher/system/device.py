@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Set
 from contextlib import suppress
 
+from wesher.base.addresses import Address
 from wesher.base.errors import CommandError, StartError
 from wesher.base.frozen import frozen
-from wesher.mesh.base.plan import Endpoint, Plan
+from wesher.mesh.base.plan import Plan
 from wesher.system.changes import (
     IpChanges,
     PeerChanges,
@@ -81,7 +82,7 @@ class Device:
         self._private_key = private_key
         self._routes = routes
         self._lent = lent  # as it was before us; None when we made the device
-        self._announced: dict[str, Endpoint] = {}
+        self._announced: dict[str, Address] = {}
         self._applied: Plan | None = None
         self._renewal = 0  # that of the last plan
 

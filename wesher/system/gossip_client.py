@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from ipaddress import ip_address
 
 from wesher.base.addresses import Contact, Heard
 from wesher.base.errors import LimitError, ProtocolError, UndecryptableError
@@ -22,7 +21,6 @@ from wesher.gossip import (
     unpack_ip,
 )
 from wesher.gossip.codec import encode
-from wesher.mesh.base.plan import Endpoint
 
 PATIENCE = 2.5  # seconds for an answer
 NONCE_SIZE = 12  # bytes
@@ -41,24 +39,24 @@ def wire_of(*keys: bytes) -> Wire:
     )
 
 
-async def contact_all(keys: Sequence[bytes], whom: Sequence[tuple[Endpoint, str]]) -> list[Contact]:
+async def contact_all(keys: Sequence[bytes], whom: Sequence[tuple[Address, str]]) -> list[Contact]:
     """Contact all at once, each by its name, or whoever is there where that is empty."""
     wire = wire_of(*keys)
-    return await asyncio.gather(*(contact(wire, _address(one), name) for one, name in whom))
+    return await asyncio.gather(*(contact(wire, one, name) for one, name in whom))
 
 
 async def find_others(
-    keys: Sequence[bytes], name: str, addresses: Sequence[Endpoint]
-) -> list[Endpoint]:
+    keys: Sequence[bytes], name: str, addresses: Sequence[Address]
+) -> list[Address]:
     """Return where live members of this name are, as the first of `addresses` with members tells.
 
     Only those that answer.
     """
     wire = wire_of(*keys)
     for address in addresses:
-        if records := await look(wire, _address(address)):
+        if records := await look(wire, address):
             found = [
-                Endpoint(ip_address(unpack_ip(record.addr)), record.port)
+                Address(unpack_ip(record.addr), record.port)
                 for record in records
                 if record.name == name and record.state in _LIVE
             ]
@@ -66,13 +64,9 @@ async def find_others(
     return []
 
 
-async def _answers(wire: Wire, endpoint: Endpoint, name: str) -> bool:
-    made = await contact(wire, _address(endpoint), name)
+async def _answers(wire: Wire, address: Address, name: str) -> bool:
+    made = await contact(wire, address, name)
     return Heard.ANSWER in {made.udp, made.tcp}
-
-
-def _address(endpoint: Endpoint) -> Address:
-    return Address(str(endpoint.ip), endpoint.port)
 
 
 async def contact(wire: Wire, address: Address, name: str = "") -> Contact:

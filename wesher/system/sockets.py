@@ -11,9 +11,10 @@ from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
+from wesher.base.addresses import Address
 from wesher.base.errors import ProtocolError, StartError
 from wesher.base.frozen import frozen
-from wesher.mesh.base.plan import Endpoint, IPAddress
+from wesher.mesh.base.plan import IPAddress
 
 BACKLOG = 512  # connections: everybody may join at once
 RECEIVE_BUFFER = 2 << 20  # bytes, memberlist's request
@@ -82,7 +83,7 @@ def _widen(sock: socket.socket) -> None:
 
 
 def _bind_problem(error: OSError, ip: IPAddress, port: int) -> str:
-    where = Endpoint(ip, port)
+    where = Address(str(ip), port)
     if error.errno == errno.EADDRINUSE:
         by = _by(port_process("udp", port, ip) or port_process("tcp", port, ip))
         return f"{where} is taken{by}: stop what listens there, or choose another --cluster-port"

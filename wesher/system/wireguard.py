@@ -12,9 +12,10 @@ from ipaddress import ip_network
 from itertools import islice
 from pathlib import Path
 
+from wesher.base.addresses import Address
 from wesher.base.errors import CommandError
 from wesher.base.frozen import EMPTY, frozen
-from wesher.mesh.base.plan import Endpoint, IPAddress, IPNetwork
+from wesher.mesh.base.plan import IPAddress, IPNetwork
 from wesher.system.shell import patiently, run
 
 GREET_FIRST, GREET_SECOND = 0.25, 0.5  # seconds: longer than a handshake takes to be heard of
@@ -34,7 +35,7 @@ class PeerState:
     `latest_handshake` is in seconds since the epoch, 0 for never; `received` and `sent` in bytes.
     """
 
-    endpoint: Endpoint | None
+    endpoint: Address | None
     allowed_ips: frozenset[IPNetwork]
     keepalive: int = 0
     latest_handshake: int = 0
@@ -113,8 +114,8 @@ def _unless_none(word: str) -> str | None:
 
 # These repeat from one reading to the next, and parsing addresses is most of the work.
 @lru_cache(maxsize=16384)
-def _endpoint(word: str) -> Endpoint | None:
-    return None if word == "(none)" else Endpoint.parse(word)
+def _endpoint(word: str) -> Address | None:
+    return None if word == "(none)" else Address.parse(word)
 
 
 @lru_cache(maxsize=16384)

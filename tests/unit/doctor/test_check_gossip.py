@@ -1,6 +1,5 @@
 """Seeds and members are contacted by UDP and TCP; what they answer is judged by who they are."""
 
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +8,17 @@ import pytest
 from tests.unit.doctor.cases import account, case, member, run, settings, status
 from tests.unit.mesh.node_harness import Harness
 from tests.unit.system.transports import LOOPBACK, Host, free_port, opened
-from wesher.base.addresses import Contact, Heard
+from wesher.base.addresses import Address, Contact, Heard
 from wesher.base.frozen import replace
 from wesher.doctor.check_gossip import Role, Target, check_gossip, judge
 from wesher.doctor.context import Case, find_others, resolve
 from wesher.doctor.findings import Finding
-from wesher.mesh.base.plan import Endpoint
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.node import MeshNode
 from wesher.system.state_file import SavedNode, State, StateFile
 
 KEY = bytes(range(32))
-HERE = Endpoint(ip_address("192.0.2.2"), 7946)
+HERE = Address("192.0.2.2", 7946)
 ANSWER, SILENCE, OTHER = Heard.ANSWER, Heard.SILENCE, Heard.OTHER_KEY
 REFUSED, NAMESAKE = Heard.REFUSED, Heard.OTHER_NAME
 ALONE = case(account=account(), status=status())
@@ -37,7 +35,7 @@ def node(key: bytes = KEY) -> MeshNode:
 
 def test_addresses_and_names_are_resolved() -> None:
     assert run(resolve("192.0.2.2", 7946)) == [HERE]
-    assert Endpoint(ip_address("127.0.0.1"), 7946) in run(resolve("localhost", 7946))
+    assert Address("127.0.0.1", 7946) in run(resolve("localhost", 7946))
     assert run(resolve("no host has this name", 7946)) == []
 
 
@@ -150,7 +148,7 @@ def test_the_fingerprints_of_several_keys_are_told() -> None:
 
 
 def test_who_cannot_read_us_is_a_fault_of_its_own() -> None:
-    target = Target(Role.MEMBER, "web", Endpoint(LOOPBACK, 7946))
+    target = Target(Role.MEMBER, "web", Address("127.0.0.1", 7946))
 
     [finding] = judge(target, Contact(Heard.SILENCE, Heard.NOT_READ), case())
 
@@ -196,15 +194,15 @@ def test_a_host_is_not_told_of_as_a_seed_and_as_a_member() -> None:
 
 
 def test_the_first_who_knows_members_tells_who_else_has_our_name() -> None:
-    nobody = Endpoint(ip_address("127.0.0.1"), 1)
+    nobody = Address("127.0.0.1", 1)
 
     async def scenario() -> None:
         async with opened(node()) as twin:
             claims_its_address = Harness(ring=KEY, ip=twin.ip, port=twin.port).start().node
             async with opened(claims_its_address) as host:
-                somebody = Endpoint(ip_address(host.ip), host.port)
+                somebody = Address(host.ip, host.port)
                 asked = [nobody, somebody]
-                at_twin = [Endpoint(ip_address(twin.ip), twin.port)]
+                at_twin = [Address(twin.ip, twin.port)]
                 assert await find_others(keyed(case()), "local", asked) == at_twin
                 assert await find_others(keyed(case()), "stranger", asked) == []
                 assert await find_others(keyed(case()), "local", [nobody]) == []

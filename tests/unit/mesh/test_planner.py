@@ -7,9 +7,10 @@ import pytest
 
 from tests.testbed.keys import key
 from tests.unit.mesh.builders import LOCAL, Announcement, member, ours
+from wesher.base.addresses import Address
 from wesher.base.frozen import replace
 from wesher.mesh.base.metadata import RejectionKind
-from wesher.mesh.base.plan import Endpoint, HostsEntry, InterfaceSettings, LocalFacts, Peer, Plan
+from wesher.mesh.base.plan import HostsEntry, InterfaceSettings, LocalFacts, Peer, Plan
 from wesher.mesh.planning.claims import Conflict
 from wesher.mesh.planning.planner import Planner, PlanResult, addresses_in_use
 from wesher.mesh.planning.validation import LocalMember
@@ -29,7 +30,7 @@ def build(
 
 
 def peer(ip: str, *routes: str) -> Peer:
-    return Peer(Endpoint(ip_address(ip), 51820), tuple(map(ip_network, routes)))
+    return Peer(Address(ip, 51820), tuple(map(ip_network, routes)))
 
 
 def line(ip: str, name: str) -> HostsEntry:
@@ -331,4 +332,4 @@ def test_who_is_alone_takes_new_settings_into_account() -> None:
 
 @pytest.mark.parametrize("text", ["192.0.2.2:7946", "[2001:db8::2]:7946"])
 def test_endpoints_are_read_as_they_are_written(text: str) -> None:
-    assert str(Endpoint.parse(text)) == text
+    assert str(Address.parse(text)) == text

@@ -8,9 +8,10 @@ import pytest
 
 from tests.testbed.keys import key
 from tests.unit.mesh.builders import LOCAL
+from wesher.base.addresses import Address
 from wesher.base.frozen import replace
 from wesher.mesh.base.metadata import Metadata, Rejection, RejectionKind
-from wesher.mesh.base.plan import Endpoint, LocalFacts
+from wesher.mesh.base.plan import LocalFacts
 from wesher.mesh.planning.validation import LocalMember, ValidMember, validate_member
 
 FACTS = LocalFacts(
@@ -50,7 +51,7 @@ def test_a_member_without_fault_is_trusted() -> None:
         name="web",
         overlay_addr=ip_address("10.0.0.2"),
         public_key=key(2),
-        endpoint=Endpoint(UNDERLAY, 51820),
+        endpoint=Address(str(UNDERLAY), 51820),
         allowed_ips=(ip_network("10.0.0.2/32"),),
         metadata=GOOD,
     )

@@ -6,13 +6,14 @@ from ipaddress import ip_address, ip_interface, ip_network
 import pytest
 
 from tests.testbed.tools import Tools
+from wesher.base.addresses import Address
 from wesher.base.errors import CommandError
-from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
+from wesher.mesh.base.plan import InterfaceSettings, Peer, Plan
 from wesher.system.changes import IpChanges, apply_lines, ip_changes
 from wesher.system.network import Link, LinkAddress, Network
 
 NAME = "wg0"
-ENDPOINT = Endpoint(ip_address("198.51.100.7"), 51820)
+ENDPOINT = Address("198.51.100.7", 51820)
 
 
 def address(word: str, lasting: bool = True) -> LinkAddress:

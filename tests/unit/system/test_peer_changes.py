@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.testbed.tools import Tools
+from wesher.base.addresses import Address
 from wesher.base.errors import CommandError
-from wesher.mesh.base.plan import Endpoint, InterfaceSettings, Peer, Plan
+from wesher.mesh.base.plan import InterfaceSettings, Peer, Plan
 from wesher.system.changes import (
     PeerChanges,
     apply_peer_changes,
@@ -18,15 +19,15 @@ from wesher.system.changes import (
 from wesher.system.wireguard import PeerState, WireGuardState
 
 NOW = 1_700_000_000.0
-HERE, THERE = Endpoint(ip_address("198.51.100.7"), 51820), Endpoint(ip_address("203.0.113.1"), 9)
+HERE, THERE = Address("198.51.100.7", 51820), Address("203.0.113.1", 9)
 KEY = "A" * 43 + "="
 
 
-def peer(*allowed: str, endpoint: Endpoint = HERE, keepalive: int = 0) -> Peer:
+def peer(*allowed: str, endpoint: Address = HERE, keepalive: int = 0) -> Peer:
     return Peer(endpoint, tuple(map(ip_network, allowed)), keepalive)
 
 
-def state_of(*allowed: str, endpoint: Endpoint | None = HERE, handshake: float = 0) -> PeerState:
+def state_of(*allowed: str, endpoint: Address | None = HERE, handshake: float = 0) -> PeerState:
     networks = frozenset(map(ip_network, allowed))
     return PeerState(endpoint, networks, latest_handshake=int(handshake))
 
@@ -36,7 +37,7 @@ def plan(complete: bool = True, **peers: Peer) -> Plan:
 
 
 def changes(
-    have: dict[str, PeerState], want: Plan, announced: dict[str, Endpoint] | None = None
+    have: dict[str, PeerState], want: Plan, announced: dict[str, Address] | None = None
 ) -> PeerChanges:
     state = WireGuardState("secret", 51820, have)
     return peer_changes(state, want, "secret", announced or {}, NOW)
@@ -64,9 +65,9 @@ def test_a_renewed_peer_is_taken_out_and_in_again_with_all_that_it_has() -> None
 def test_a_renewed_peer_gets_a_new_endpoint_if_another_was_announced() -> None:
     have = state_of("10.0.0.1/32", endpoint=THERE)
 
-    found = renewal(have, plan(A=peer("10.0.0.1/32", endpoint=Endpoint(HERE.ip, 5))))
+    found = renewal(have, plan(A=peer("10.0.0.1/32", endpoint=Address(HERE.ip, 5))))
 
-    assert found.endpoints == {"A": Endpoint(HERE.ip, 5)}
+    assert found.endpoints == {"A": Address(HERE.ip, 5)}
 
 
 def test_a_renewed_peer_loses_nothing_while_the_plan_is_incomplete() -> None:
@@ -125,7 +126,7 @@ def test_our_key_and_port_are_set_only_when_they_differ(
             " allowed-ips 10.0.0.1/32,fd00::1/128",
         ),
         (
-            peer("10.0.0.1/32", endpoint=Endpoint(ip_address("2001:db8::1"), 7)),
+            peer("10.0.0.1/32", endpoint=Address("2001:db8::1", 7)),
             "peer A endpoint [2001:db8::1]:7 allowed-ips 10.0.0.1/32",
         ),
     ],
@@ -160,7 +161,7 @@ def test_of_a_known_peer_only_what_differs_is_set(wanted: Peer, expected: str) -
     ],
 )
 def test_an_endpoint_is_set_only_when_it_does_not_undo_roaming(
-    has: Endpoint | None, announced: Endpoint | None, handshake: float, expected: bool
+    has: Address | None, announced: Address | None, handshake: float, expected: bool
 ) -> None:
     have = {"A": state_of("10.0.0.1/32", endpoint=has, handshake=handshake)}
     known = {} if announced is None else {"A": announced}

@@ -1,12 +1,12 @@
 """What `wg show dump` says, and keys."""
 
 import base64
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 import pytest
 
+from wesher.base.addresses import Address
 from wesher.base.errors import CommandError
-from wesher.mesh.base.plan import Endpoint
 from wesher.system.wireguard import (
     PeerState,
     WireGuardState,
@@ -37,14 +37,14 @@ def test_a_peer_is_read_field_by_field() -> None:
     assert (state.private_key, state.listen_port, state.blank) == ("PRIVATE", 51820, False)
     assert state.peers == {
         "KEY1": PeerState(
-            Endpoint(ip_address("198.51.100.7"), 5),
+            Address("198.51.100.7", 5),
             frozenset({ip_network("10.0.0.1/32"), ip_network("fd00::1/128")}),
             keepalive=25,
             latest_handshake=1700000000,
             received=12,
             sent=34,
         ),
-        "KEY2": PeerState(Endpoint(ip_address("fe80::1%eth0"), 51820), frozenset()),
+        "KEY2": PeerState(Address("fe80::1%eth0", 51820), frozenset()),
         "KEY3": PeerState(None, frozenset()),
     }
 

@@ -1,9 +1,9 @@
 """What this host is, and the complete state that we want on it, as data."""
 
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from wesher.base.addresses import Prefixes
+from wesher.base.addresses import Address, Prefixes
 from wesher.base.frozen import EMPTY, frozen
 
 IPAddress = IPv4Address | IPv6Address
@@ -11,27 +11,10 @@ IPNetwork = IPv4Network | IPv6Network
 
 
 @frozen
-class Endpoint:
-    """Where a peer's WireGuard listens."""
-
-    ip: IPAddress
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Endpoint":
-        """Read `IP:PORT` or `[IPV6]:PORT`; raises ValueError, whatever the port's range."""
-        ip, _, port = text.rpartition(":")
-        return cls(ip_address(ip.strip("[]")), int(port))
-
-    def __str__(self) -> str:
-        return f"[{self.ip}]:{self.port}" if self.ip.version == 6 else f"{self.ip}:{self.port}"
-
-
-@frozen
 class Peer:
-    """One WireGuard peer; `keepalive` in seconds, 0 is off."""
+    """One WireGuard peer, which listens at `endpoint`; `keepalive` in seconds, 0 is off."""
 
-    endpoint: Endpoint
+    endpoint: Address
     allowed_ips: tuple[IPNetwork, ...]
     keepalive: int = 0
 

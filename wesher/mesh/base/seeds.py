@@ -3,6 +3,7 @@
 import re
 from ipaddress import ip_address
 
+from wesher.base.addresses import with_port
 from wesher.base.frozen import frozen
 from wesher.mesh.base.hostnames import is_host_name
 
@@ -15,7 +16,7 @@ class Seed:
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return with_port(self.host, self.port)
 
 
 @frozen

@@ -8,11 +8,12 @@ import binascii
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
 
+from wesher.base.addresses import Address
 from wesher.base.frozen import frozen
 from wesher.mesh.base.address import OverlayNetwork
 from wesher.mesh.base.hostnames import name_problem
 from wesher.mesh.base.metadata import Metadata, Rejection, RejectionKind
-from wesher.mesh.base.plan import Endpoint, IPAddress, IPNetwork, LocalFacts
+from wesher.mesh.base.plan import IPAddress, IPNetwork, LocalFacts
 
 KEY_SIZE = 32  # bytes of a WireGuard public key
 BROADCAST = IPv4Address("255.255.255.255")
@@ -39,7 +40,7 @@ class ValidMember:
     name: str
     overlay_addr: IPAddress
     public_key: str
-    endpoint: Endpoint
+    endpoint: Address
     allowed_ips: tuple[IPNetwork, ...]
     metadata: Metadata
 
@@ -67,7 +68,7 @@ def validate_member(
     ip = ip_address(metadata.endpoint) if metadata.endpoint else underlay
     if problem := _endpoint_problem(ip, facts):
         return Rejection(RejectionKind.ENDPOINT, f"has endpoint {ip}, which {problem}")
-    endpoint = Endpoint(ip, metadata.wireguard_port or local.wireguard_port)
+    endpoint = Address(str(ip), metadata.wireguard_port or local.wireguard_port)
     allowed_ips = _host_routes(address)
     return ValidMember(name, address, metadata.public_key, endpoint, allowed_ips, metadata)
 

@@ -9,7 +9,7 @@ from wesher.gossip.codec import MessageType
 from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.metadata import Metadata, read_metadata
 from wesher.mesh.base.operator_log import Recent
-from wesher.mesh.base.plan import Endpoint, IPAddress
+from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.base.seeds import SeedStatus
 from wesher.mesh.base.settings import SavedMember
 from wesher.mesh.members import FailedMembers
@@ -46,7 +46,7 @@ class MemberStatus:
     metadata: Metadata | None = None
     incarnation: int | None = None
     versions: bytes | None = None
-    endpoint: Endpoint | None = None
+    endpoint: Address | None = None
     reason: str | None = None
     round_trip: float | None = None
     unnamed: str | None = None
