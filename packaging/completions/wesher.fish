@@ -178,6 +178,7 @@ complete -c wesher -n '_shtab_wesher_using metrics' -l config -xka "(__fish_comp
 complete -c wesher -n '_shtab_wesher_using metrics' -l interface -x -d 'name of the WireGuard interface (default: wgoverlay)'
 complete -c wesher -n '_shtab_wesher_using metrics' -l run-dir -xka "(__fish_complete_directories)" -d 'where locks and sockets are kept (default: /run/wesher)'
 complete -c wesher -n '_shtab_wesher_using metrics' -l output -xka "(__fish_complete_path)" -d 'write to this file, at once, instead of standard output'
+complete -c wesher -n '_shtab_wesher_using metrics' -l http -d 'answer one HTTP request on standard input, a connection that systemd or inetd hands over'
 complete -c wesher -n '_shtab_wesher_using metrics' -l json -d 'print JSON, as docs/control.md describes it'
 complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a reload -d 'Have the agent read its configuration again.'
 complete -c wesher -n '_shtab_wesher_using reload' -s h -l help -d 'show this help message and exit'

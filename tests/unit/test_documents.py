@@ -18,12 +18,27 @@ from wesher.cli import AGENT, COMMANDS
 from wesher.config.config import load
 from wesher.config.options import parse_arguments, parser
 
-UNITS = ROOT / "packaging/debian"
+UNITS = {
+    file.name: file
+    for kind in ("debian", "systemd")
+    for file in (ROOT / "packaging" / kind).glob("wesher*.*")
+}
 KEY = b64encode(bytes(32)).decode()
 PLACEHOLDERS = {"KEY": KEY, "HOST": "node1.example.org", "NAME": "node1", "FILE": "/etc/file"}
 OURS = {"wesher", "scripts/run"}
 VERBS = {"start", "stop", "restart", "reload", "status", "edit", "enable", "daemon-reload"}
-OTHERS = {"/opt/wesher/bin/pip", "apt", "cp", "docker", "echo", "kill", "ln", "ping", "pipx"}
+OTHERS = {
+    "/opt/wesher/bin/pip",
+    "apt",
+    "cp",
+    "curl",
+    "docker",
+    "echo",
+    "kill",
+    "ln",
+    "ping",
+    "pipx",
+}
 OTHERS |= {"python3", "sed", "systemd-tmpfiles"}
 """Programs that the pages may show besides; what they do there needs a look by a person."""
 
@@ -41,9 +56,14 @@ def test_every_command_is_understood(shown: Shown) -> None:
     elif program == "systemctl":
         verb, *units = [word for word in arguments if not word.startswith("-")]
         assert verb in VERBS
-        assert all((UNITS / f"{unit.replace('NAME', '')}.service").exists() for unit in units)
+        assert {unit_file(unit) for unit in units} <= set(UNITS)
     else:
         assert program in OTHERS
+
+
+def unit_file(unit: str) -> str:
+    unit = unit.replace("NAME", "")
+    return unit if unit.endswith((".service", ".socket")) else f"{unit}.service"
 
 
 def flags(arguments: list[str]) -> list[str]:
@@ -91,22 +111,28 @@ def test_every_configuration_can_be_loaded(shown: Shown, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("shown", blocks("ini"), ids=str)
 def test_every_drop_in_fits_to_the_unit(shown: Shown, tmp_path: Path) -> None:
-    drop_in = tmp_path / "wesher.service.d/override.conf"
+    unit = meant_by(shown.text)
+    drop_in = tmp_path / f"{unit}.d/override.conf"
     drop_in.parent.mkdir()
-    for file, text in (
-        (tmp_path / "wesher.service", (UNITS / "wesher.service").read_text()),
-        (drop_in, shown.text),
-    ):
+    texts = {tmp_path / name: file.read_text() for name, file in UNITS.items()}
+    for file, text in (texts | {drop_in: shown.text}).items():
         file.write_text(text.replace("/usr/bin/wesher", "/bin/true"))
 
     parsed = configparser.RawConfigParser(strict=False)
     vars(parsed)["optionxform"] = str  # its documented way to keep capitals
     parsed.read(drop_in)
 
-    assert parsed.sections() == ["Service"]
-    assert complaints(tmp_path / "wesher.service") == ""
-    if "ExecStart" in parsed["Service"]:
-        understand(shlex.split(parsed["Service"]["ExecStart"])[1:])
+    assert parsed.sections() in (["Service"], ["Socket"])
+    assert complaints(tmp_path / unit) == ""
+    if started := parsed.get("Service", "ExecStart", fallback=""):
+        understand(shlex.split(started)[1:])
+
+
+def meant_by(drop_in: str) -> str:
+    """Return the unit that a drop-in is for."""
+    if "[Socket]" in drop_in:
+        return "wesher-metrics.socket"
+    return "wesher-metrics@.service" if "wesher metrics" in drop_in else "wesher.service"
 
 
 def complaints(unit: Path) -> str:

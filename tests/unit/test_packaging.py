@@ -11,6 +11,7 @@ from tests.testbed.documents import ROOT
 
 DEBIAN = ROOT / "packaging/debian"
 UNITS = [DEBIAN / "wesher.service", DEBIAN / "wesher@.service"]
+METRICS = [ROOT / "packaging/systemd" / f"wesher-metrics{end}" for end in (".socket", "@.service")]
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="needs systemd-analyze"
@@ -73,16 +74,16 @@ def test_an_instance_differs_in_nothing_but_its_configuration() -> None:
 
 @needs_systemd
 def test_the_units_are_hardened_and_correct(tmp_path: Path) -> None:
-    for unit in UNITS:
+    for unit in (*UNITS, *METRICS):
         text = unit.read_text().replace("/usr/bin/wesher", "/bin/true")
         (tmp_path / unit.name).write_text(text)
-    paths = [str(tmp_path / unit.name) for unit in UNITS]
+    agent, instance, listening, scrape = (str(tmp_path / unit.name) for unit in (*UNITS, *METRICS))
 
-    verified = analyze("verify", "--man=no", *paths)
-    exposed = analyze("security", "--offline=true", "--threshold=30", paths[0])
-
+    verified = analyze("verify", "--man=no", agent, instance, listening, scrape)
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
-    assert exposed.returncode == 0, exposed.stdout[-300:]
+    for path, most in ((agent, 30), (scrape, 20)):
+        exposed = analyze("security", "--offline=true", f"--threshold={most}", path)
+        assert exposed.returncode == 0, exposed.stdout[-300:]
 
 
 def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":

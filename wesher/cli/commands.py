@@ -11,6 +11,7 @@ from wesher.config.options import (
     DOCTOR_NAMES,
     FORCE,
     FORMAT,
+    HTTP,
     JSON,
     NAME,
     OPTIONS,
@@ -109,8 +110,8 @@ COMMANDS = {
     "metrics": Command(
         "metrics.run",
         "Print the agent's metrics for Prometheus.",
-        (*_CLIENT, OUTPUT, JSON),
-        details="They are for node_exporter's textfile directory.",
+        (*_CLIENT, OUTPUT, HTTP, JSON),
+        details="They are for node_exporter's textfile directory, or for wesher-metrics.socket.",
     ),
     "reload": Command(
         "requests.run_reload",

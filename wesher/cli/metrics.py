@@ -1,26 +1,26 @@
-"""`wesher metrics`: what Prometheus wants to know, for the textfile directory of node_exporter."""
+"""`wesher metrics`: what Prometheus wants to know, for node_exporter's files or for one scrape."""
 
 import os
-from collections.abc import Callable, Mapping
-from importlib import import_module
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from wesher.base.errors import StartError
-from wesher.cli.client import as_json, choose_agent, show
+from wesher.base.errors import ConfigError, StartError, WesherError
+from wesher.cli import scrape
+from wesher.cli.client import Agent, as_json, choose_agent, show
+from wesher.cli.prometheus import CONTENT_TYPE, render
 
-_PACKAGE = "prometheus_client"
 _READABLE = 0o644  # for node_exporter, which is not root
+_CONTRARY = ("output", "json")
 
 
 def run(given: Mapping[str, str]) -> int:
-    """Print the metrics, or write them to a file; returns the exit code."""
+    """Print the metrics, write them to a file, or answer a scrape; returns the exit code."""
+    if "http" in given:
+        return _answer(given)
     agent = choose_agent(given)
-    account = agent.ask("account")
-    if "json" in given:
-        text = as_json(account, indent=2) + "\n"
-    else:
-        text = _load_exposition()(agent.ask("status"), account)
+    text = as_json(agent.ask("account"), indent=2) + "\n" if "json" in given else _text(agent)
     if file := given.get("output"):
         _write(Path(file), text)
     else:
@@ -28,18 +28,23 @@ def run(given: Mapping[str, str]) -> int:
     return 0
 
 
-def _load_exposition() -> Callable[..., str]:
-    """Import what renders metrics; StartError when the library it needs is missing."""
-    try:
-        render: Callable[..., str] = import_module("wesher.cli.prometheus").render
-    except ModuleNotFoundError as error:
-        if error.name != _PACKAGE:
+def _text(agent: Agent) -> str:
+    account = agent.ask("account")
+    return render(agent.ask("status"), account)
+
+
+def _answer(given: Mapping[str, str]) -> int:
+    """Answer the request on standard input; what cannot be asked is answered with the reason."""
+    if contrary := [name for name in _CONTRARY if name in given]:
+        raise ConfigError(f"--http and --{contrary[0]} contradict each other")
+    with scrape.connection(sys.stdin.fileno()) as client:
+        try:
+            text = _text(choose_agent(given))
+        except WesherError as error:
+            scrape.answer(client, "503 Service Unavailable", "text/plain", f"{error}\n")
             raise
-        raise StartError(
-            "metrics need the Python package prometheus-client: "
-            "run `apt install python3-prometheus-client`, or `pip install 'wesher[metrics]'`"
-        ) from error
-    return render
+        scrape.answer(client, "200 OK", CONTENT_TYPE, text)
+    return 0
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,4 +1,9 @@
-"""What an agent counts, as Prometheus metrics; needs prometheus-client. docs/metrics.md lists them.
+"""What an agent counts, in Prometheus' text format, version 0.0.4. docs/metrics.md lists it.
+
+The format is lines: for each metric a `# HELP` and a `# TYPE`, then a sample a line,
+`name{label="value",…} number`. In a value backslash, quote and newline are escaped, no more; the
+name of a counter ends in `_total`. It is written here and not by a library, as one that a host
+must have just for this would be missing where it is wanted.
 
 Made anew for every reading, so the series of a member vanish with it.
 """
@@ -7,142 +12,142 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from wesher.base.errors import printable
+from wesher.base.frozen import frozen
 
-Reply = Mapping[str, Any]
-
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STATES = ("alive", "suspect", "failed", "left")
 _DIRECTIONS = ("received", "sent")
+_ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+Reply = Mapping[str, Any]
+Labels = tuple[str, ...]
+Samples = Mapping[Labels, float]
+"""Numbers by the values of the labels."""
+
+
+@frozen
+class Metric:
+    """All samples of one name."""
+
+    name: str
+    help: str
+    labels: Labels
+    samples: Samples
+
+    def lines(self) -> Iterator[str]:
+        """Yield it as Prometheus reads it; a name of a member cannot forge a line."""
+        yield f"# HELP {self.name} {self.help}"
+        yield f"# TYPE {self.name} {'counter' if self.name.endswith('_total') else 'gauge'}"
+        for values, number in self.samples.items():
+            yield f"{self.name}{_labels(self.labels, values)} {float(number)!r}"
 
 
 def render(status: Reply, account: Reply) -> str:
     """Return the agent's answers to `status` and `account` in Prometheus' text format."""
-    registry = CollectorRegistry()
-    registry.register(_Agent(status, account))
-    return generate_latest(registry).decode()
+    return "".join(f"{line}\n" for metric in metrics(status, account) for line in metric.lines())
 
 
-class _Agent(Collector):
-    """One moment of one agent."""
+def metrics(status: Reply, account: Reply) -> Iterator[Metric]:
+    """Yield all there are."""
+    yield from _node(status)
+    yield from _coordinator(status, account)
+    yield from _traffic(account)
+    yield from _work(account)
+    yield from _peers(status["members"])
 
-    def __init__(self, status: Reply, account: Reply) -> None:
-        self._status = status
-        self._account = account
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield all metrics."""
-        yield from _node(self._status)
-        yield from _coordinator(self._status, self._account)
-        yield from _traffic(self._account)
-        yield from _work(self._account)
-        yield from _peers(self._status["members"])
+def _labels(names: Labels, values: Labels) -> str:
+    pairs = zip(names, values, strict=True)
+    told = ",".join(f'{name}="{printable(value).translate(_ESCAPED)}"' for name, value in pairs)
+    return f"{{{told}}}" if told else ""
+
+
+def _one(name: str, help_text: str, number: float) -> Metric:
+    return Metric(name, help_text, (), {(): number})
+
+
+def _by(label: str, name: str, help_text: str, numbers: Mapping[str, float]) -> Metric:
+    return Metric(name, help_text, (label,), {(key,): one for key, one in numbers.items()})
 
 
 def _node(status: Reply) -> Iterator[Metric]:
     node = status["node"]
-    labels = {name: str(node[name]) for name in ("name", "version", "interface", "device")}
-    info = GaugeMetricFamily("wesher_info", "The agent that runs, always 1.", labels=list(labels))
-    info.add_metric(list(labels.values()), 1)
-    yield info
-    yield GaugeMetricFamily("wesher_uptime_seconds", "Time since its start.", node["uptime"])
+    labels = ("device", "interface", "name", "version")
+    values = tuple(str(node[label]) for label in labels)
+    yield Metric("wesher_info", "The agent that runs, always 1.", labels, {values: 1})
+    yield _one("wesher_uptime_seconds", "Time since its start.", node["uptime"])
 
 
 def _coordinator(status: Reply, account: Reply) -> Iterator[Metric]:
     states = Counter(member["state"] for member in status["members"])
-    yield _gauges(
-        "wesher_members", "Other members by state.", "state", {one: states[one] for one in STATES}
-    )
+    by_state = {one: states[one] for one in STATES}
+    yield _by("state", "wesher_members", "Other members by state.", by_state)
     health = "Health score: 0 is healthy, more means that our own probes get lost or come late."
-    yield GaugeMetricFamily("wesher_health_score", health, account["health_score"])
-    yield CounterMetricFamily(
-        "wesher_suspicions", "Times that a member began to be suspected.", account["suspicions"]
-    )
-    yield CounterMetricFamily(
-        "wesher_refutations", "Times that we answered a suspicion of us.", account["refutations"]
-    )
+    yield _one("wesher_health_score", health, account["health_score"])
+    suspicions = "Times that a member began to be suspected."
+    yield _one("wesher_suspicions_total", suspicions, account["suspicions"])
+    refutations = "Times that we answered a suspicion of us."
+    yield _one("wesher_refutations_total", refutations, account["refutations"])
 
 
 def _traffic(account: Reply) -> Iterator[Metric]:
-    messages = CounterMetricFamily(
-        "wesher_gossip_messages", "Gossip messages by kind.", labels=("direction", "kind")
-    )
-    for direction in _DIRECTIONS:
-        for kind, count in account["messages"][direction].items():
-            messages.add_metric((direction, kind), count)
-    yield messages
+    messages: dict[Labels, float] = {
+        (direction, kind): count
+        for direction in _DIRECTIONS
+        for kind, count in account["messages"][direction].items()
+    }
+    name, labels = "wesher_gossip_messages_total", ("direction", "kind")
+    yield Metric(name, "Gossip messages by kind.", labels, messages)
     traffic = account["traffic"]
-    for name, what, key in (
+    for what, help_text, key in (
         ("packets", "Gossip packets (UDP).", "packets_{}"),
         ("packet_bytes", "Bytes of gossip packets (UDP), encrypted.", "packet_bytes_{}"),
         ("stream_bytes", "Bytes of gossip streams (TCP), encrypted.", "stream_bytes_{}"),
     ):
         counts = {direction: traffic[key.format(direction)] for direction in _DIRECTIONS}
-        yield _counters(f"wesher_gossip_{name}", what, "direction", counts)
+        yield _by("direction", f"wesher_gossip_{what}_total", help_text, counts)
     streams = {"received": traffic["streams_accepted"], "sent": traffic["streams_opened"]}
-    yield _counters("wesher_gossip_streams", "Gossip streams (TCP).", "direction", streams)
+    yield _by("direction", "wesher_gossip_streams_total", "Gossip streams (TCP).", streams)
     dropped = "Packets, streams and messages thrown away."
-    yield _counters("wesher_dropped", dropped, "reason", account["dropped"])
+    yield _by("reason", "wesher_dropped_total", dropped, account["dropped"])
 
 
 def _work(account: Reply) -> Iterator[Metric]:
     reconciles, tools = account["reconciles"], account["tools"]
-    yield CounterMetricFamily(
-        "wesher_reconciles", "Comparisons of this host with the plan.", reconciles["count"]
-    )
-    yield CounterMetricFamily(
-        "wesher_reconcile_seconds", "Time that they took.", reconciles["seconds"]
-    )
-    yield CounterMetricFamily(
-        "wesher_repairs", "Times that another program's change was undone.", reconciles["repairs"]
-    )
+    compared = "Comparisons of this host with the plan."
+    yield _one("wesher_reconciles_total", compared, reconciles["count"])
+    yield _one("wesher_reconcile_seconds_total", "Time that they took.", reconciles["seconds"])
+    repairs = "Times that another program's change was undone."
+    yield _one("wesher_repairs_total", repairs, reconciles["repairs"])
     failures = "Times that something could not be brought up to date."
-    yield _counters("wesher_reconcile_failures", failures, "what", reconciles["failures"])
-    yield _counters("wesher_tool_calls", "Calls of the system's tools.", "tool", tools["calls"])
-    yield _counters("wesher_tool_failures", "Calls that failed.", "tool", tools["failures"])
-    yield CounterMetricFamily(
-        "wesher_tool_retries", "Calls that repeated a failed one.", tools["retries"]
-    )
+    yield _by("what", "wesher_reconcile_failures_total", failures, reconciles["failures"])
+    yield _by("tool", "wesher_tool_calls_total", "Calls of the system's tools.", tools["calls"])
+    yield _by("tool", "wesher_tool_failures_total", "Calls that failed.", tools["failures"])
+    yield _one("wesher_tool_retries_total", "Calls that repeated a failed one.", tools["retries"])
 
 
 def _peers(everybody: list[Reply]) -> Iterator[Metric]:
     """Yield what is known of each member that has not left; nothing where it is not known."""
     members = [member for member in everybody if member["state"] != "left"]
-    yield _gauges(
-        "wesher_peer_handshake_age_seconds",
-        "Time since the last WireGuard handshake.",
-        "member",
-        _known(members, "handshake"),
-    )
-    for direction in _DIRECTIONS:
-        yield _counters(
-            f"wesher_peer_{direction}_bytes",
-            f"Bytes {direction} through WireGuard.",
-            "member",
-            _known(members, direction),
-        )
-    yield _gauges(
-        "wesher_member_round_trip_seconds",
-        "Round trip of the last answered gossip probe.",
-        "member",
-        _known(members, "round_trip"),
-    )
+    for name, help_text, key in (
+        (
+            "wesher_peer_handshake_age_seconds",
+            "Time since the last WireGuard handshake.",
+            "handshake",
+        ),
+        *(
+            (f"wesher_peer_{one}_bytes_total", f"Bytes {one} through WireGuard.", one)
+            for one in _DIRECTIONS
+        ),
+        (
+            "wesher_member_round_trip_seconds",
+            "Round trip of the last answered gossip probe.",
+            "round_trip",
+        ),
+    ):
+        yield _by("member", name, help_text, _known(members, key))
 
 
 def _known(members: list[Reply], key: str) -> dict[str, float]:
     return {member["name"]: member[key] for member in members if member[key] is not None}
-
-
-def _gauges(name: str, help_text: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(name, help_text, labels=(label,))
-    for key, value in values.items():
-        family.add_metric((key,), value)
-    return family
-
-
-def _counters(name: str, help_text: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = CounterMetricFamily(name, help_text, labels=(label,))
-    for key, value in values.items():
-        family.add_metric((key,), value)
-    return family

@@ -283,6 +283,12 @@ PRIVATE_KEY = Option(
 )
 
 OUTPUT = Option("output", str, "FILE", "write to this file, at once, instead of standard output")
+HTTP = Option(
+    "http",
+    v.parse_switch,
+    None,
+    "answer one HTTP request on standard input, a connection that systemd or inetd hands over",
+)
 
 
 def pick(names: Iterable[str]) -> tuple[Option, ...]:
