@@ -18,6 +18,7 @@ from wesher.agent.own_address import OwnAddress, Underlay
 from wesher.base.errors import StartError
 from wesher.config.config import load
 from wesher.mesh.base.events import Departed, MeshEvent, PlanChanged, Refused, Resolve
+from wesher.mesh.base.seeds import Seed
 from wesher.system.network import KnownRoutes, Network
 from wesher.system.sockets import Sockets, bind
 from wesher.system.state_file import State, StateFile
@@ -156,7 +157,7 @@ def test_a_new_plan_wakes_the_reconciler(play: Play) -> None:
 
 def test_a_name_that_cannot_be_resolved_is_told_as_without_addresses(play: Play) -> None:
     async def test(played: Played) -> None:
-        played.say(Resolve("no\0name", 7946))
+        played.say(Resolve(Seed("no\0name", 7946)))
         while "resolved" not in played.node.told:
             await asyncio.sleep(0.01)
 

@@ -31,6 +31,7 @@ from wesher.mesh.base.events import (
     Resolve,
 )
 from wesher.mesh.base.plan import IPAddress, LocalFacts
+from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import HostsNaming, NodeSettings
 from wesher.mesh.node import MeshNode
 from wesher.system.device import Device
@@ -216,22 +217,22 @@ class Driver:
             case Pinged():
                 self._control.pinged(event)
             case Resolve():
-                self._tasks.spawn(self._resolve(event))
+                self._tasks.spawn(self._resolve(event.seed))
             case Refused():
                 self._tasks.fail(StartError(event.reason))
             case Departed():
                 self._departed.set()
 
-    async def _resolve(self, request: Resolve) -> None:
+    async def _resolve(self, seed: Seed) -> None:
         """Look a seed's name up, which may take as long as the resolver likes."""
         ips: list[str] = []
         family = socket.AF_INET if self._prepared.underlay.bind.version == 4 else socket.AF_INET6
         with suppress(OSError, UnicodeError):
             found = await in_thread(
-                socket.getaddrinfo, request.host, request.port, family, socket.SOCK_DGRAM
+                socket.getaddrinfo, seed.host, seed.port, family, socket.SOCK_DGRAM
             )
             ips = [str(address[0]) for *_, address in found]
-        self.running.node.resolved(request, ips, _now())
+        self.running.node.resolved(seed, ips, _now())
         self.running.transport.flush()
 
     # What the node hears of this host

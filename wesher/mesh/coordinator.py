@@ -32,7 +32,7 @@ from wesher.gossip import (
 from wesher.gossip.messages import SATURATED, leaps
 from wesher.mesh.base import actions
 from wesher.mesh.base.actions import Actions, ChangePlan, ForNode, SetTimer, Timer, inform, trace
-from wesher.mesh.base.events import Resolve
+from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import NodeSettings, Saved, SavedMember
 from wesher.mesh.discovery import Discovery, Lookup
 from wesher.mesh.gossip_calls import call
@@ -217,9 +217,9 @@ class Coordinator:
         self.left.keep_for(forget_after)
         return self._do(self._expect_to_forget(), now)
 
-    def resolved(self, request: Resolve, ips: list[str], now: float) -> list[ForNode]:
-        """Take the addresses of a contact's name; none when the look-up failed."""
-        return self._do(self.discovery.resolved(request, ips, now), now)
+    def resolved(self, seed: Seed, ips: list[str], now: float) -> list[ForNode]:
+        """Take the addresses of a seed's name; none when the look-up failed."""
+        return self._do(self.discovery.resolved(seed, ips, now), now)
 
     def stop(self, now: float) -> list[ForNode]:
         """Contact nobody any more."""

@@ -140,12 +140,12 @@ class MeshNode:
         self._resume(seconds, now)
         self._follow((), now)
 
-    def resolved(self, request: Resolve, ips: Iterable[str], now: float) -> None:
-        """Take the addresses of a contact's name; none when the look-up failed."""
+    def resolved(self, seed: Seed, ips: Iterable[str], now: float) -> None:
+        """Take the addresses of a seed's name; none when the look-up failed."""
         now, found = self._clock.time(now), list(ips)
         if not found:
-            self._act(self._network_warnings.unresolved(request.host), now)
-        self._follow(self._coordinator.resolved(request, found, now), now)
+            self._act(self._network_warnings.unresolved(seed.host), now)
+        self._follow(self._coordinator.resolved(seed, found, now), now)
 
     def update_facts(self, facts: LocalFacts, now: float) -> None:
         """Take what was newly learnt about this host."""

@@ -283,7 +283,7 @@ class MeshWorld(AnyWorld[MeshParticipant]):
                 yield f"{node.host} {problem}"
 
     def _resolve(self, source: MeshParticipant, request: Resolve) -> None:
-        source.take(source.ours.resolved, request, self.names.get(request.host, ()))
+        source.take(source.ours.resolved, request.seed, self.names.get(request.seed.host, ()))
 
     def _on_event(self, node: MeshParticipant, event: object) -> None:
         if isinstance(event, Resolve):

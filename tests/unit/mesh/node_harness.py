@@ -190,7 +190,7 @@ class Harness:
         )
 
     def resolve(self, request: Resolve, *ips: str) -> None:
-        self.node.resolved(request, ips, self.now)
+        self.node.resolved(request.seed, ips, self.now)
         self._drain()
 
     def keep_alive(self, *records: Record, until: float) -> None:

@@ -17,6 +17,7 @@ from tests.unit.mesh.node_harness import (
 from wesher.gossip import Dead, Keyring, Wire
 from wesher.mesh.base.events import Departed, Resolve
 from wesher.mesh.base.operator_log import QUIET
+from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import Saved
 from wesher.mesh.discovery.discovery import LATELY, MAX_RESOLVED
 from wesher.mesh.discovery.retries import INTERVAL, LONGEST_WAIT, PINGS
@@ -71,7 +72,7 @@ def test_names_are_looked_up_anew_for_every_attempt() -> None:
     (second,) = harness.resolving()
     harness.resolve(second, B)
 
-    assert first == second == Resolve("a.example", 7946)
+    assert first == second == Resolve(Seed("a.example", 7946))
     assert harness.asked() == [(B, "join")]
 
 

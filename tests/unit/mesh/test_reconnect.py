@@ -21,7 +21,7 @@ A = Address("192.0.2.10", 7946)
 
 
 def contacts(count: int) -> list[Contact]:
-    return [Contact(f"192.0.2.{number + 1}", 7946, seed=False) for number in range(count)]
+    return [Address(f"192.0.2.{number + 1}", 7946) for number in range(count)]
 
 
 def tries(missing: list[Contact], alive: int, seconds: float, seed: int = 1) -> list[Contact]:

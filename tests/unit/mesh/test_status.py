@@ -5,6 +5,7 @@ import pytest
 from tests.unit.mesh.node_harness import HERE, Harness, joined, metadata, remote, seed
 from wesher.gossip import Ack, Address, Dead, Record, Suspect
 from wesher.mesh.base.events import Resolve
+from wesher.mesh.base.seeds import Seed
 from wesher.mesh.reporting.status import MemberStatus, Standing
 
 WEB = remote("web", 2)
@@ -156,7 +157,7 @@ def test_how_seeds_fare_is_told() -> None:
     harness.now += 1
     harness.answer(ten, WEB)
     harness.fail(eleven)
-    harness.resolve(Resolve("unknown", 7946))
+    harness.resolve(Resolve(Seed("unknown", 7946)))
     own = harness.loop_back(twelve)
 
     seeds = harness.node.status().seeds

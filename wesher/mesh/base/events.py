@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from wesher.base.frozen import EMPTY, frozen
+from wesher.mesh.base.seeds import Seed
 
 
 class Severity(Enum):
@@ -26,10 +27,9 @@ class Notice:
 
 @frozen
 class Resolve:
-    """Look up the addresses of `host`, then hand them to `MeshNode.resolved`."""
+    """Look up the addresses of a seed's name, then hand them to `MeshNode.resolved`."""
 
-    host: str
-    port: int
+    seed: Seed
 
 
 @frozen

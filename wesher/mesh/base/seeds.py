@@ -3,7 +3,7 @@
 import re
 from ipaddress import ip_address
 
-from wesher.base.addresses import with_port
+from wesher.base.addresses import Address, with_port
 from wesher.base.frozen import frozen
 from wesher.mesh.base.hostnames import is_host_name
 
@@ -15,17 +15,20 @@ class Seed:
     host: str
     port: int
 
+    @property
+    def address(self) -> Address | None:
+        """Where it is, None if that is for a resolver to tell."""
+        try:
+            return Address(str(ip_address(self.host)), self.port)
+        except ValueError:
+            return None
+
     def __str__(self) -> str:
         return with_port(self.host, self.port)
 
 
-@frozen
-class Contact:
-    """Somebody to contact now; `seed` tells the operator's own from remembered members."""
-
-    host: str
-    port: int
-    seed: bool
+Contact = Seed | Address
+"""Somebody to contact: one of the operator's seeds, or whoever is where a member was."""
 
 
 def parse_seed(text: str, default_port: int) -> Seed:
@@ -36,9 +39,10 @@ def parse_seed(text: str, default_port: int) -> Seed:
     host, port = _split_port(text.strip())
     if not host:
         raise ValueError(f"{text!r} lacks a host")
-    if not _is_address(host) and not is_host_name(host.removesuffix(".")):
+    seed = Seed(host, default_port)
+    if seed.address is None and not is_host_name(host.removesuffix(".")):
         raise ValueError(f"{host!r} is neither an IP address nor a host name")
-    return Seed(host, default_port if port is None else _parse_port(port, text))
+    return seed if port is None else Seed(host, _parse_port(port, text))
 
 
 def _split_port(text: str) -> tuple[str, str | None]:
@@ -59,14 +63,6 @@ def _parse_port(port: str, text: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
         raise ValueError(f"{text!r}: a port is a number from 1 to 65535")
     return int(port)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 @frozen

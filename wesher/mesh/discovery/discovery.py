@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address
 from math import inf
 
 from wesher.base.frozen import frozen, replace
@@ -153,13 +152,13 @@ class Discovery:
         yield from self.mind_company(now)
         yield from self.retry(now)
 
-    def resolved(self, request: Resolve, ips: Iterable[str], now: float) -> Actions:
-        """Take the addresses of a contact's name; none when there are none."""
+    def resolved(self, seed: Seed, ips: Iterable[str], now: float) -> Actions:
+        """Take the addresses of a seed's name; none when there are none."""
         found = list(dict.fromkeys(ips))[:MAX_RESOLVED]
         if not found:
-            self._seed_failed(Seed(request.host, request.port), "its name has no address")
+            self._seed_failed(seed, "its name has no address")
         for ip in found:
-            yield from self.reach(Address(ip, request.port), Seed(request.host, request.port))
+            yield from self.reach(Address(ip, seed.port), seed)
         if self.lookup:
             self.lookup.resolved()
             yield from self.look_on(now)
@@ -312,9 +311,8 @@ class Discovery:
         """Yield the members we have lost, and the seeds that we do not reach."""
         suspected_before = now - 2 * self._settings.timing.probe_interval
         for member in self._lost(suspected_before):
-            yield Contact(*member.address, seed=False)
-        for seed in self._silent:
-            yield Contact(seed.host, seed.port, seed=True)
+            yield member.address
+        yield from self._silent
 
     def _still_apart(self, event: ExchangeFinished) -> bool:
         """Tell whether somebody is alive over there whom we hold failed."""
@@ -326,15 +324,14 @@ class Discovery:
     def _contact(self, contacts: Iterable[Contact]) -> Actions:
         """Contact somebody: an address at once, a name when it has been looked up."""
         for contact in contacts:
-            try:
-                ip = str(ip_address(contact.host))
-            except ValueError:
-                yield Resolve(contact.host, contact.port)
+            if isinstance(contact, Address):
+                yield from self.reach(contact)
+            elif contact.address:
+                yield from self.reach(contact.address, contact)
+            else:
+                yield Resolve(contact)
                 if self.lookup:
                     self.lookup.resolving()
-            else:
-                seed = Seed(contact.host, contact.port) if contact.seed else None
-                yield from self.reach(Address(ip, contact.port), seed)
 
     def reach(self, address: Address, seed: Seed | None = None) -> Actions:
         """Exchange tables with whoever is there, or only look while we look."""
@@ -358,6 +355,5 @@ def _must_ask(look: Lookup) -> bool:
 def _pings(contacts: Iterable[Contact]) -> Actions:
     """Ping members; seeds have their turn in any case."""
     for contact in contacts:
-        if not contact.seed:
-            address = Address(contact.host, contact.port)
-            yield Ping(address, "", _Missing(address))
+        if isinstance(contact, Address):
+            yield Ping(contact, "", _Missing(contact))

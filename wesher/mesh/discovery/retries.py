@@ -8,9 +8,12 @@ that does not grow with the cluster, and faster for a moment when somebody is ba
 import random
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from wesher.gossip import Address
 from wesher.mesh.base.seeds import Contact, Seed
+
+T = TypeVar("T")
 
 ROUND = 10  # contacts at a time
 SEEDS = 7  # of them, when there is anybody else to contact
@@ -25,19 +28,17 @@ class JoinRetry:
     random order, so that a cluster that restarts at once does not ask the same few.
     """
 
-    def __init__(
-        self, seeds: Sequence[Seed], saved: Iterable[tuple[str, int]], rng: random.Random
-    ) -> None:
+    def __init__(self, seeds: Sequence[Seed], saved: Iterable[Address], rng: random.Random) -> None:
         self._rng = rng
-        self._seeds = deque(Contact(seed.host, seed.port, True) for seed in dict.fromkeys(seeds))
-        self._others: deque[Contact] = deque()
+        self._seeds = deque(dict.fromkeys(seeds))
+        self._others: deque[Address] = deque()
         self._wait = FIRST_WAIT
         self._next_at: float | None = None
         self.remember(saved)
 
     def replace_seeds(self, seeds: Iterable[Seed]) -> None:
         """Take turns among these seeds from now on."""
-        self._seeds = deque(Contact(seed.host, seed.port, True) for seed in dict.fromkeys(seeds))
+        self._seeds = deque(dict.fromkeys(seeds))
 
     @property
     def searching(self) -> bool:
@@ -49,14 +50,11 @@ class JoinRetry:
         """Whether there is anybody to contact."""
         return bool(self._seeds or self._others)
 
-    def remember(self, addresses: Iterable[tuple[str, int]]) -> None:
+    def remember(self, addresses: Iterable[Address]) -> None:
         """Replace the remembered addresses (saved or failed members); old ones keep their turn."""
-        wanted = dict.fromkeys(Contact(ip, port, False) for ip, port in addresses)
-        for seed in self._seeds:
-            wanted.pop(Contact(seed.host, seed.port, False), None)
-        kept = [contact for contact in self._others if contact in wanted]
-        new = list(wanted.keys() - set(kept))
-        new.sort(key=lambda contact: (contact.host, contact.port))
+        wanted = set(addresses) - {seed.address for seed in self._seeds}
+        kept = [address for address in self._others if address in wanted]
+        new = sorted(wanted - set(kept))
         self._rng.shuffle(new)
         self._others = deque(kept + new)
 
@@ -85,10 +83,10 @@ class JoinRetry:
         self._wait = min(2 * self._wait, LONGEST_WAIT)
         room = SEEDS if self._others else ROUND
         seeds = _take(self._seeds, len(self._seeds) if every_seed else room)
-        return seeds + _take(self._others, max(ROUND - len(seeds), ROUND - SEEDS))
+        return [*seeds, *_take(self._others, max(ROUND - len(seeds), ROUND - SEEDS))]
 
 
-def _take(queue: deque[Contact], count: int) -> list[Contact]:
+def _take(queue: deque[T], count: int) -> list[T]:
     """Return the first `count` of `queue` and move them to its end."""
     taken = list(queue)[:count]
     queue.rotate(-len(taken))
@@ -147,7 +145,7 @@ class Reconnect:
         """Return whom to contact now, with `alive` members in the cluster, ourselves included."""
         if self._next_at is None:
             return []
-        due = self._repeated(now)
+        due: list[Contact] = [*self._repeated(now)]
         if now >= self._next_at:
             self._next_at = now + self._pause()
             due += self._some(list(missing), alive)
@@ -177,13 +175,13 @@ class Reconnect:
         elif address not in self._repeats and len(self._repeats) < MAX_REPEATS:
             self._repeats[address] = [now + delay for delay in REPEATS]
 
-    def _repeated(self, now: float) -> list[Contact]:
+    def _repeated(self, now: float) -> list[Address]:
         due = [address for address, times in self._repeats.items() if times[0] <= now]
         for address in due:
             self._repeats[address].pop(0)
             if not self._repeats[address]:
                 del self._repeats[address]
-        return [Contact(ip, port, seed=False) for ip, port in due]
+        return due
 
     def _pause(self) -> float:
         return INTERVAL * self._rng.uniform(0.5, 1.5)
