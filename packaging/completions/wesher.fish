@@ -51,7 +51,7 @@ function _shtab_wesher_using
   test "$_shtab_wesher_cmdpath" = "$argv"
 end
 
-set -g _shtab_wesher_commands status members info monitor ping forget key export doctor metrics reload cleanup
+set -g _shtab_wesher_commands status members info monitor ping forget key export doctor metrics reload install-unit cleanup
 set -g _shtab_wesher_opts_with_value --advertise-addr --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --interface --join --joinaddrs --log-level --metadata-format --node-name --output --overlay-addr --overlay-net --run-dir --state --state-dir --timing --watch --wireguard-port
 
 complete -c wesher -e
@@ -187,6 +187,11 @@ complete -c wesher -n '_shtab_wesher_using reload' -l config -xka "(__fish_compl
 complete -c wesher -n '_shtab_wesher_using reload' -l interface -x -d 'name of the WireGuard interface (default: wgoverlay)'
 complete -c wesher -n '_shtab_wesher_using reload' -l run-dir -xka "(__fish_complete_directories)" -d 'where locks and sockets are kept (default: /run/wesher)'
 complete -c wesher -n '_shtab_wesher_using reload' -l json -d 'print JSON, as docs/control.md describes it'
+complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a install-unit -d 'Write the units of systemd for an installation by pip or pipx.'
+complete -c wesher -n '_shtab_wesher_using install-unit' -s h -l help -d 'show this help message and exit'
+complete -c wesher -n '_shtab_wesher_using install-unit' -l version -d 'show program'"'"'s version number and exit'
+complete -c wesher -n '_shtab_wesher_using install-unit' -l config -xka "(__fish_complete_path)" -d 'configuration file (default: /etc/wesher/wesher.toml)'
+complete -c wesher -n '_shtab_wesher_using install-unit' -l uninstall -d 'remove the units that it wrote'
 complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a cleanup -d 'Remove what a crashed agent has left behind on this host.'
 complete -c wesher -n '_shtab_wesher_using cleanup' -s h -l help -d 'show this help message and exit'
 complete -c wesher -n '_shtab_wesher_using cleanup' -l version -d 'show program'"'"'s version number and exit'

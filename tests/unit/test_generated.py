@@ -32,7 +32,8 @@ def test_every_option_is_in_each_of_them(option: Option) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_in_the_manual_and_the_completions(command: str) -> None:
-    assert f"wesher {command}" in FILES[ROOT / "packaging/man/wesher.8"]
+    typed = command.replace("-", r"\-")
+    assert f"wesher {typed}" in FILES[ROOT / "packaging/man/wesher.8"]
     assert command in FILES[ROOT / "packaging/completions/wesher"]
     assert command in FILES[ROOT / "packaging/completions/_wesher"]
 

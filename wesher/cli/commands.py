@@ -19,6 +19,7 @@ from wesher.config.options import (
     PRIVATE_KEY,
     SHOW,
     STATE,
+    UNINSTALL,
     WATCH,
     WITH_LEFT,
     Operand,
@@ -118,6 +119,13 @@ COMMANDS = {
         "Have the agent read its configuration again.",
         (*_CLIENT, JSON),
         details="Says what of it needs a restart.",
+    ),
+    "install-unit": Command(
+        "install_unit.run",
+        "Write the units of systemd for an installation by pip or pipx.",
+        (UNINSTALL,),
+        details="It enables and starts nothing, and says what to do next. "
+        "The Debian package brings its units along.",
     ),
     "cleanup": Command(
         "cleanup.run",

@@ -34,6 +34,9 @@ _COMMAND_MEANT = {
     "diagnose": "doctor",
     "watch": "monitor",
     "events": "monitor",
+    "install": "install-unit",
+    "unit": "install-unit",
+    "systemd": "install-unit",
 }
 _START = "the agent starts without a command: `wesher [OPTION]...`, or `systemctl start wesher`"
 _STOP = "Ctrl-C or SIGTERM stops the agent, `systemctl stop wesher` the service"

@@ -283,6 +283,7 @@ PRIVATE_KEY = Option(
 )
 
 OUTPUT = Option("output", str, "FILE", "write to this file, at once, instead of standard output")
+UNINSTALL = Option("uninstall", v.parse_switch, None, "remove the units that it wrote")
 HTTP = Option(
     "http",
     v.parse_switch,
