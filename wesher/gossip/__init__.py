@@ -48,9 +48,10 @@ from wesher.gossip.messages import (
     short_form,
     unpack_ip,
 )
-from wesher.gossip.outbox import Packet, Stats, StreamRequest
+from wesher.gossip.outbox import Packet, Stats
 from wesher.gossip.push_pull import MAX_INBOUND_EXCHANGES
 from wesher.gossip.settings import LAN, LOCAL, PRESETS, WAN, GossipSettings, Timing
+from wesher.gossip.streams import StreamRequest
 from wesher.gossip.wire import Wire
 
 __all__ = [

@@ -24,6 +24,7 @@ from wesher.gossip.members import Member, Members, MemberState
 from wesher.gossip.messages import Message
 from wesher.gossip.outbox import Broadcasts, Outbox
 from wesher.gossip.settings import GossipSettings
+from wesher.gossip.streams import Streams
 from wesher.gossip.wire import Wire
 
 VERSIONS = bytes([1, 5, 2, 0, 0, 0])
@@ -43,9 +44,8 @@ class Context:
         self.awareness = Awareness(settings.timing.awareness_max)
         self.timers = timers
         self.broadcasts = Broadcasts(settings.name, eager=settings.eager)
-        self.outbox = Outbox(
-            wire, self.members, self.broadcasts, self.timers, settings.timing.retransmit_mult
-        )
+        self.outbox = Outbox(wire, self.members, self.broadcasts, settings.timing.retransmit_mult)
+        self.streams = Streams(wire, timers, self.outbox)
 
     def broadcast(self, subject: str, message: Message, *, at_once: bool = True) -> None:
         """Queue news for everybody; while we only look, what we hear we need not pass on.

@@ -51,11 +51,12 @@ from wesher.gossip.messages import (
     UserMessage,
     validate_ping,
 )
-from wesher.gossip.outbox import Answer, Packet, Stats, StreamRequest
+from wesher.gossip.outbox import Packet, Stats
 from wesher.gossip.pings import Pings
 from wesher.gossip.probe import Probes, Trials
 from wesher.gossip.push_pull import TABLE_FULL, Exchanges, Merged
 from wesher.gossip.settings import GossipSettings, Timer
+from wesher.gossip.streams import Answer, StreamRequest, Streams
 from wesher.gossip.transitions import Transitions
 from wesher.gossip.wire import LabelError, Wire, drop_of, inflate_frame
 
@@ -83,6 +84,7 @@ class Gossip:
         self._wire = wire
         self._context = context
         self._outbox = context.outbox
+        self._streams: Streams = context.streams
         self._transitions = Transitions(context)
         self._pings = Pings(context)
         self._probes = Probes(context, self._pings, self._transitions.suspect)
@@ -170,12 +172,12 @@ class Gossip:
 
     def receive_reply(self, request_id: int, data: bytes, now: float) -> None:
         """Take all that the other side of a stream of ours answered."""
-        self._outbox.receive_reply(request_id, data, now)
+        self._streams.receive_reply(request_id, data, now)
         self.settle(now)
 
     def stream_failed(self, request_id: int, error: str, now: float) -> None:
         """Hear that a stream of ours got no answer."""
-        self._outbox.finish(request_id, Answer(error=error), now)
+        self._streams.finish(request_id, Answer(error=error), now)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
@@ -336,7 +338,7 @@ class Gossip:
 
     def streams_to_open(self) -> Iterator[StreamRequest]:
         """Give out the streams to open, once."""
-        return self._outbox.streams()
+        return self._streams.requests()
 
     def events(self) -> list[Event]:
         """Give out what happened, once, in its order."""

@@ -2,8 +2,11 @@
 
 Who has a key is a member; there is no other proof of anything. All share the primary key, which
 seals; the others only open. So a key can be changed while a cluster runs: give all the new one,
-let all use it, take the old one from all. Who asks is answered with the key of the question, which
-it has for certain: so nobody is taken for dead while some have come a step further than others.
+let all use it, take the old one from all. So that nobody is taken for dead while some have come a
+step further than others, each is sent what it can read. Who asks is answered with the key of the
+question, which it has for certain. Who says which keys it holds is sent the first of ours among
+them (`know`). Of others we know at best with which key they spoke last; who cannot say which it
+holds, as Go, has the oldest rather than the newest.
 
 A sealed text is version, nonce, ciphertext and tag. Version 1 is the usual one; version 0 pads the
 text to whole blocks first, as if AES needed that in this mode, and is what the oldest members send:
@@ -13,12 +16,14 @@ on where it is used: see `wire`.
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from wesher.base.addresses import Address
 from wesher.base.errors import ProtocolError, UndecryptableError
+from wesher.base.frozen import EMPTY
 
 NONCE_SIZE = 12
 _TAG_SIZE = 16
@@ -47,6 +52,7 @@ class Keyring:
     def __init__(self, primary: bytes, *others: bytes) -> None:
         self._ciphers: dict[bytes, AESGCM] = {}
         self._spoken: OrderedDict[str, bytes] = OrderedDict()
+        self._known: Mapping[Address, bytes | None] = EMPTY
         for key in (primary, *others):
             self.add(key)
 
@@ -106,6 +112,22 @@ class Keyring:
     def spoken(self, ip: str) -> bytes | None:
         """Return the key that an address spoke with last; None while that is not known."""
         return self._spoken.get(ip) if self.several else self.primary
+
+    def know(self, keys: Mapping[Address, bytes | None]) -> None:
+        """Seal what goes to these addresses with these keys; None for who cannot say what it holds.
+
+        This replaces what was said before.
+        """
+        self._known = keys
+
+    def key_for(self, to: Address) -> bytes:
+        """Return the key to seal with what goes there and is no answer."""
+        if not self.several or to not in self._known:
+            return self.primary
+        key = self._known[to]
+        if key is None:
+            key = self._spoken.get(to.ip, self.keys[-1])
+        return key if key in self._ciphers else self.keys[-1]
 
     def seal(
         self, plain: bytes, additional: bytes, nonce: bytes, key: bytes | None = None

@@ -1,7 +1,7 @@
 """What the gossip wants done by its owner, and the news that wait to go with it.
 
-The core does nothing itself: it leaves packets to send, streams to open and events to hear in the
-`Outbox`, and its owner drains them after each input. A stream's answer comes back as an input.
+The core does nothing itself: it leaves packets to send and events to hear in the `Outbox`, and its
+owner drains them after each input; streams to open are in `streams`.
 
 News travel in two ways (spec/memberlist.md, 4.6): by packets of their own, which `dissemination`
 sends, and behind every message that is sent anyway, in what room is left there. Both take them from
@@ -19,17 +19,15 @@ everybody, a piece of news is forgotten. There is one at most for each subject: 
 
 from bisect import bisect_left, insort
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, count
 from math import inf
 from typing import NamedTuple, TypeVar
 
 from wesher.base.addresses import Address
-from wesher.base.errors import ProtocolError, UndecryptableError
 from wesher.base.frozen import frozen
-from wesher.base.timers import Timers
 from wesher.gossip.codec import MessageType, encode
-from wesher.gossip.events import DropReason, Event, NotRead, PacketDropped
+from wesher.gossip.events import DropReason, Event, PacketDropped
 from wesher.gossip.members import Member, Members
 from wesher.gossip.messages import (
     Ack,
@@ -44,7 +42,7 @@ from wesher.gossip.messages import (
     Suspect,
     UserMessage,
 )
-from wesher.gossip.settings import Timer, transmit_limit
+from wesher.gossip.settings import transmit_limit
 from wesher.gossip.wire import BUDGET, Wire
 
 CHECKSUM_SINCE = 5  # the protocol version whose speakers are sent checksums
@@ -238,64 +236,26 @@ class Packet:
     to: Address
 
 
-@frozen
-class StreamRequest:
-    """A TCP exchange to make: connect, write `data`, hand what comes back to `receive_reply`.
-
-    All of it within `timeout` seconds; whatever goes wrong is reported with `stream_failed`.
-    """
-
-    id: int
-    to: Address
-    data: bytes
-    timeout: float
-
-
-@frozen
-class Answer:
-    """How a stream that we opened ended: with a message, or with an error."""
-
-    message: Message | None = None
-    error: str = ""
-    undecryptable: bool = False
-
-
-AnswerHandler = Callable[[Answer, float], None]
-
-
-@frozen(hidden=("key",))
-class _Asked:
-    """A stream that we opened: with whom, which key sealed it, and who waits for the answer."""
-
-    to: Address
-    key: bytes
-    on_answer: AnswerHandler
-
-
 _Output = TypeVar("_Output")
 
 
 class Outbox:
-    """Collects outputs until they are drained, and knows who waits for which stream's answer."""
+    """Collects outputs until they are drained, and numbers what we ask."""
 
     def __init__(
         self,
         wire: Wire,
         members: Members,
         broadcasts: Broadcasts,
-        timers: Timers,
         retransmit_mult: int,
     ) -> None:
         self._wire = wire
         self._members = members
         self._broadcasts = broadcasts
-        self._timers = timers
         self._retransmit_mult = retransmit_mult
         self.stats = Stats()
         self._packets: deque[Packet] = deque()
-        self._streams: deque[StreamRequest] = deque()
         self._events: list[Event] = []
-        self._waiting: dict[int, _Asked] = {}
         self._last_id = 0
         self._carriers = inf  # messages that news may still go with
         self.asked_with: bytes | None = None
@@ -336,6 +296,7 @@ class Outbox:
     ) -> None:
         self.stats.count_sent(parts)
         checksum = member is not None and member.newest_protocol >= CHECKSUM_SINCE
+        key = key or self._wire.keyring.key_for(to)
         data = self._wire.seal_packet(parts, checksum=checksum, key=key)
         self._packets.append(Packet(data, to))
 
@@ -343,52 +304,6 @@ class Outbox:
         """Return a number that no stream and no ping of ours has had."""
         self._last_id += 1
         return self._last_id
-
-    def open_stream(
-        self, to: Address, message: Message, now: float, timeout: float, on_answer: AnswerHandler
-    ) -> StreamRequest:
-        """Ask for an exchange; `on_answer` is called once, within `timeout` seconds."""
-        encoded = encode(message)
-        self.stats.count_sent([encoded])
-        frame = self._wire.seal_frame(encoded)
-        number = self.next_id()
-        request = StreamRequest(number, to, frame, timeout)
-        self._streams.append(request)
-        self._waiting[number] = _Asked(to, self._wire.keyring.primary, on_answer)
-        self._timers.set(
-            (Timer.STREAM, number),
-            now + timeout,
-            lambda now: self.finish(number, Answer(error="timed out"), now),
-        )
-        return request
-
-    def receive_reply(self, request_id: int, data: bytes, now: float) -> None:
-        """Take the whole reply of a stream."""
-        try:
-            message, key = self._wire.open_reply(data)
-        except ProtocolError as error:
-            undecryptable = isinstance(error, UndecryptableError)
-            answer = Answer(error=str(error), undecryptable=undecryptable)
-        else:
-            self.stats.count_received([message])
-            answer = Answer(message)
-        if isinstance(answer.message, ErrorReply):
-            self._mind_key(request_id, key)
-            answer = Answer(error=answer.message.error)
-        self.finish(request_id, answer, now)
-
-    def _mind_key(self, request_id: int, key: bytes) -> None:
-        """Tell of an error that bears another key than the request: that could not be read."""
-        asked = self._waiting.get(request_id)
-        if asked is not None and key != asked.key:
-            self.emit_bounded(NotRead(asked.to))
-
-    def finish(self, request_id: int, answer: Answer, now: float) -> None:
-        """End a stream; nothing happens if it has ended already."""
-        asked = self._waiting.pop(request_id, None)
-        self._timers.cancel((Timer.STREAM, request_id))
-        if asked is not None:
-            asked.on_answer(answer, now)
 
     def emit(self, event: Event) -> None:
         """Tell the owner."""
@@ -407,11 +322,7 @@ class Outbox:
 
     def packets(self) -> Iterator[Packet]:
         """Give out the packets to send, once."""
-        return _drain(self._packets)
-
-    def streams(self) -> Iterator[StreamRequest]:
-        """Give out the streams to open, once."""
-        return _drain(self._streams)
+        return drain(self._packets)
 
     def events(self) -> list[Event]:
         """Give out the events, once."""
@@ -419,6 +330,7 @@ class Outbox:
         return events
 
 
-def _drain(queue: deque[_Output]) -> Iterator[_Output]:
+def drain(queue: deque[_Output]) -> Iterator[_Output]:
+    """Give out what waits, once."""
     while queue:
         yield queue.popleft()

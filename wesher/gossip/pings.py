@@ -18,8 +18,8 @@ from wesher.gossip.context import Context, TokenBucket
 from wesher.gossip.events import DropReason, PingFinished, SeenElsewhere
 from wesher.gossip.members import MemberState
 from wesher.gossip.messages import Ack, IndirectPing, Nack, Ping, unpack_ip
-from wesher.gossip.outbox import Answer
 from wesher.gossip.settings import Timer
+from wesher.gossip.streams import Answer
 
 ANSWERS_PER_SECOND = 400
 """Pings we answer by packet. In a cluster of any size everybody is pinged about once an interval;
@@ -63,6 +63,7 @@ class Pings:
     def __init__(self, context: Context) -> None:
         self._members = context.members
         self._outbox = context.outbox
+        self._streams = context.streams
         self._timers = context.timers
         self._timeout = context.timing.probe_timeout
         self._answers = TokenBucket(ANSWERS_PER_SECOND)
@@ -194,7 +195,7 @@ class Pings:
             self._outbox.emit(PingFinished(number, seconds, answer.error, purpose))
 
         ping = self.ping(self._next_sequence(), node)
-        self._outbox.open_stream(to, ping, now, self._timeout, finish)
+        self._streams.open(to, ping, now, self._timeout, finish)
         return number
 
     def ping_by_stream(
@@ -213,7 +214,7 @@ class Pings:
         def on_answer(answer: Answer, now: float) -> None:
             finished(_is_ack(answer, ping), now)
 
-        self._outbox.open_stream(to, ping, now, timeout, on_answer)
+        self._streams.open(to, ping, now, timeout, on_answer)
 
 
 def _is_ack(answer: Answer, ping: Ping) -> bool:

@@ -26,8 +26,8 @@ from wesher.gossip.context import Context
 from wesher.gossip.events import ExchangeFinished
 from wesher.gossip.members import Member, MemberState
 from wesher.gossip.messages import PushPull, Record, RecordState
-from wesher.gossip.outbox import Answer
 from wesher.gossip.settings import Timer, push_pull_scale
+from wesher.gossip.streams import Answer
 
 MAX_INBOUND_EXCHANGES = 127
 """How many push/pulls may run towards us at once; the transport counts them.
@@ -85,7 +85,6 @@ class _Exchange:
     periodic: bool = False
     purpose: Hashable = None
     number: int = 0
-    frame: bytes = b""
     own: bool = False
 
 
@@ -96,6 +95,7 @@ class Exchanges:
         self._timing = context.timing
         self._members = context.members
         self._outbox = context.outbox
+        self._streams = context.streams
         self._timers = context.timers
         self._rng = context.rng
         self._early = context.settings.eager
@@ -150,17 +150,16 @@ class Exchanges:
 
     def _open(self, exchange: _Exchange, now: float) -> int:
         def on_answer(answer: Answer, now: float) -> None:
-            del self._running[request.id]
+            del self._running[number]
             self._outbox.emit(self._conclude(exchange, answer, now))
             if exchange.periodic:
                 self._plan_next(now)
 
-        request = self._outbox.open_stream(
+        number = self._streams.open(
             exchange.to, self._request(exchange), now, self._timing.stream_timeout, on_answer
         )
-        exchange.frame = request.data
-        self._running[request.id] = exchange
-        return request.id
+        self._running[number] = exchange
+        return number
 
     def _request(self, exchange: _Exchange) -> PushPull:
         if exchange.look:
@@ -171,9 +170,9 @@ class Exchanges:
     def end_if_ours(self, frame: bytes, now: float) -> bool:
         """Tell whether a request that arrived is one we sent, and end that exchange if so."""
         for request_id, exchange in self._running.items():
-            if exchange.frame == frame:
+            if self._streams.is_own(request_id, frame):
                 exchange.own = True
-                self._outbox.finish(request_id, Answer(), now)
+                self._streams.finish(request_id, Answer(), now)
                 return True
         return False
 

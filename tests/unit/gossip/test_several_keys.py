@@ -1,4 +1,4 @@
-"""Answers bear the key of their question, all else the primary one; and who lacks it is noticed."""
+"""Answers bear the key of their question, all else one that whoever hears it is known to have."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.unit.gossip.harness import (
     sealing,
 )
 from wesher.base.errors import UndecryptableError
-from wesher.gossip import Keyring, Message, NotRead, Wire
+from wesher.gossip import Address, ExchangeFinished, Keyring, Message, NotRead, Wire
 from wesher.gossip.codec import encode
 from wesher.gossip.keyring import MAX_KEYS
 from wesher.gossip.messages import (
@@ -155,7 +155,7 @@ def test_a_stranger_is_told_with_the_primary_key() -> None:
 def failed_reply(harness: Harness, key: bytes, message: Message) -> list[NotRead]:
     """Let a push/pull of ours be answered with this key; return what is told of that."""
     harness.gossip.push_pull(REMOTE, harness.now, join=True)
-    (stream,) = harness.streams()
+    stream = harness.streams()[-1]
     reply = sealing(key).seal_frame(encode(message))
     harness.gossip.receive_reply(stream.id, reply, harness.now)
     return [event for event in harness.events() if isinstance(event, NotRead)]
@@ -179,6 +179,111 @@ def test_an_error_that_answers_what_was_sent_before_the_keys_changed_is_no_sign(
     harness.gossip.receive_reply(stream.id, reply, harness.now)
 
     assert not [event for event in harness.events() if isinstance(event, NotRead)]
+
+
+@pytest.mark.parametrize("complains_with", [OLD, b"s" * 32], ids=["its own", "a strange one"])
+def test_a_stream_that_could_not_be_read_is_asked_again_with_another_key(
+    complains_with: bytes,
+) -> None:
+    harness = Rotating()
+    harness.gossip.push_pull(REMOTE, harness.now, join=True)
+    (first,) = harness.streams()
+    complaint = sealing(complains_with).seal_frame(encode(ErrorReply("another key")))
+
+    harness.now += 1
+    harness.gossip.receive_reply(first.id, complaint, harness.now)
+    (second,) = harness.streams()
+
+    assert isinstance(sealing(OLD).open_frame(second.data), PushPull)
+    assert (second.id, second.to, second.timeout) == (first.id, REMOTE, first.timeout - 1)
+    assert not finished(harness)
+    table = sealing(OLD).seal_frame(encode(PushPull(True, ())))
+    harness.gossip.receive_reply(second.id, table, harness.now)
+    assert [one.error for one in finished(harness)] == [None]
+
+
+def test_who_has_none_of_our_keys_is_asked_once_with_each() -> None:
+    harness = Rotating()
+    harness.gossip.push_pull(REMOTE, harness.now, join=True)
+    complaint = sealing(b"s" * 32).seal_frame(encode(ErrorReply("another key")))
+
+    for _ in (NEW, OLD):
+        (stream,) = harness.streams()
+        assert not finished(harness)
+        harness.gossip.receive_reply(stream.id, complaint, harness.now)
+
+    assert not harness.streams()
+    assert [one.undecryptable for one in finished(harness)] == [True]
+
+
+@pytest.mark.parametrize("error", ["silence", "full"])
+def test_a_stream_that_fails_otherwise_is_not_asked_again(error: str) -> None:
+    harness = Rotating()
+    harness.gossip.push_pull(REMOTE, harness.now, join=True)
+    (stream,) = harness.streams()
+
+    if error == "silence":
+        harness.gossip.stream_failed(stream.id, error, harness.now)
+    else:
+        reply = sealing(NEW).seal_frame(encode(ErrorReply(error)))
+        harness.gossip.receive_reply(stream.id, reply, harness.now)
+
+    assert not harness.streams()
+    assert [one.error for one in finished(harness)] == [error]
+
+
+def test_our_own_request_that_comes_back_is_known_also_when_asked_again() -> None:
+    harness = Rotating()
+    harness.gossip.push_pull(REMOTE, harness.now, join=True)
+    (first,) = harness.streams()
+    complaint = sealing(OLD).seal_frame(encode(ErrorReply("another key")))
+    harness.gossip.receive_reply(first.id, complaint, harness.now)
+    (second,) = harness.streams()
+
+    assert harness.serves(second.data) is None
+
+    assert [one.own for one in finished(harness)] == [True]
+
+
+def finished(harness: Harness) -> list[ExchangeFinished]:
+    return [event for event in harness.events() if isinstance(event, ExchangeFinished)]
+
+
+@pytest.mark.parametrize("known", [NEW, OLD], ids=["new", "old"])
+def test_what_we_say_of_our_own_accord_bears_a_key_that_is_known_to_be_there(known: bytes) -> None:
+    harness = Rotating(alive())
+    harness.ring.know({REMOTE: known})
+
+    harness.hears_sealed(NEW, Dead(1, LOCAL, "remote"))
+
+    assert harness.said_with(known)
+    harness.gossip.push_pull(REMOTE, harness.now, join=True)
+    for stream in harness.streams():
+        sealing(known).open_frame(stream.data)
+
+
+@pytest.mark.parametrize(
+    ("known", "spoken", "expected"),
+    [
+        ({}, None, NEW),
+        ({}, OLD, NEW),
+        ({REMOTE: NEW}, OLD, NEW),
+        ({REMOTE: OLD}, NEW, OLD),
+        ({REMOTE: b"g" * 32}, NEW, OLD),
+        ({REMOTE: None}, None, OLD),
+        ({REMOTE: None}, OLD, OLD),
+        ({REMOTE: None}, NEW, NEW),
+        ({REMOTE: None}, b"g" * 32, OLD),
+    ],
+)
+def test_who_cannot_say_what_it_holds_has_what_it_spoke_with_or_the_oldest(
+    known: dict[Address, bytes | None], spoken: bytes | None, expected: bytes
+) -> None:
+    ring = Keyring(NEW, OLD)
+    ring.know(known)
+    ring.note(REMOTE.ip, spoken)
+
+    assert ring.key_for(REMOTE) == expected
 
 
 def test_members_are_known_by_the_key_they_speak_with_not_by_that_of_their_answers() -> None:
