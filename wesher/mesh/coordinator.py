@@ -34,6 +34,7 @@ from wesher.mesh.base import actions
 from wesher.mesh.base.actions import Actions, ChangePlan, ForNode, SetTimer, Timer, inform, trace
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import NodeSettings, Saved, SavedMember
+from wesher.mesh.base.user_state import UserState, unpack
 from wesher.mesh.discovery import Discovery, Lookup
 from wesher.mesh.gossip_calls import call
 from wesher.mesh.members import (
@@ -78,6 +79,7 @@ class Coordinator:
         self.complete = False
         """Whether others have told us all they know, or there is nobody to ask."""
         self._crowded = False
+        self._told = UserState()
         self._handlers = self._by_event()
         self._timers = self._by_timer()
         self._checked = self._by_check()
@@ -268,6 +270,8 @@ class Coordinator:
                 case actions.Merge():
                     if self._gossip.merge(action.looked, now):
                         for_node += self._do(self._resumption.merged(action.looked, now), now)
+                case actions.SendWithTables():
+                    self._gossip.send_with_tables(self._told.put(action.part, action.payload))
                 case actions.Complete():
                     if not self.complete:
                         for_node.append(ChangePlan())
@@ -374,7 +378,7 @@ class Coordinator:
 
     def _on_exchange(self, event: ExchangeFinished, now: float) -> Actions:
         if self._gossip.local is None:  # what comes with a look is ours to take
-            yield from self._hear_of_the_gone(event.user_state, event.to, now)
+            yield from self._hear(event.user_state, event.to, now)
         else:
             yield from self.left.read(event.records, now)
         yield from self._name_takeover.exchanged(event, now)
@@ -387,11 +391,12 @@ class Coordinator:
         yield from self._liveness_checks.pinged(event)
 
     def _on_user_data(self, event: UserDataReceived, now: float) -> Actions:
-        return self._hear_of_the_gone(event.payload, event.source, now)
+        return self._hear(event.payload, event.source, now)
 
-    def _hear_of_the_gone(self, payload: bytes, source: Address, now: float) -> Actions:
+    def _hear(self, payload: bytes, source: Address, now: float) -> Actions:
         try:
-            yield from self.left.heard(payload, source, now)
+            for part in unpack(payload):
+                yield from self.left.heard(part, source, now)
         except ProtocolError as error:
             yield trace("dropped what {address} told: {reason}", address=source, reason=str(error))
 

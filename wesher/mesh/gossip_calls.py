@@ -19,8 +19,6 @@ def call(gossip: Gossip, action: actions.ForGossip, now: float) -> None:
             gossip.apply_left(name, incarnation, now)
         case actions.Broadcast(subject, payload):
             gossip.broadcast(subject, payload, now)
-        case actions.SendWithTables(user_state):
-            gossip.send_with_tables(user_state)
         case actions.HoldBack(incarnations, strangers):
             gossip.hold_back(incarnations, strangers)
         case actions.Hide(names):

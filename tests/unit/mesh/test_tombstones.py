@@ -7,7 +7,6 @@ from wesher.base.errors import ProtocolError
 from wesher.gossip.messages import MAX_INCARNATION
 from wesher.mesh.base.tombstones import (
     ALIKE,
-    FIRST_BYTE,
     MAX_AGE,
     MAX_TOMBSTONES,
     VERSION,
@@ -16,6 +15,7 @@ from wesher.mesh.base.tombstones import (
     decode_tombstones,
     encode_tombstones,
 )
+from wesher.mesh.base.user_state import FIRST_BYTE
 
 HEAD = bytes([FIRST_BYTE, VERSION])
 

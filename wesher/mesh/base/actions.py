@@ -122,9 +122,10 @@ class Broadcast:
 
 @frozen
 class SendWithTables:
-    """Let these bytes go with every table of ours."""
+    """Let these bytes of a part go with every table of ours, instead of those before; or none."""
 
-    user_state: bytes
+    part: str
+    payload: bytes
 
 
 @frozen
@@ -205,21 +206,14 @@ class ChangePlan:
 
 
 ForGossip = (
-    Exchange
-    | ReadTable
-    | Ping
-    | ApplyAlive
-    | ApplyLeft
-    | Broadcast
-    | SendWithTables
-    | HoldBack
-    | Hide
-    | Show
+    Exchange | ReadTable | Ping | ApplyAlive | ApplyLeft | Broadcast | HoldBack | Hide | Show
 )
 ForNode = (
     SetTimer | LookupDone | GiveWay | Forget | Notice | Warn | ChangePlan | PlanChanged | Resolve
 )
-Action = ForGossip | ForNode | Reach | Check | Checked | Merge | TakeOver | Complete
+Action = (
+    ForGossip | ForNode | SendWithTables | Reach | Check | Checked | Merge | TakeOver | Complete
+)
 Actions = Iterator[Action]
 
 

@@ -11,9 +11,9 @@ import msgpack
 from wesher.base.errors import ProtocolError
 from wesher.base.frozen import frozen
 from wesher.gossip.messages import MAX_INCARNATION, MAX_NAME
+from wesher.mesh.base.user_state import FIRST_BYTE
 
-FIRST_BYTE = 0xF7  # no other application on memberlist is known to begin its messages so
-VERSION = 1
+VERSION = 1  # the second byte, see user_state
 MAX_TOMBSTONES = 1000  # the oldest are dropped
 MAX_AGE = 2**32 - 1  # seconds
 ALIKE = 180.0  # seconds that two accounts of one departure may be apart: ages travel rounded

@@ -230,7 +230,8 @@ class LeftMembers:
             return
         self.forgot(self._tombstones.expire(now - self.forget_after))
         self._published = True
-        yield SendWithTables(encode_tombstones(self, now) if len(self._tombstones) else b"")
+        told = encode_tombstones(self, now) if len(self._tombstones) else b""
+        yield SendWithTables("tombstones", told)
         held = {one.name: one.incarnation for one in self._tombstones}
         yield HoldBack(held, frozenset(self._forgotten))
         # The ages that go with our tables must not become too old.
