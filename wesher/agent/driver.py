@@ -30,6 +30,7 @@ from wesher.mesh.base.events import (
     Refused,
     Resolve,
 )
+from wesher.mesh.base.identity import Identity
 from wesher.mesh.base.plan import IPAddress, LocalFacts
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import HostsNaming, NodeSettings
@@ -135,8 +136,9 @@ class Driver:
         self._suspension = Suspension()
         self._departed = asyncio.Event()
         self._keyring = Keyring(*prepared.state.keys)
+        settings = _settings(prepared)
         node = MeshNode(
-            _settings(prepared),
+            settings,
             as_saved(prepared.state, config.cluster_port, self._clock_began),
             self._local_facts(network, []),
             _wire(self._keyring),
@@ -164,6 +166,7 @@ class Driver:
             prepared.device,
             reconciler,
             prepared.started_at,
+            settings.identity,
         )
 
     async def enter(self) -> None:
@@ -347,6 +350,7 @@ def _settings(prepared: Prepared) -> NodeSettings:
             config.hosts_suffix,
             config.hosts_dots,
         ),
+        identity=Identity(state.identity) if (state := prepared.state).identity else None,
     )
 
 

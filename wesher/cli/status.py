@@ -80,6 +80,7 @@ def _facts(status: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("overlay", f"{node['overlay_address'] or 'no address yet'} in {node['overlay_network']}"),
         ("interface", f"{node['interface']}, {node['device']} WireGuard, {_port(node)}"),
         _keys(node, status["members"]),
+        *(("identity", f"fingerprint {one}") for one in [node.get("identity")] if one),
         ("mesh", _verdict(node, status["members"])),
         *(("seed", f"{seed['seed']} {_fares(seed)}") for seed in status["seeds"]),
         *(("trouble", trouble) for trouble in status["troubles"]),
@@ -133,7 +134,7 @@ def run_members(given: Mapping[str, str]) -> int:
         if member["state"] == wanted or (wanted is None and member["state"] != "left")
     ]
     if "json" in given:
-        fields = ("name", "state", "overlay_address")
+        fields = ("name", "state", "overlay_address", "identity")
         show_json([{field: member[field] for field in fields} for member in found])
     else:
         show(
@@ -191,6 +192,7 @@ def _details(member: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("overlay network", _text(member["overlay_network"])),
         ("public key", _text(member["public_key"])),
         ("cluster key", _spoken(member.get("key_fingerprint"))),
+        ("identity", _identity(member.get("identity"))),
         ("announced endpoint", _text(member["announced_endpoint"])),
         ("endpoint in use", _text(member["endpoint"])),
         ("allowed ips", ", ".join(member["allowed_ips"]) or NOTHING),
@@ -231,6 +233,10 @@ def _firmness(member: Mapping[str, Any]) -> str:
 
 def _spoken(key: str | None) -> str:
     return f"fingerprint {key}" if key else NOTHING
+
+
+def _identity(fingerprint: str | None) -> str:
+    return f"fingerprint {fingerprint}" if fingerprint else "none: it cannot prove who it is"
 
 
 def _keepalive(seconds: int | None) -> str:

@@ -8,6 +8,8 @@ from wesher import __version__
 from wesher.base.frozen import frozen
 from wesher.config.config import Config
 from wesher.gossip.keyring import Keyring, fingerprint
+from wesher.mesh.base import identity
+from wesher.mesh.base.identity import Identity
 from wesher.mesh.base.metadata import Metadata
 from wesher.mesh.base.seeds import SeedStatus
 from wesher.mesh.node import MeshNode
@@ -43,6 +45,7 @@ class Running:
     device: Device
     reconciler: Reconciler
     started_at: float
+    identity: Identity | None = None
 
 
 @frozen
@@ -100,6 +103,7 @@ def as_member(running: Running, member: MemberStatus, moment: Moment) -> Json:
         "sent": peer.sent if peer else None,
         "round_trip": _seconds(member.round_trip),
         "key_fingerprint": _spoken(running, member),
+        "identity": identity.fingerprint(member.identity) if member.identity else None,
     }
 
 
@@ -138,6 +142,7 @@ def _node(running: Running, status: NodeStatus, moment: Moment) -> Json:
         "public_key": running.device.public_key,
         "key_fingerprint": fingerprint(running.keyring.primary),
         "key_fingerprints": [fingerprint(key) for key in running.keyring.keys],
+        "identity": running.identity.fingerprint if running.identity else None,
         "health_score": status.health,
         "incarnation": status.incarnation,
         "complete": status.complete,

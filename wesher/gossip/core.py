@@ -211,10 +211,10 @@ class Gossip:
         self._transitions.update_meta(meta, now)
         self.settle(now)
 
-    def move_to(self, addr: bytes, now: float) -> None:
-        """Be at another address from now on."""
+    def move_to(self, addr: bytes, now: float, *, meta: bytes | None = None) -> None:
+        """Be at another address from now on; the metadata are the old ones without others."""
         self.settings = replace(self.settings, addr=addr)
-        self._transitions.move_to(addr, now)
+        self._transitions.move_to(addr, meta, now)
         self.settle(now)
 
     def leave(self, now: float) -> None:

@@ -61,7 +61,7 @@ class Transitions:
         local = self.announced()
         self._publish(meta, local.addr, min(local.incarnation + 1, MAX_INCARNATION), now)
 
-    def move_to(self, addr: bytes, now: float) -> None:
+    def move_to(self, addr: bytes, meta: bytes | None, now: float) -> None:
         """Be at another address, unless we leave or have not entered.
 
         Our incarnation rises by two: who holds the old address must hear of a departure first.
@@ -69,7 +69,7 @@ class Transitions:
         local = self._members.local
         if local is not None and not self.leaving:
             incarnation = min(local.incarnation + 2, MAX_INCARNATION)
-            self._publish(local.meta, addr, incarnation, now, moved=True)
+            self._publish(meta or local.meta, addr, incarnation, now, moved=True)
 
     def leave(self, now: float) -> None:
         """Become a member that has left, for good; nothing is refuted any more.

@@ -192,10 +192,10 @@ class Coordinator:
         old = actions.TakeOver(elsewhere.addr, elsewhere.port or port, elsewhere.meta)
         yield from self._name_takeover.begin(old, in_need(look.live, port), now)
 
-    def move_to(self, addr: bytes, now: float) -> list[ForNode]:
+    def move_to(self, addr: bytes, meta: bytes | None, now: float) -> list[ForNode]:
         """Announce ourselves at another address, taking our name over from the one before."""
         old = self._gossip.local
-        self._gossip.move_to(addr, now)
+        self._gossip.move_to(addr, now, meta=meta)
         self.discovery.moved_to(addr)
         if old is None:
             return []

@@ -164,7 +164,9 @@ class MeshNode:
         self._act([told], now)
         self._settings = replace(self._settings, ip=ip)
         addr = pack_ip(ip, mapped=self._settings.mapped)
-        self._follow(self._coordinator.move_to(addr, now), now)
+        self._overlay.moved_to(ip)
+        meta = self._overlay.metadata() if self._gossip.local else None
+        self._follow(self._coordinator.move_to(addr, meta, now), now)
 
     def forget(self, name: str, now: float) -> None:
         """Give up a failed member, here and everywhere.

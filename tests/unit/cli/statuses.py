@@ -16,6 +16,7 @@ NODE: dict[str, Any] = {
     "wireguard_port": 51820,
     "wireguard_answers": True,
     "key_fingerprint": "01234567",
+    "identity": "593ac49f48eae09c",
     "health_score": 0,
 }
 REACHED: dict[str, Any] = {

@@ -9,7 +9,7 @@ ALICE, BOB = Identity(bytes(range(32))), Identity(bytes(range(1, 33)))
 
 
 def test_a_statement_holds_its_kind_the_version_and_each_field_after_its_length() -> None:
-    expected = b"wesher member\x01" + b"\x00\x03web" + b"\x00\x00" + b"\x00\x02ab"
+    expected = b"wesher/member\x01" + b"\x00\x03web" + b"\x00\x00" + b"\x00\x02ab"
 
     assert statement(MEMBER, b"web", b"", b"ab") == expected
 
@@ -18,7 +18,7 @@ def test_a_signature_is_that_of_ed25519_over_the_statement() -> None:
     signature = ALICE.sign(MEMBER, b"web", b"meta")
 
     Ed25519PublicKey.from_public_bytes(ALICE.public_key).verify(
-        signature, b"wesher member\x01\x00\x03web\x00\x04meta"
+        signature, b"wesher/member\x01\x00\x03web\x00\x04meta"
     )
     assert is_signed(ALICE.public_key, signature, MEMBER, b"web", b"meta")
 
@@ -29,7 +29,7 @@ def test_a_signature_is_that_of_ed25519_over_the_statement() -> None:
         (ALICE.public_key, MEMBER, b"web2", b"meta"),
         (ALICE.public_key, MEMBER, b"web", b"metb"),
         (ALICE.public_key, MEMBER, b"webm", b"eta"),
-        (ALICE.public_key, b"wesher trust", b"web", b"meta"),
+        (ALICE.public_key, b"wesher/trust", b"web", b"meta"),
         (BOB.public_key, MEMBER, b"web", b"meta"),
         (bytes(31), MEMBER, b"web", b"meta"),
         (b"\xff" * 32, MEMBER, b"web", b"meta"),
@@ -53,7 +53,7 @@ def test_the_same_secret_makes_the_same_identity_and_signature() -> None:
 
 
 def test_people_tell_identities_by_sixteen_digits() -> None:
-    assert fingerprint(ALICE.public_key) == ALICE.fingerprint == "593ac49f48eae09c"
+    assert fingerprint(ALICE.public_key) == ALICE.fingerprint == "00b7fc4408fb392b"
     assert BOB.fingerprint != ALICE.fingerprint
 
 

@@ -26,7 +26,7 @@ from wesher.base.frozen import frozen
 SEED_SIZE = 32  # bytes, of an Ed25519 private key
 KEY_SIZE = 32  # bytes, of a public one
 SIGNATURE_SIZE = 64  # bytes
-MEMBER = b"wesher member"
+MEMBER = b"wesher/member"
 """What a member says of itself; no statement of one kind can be taken for one of another."""
 VERSION = 1
 _FINGERPRINT_SIZE = 8
@@ -36,7 +36,7 @@ somebody would find one in a day, with eight he makes 2**64 keys."""
 
 def fingerprint(public_key: bytes) -> str:
     """Return 16 hexadecimal digits by which people tell an identity."""
-    digest = hashlib.sha256(b"wesher identity " + public_key).digest()
+    digest = hashlib.sha256(b"wesher/identity" + public_key).digest()
     return digest[:_FINGERPRINT_SIZE].hex()
 
 
@@ -69,9 +69,8 @@ def statement(kind: bytes, *fields: bytes) -> bytes:
     return b"".join(parts)
 
 
-@lru_cache(maxsize=4096)
 def is_signed(public_key: bytes, signature: bytes, kind: bytes, *fields: bytes) -> bool:
-    """Tell whether the holder of a key has signed this; each statement is looked at once."""
+    """Tell whether the holder of a key has signed this, which takes 0.1 ms."""
     try:
         key = Ed25519PublicKey.from_public_bytes(public_key)
         key.verify(signature, statement(kind, *fields))

@@ -12,6 +12,8 @@
 | k | the overlay address was kept from before this start | true |
 | y | the overlay address cannot move, and neither could its holder when we came | true |
 | r | reserved for routed networks | |
+| d | public key of the member's identity | 32 bytes of Ed25519 |
+| g | its signature, see `signing`: always the last entry | 64 bytes |
 | f | fingerprints of the cluster keys held, the primary one first | four bytes each, 4 at most |
 
 Unknown keys are ignored. An `Ext` that is damaged counts as absent, so its member is treated as a
@@ -31,6 +33,7 @@ from wesher.base.errors import ProtocolError
 from wesher.base.frozen import frozen
 from wesher.gossip.keyring import FINGERPRINT_SIZE
 from wesher.mesh.base import gob
+from wesher.mesh.base.identity import KEY_SIZE, SIGNATURE_SIZE
 from wesher.mesh.base.plan import IPAddress
 
 MetadataFormat = Literal["current", "v0.2"]
@@ -39,6 +42,9 @@ MAX_METADATA = 512  # bytes, memberlist's limit
 MAX_FINGERPRINTS = 4  # told of; a rotation takes two, a second one in its middle three
 FINGERPRINT_ROOM = 4 + MAX_FINGERPRINTS * FINGERPRINT_SIZE
 """Bytes of it that fingerprints may take, kept free by those that tell of fewer."""
+
+SIGNATURE_ENTRY = b"\xa1g\xc4\x40"
+"""What msgpack puts before 64 bytes of a signature: its key, a byte string, and its length."""
 
 _STRUCT_TYPE = 65
 _ADDRESS_TYPE = 66
@@ -73,7 +79,8 @@ class Metadata:
     `endpoint` is the text of an IP address, `overlay_net` that of a network. Without `has_ext` the
     member is a Go peer, and none of the fields from `wireguard_port` to `version` is known.
     `key_fingerprints`, of the cluster keys that it holds, are those of `fingerprint`, the primary
-    key's first; without any it is older than them.
+    key's first; without any it is older than them. `identity` is a public key, of which `signing`
+    tells whether it is the member's own.
     """
 
     overlay_addr: IPAddress | None = None
@@ -86,6 +93,7 @@ class Metadata:
     late: bool = False
     version: str | None = None
     key_fingerprints: tuple[str, ...] = ()
+    identity: bytes | None = None
     format: MetadataFormat = "current"
     has_ext: bool = False
 
@@ -93,7 +101,8 @@ class Metadata:
 def encode_metadata(metadata: Metadata, format: MetadataFormat) -> bytes:
     """Return the bytes to publish; `Ext` is among them if the metadata says so.
 
-    The metadata's own `format` does not matter here. Raises ValueError when the result is too long.
+    The metadata's own `format` does not matter here. With an identity there is room for a signature
+    at the end. Raises ValueError when the result is too long.
     """
     fields = [("OverlayAddr", _ADDRESS_TYPE), ("PubKey", gob.STRING)]
     key = gob.encode_bytes(metadata.public_key.encode()) if metadata.public_key else b""
@@ -198,6 +207,8 @@ def _encode_ext(metadata: Metadata) -> bytes:
         "k": metadata.kept,
         "y": metadata.late,
         "f": _fingerprint_bytes(metadata),
+        "d": metadata.identity,
+        "g": metadata.identity and bytes(SIGNATURE_SIZE),  # nothing comes after it
     }
     packed: bytes = msgpack.packb({key: value for key, value in fields.items() if value})
     return packed
@@ -259,6 +270,12 @@ def _parse_fingerprints(value: object) -> tuple[str, ...]:
     return tuple(told[at : at + size].hex() for at in range(0, len(told), size))
 
 
+def _parse_identity(value: object) -> bytes:
+    if not isinstance(value, bytes) or len(value) != KEY_SIZE:
+        raise ValueError("malformed identity")
+    return value
+
+
 _EXT: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "v": ("version", _parse_version),
     "p": ("wireguard_port", _parse_port),
@@ -268,6 +285,7 @@ _EXT: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "k": ("kept", _parse_flag),
     "y": ("late", _parse_flag),
     "f": ("key_fingerprints", _parse_fingerprints),
+    "d": ("identity", _parse_identity),
 }
 
 

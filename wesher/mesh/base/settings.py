@@ -5,6 +5,7 @@ from wesher.gossip import Address, GossipSettings, Timing, pack_ip
 from wesher.gossip.members import MAX_UNPROVEN
 from wesher.mesh.base.address import OverlayNetwork
 from wesher.mesh.base.hostnames import is_host_name
+from wesher.mesh.base.identity import Identity
 from wesher.mesh.base.metadata import MetadataFormat
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.base.seeds import Seed
@@ -44,6 +45,7 @@ class NodeSettings:
     `ip` is the underlay address we advertise; `mapped` says to write it in the 16-byte form, as a
     Go node bound to 0.0.0.0 does. `forget_after` is in seconds, infinity for never.
     `interface_kept` says that our interface outlived the last agent: flows go on through it.
+    Without an `identity` we are a member that cannot prove who it is, as older versions are.
     `first_sequence` is a random number of 32 bits; see GossipSettings for it and the last two.
     """
 
@@ -64,6 +66,7 @@ class NodeSettings:
     interface_kept: bool = False
     max_members: int = 16384
     max_unproven: int = MAX_UNPROVEN
+    identity: Identity | None = None
 
     def for_gossip(self) -> GossipSettings:
         """Return what of it concerns gossip."""

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from wesher import __version__
 from wesher.base import problems
 from wesher.base.frozen import frozen, replace
-from wesher.gossip import Member
+from wesher.gossip import Address, Member
 from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.address import choose_address, is_usable
 from wesher.mesh.base.events import Severity
 from wesher.mesh.base.metadata import Announced, Metadata, encode_metadata
 from wesher.mesh.base.plan import IPAddress, LocalFacts, Plan
 from wesher.mesh.base.settings import Former, NodeSettings, Saved
+from wesher.mesh.base.signing import sign_metadata
 from wesher.mesh.planning.planner import (
     Planner,
     PlanResult,
@@ -138,8 +139,9 @@ class Overlay:
         return Reviewed(moved, again_at, tuple(warnings))
 
     def metadata(self) -> bytes:
-        """Return what we publish about ourselves; only after `choose`."""
-        local = self._chosen()
+        """Return what we publish about ourselves, signed; only after `choose`."""
+        settings, local = self._settings, self._chosen()
+        identity = settings.identity
         metadata = Metadata(
             overlay_addr=local.overlay_addr,
             public_key=local.public_key,
@@ -150,9 +152,17 @@ class Overlay:
             late=local.late,
             version=__version__,
             key_fingerprints=self.key_fingerprints,
+            identity=identity.public_key if identity else None,
             has_ext=True,
         )
-        return encode_metadata(metadata, self._settings.metadata_format)
+        encoded = encode_metadata(metadata, settings.metadata_format)
+        if identity is None:
+            return encoded
+        return sign_metadata(encoded, identity, settings.name, Address(settings.ip, settings.port))
+
+    def moved_to(self, ip: str) -> None:
+        """Publish our metadata for another underlay address from now on."""
+        self._settings = replace(self._settings, ip=ip)
 
     def _chosen(self) -> LocalMember:
         assert self._local, "no overlay address has been chosen yet"

@@ -12,6 +12,7 @@ from wesher.mesh.base.operator_log import Recent
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.base.seeds import SeedStatus
 from wesher.mesh.base.settings import SavedMember
+from wesher.mesh.base.signing import identity_of
 from wesher.mesh.members import FailedMembers
 from wesher.mesh.planning import Conflict, PlanResult
 from wesher.mesh.reporting.network_warnings import UnknownSource
@@ -36,7 +37,7 @@ class MemberStatus:
     one it announces, None when it is not a peer, for the `reason` given. A member with a reason and
     an endpoint is a peer that gets no packets; one with `unnamed`, a reason too, has no hosts
     entry.
-    `round_trip` is that of gossip, in seconds.
+    `round_trip` is that of gossip, in seconds; `identity` the public key it has proven to have.
     """
 
     name: str
@@ -50,6 +51,7 @@ class MemberStatus:
     reason: str | None = None
     round_trip: float | None = None
     unnamed: str | None = None
+    identity: bytes | None = None
 
 
 @frozen
@@ -104,6 +106,7 @@ def member_statuses(
             _HAS_LEFT if departed else _reason(member.name, outcome, losers),
             round_trips.get(member.name),
             _unnamed(member.name, outcome) if peer else None,
+            identity_of(member) or None,
         )
     return tuple(members[name] for name in sorted(members))
 
