@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 
@@ -16,9 +16,8 @@ from wesher.mesh.base.plan import IPAddress
 from wesher.system.wireguard import PeerState, read_wireguard
 
 MAX_MEMBERS = 500  # that are examined; those without a handshake first
-SEND_AT = (0.0, 0.5, 1.5, 3.0, 5.0)  # seconds
 PATIENCE = 6.0  # seconds: WireGuard tries a handshake again after 5, and a third
-FAILED_SEND_AT, FAILED_PATIENCE = (0.0, 0.5), 1.5  # seconds, for those that we expect to be silent
+FRESH = 120.0  # seconds after a handshake for which none is needed (WireGuard paper, section 6.1)
 SESSION_LIFE = 180.0  # seconds without a new handshake (WireGuard paper, section 6.1)
 INITIATION = 148  # bytes of the packet that begins a handshake (WireGuard paper, section 5.4.2)
 KEEPALIVE = 32  # bytes of a packet without content; one in ten seconds (section 6.5)
@@ -36,6 +35,29 @@ SMALL_SIZES = (1280, 1240, 1200, 1100, 1000, 900, 800, 700, 576)  # bytes, as ab
 
 
 @frozen
+class Patience:
+    """When packets are sent and how long an answer may take, in seconds from the begin.
+
+    Who has answered nothing `at_first` is tried by TCP meanwhile, as some drop pings.
+    """
+
+    send_at: tuple[float, ...]
+    whole: float
+    at_first: float
+
+    @property
+    def later(self) -> tuple[float, ...]:
+        return tuple(at - self.at_first for at in self.send_at if at >= self.at_first)
+
+
+FOR_LIVE = Patience((0.0, 0.5, 1.5, 3.0, 5.0), PATIENCE, 1.5)
+FOR_FRESH = Patience((0.0, 0.3, 0.8, 1.4, 2.0), 2.5, 0.8)
+"""With a session there is nothing to wait for but a packet that got lost."""
+FOR_FAILED = Patience((0.0, 0.5, 1.0), 1.5, 0.5)
+"""We expect them to be silent."""
+
+
+@frozen
 class Tunnel:
     """A member that is a peer; `address` is that of its gossip."""
 
@@ -45,6 +67,13 @@ class Tunnel:
     address: str
     endpoint: str
     failed: bool
+    fresh: bool = False
+
+    @property
+    def patience(self) -> Patience:
+        if self.failed:
+            return FOR_FAILED
+        return FOR_FRESH if self.fresh else FOR_LIVE
 
     @property
     def echo(self) -> Echo:
@@ -91,6 +120,7 @@ def tunnels_of(status: Reply, peers: Mapping[str, PeerState]) -> list[Tunnel]:
             member["address"],
             member["endpoint"] or member["announced_endpoint"],
             member["state"] == "failed",
+            _age(peers[member["public_key"]]) < FRESH,
         )
         for member in status["members"]
         if member["peer"] and not member["reason"] and member["public_key"] in peers
@@ -101,22 +131,34 @@ def tunnels_of(status: Reply, peers: Mapping[str, PeerState]) -> list[Tunnel]:
 
 async def _try(tunnels: list[Tunnel], cluster_port: int) -> set[Tunnel]:
     """Return who answers a ping or, where pings are dropped, minds a TCP connection."""
-    failed = [tunnel.echo for tunnel in tunnels if tunnel.failed]
-    live = [tunnel.echo for tunnel in tunnels if not tunnel.failed]
-    echoes, silent = await asyncio.gather(
-        answered(live, SEND_AT, PATIENCE), answered(failed, FAILED_SEND_AT, FAILED_PATIENCE)
+    reached = await asyncio.gather(
+        *(
+            _try_with(patience, [one for one in tunnels if one.patience == patience], cluster_port)
+            for patience in (FOR_LIVE, FOR_FRESH, FOR_FAILED)
+        )
     )
-    echoes |= silent
-    reached = {tunnel for tunnel in tunnels if tunnel.echo in echoes}
-    rest = [tunnel for tunnel in tunnels if tunnel not in reached]
-    minding = await asyncio.gather(*(_minds(one.overlay, cluster_port) for one in rest))
-    return reached | {tunnel for tunnel, minds in zip(rest, minding, strict=True) if minds}
+    return set().union(*reached)
 
 
-async def _minds(ip: IPAddress, port: int) -> bool:
+async def _try_with(patience: Patience, tunnels: list[Tunnel], cluster_port: int) -> set[Tunnel]:
+    first = await _echoing(tunnels, patience.send_at, patience.at_first)
+    rest = [tunnel for tunnel in tunnels if tunnel not in first]
+    left = patience.whole - patience.at_first
+    minding = asyncio.gather(*(_minds(one.overlay, cluster_port, left) for one in rest))
+    later = await _echoing(rest, patience.later, left)
+    minds = {one for one, does in zip(rest, await minding, strict=True) if does}
+    return first | later | minds
+
+
+async def _echoing(tunnels: list[Tunnel], send_at: Sequence[float], patience: float) -> set[Tunnel]:
+    echoes = await answered([tunnel.echo for tunnel in tunnels], send_at, patience)
+    return {tunnel for tunnel in tunnels if tunnel.echo in echoes}
+
+
+async def _minds(ip: IPAddress, port: int, patience: float) -> bool:
     """Tell whether a TCP connection is accepted or refused, rather than lost."""
     with suppress(OSError):
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(patience):
             try:
                 _, writer = await asyncio.open_connection(str(ip), port)
             except ConnectionRefusedError:
@@ -146,11 +188,16 @@ def judge(
         yield fault("tunnels", problems.ONLY_TUNNEL, **data | {"port": gossip_port})
     if tunnel.failed or reached or now is None:
         return
-    age = time.clock_gettime(time.CLOCK_REALTIME) - now.latest_handshake
+    age = _age(now)
     if age > SESSION_LIFE:
         yield fault("tunnels", problems.NO_HANDSHAKE, **data)
     elif now.received - earlier.received in WITHOUT_DATA:
         yield fault("tunnels", problems.SILENT_TUNNEL, ago=lasting(age), **data)
+
+
+def _age(peer: PeerState) -> float:
+    """Return the seconds since the last handshake, very many if there was none."""
+    return time.clock_gettime(time.CLOCK_REALTIME) - peer.latest_handshake
 
 
 @frozen

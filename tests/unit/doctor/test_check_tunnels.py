@@ -10,7 +10,18 @@ import pytest
 
 from tests.unit.doctor.cases import account, case, member, network, status, verdicts
 from wesher.base.frozen import replace
-from wesher.doctor.check_tunnels import Path, Tunnel, check_tunnels, judge, judge_path, tunnels_of
+from wesher.doctor.check_tunnels import (
+    FOR_FAILED,
+    FOR_FRESH,
+    FOR_LIVE,
+    Path,
+    Patience,
+    Tunnel,
+    check_tunnels,
+    judge,
+    judge_path,
+    tunnels_of,
+)
 from wesher.doctor.echo import Echo, answered
 from wesher.system.wireguard import PeerState, WireGuardState
 
@@ -59,6 +70,35 @@ def test_a_tunnel_is_judged_by_answer_handshake_and_traffic(
 
 def test_a_peer_that_went_meanwhile_is_not_judged() -> None:
     assert list(judge(tunnel(), False, {"key": LATELY}, {})) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "peer", "patience"),
+    [
+        ("alive", NEVER, FOR_LIVE),
+        ("alive", LONG_AGO, FOR_LIVE),
+        ("suspect", LATELY, FOR_FRESH),
+        ("alive", LATELY, FOR_FRESH),
+        ("failed", LATELY, FOR_FAILED),
+    ],
+)
+def test_a_handshake_is_waited_for_where_there_is_to_be_one(
+    state: str, peer: PeerState, patience: Patience
+) -> None:
+    [one] = tunnels_of(status(member(state=state)), {"key": peer})
+
+    assert one.patience is patience
+
+
+@pytest.mark.parametrize("patience", [FOR_LIVE, FOR_FRESH, FOR_FAILED])
+def test_who_is_silent_at_first_is_tried_until_the_end(patience: Patience) -> None:
+    earlier = [at for at in patience.send_at if at < patience.at_first]
+
+    assert earlier
+    assert [*earlier, *(at + patience.at_first for at in patience.later)] == pytest.approx(
+        patience.send_at
+    )
+    assert patience.send_at[-1] + 0.5 <= patience.whole
 
 
 @pytest.mark.parametrize(
