@@ -18,16 +18,17 @@ from wesher.gossip.codec import encode
 from wesher.mesh.base.metadata import Metadata, encode_metadata
 from wesher.system.gossip_client import wire_of
 
-Follow = Callable[[Agent], "Follower"]
+Follow = Callable[..., "Follower"]
+"""Follow an agent, with further flags."""
 
 
 class Follower:
     """`wesher monitor --json`, and what it has printed so far."""
 
-    def __init__(self, agent: Agent, output: Path) -> None:
+    def __init__(self, agent: Agent, output: Path, *flags: str) -> None:
         self._output = output
         with output.open("wb") as file:
-            argv = argv_of(agent, "monitor", "--json")
+            argv = argv_of(agent, "monitor", "--json", *flags)
             self.process = subprocess.Popen(argv, env=agent.host.tools.env, stdout=file)
 
     @property
@@ -50,8 +51,8 @@ def follow(tmp_path: Path) -> Iterator[Follow]:
     """Follow the events of agents until the test ends."""
     followers: list[Follower] = []
 
-    def start(agent: Agent) -> Follower:
-        followers.append(Follower(agent, tmp_path / f"events{len(followers)}"))
+    def start(agent: Agent, *flags: str) -> Follower:
+        followers.append(Follower(agent, tmp_path / f"events{len(followers)}", *flags))
         followers[-1].wait_for("following", agent.name)
         return followers[-1]
 
@@ -256,3 +257,24 @@ def test_a_hangup_reloads_an_agent_without_a_terminal(agent: Agent) -> None:
     agent.tell(signal.SIGHUP)
     wait_for(lambda: "nothing was changed" in agent.errors, "the refusal is in the log")
     assert agent.lives()
+
+
+def test_of_all_who_follow_once_in_the_mesh_one_is_told(agent_of: AgentOf, follow: Follow) -> None:
+    both = pair(agent_of)
+    all_told = [follow(one) for one in both]
+    once = [follow(one, "--once-in-mesh") for one in both]
+    key = json.loads(told(both[0], "key", "show", "--force", "--json"))["key"]
+
+    gamma = agent_of("gamma").start(f"--cluster-key={key}", f"--join={both[0].host.address}")
+    for follower in all_told:
+        follower.wait_for("joined", "gamma")
+    gamma.stop()
+    for follower in all_told:
+        follower.wait_for("left", "gamma")
+
+    def seen() -> list[str]:
+        events = [one for follower in once for one in follower.events]
+        return sorted(one["event"] for one in events if one["member"] == "gamma")
+
+    wait_for(lambda: len(seen()) >= len(("joined", "left")), "the events to be told")
+    assert seen() == ["joined", "left"]

@@ -14,6 +14,7 @@ from wesher.config.options import (
     HTTP,
     JSON,
     NAME,
+    ONCE_IN_MESH,
     OPTIONS,
     OUTPUT,
     PRIVATE_KEY,
@@ -73,7 +74,7 @@ COMMANDS = {
     "monitor": Command(
         "monitor.run",
         "Show what happens to members, as it happens.",
-        (*_CLIENT, JSON),
+        (*_CLIENT, ONCE_IN_MESH, JSON),
         details="It goes on until interrupted.",
     ),
     "ping": Command(

@@ -11,7 +11,8 @@ from threading import Thread
 from typing import Any
 
 from wesher.base.errors import AgentError
-from wesher.cli.client import NOTHING, as_json, choose_agent, show
+from wesher.cli.client import NOTHING, Agent, as_json, choose_agent, show
+from wesher.cli.once_in_mesh import falls_to
 
 
 def run(given: Mapping[str, str]) -> int:
@@ -19,8 +20,17 @@ def run(given: Mapping[str, str]) -> int:
     agent = choose_agent(given)
     render = as_json if "json" in given else _line
     with closing(agent.follow()) as events:
-        show(map(render, _while_read(events)), at_once=True)
+        wanted = _once_in_mesh(agent, events) if "once_in_mesh" in given else events
+        show(map(render, _while_read(wanted)), at_once=True)
     raise AgentError(f"the agent on {agent.interface} has ended, or we read too slowly")
+
+
+def _once_in_mesh(agent: Agent, events: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the events that fall to this host, by what it knows of the members by then."""
+    for event in events:
+        status = agent.ask("status")
+        if falls_to(event, status["node"]["name"], status["members"]):
+            yield event
 
 
 def _while_read(events: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

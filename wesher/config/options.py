@@ -283,6 +283,12 @@ PRIVATE_KEY = Option(
 )
 
 OUTPUT = Option("output", str, "FILE", "write to this file, at once, instead of standard output")
+ONCE_IN_MESH = Option(
+    "once_in_mesh",
+    v.parse_switch,
+    None,
+    "show an event on one live member only, the same for all who follow with this option",
+)
 UNINSTALL = Option("uninstall", v.parse_switch, None, "remove the units that it wrote")
 HTTP = Option(
     "http",
