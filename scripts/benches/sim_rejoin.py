@@ -8,7 +8,7 @@ from scripts.benches.sim_world import LATENCY
 from tests.testbed.sim.hosts import PORT
 from tests.testbed.sim.mesh_world import MeshParticipant, MeshWorld
 from wesher.gossip import Address, StreamRequest
-from wesher.mesh.base.settings import SavedMember
+from wesher.mesh.base.saved import SavedMember
 
 _SIZES = (10, 100, 1000)
 

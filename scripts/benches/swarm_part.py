@@ -17,8 +17,9 @@ from typing import Any
 from wesher.gossip import WAN, Keyring, Wire
 from wesher.mesh.base.events import PlanChanged, Refused
 from wesher.mesh.base.plan import LocalFacts
+from wesher.mesh.base.saved import Saved
 from wesher.mesh.base.seeds import Seed
-from wesher.mesh.base.settings import NodeSettings, Saved
+from wesher.mesh.base.settings import NodeSettings
 from wesher.mesh.node import MeshNode
 from wesher.system.sockets import bind
 from wesher.system.transport import Transport

@@ -19,7 +19,8 @@ from wesher.gossip.codec import encode
 from wesher.mesh.base.events import PlanChanged
 from wesher.mesh.base.metadata import Metadata, encode_metadata
 from wesher.mesh.base.plan import LocalFacts
-from wesher.mesh.base.settings import NodeSettings, Saved
+from wesher.mesh.base.saved import Saved
+from wesher.mesh.base.settings import NodeSettings
 from wesher.mesh.node import MeshNode
 
 _OURS = str(Path(__file__).parents[2] / "wesher")

@@ -17,6 +17,7 @@ from tests.testbed.tools import Tools
 from wesher.base.addresses import Address
 from wesher.base.frozen import replace
 from wesher.mesh.base.plan import HostsEntry, InterfaceSettings, Peer, Plan
+from wesher.mesh.base.saved import Saved
 from wesher.system import reconciler
 from wesher.system.device import Device
 from wesher.system.hosts import HostsFile
@@ -372,7 +373,7 @@ def test_a_state_that_cannot_be_saved_is_tried_again_with_the_newest(node: Node)
             node.state = State(bytes(32))
             await node.want(plan(2))
             await until(node.warnings)
-            node.state = replace(node.state, incarnation=7)
+            node.state = replace(node.state, mesh=Saved(incarnation=7))
             blocked.rmdir()
             await until(lambda: len(node.warnings()) == 2)
 

@@ -15,14 +15,17 @@ from tests.testbed.tools import Tools
 from wesher.agent import own_address
 from wesher.agent.own_address import find_underlay
 from wesher.agent.state import load_state, settle_state, with_identity
+from wesher.base.addresses import Address
 from wesher.base.errors import ConfigError, StartError
 from wesher.base.frozen import replace
 from wesher.config.config import Config, load
 from wesher.gossip.keyring import fingerprint
-from wesher.system.state_file import SavedNode, State, StateFile
+from wesher.mesh.base.saved import Saved, SavedMember
+from wesher.system.state_file import State, StateFile
 
 KEY, OTHER, THIRD, FOURTH = (bytes(range(first, first + 32)) for first in range(4))
-NODES = (SavedNode("web", "192.0.2.2"),)
+MESH = Saved(members=(SavedMember("web", Address("192.0.2.2", 0)),))
+ENTERED = replace(MESH, overlay_addr=ip_address("10.7.7.7"), incarnation=5)
 
 
 def keyed_state(settings: Config, file: StateFile) -> State:
@@ -115,7 +118,7 @@ def test_a_new_key_that_cannot_be_saved_is_not_used(
 def test_a_saved_key_is_used_in_silence_with_all_that_was_saved(
     file: StateFile, capsys: pytest.CaptureFixture[str], logged: list[str]
 ) -> None:
-    saved = State(KEY, NODES, ip_address("10.7.7.7"), 5)
+    saved = State(KEY, ENTERED)
     file.save(saved)
 
     state = keyed_state(config(join="192.0.2.2"), file)
@@ -128,7 +131,7 @@ def test_a_saved_key_is_used_in_silence_with_all_that_was_saved(
 def test_a_given_key_that_is_the_saved_one_keeps_everything(
     file: StateFile, logged: list[str]
 ) -> None:
-    saved = State(KEY, NODES, ip_address("10.7.7.7"), 5)
+    saved = State(KEY, ENTERED)
     file.save(saved)
 
     assert keyed_state(config(KEY), file) == saved
@@ -138,7 +141,7 @@ def test_a_given_key_that_is_the_saved_one_keeps_everything(
 def test_a_given_key_that_differs_wins_and_drops_the_old_cluster(
     file: StateFile, logged: list[str]
 ) -> None:
-    file.save(State(OTHER, NODES, ip_address("10.7.7.7"), 5))
+    file.save(State(OTHER, ENTERED))
 
     state = keyed_state(config(KEY), file)
 
@@ -161,7 +164,7 @@ def test_a_given_key_that_differs_wins_and_drops_the_old_cluster(
 def test_given_keys_that_share_one_with_the_saved_ones_win_and_keep_the_members(
     file: StateFile, logged: list[str], given: tuple[bytes, ...], saved: tuple[bytes, ...]
 ) -> None:
-    known = State(saved[0], NODES, ip_address("10.7.7.7"), 5, other_keys=saved[1:])
+    known = State(saved[0], ENTERED, other_keys=saved[1:])
     file.save(known)
 
     state = keyed_state(config(*given), file)
@@ -178,7 +181,7 @@ def test_given_keys_that_share_one_with_the_saved_ones_win_and_keep_the_members(
 def test_keys_that_share_none_with_the_saved_ones_are_of_another_cluster(
     file: StateFile, logged: list[str]
 ) -> None:
-    file.save(State(KEY, NODES, other_keys=(OTHER,)))
+    file.save(State(KEY, MESH, other_keys=(OTHER,)))
 
     state = keyed_state(config(THIRD, FOURTH), file)
 
@@ -191,7 +194,7 @@ def test_keys_that_share_none_with_the_saved_ones_are_of_another_cluster(
 
 
 def test_saved_keys_are_all_used_in_silence(file: StateFile, logged: list[str]) -> None:
-    saved = State(KEY, NODES, other_keys=(OTHER,))
+    saved = State(KEY, MESH, other_keys=(OTHER,))
     file.save(saved)
 
     assert keyed_state(config(join="192.0.2.2"), file) == saved
@@ -258,12 +261,12 @@ def test_joining_without_a_key_is_refused(file: StateFile) -> None:
 
 
 def test_a_new_beginning_sets_the_earlier_state_aside(file: StateFile, logged: list[str]) -> None:
-    file.save(State(OTHER, NODES))
+    file.save(State(OTHER, MESH))
 
     state = keyed_state(config(init="true"), file)
 
     assert state.cluster_key != OTHER
-    assert state.nodes == ()
+    assert state.mesh.members == ()
     (old,) = file.path.parent.glob("*.old")
     assert text(OTHER) in old.read_text()
     assert str(old) in logged[0]
@@ -272,7 +275,7 @@ def test_a_new_beginning_sets_the_earlier_state_aside(file: StateFile, logged: l
 def test_a_new_beginning_with_a_key_knows_nothing_of_the_old_cluster(
     file: StateFile, logged: list[str]
 ) -> None:
-    file.save(State(KEY, NODES, ip_address("10.7.7.7"), 5))
+    file.save(State(KEY, ENTERED))
 
     assert keyed_state(config(KEY, init="true"), file) == State(KEY)
     assert len(logged) == 1
@@ -287,12 +290,12 @@ def test_a_new_beginning_on_a_fresh_host_says_nothing_special(
 
 
 def test_a_new_beginning_that_is_refused_leaves_the_earlier_state_in_place(file: StateFile) -> None:
-    file.save(State(OTHER, NODES))
+    file.save(State(OTHER, MESH))
 
     with pytest.raises(ConfigError):
         keyed_state(config(init="true", join="192.0.2.2"), file)
 
-    assert StateFile(file.path.parent, "wgoverlay").load() == State(OTHER, NODES)
+    assert StateFile(file.path.parent, "wgoverlay").load() == State(OTHER, MESH)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +306,7 @@ def test_nothing_is_replaced_before_the_state_is_settled(
     file: StateFile, logged: list[str], flags: dict[str, Any]
 ) -> None:
     """Taken ports and missing rights may refuse the start in between."""
-    saved = State(OTHER, NODES)
+    saved = State(OTHER, MESH)
     file.save(saved)
 
     load_state(config(**flags), file)
@@ -316,7 +319,7 @@ def test_nothing_is_replaced_before_the_state_is_settled(
 def test_a_new_key_that_cannot_be_saved_puts_the_earlier_state_back(
     file: StateFile, logged: list[str]
 ) -> None:
-    saved = State(OTHER, NODES)
+    saved = State(OTHER, MESH)
     file.save(saved)
     file.path.with_name(file.path.name + ".tmp").mkdir()
 

@@ -5,8 +5,8 @@ from ipaddress import ip_address
 
 from wesher.agent.state import as_saved, as_state, wall_clock_began
 from wesher.gossip import Address
-from wesher.mesh.base.settings import Former, Saved, SavedMember
-from wesher.mesh.base.tombstones import Tombstone
+from wesher.mesh.base.saved import Former, Saved, SavedMember, Tombstone
+from wesher.system.state_file import State, decode, encode
 
 KEY = bytes(range(32))
 SAVED = Saved(
@@ -29,14 +29,14 @@ def test_what_is_kept_comes_back_unchanged() -> None:
     assert as_saved(state, 7946, 1_000_000.0) == SAVED
 
 
-def test_times_are_told_by_the_clock_on_the_wall() -> None:
-    state = as_state((KEY,), KEY, SAVED, 1_000_000.4)
+def test_times_are_saved_by_the_clock_on_the_wall_in_whole_seconds() -> None:
+    state = decode(encode(as_state((KEY,), KEY, SAVED, 1_000_000.4)))
 
     later = as_saved(state, 7946, 1_000_500.0)
 
-    assert state.nodes[1].failed_at == 1_000_050
-    assert state.former
-    assert state.former.left_at == 1_000_070
+    assert state.mesh.members[1].failed_at == 1_000_050
+    assert state.mesh.former
+    assert state.mesh.former.left_at == 1_000_070
     assert later.members[1].failed_at == -450.0
     assert later.tombstones[0].made_at == -440.0
     assert later.former
@@ -47,3 +47,11 @@ def test_the_clock_of_the_node_began_when_it_says() -> None:
     now = time.clock_gettime(time.CLOCK_REALTIME)
 
     assert abs(wall_clock_began(100.0) - (now - 100.0)) < 60
+
+
+def test_members_without_a_port_have_ours() -> None:
+    state = State(KEY, Saved(members=(SavedMember("of-go", Address("192.0.2.9", 0)),)))
+
+    [member] = as_saved(state, 7947, 0).members
+
+    assert member.address == Address("192.0.2.9", 7947)

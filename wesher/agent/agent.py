@@ -134,7 +134,7 @@ class Agent:
         await self._control.open()
         state_file = StateFile(config.state_dir, config.interface)
         state = load_state(config, state_file)
-        underlay = await find_underlay(config, [node.addr for node in state.nodes])
+        underlay = await find_underlay(config, [one.address.ip for one in state.mesh.members])
         sockets = bind(underlay.bind, config.cluster_port)
         self._undo.callback(sockets.close)
         routes = KnownRoutes(Scope(config.interface, config.overlay_net.network))

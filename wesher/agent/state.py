@@ -13,18 +13,9 @@ from wesher.config.config import Config, Keys
 from wesher.gossip import Address
 from wesher.gossip.keyring import fingerprint
 from wesher.mesh.base.identity import SEED_SIZE
-from wesher.mesh.base.settings import Former, Saved, SavedMember, Self
-from wesher.mesh.base.tombstones import Tombstone
+from wesher.mesh.base.saved import Saved, SavedMember
 from wesher.system.log import tell
-from wesher.system.state_file import (
-    SavedFormer,
-    SavedNode,
-    SavedSelf,
-    SavedTombstone,
-    State,
-    StateFile,
-    StateFileError,
-)
+from wesher.system.state_file import State, StateFile, StateFileError
 
 KEY_SIZE = 32  # bytes
 _KEYLESS_JOIN = "--join needs the cluster's key: give it with --cluster-key or --cluster-key-file"
@@ -131,32 +122,12 @@ def as_saved(state: State, port: int, began: float) -> Saved:
 
     `port` is for members saved by Go, without one; `began` is when the node's clock was at 0.
     """
-    members = tuple(
-        SavedMember(
-            node.name,
-            Address(node.addr, node.port or port),
-            node.meta,
-            node.left,
-            node.incarnation,
-            None if node.failed_at is None else node.failed_at - began,
-        )
-        for node in state.nodes
-    )
-    tombstones = tuple(
-        Tombstone(one.name, one.incarnation, one.made_at - began) for one in state.tombstones
-    )
-    former = None
-    if state.former:
-        former = Former(state.former.overlay_addr, state.former.left_at - began)
-    return Saved(
-        state.overlay_addr,
-        state.incarnation,
-        members,
-        tombstones,
-        state.fixed,
-        former,
-        Self(one.name, one.addr, one.public_key) if (one := state.this_host) else None,
-    )
+    saved = state.mesh.shifted(-began)
+    return replace(saved, members=tuple(_with_port(one, port) for one in saved.members))
+
+
+def _with_port(one: SavedMember, port: int) -> SavedMember:
+    return one if one.address.port else replace(one, address=Address(one.address.ip, port))
 
 
 def as_state(keys: Keys, identity: bytes | None, saved: Saved, began: float) -> State:
@@ -164,34 +135,4 @@ def as_state(keys: Keys, identity: bytes | None, saved: Saved, began: float) -> 
 
     `identity` is the secret of this host's own key.
     """
-    nodes = tuple(
-        SavedNode(
-            member.name,
-            member.address.ip,
-            member.address.port,
-            member.meta,
-            member.left,
-            member.incarnation,
-            None if member.failed_at is None else round(member.failed_at + began),
-        )
-        for member in saved.members
-    )
-    tombstones = tuple(
-        SavedTombstone(one.name, one.incarnation, round(one.made_at + began))
-        for one in saved.tombstones
-    )
-    former = None
-    if saved.former:
-        former = SavedFormer(saved.former.overlay_addr, round(saved.former.left_at + began))
-    return State(
-        keys[0],
-        nodes,
-        saved.overlay_addr,
-        saved.incarnation,
-        tombstones,
-        fixed=saved.fixed,
-        former=former,
-        this_host=SavedSelf(one.name, one.ip, one.public_key) if (one := saved.this_host) else None,
-        other_keys=keys[1:],
-        identity=identity,
-    )
+    return State(keys[0], saved.shifted(began), other_keys=keys[1:], identity=identity)

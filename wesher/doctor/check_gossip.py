@@ -123,8 +123,8 @@ def _ourselves(node: Reply) -> Target:
 def _saved(case: Case) -> list[Target]:
     port = case.settings.cluster_port
     return [
-        Target(Role.SEED, node.name, Address(node.addr, node.port or port))
-        for node in [node for node in case.saved.nodes if not node.left][:MAX_SAVED]
+        Target(Role.SEED, one.name, Address(one.address.ip, one.address.port or port))
+        for one in [one for one in case.saved.mesh.members if not one.left][:MAX_SAVED]
     ]
 
 

@@ -113,7 +113,7 @@ async def advertised(case: Case) -> IPAddress | None:
         return first_global_address(case.network, settings.bind_iface)
     if settings.bind_addr.is_unspecified:
         version = 6 if settings.bind_addr.version == 6 else None
-        members = [node.addr for node in case.saved.nodes if not node.left]
+        members = [one.address.ip for one in case.saved.mesh.members if not one.left]
         return await find_address(settings.join, members, case.network, version)
     return settings.bind_addr
 

@@ -32,8 +32,9 @@ from wesher.gossip import (
 from wesher.gossip.messages import SATURATED, leaps
 from wesher.mesh.base import actions
 from wesher.mesh.base.actions import Actions, ChangePlan, ForNode, SetTimer, Timer, inform, trace
+from wesher.mesh.base.saved import Saved, SavedMember
 from wesher.mesh.base.seeds import Seed
-from wesher.mesh.base.settings import NodeSettings, Saved, SavedMember
+from wesher.mesh.base.settings import NodeSettings
 from wesher.mesh.base.user_state import UserState, unpack
 from wesher.mesh.discovery import Discovery, Lookup
 from wesher.mesh.gossip_calls import call

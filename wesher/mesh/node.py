@@ -33,8 +33,9 @@ from wesher.mesh.base.events import (
 from wesher.mesh.base.operator_log import OperatorLog
 from wesher.mesh.base.phases import MOVES, Move, Phase
 from wesher.mesh.base.plan import LocalFacts, Plan
+from wesher.mesh.base.saved import Saved
 from wesher.mesh.base.seeds import Seed
-from wesher.mesh.base.settings import NodeSettings, Saved
+from wesher.mesh.base.settings import NodeSettings
 from wesher.mesh.coordinator import Coordinator
 from wesher.mesh.planning import Overlay
 from wesher.mesh.reporting import MemberEvents, NetworkWarnings, NodeStats, NodeStatus

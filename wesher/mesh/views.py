@@ -5,15 +5,14 @@ not run.
 """
 
 from collections.abc import Iterator
-from typing import TypeVar
 
-from wesher.base.frozen import replace
 from wesher.base.timers import NodeClock
 from wesher.gossip import Address, Gossip
 from wesher.gossip.messages import SATURATED
 from wesher.mesh.base.operator_log import OperatorLog
 from wesher.mesh.base.plan import LocalFacts
-from wesher.mesh.base.settings import NodeSettings, Saved, SavedMember, Self
+from wesher.mesh.base.saved import Saved, SavedMember, Self, later
+from wesher.mesh.base.settings import NodeSettings
 from wesher.mesh.coordinator import Coordinator
 from wesher.mesh.planning import Overlay, peer_problems
 from wesher.mesh.reporting import (
@@ -24,8 +23,6 @@ from wesher.mesh.reporting import (
     marked,
     member_statuses,
 )
-
-T = TypeVar("T")
 
 
 class Views:
@@ -56,7 +53,7 @@ class Views:
             incarnation=local.incarnation if local else None,
             health=gossip.health,
             complete=coordinator.complete,
-            seeds=tuple(_later(one, "answered_at", behind) for one in discovery.seeds()),
+            seeds=tuple(later(one, "answered_at", behind) for one in discovery.seeds()),
             waiting=sum(member.live and waits(member.name) for member in gossip.members),
             members=member_statuses(
                 (
@@ -87,8 +84,8 @@ class Views:
             received=dict(stats.received),
             sent=dict(stats.sent),
             dropped=dict(self._drops.reasons),
-            strangers=[_later(marked(one, view), "last_at", behind) for one in strangers],
-            problems=[_later(marked(one, view), "last_at", behind) for one in met],
+            strangers=[later(marked(one, view), "last_at", behind) for one in strangers],
+            problems=[later(marked(one, view), "last_at", behind) for one in met],
             peer_problems=view.peer_problems,
         )
 
@@ -111,7 +108,7 @@ class Views:
 
     def saved(self, settings: NodeSettings, behind: float) -> Saved | None:
         """Return what to keep for the next start; None while there is nothing new to keep."""
-        local, coordinator, former = self._gossip.local, self._coordinator, self._overlay.former
+        local, coordinator = self._gossip.local, self._coordinator
         if local is None or not coordinator.complete:
             return None
         # A spent counter would keep every later start from being heard.
@@ -119,12 +116,12 @@ class Views:
         return Saved(
             self._overlay.address,
             incarnation,
-            tuple(_later(one, "failed_at", behind) for one in self._members_to_save()),
-            tuple(_later(one, "made_at", behind) for one in coordinator.left),
+            tuple(self._members_to_save()),
+            tuple(coordinator.left),
             fixed=settings.overlay_addr is not None,
-            former=former and _later(former, "left_at", behind),
+            former=self._overlay.former,
             this_host=Self(settings.name, settings.ip, settings.public_key),
-        )
+        ).shifted(behind)
 
     def _members_to_save(self) -> Iterator[SavedMember]:
         """Yield everybody as the next start should know them."""
@@ -138,9 +135,3 @@ class Views:
                 failed_at=failed.failed_at(member.name),
             )
         yield from left.contacts.values()
-
-
-def _later(value: T, field: str, seconds: float) -> T:
-    """Return a value with its instant by a clock that is so far ahead."""
-    instant = getattr(value, field)
-    return replace(value, **{field: instant + seconds}) if instant is not None else value

@@ -16,9 +16,11 @@ from typing import Any
 
 from loguru import logger
 
+from wesher.base.addresses import Address
 from wesher.base.errors import StartError, WesherError
 from wesher.base.frozen import frozen
 from wesher.mesh.base.plan import IPAddress
+from wesher.mesh.base.saved import Former, Saved, SavedMember, Self, Tombstone
 from wesher.system import files
 
 _KEY_LENGTH = 32  # bytes
@@ -41,67 +43,18 @@ class StateFileError(WesherError):
     """The state could not be saved; the earlier one is intact and the next attempt may succeed."""
 
 
-@frozen
-class SavedNode:
-    """A member as we last knew it; one that left is kept only as somebody to contact.
-
-    `addr` is IP text; `port` None means our own cluster port, as Go does not save it. `failed_at`
-    is in seconds since 1970, None for a member that was alive.
-    """
-
-    name: str
-    addr: str
-    port: int | None = None
-    meta: bytes | None = None
-    left: bool = False
-    incarnation: int = 0
-    failed_at: int | None = None
-
-
-@frozen
-class SavedTombstone:
-    """A member that left or was forgotten, with which incarnation, and when."""
-
-    name: str
-    incarnation: int
-    made_at: int
-
-
-@frozen
-class SavedFormer:
-    """An overlay address of ours before the present one, and when we left it."""
-
-    overlay_addr: IPAddress
-    left_at: int
-
-
-@frozen
-class SavedSelf:
-    """What this host was called, its underlay address, and its WireGuard key in base64."""
-
-    name: str
-    addr: str
-    public_key: str
-
-
 @frozen(hidden=("cluster_key", "other_keys", "identity"), uncompared=("by_original",))
 class State:
     """Everything saved; no key means that nothing was saved yet.
 
+    `mesh` is by the clock that counts from 1970, in whole seconds once it has been in a file.
     `other_keys` open what some members still, or already, seal with them. `identity` is the secret
-    of this host's own key (mesh/base/identity.py), None until one is made. `fixed` tells that the
-    overlay address was given by the operator. `by_original` tells that the Go program wrote the
-    file last: it is then its interface, too.
+    of this host's own key (mesh/base/identity.py), None until one is made. `by_original` tells that
+    the Go program wrote the file last: it is then its interface, too.
     """
 
     cluster_key: bytes | None = None
-    nodes: tuple[SavedNode, ...] = ()
-    overlay_addr: IPAddress | None = None
-    incarnation: int = 0
-    tombstones: tuple[SavedTombstone, ...] = ()
-    fixed: bool = False
-    former: SavedFormer | None = None
-    this_host: SavedSelf | None = None
+    mesh: Saved = Saved()
     by_original: bool = False
     other_keys: tuple[bytes, ...] = ()
     identity: bytes | None = None
@@ -218,15 +171,15 @@ def encode(state: State) -> bytes:
         raise ValueError("a state without cluster key must not be saved")
     document = {
         "ClusterKey": base64.b64encode(state.cluster_key).decode(),
-        "Nodes": [_encode_node(node) for node in state.nodes],
+        "Nodes": [_encode_member(member) for member in state.mesh.members],
         _OURS: {
             "KeyCheck": _fingerprint(state.cluster_key),
-            "OverlayAddr": str(state.overlay_addr or ""),
-            "Incarnation": state.incarnation,
-            "Tombstones": [_encode_tombstone(one) for one in state.tombstones],
+            "OverlayAddr": str(state.mesh.overlay_addr or ""),
+            "Incarnation": state.mesh.incarnation,
+            "Tombstones": [_encode_tombstone(one) for one in state.mesh.tombstones],
             **_encode_other_keys(state),
             **_encode_identity(state),
-            **_encode_marks(state),
+            **_encode_marks(state.mesh),
         },
     }
     return json.dumps(document, indent=2).encode()
@@ -244,46 +197,48 @@ def decode(content: bytes) -> State:
         raise ValueError("nested too deeply") from None
     fields = _fold(document)
     ours = _fold(fields.get(_OURS.lower()))
-    nodes = [_decode_node(node) for node in _as_list(fields.get("nodes"))]
+    members = [_decode_member(node) for node in _as_list(fields.get("nodes"))]
     tombstones = [_decode_tombstone(one) for one in _as_list(ours.get("tombstones"))]
-    return State(
-        cluster_key=_decode_key(fields.get("clusterkey"), ours.get("keycheck")),
-        nodes=tuple(node for node in nodes if node is not None),
+    mesh = Saved(
+        members=tuple(member for member in members if member is not None),
         overlay_addr=_decode_address(ours.get("overlayaddr")),
         incarnation=_decode_integer(ours.get("incarnation"), 0, _MAX_INCARNATION) or 0,
         tombstones=tuple(one for one in tombstones if one is not None),
         fixed=ours.get("fixed") is True,
         former=_decode_former(ours),
         this_host=_decode_self(ours),
+    )
+    return State(
+        cluster_key=_decode_key(fields.get("clusterkey"), ours.get("keycheck")),
+        mesh=mesh,
         by_original=_OURS.lower() not in fields,
         other_keys=_decode_other_keys(ours.get("otherkeys")),
         identity=_decode_identity(ours.get("identitykey"), ours.get("identitycheck")),
     )
 
 
-def _encode_node(node: SavedNode) -> dict[str, object]:
-    meta = None if node.meta is None else base64.b64encode(node.meta).decode()
-    address = str(_decode_address(node.addr) or "")
+def _encode_member(one: SavedMember) -> dict[str, object]:
+    meta = None if one.meta is None else base64.b64encode(one.meta).decode()
+    address = str(_decode_address(one.address.ip) or "")
     # Go fills the last two no more, but wants them to be text.
-    fields = {"Name": node.name, "Addr": address, "Meta": meta, "OverlayAddr": "", "PubKey": ""}
+    fields = {"Name": one.name, "Addr": address, "Meta": meta, "OverlayAddr": "", "PubKey": ""}
     ours = {
-        "Port": node.port,
-        "Left": node.left or None,
-        "Incarnation": node.incarnation or None,
-        "FailedAt": node.failed_at,
+        "Port": one.address.port or None,
+        "Left": one.left or None,
+        "Incarnation": one.incarnation or None,
+        "FailedAt": None if one.failed_at is None else round(one.failed_at),
     }
     return fields | {name: value for name, value in ours.items() if value is not None}
 
 
-def _decode_node(value: object) -> SavedNode | None:
+def _decode_member(value: object) -> SavedMember | None:
     fields = _fold(value)
     name, address = fields.get("name"), _decode_address(fields.get("addr"))
     if not isinstance(name, str) or not name or address is None:
         return None
-    return SavedNode(
+    return SavedMember(
         name,
-        str(address),
-        _decode_integer(fields.get("port"), 1, 65535),
+        Address(str(address), _decode_integer(fields.get("port"), 1, 65535) or 0),
         _decode_meta(fields.get("meta")),
         fields.get("left") is True,
         _decode_integer(fields.get("incarnation"), 0, _MAX_INCARNATION) or 0,
@@ -291,45 +246,45 @@ def _decode_node(value: object) -> SavedNode | None:
     )
 
 
-def _encode_marks(state: State) -> dict[str, object]:
+def _encode_marks(mesh: Saved) -> dict[str, object]:
     """Return what not every host has to say."""
-    marks: dict[str, object] = {"Fixed": True} if state.fixed else {}
-    if one := state.this_host:
-        marks |= {"Name": one.name, "Addr": one.addr, "PubKey": one.public_key}
-    if state.former:
-        address, left_at = str(state.former.overlay_addr), state.former.left_at
+    marks: dict[str, object] = {"Fixed": True} if mesh.fixed else {}
+    if one := mesh.this_host:
+        marks |= {"Name": one.name, "Addr": one.ip, "PubKey": one.public_key}
+    if mesh.former:
+        address, left_at = str(mesh.former.overlay_addr), round(mesh.former.left_at)
         marks |= {"FormerAddr": address, "FormerLeftAt": left_at}
     return marks
 
 
-def _decode_former(ours: Mapping[str, Any]) -> SavedFormer | None:
+def _decode_former(ours: Mapping[str, Any]) -> Former | None:
     address = _decode_address(ours.get("formeraddr"))
     left_at = _decode_integer(ours.get("formerleftat"), 0, _MAX_TIME)
-    return None if address is None or left_at is None else SavedFormer(address, left_at)
+    return None if address is None or left_at is None else Former(address, left_at)
 
 
-def _encode_tombstone(tombstone: SavedTombstone) -> dict[str, object]:
+def _encode_tombstone(tombstone: Tombstone) -> dict[str, object]:
     return {
         "Name": tombstone.name,
         "Incarnation": tombstone.incarnation,
-        "MadeAt": tombstone.made_at,
+        "MadeAt": round(tombstone.made_at),
     }
 
 
-def _decode_tombstone(value: object) -> SavedTombstone | None:
+def _decode_tombstone(value: object) -> Tombstone | None:
     fields = _fold(value)
     name = fields.get("name")
     incarnation = _decode_integer(fields.get("incarnation"), 0, _MAX_INCARNATION)
     made_at = _decode_integer(fields.get("madeat"), 0, _MAX_TIME)
     if not isinstance(name, str) or not name or incarnation is None or made_at is None:
         return None
-    return SavedTombstone(name, incarnation, made_at)
+    return Tombstone(name, incarnation, made_at)
 
 
-def _decode_self(ours: Mapping[str, Any]) -> SavedSelf | None:
+def _decode_self(ours: Mapping[str, Any]) -> Self | None:
     found = [ours.get(field) for field in ("name", "addr", "pubkey")]
     texts = [one for one in found if isinstance(one, str) and one]
-    return SavedSelf(*texts) if len(texts) == len(found) else None
+    return Self(*texts) if len(texts) == len(found) else None
 
 
 def _as_list(value: object) -> list[object]:

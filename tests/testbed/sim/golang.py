@@ -24,7 +24,8 @@ from wesher.mesh.base.address import overlay_address
 from wesher.mesh.base.events import Departed, MeshEvent, PlanChanged
 from wesher.mesh.base.metadata import Metadata, MetadataFormat, encode_metadata
 from wesher.mesh.base.plan import LocalFacts, Plan
-from wesher.mesh.base.settings import NodeSettings, Saved, SavedMember
+from wesher.mesh.base.saved import Saved, SavedMember
+from wesher.mesh.base.settings import NodeSettings
 from wesher.mesh.planning.planner import Planner
 from wesher.mesh.planning.validation import LocalMember
 

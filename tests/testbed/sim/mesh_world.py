@@ -15,8 +15,9 @@ from tests.testbed.sim.world import KEY, AnyWorld, Conditions
 from wesher.base.frozen import fields, replace
 from wesher.mesh.base.events import Departed, Notice, PlanChanged, Refused, Resolve, Severity
 from wesher.mesh.base.plan import IPNetwork, LocalFacts, Plan
+from wesher.mesh.base.saved import Saved
 from wesher.mesh.base.seeds import Seed
-from wesher.mesh.base.settings import NodeSettings, Saved
+from wesher.mesh.base.settings import NodeSettings
 from wesher.mesh.node import MeshNode
 
 

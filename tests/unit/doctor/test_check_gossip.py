@@ -13,9 +13,10 @@ from wesher.base.frozen import replace
 from wesher.doctor.check_gossip import Role, Target, check_gossip, judge
 from wesher.doctor.context import Case, find_others, resolve
 from wesher.doctor.findings import Finding
+from wesher.mesh.base.saved import Saved, SavedMember
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.node import MeshNode
-from wesher.system.state_file import SavedNode, State, StateFile
+from wesher.system.state_file import State, StateFile
 
 KEY = bytes(range(32))
 HERE = Address("192.0.2.2", 7946)
@@ -110,8 +111,8 @@ def test_without_others_there_is_nobody_to_ask() -> None:
 def test_without_an_agent_the_saved_are_contacted_but_not_who_has_left(
     tmp_path: Path, left: bool, expected: tuple[str, str | None]
 ) -> None:
-    gone = SavedNode("gone", str(LOOPBACK), free_port(LOOPBACK), left=left)
-    StateFile(tmp_path, "wgoverlay").save(State(cluster_key=KEY, nodes=(gone,)))
+    gone = SavedMember("gone", Address(str(LOOPBACK), free_port(LOOPBACK)), left=left)
+    StateFile(tmp_path, "wgoverlay").save(State(KEY, Saved(members=(gone,))))
 
     assert found(keyed(case(told=settings(state_dir=tmp_path)))) == [expected]
 

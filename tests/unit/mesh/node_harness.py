@@ -27,8 +27,9 @@ from wesher.mesh.base.actions import Reach
 from wesher.mesh.base.events import MeshEvent, Notice, PlanChanged, Refused, Resolve, Severity
 from wesher.mesh.base.metadata import Metadata, MetadataFormat, decode_metadata, encode_metadata
 from wesher.mesh.base.plan import LocalFacts, Plan
+from wesher.mesh.base.saved import Saved, SavedMember
 from wesher.mesh.base.seeds import Seed
-from wesher.mesh.base.settings import NodeSettings, Saved, SavedMember
+from wesher.mesh.base.settings import NodeSettings
 from wesher.mesh.node import MeshNode
 
 E = TypeVar("E")

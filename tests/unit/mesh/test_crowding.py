@@ -7,7 +7,7 @@ from wesher.base.frozen import replace
 from wesher.gossip import ErrorReply, Record
 from wesher.gossip.codec import encode
 from wesher.mesh.base.events import MemberEvent, MemberEventKind, Severity
-from wesher.mesh.base.settings import Saved
+from wesher.mesh.base.saved import Saved
 
 NAME = "invented{}".format
 

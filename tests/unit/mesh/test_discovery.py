@@ -17,8 +17,8 @@ from tests.unit.mesh.node_harness import (
 from wesher.gossip import Dead, Keyring, Wire
 from wesher.mesh.base.events import Departed, Resolve
 from wesher.mesh.base.operator_log import QUIET
+from wesher.mesh.base.saved import Saved
 from wesher.mesh.base.seeds import Seed
-from wesher.mesh.base.settings import Saved
 from wesher.mesh.discovery.discovery import LATELY, MAX_RESOLVED
 from wesher.mesh.discovery.retries import INTERVAL, LONGEST_WAIT, PINGS
 

@@ -4,7 +4,7 @@ from math import inf
 from typing import Any
 
 from wesher.gossip import Address, Member, MemberState
-from wesher.mesh.base.settings import SavedMember
+from wesher.mesh.base.saved import SavedMember
 from wesher.mesh.members.failed_members import MAX_REMEMBERED, FailedMembers
 
 

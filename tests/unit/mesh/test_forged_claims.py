@@ -10,7 +10,8 @@ from tests.unit.mesh.node_harness import VERSIONS, Harness, joined, metadata, re
 from wesher.gossip import Ack, Address, Alive, Dead, Message, Record, Suspect, UserMessage, pack_ip
 from wesher.gossip.codec import encode
 from wesher.gossip.messages import MAX_FIRST, MAX_LEAP, SATURATED
-from wesher.mesh.base.tombstones import Tombstone, encode_tombstones
+from wesher.mesh.base.saved import Tombstone
+from wesher.mesh.base.tombstones import encode_tombstones
 
 WEB, DB = remote("web", 2, incarnation=3), remote("db", 3)
 HIGHEST = 2**32 - 2

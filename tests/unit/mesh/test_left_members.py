@@ -18,7 +18,8 @@ from wesher.gossip import (
 )
 from wesher.gossip.codec import encode
 from wesher.mesh.base.actions import Action, Check, Checked, Ping
-from wesher.mesh.base.tombstones import Tombstone, decode_tombstones, encode_tombstones
+from wesher.mesh.base.saved import Tombstone
+from wesher.mesh.base.tombstones import decode_tombstones, encode_tombstones
 from wesher.mesh.base.user_state import FIRST_BYTE
 from wesher.mesh.members.left_members import MAX_RETOLD, NOTICED_WITHIN, RETELL_EVERY
 from wesher.mesh.members.liveness import MAX_CHECKS, LivenessChecks

@@ -8,7 +8,8 @@ from tests.unit.mesh.node_harness import Harness, joined, metadata, remote, seed
 from wesher.base.frozen import replace
 from wesher.gossip import Ack, Address, Dead, Ping, Suspect, UserMessage
 from wesher.mesh.base.events import MemberEvent, MemberEventKind, Pinged
-from wesher.mesh.base.tombstones import Tombstone, encode_tombstones
+from wesher.mesh.base.saved import Tombstone
+from wesher.mesh.base.tombstones import encode_tombstones
 
 WEB = remote("web", 2)
 AT = Address("192.0.2.2", 7946)

@@ -20,7 +20,7 @@ from wesher.mesh.base.address import overlay_address
 from wesher.mesh.base.events import Departed
 from wesher.mesh.base.metadata import MetadataFormat
 from wesher.mesh.base.plan import LocalFacts
-from wesher.mesh.base.settings import Saved
+from wesher.mesh.base.saved import Saved
 from wesher.mesh.discovery.lookup import GRACE, HOLDER_PATIENCE, PATIENCE
 from wesher.mesh.members.left_members import MAX_LEFT
 

@@ -16,7 +16,7 @@ from wesher.gossip import Dead, Member, Record
 from wesher.mesh.base.address import choose_address, is_usable, overlay_address
 from wesher.mesh.base.metadata import MetadataFormat, decode_metadata
 from wesher.mesh.base.plan import IPAddress, LocalFacts, Plan
-from wesher.mesh.base.settings import Former, Saved
+from wesher.mesh.base.saved import Former, Saved
 from wesher.mesh.planning.overlay import HELD, MISSED, MOVE_PATIENCE, Overlay
 
 X = "10.7.7.7"

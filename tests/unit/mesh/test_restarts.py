@@ -9,8 +9,7 @@ import pytest
 from tests.unit.mesh.node_harness import HERE, Harness, joined, metadata, remote, seed
 from wesher.base.frozen import replace
 from wesher.gossip import Address, Dead, Record, StreamRequest
-from wesher.mesh.base.settings import Saved, SavedMember
-from wesher.mesh.base.tombstones import Tombstone
+from wesher.mesh.base.saved import Saved, SavedMember, Tombstone
 
 A = "192.0.2.10"
 

@@ -9,7 +9,8 @@ from wesher.base import problems
 from wesher.base.frozen import replace
 from wesher.gossip import WAN, Ack, Address, Dead, Ping, PushPull, StreamRequest, Suspect
 from wesher.gossip.codec import encode
-from wesher.mesh.base.tombstones import Tombstone, encode_tombstones
+from wesher.mesh.base.saved import Tombstone
+from wesher.mesh.base.tombstones import encode_tombstones
 from wesher.mesh.members.liveness import ASK_AGAIN, LOOK_AGAIN, LOOK_PATIENCE
 from wesher.mesh.node import LATE
 

@@ -5,12 +5,11 @@ import pytest
 
 from wesher.base.errors import ProtocolError
 from wesher.gossip.messages import MAX_INCARNATION
+from wesher.mesh.base.saved import ALIKE, Tombstone
 from wesher.mesh.base.tombstones import (
-    ALIKE,
     MAX_AGE,
     MAX_TOMBSTONES,
     VERSION,
-    Tombstone,
     Tombstones,
     decode_tombstones,
     encode_tombstones,

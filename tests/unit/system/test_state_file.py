@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies
 
+from wesher.base.addresses import Address
 from wesher.base.errors import StartError
 from wesher.base.frozen import replace
+from wesher.mesh.base.saved import Former, Saved, SavedMember, Tombstone
 from wesher.system.state_file import (
-    SavedFormer,
-    SavedNode,
-    SavedTombstone,
     State,
     StateFile,
     StateFileError,
@@ -28,13 +27,21 @@ KEY = bytes(range(32))
 KEY_TEXT = base64.b64encode(KEY).decode()
 STATE = State(
     cluster_key=KEY,
-    nodes=(
-        SavedNode("north", "192.0.2.1", 7946, b"meta", incarnation=5, failed_at=1_700_000_000),
-        SavedNode("south", "2001:db8::1", left=True),
+    mesh=Saved(
+        members=(
+            SavedMember(
+                "north",
+                Address("192.0.2.1", 7946),
+                b"meta",
+                incarnation=5,
+                failed_at=1_700_000_000,
+            ),
+            SavedMember("south", Address("2001:db8::1", 0), left=True),
+        ),
+        overlay_addr=ip_address("10.1.2.3"),
+        incarnation=7,
+        tombstones=(Tombstone("south", 4, 1_700_000_100),),
     ),
-    overlay_addr=ip_address("10.1.2.3"),
-    incarnation=7,
-    tombstones=(SavedTombstone("south", 4, 1_700_000_100),),
 )
 
 
@@ -60,10 +67,10 @@ def test_state_files_of_go_wesher_are_read_and_written_alike(vector: str, names:
     written = json.loads(encode(state))
 
     assert state.cluster_key == KEY
-    assert [node.name for node in state.nodes] == names
-    assert state.nodes[-1].addr == "192.168.77.2"
-    assert state.nodes[-1].meta
-    assert state.nodes[-1].meta.startswith(bytes.fromhex("32ff8103"))
+    assert [node.name for node in state.mesh.members] == names
+    assert state.mesh.members[-1].address.ip == "192.168.77.2"
+    assert state.mesh.members[-1].meta
+    assert state.mesh.members[-1].meta.startswith(bytes.fromhex("32ff8103"))
     assert {name: written[name] for name in ("ClusterKey", "Nodes")} == json.loads(content)
 
 
@@ -84,7 +91,7 @@ def test_the_state_of_v0_2_6_is_read(tmp_path: Path) -> None:
 
     state = StateFile(tmp_path, "wg0").load()
 
-    assert state == State(cluster_key=KEY, nodes=(SavedNode("old", "10.0.0.2"),))
+    assert state == State(KEY, Saved(members=(SavedMember("old", Address("10.0.0.2", 0)),)))
 
 
 def test_our_own_file_wins_over_that_of_v0_2_6_which_is_never_written(tmp_path: Path) -> None:
@@ -110,7 +117,8 @@ def test_nothing_saved_is_an_empty_state(file: StateFile) -> None:
 
 
 def test_every_field_go_reads_has_the_type_go_wants() -> None:
-    state = State(KEY, (SavedNode("n", "192.0.2.1"), SavedNode("m", "fe80::1%eth0", 1, b"")))
+    somebody = SavedMember("n", Address("192.0.2.1", 0))
+    state = State(KEY, Saved(members=(somebody, SavedMember("m", Address("fe80::1%eth0", 1), b""))))
 
     document = json.loads(encode(state))
 
@@ -204,7 +212,7 @@ def test_a_bad_node_is_left_out_and_loses_nothing_else(
 
     state = decode(json.dumps(document).encode())
 
-    assert state == State(cluster_key=KEY, nodes=(SavedNode("good", "192.0.2.1"),))
+    assert state == State(KEY, Saved(members=(SavedMember("good", Address("192.0.2.1", 0)),)))
 
 
 @pytest.mark.parametrize(
@@ -226,14 +234,14 @@ def test_a_bad_optional_field_is_left_out(field: str, value: int | str) -> None:
 
     state = decode(json.dumps({"ClusterKey": KEY_TEXT, "Nodes": [node]}).encode())
 
-    assert state.nodes == (SavedNode("n", "192.0.2.1"),)
+    assert state.mesh.members == (SavedMember("n", Address("192.0.2.1", 0)),)
 
 
 @pytest.mark.parametrize("value", [-1, 2**32, 1.5, "3", True, None])
 def test_a_bad_incarnation_counts_as_none(value: float | str | None) -> None:
     document = {"ClusterKey": KEY_TEXT, "Wesher": {"Incarnation": value}}
 
-    assert decode(json.dumps(document).encode()).incarnation == 0
+    assert decode(json.dumps(document).encode()).mesh.incarnation == 0
 
 
 @pytest.mark.parametrize(
@@ -257,15 +265,15 @@ def test_a_bad_tombstone_is_left_out(entry: object) -> None:
 
     state = decode(json.dumps(document).encode())
 
-    assert state.tombstones == (SavedTombstone("south", 4, 1_700_000_100),)
+    assert state.mesh.tombstones == (Tombstone("south", 4, 1_700_000_100),)
 
 
 def test_marks_of_our_overlay_address_come_back() -> None:
-    former = SavedFormer(ip_address("10.1.2.3"), 1_700_000_000)
-    state = State(KEY, overlay_addr=ip_address("10.7.7.7"), fixed=True, former=former)
+    former = Former(ip_address("10.1.2.3"), 1_700_000_000)
+    state = State(KEY, Saved(ip_address("10.7.7.7"), fixed=True, former=former))
 
     assert decode(encode(state)) == state
-    assert b"F" not in encode(State(KEY, former=None)).split(b'"Wesher"')[1]
+    assert b"F" not in encode(State(KEY)).split(b'"Wesher"')[1]
 
 
 @pytest.mark.parametrize(
@@ -281,7 +289,7 @@ def test_marks_of_our_overlay_address_come_back() -> None:
 def test_bad_marks_of_our_overlay_address_are_left_out(marks: dict[str, int | str | None]) -> None:
     state = decode(json.dumps({"ClusterKey": KEY_TEXT, "Wesher": marks}).encode())
 
-    assert (state.fixed, state.former) == (False, None)
+    assert (state.mesh.fixed, state.mesh.former) == (False, None)
 
 
 JSON = strategies.recursive(
@@ -467,7 +475,7 @@ def flips(content: bytes) -> Iterator[bytes]:
 
 
 def test_no_flipped_bit_starts_with_another_key(file: StateFile) -> None:
-    content = encode(State(KEY, overlay_addr=ip_address("10.1.2.3")))
+    content = encode(State(KEY, Saved(ip_address("10.1.2.3"))))
     keys = set()
     for damaged in flips(content):
         put(file, damaged)

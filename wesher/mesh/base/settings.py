@@ -1,7 +1,7 @@
 """What a MeshNode is told when it starts."""
 
 from wesher.base.frozen import frozen
-from wesher.gossip import Address, GossipSettings, Timing, pack_ip
+from wesher.gossip import GossipSettings, Timing, pack_ip
 from wesher.gossip.members import MAX_UNPROVEN
 from wesher.mesh.base.address import OverlayNetwork
 from wesher.mesh.base.hostnames import is_host_name
@@ -9,7 +9,6 @@ from wesher.mesh.base.identity import Identity
 from wesher.mesh.base.metadata import MetadataFormat
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.base.seeds import Seed
-from wesher.mesh.base.tombstones import Tombstone
 
 
 @frozen
@@ -79,52 +78,3 @@ class NodeSettings:
             max_members=self.max_members,
             max_unproven=self.max_unproven,
         )
-
-
-@frozen
-class SavedMember:
-    """A member as the state file keeps it; one that left is a contact address and nothing else.
-
-    `failed_at` is an instant of the node's clock, None when the member was alive.
-    """
-
-    name: str
-    address: Address
-    meta: bytes | None
-    left: bool = False
-    incarnation: int = 0
-    failed_at: float | None = None
-
-
-@frozen
-class Former:
-    """An overlay address that we have left, at an instant of the node's clock."""
-
-    overlay_addr: IPAddress
-    left_at: float
-
-
-@frozen
-class Self:
-    """What a host is called, its underlay address, and its WireGuard key in base64."""
-
-    name: str
-    ip: str
-    public_key: str
-
-
-@frozen
-class Saved:
-    """What outlives the process, besides the cluster key; `incarnation` is the last one we had.
-
-    `fixed` says that the overlay address is from `--overlay-addr`, `former` which one we had
-    before, if we had to leave it or were given another, `this_host` what we were then.
-    """
-
-    overlay_addr: IPAddress | None = None
-    incarnation: int = 0
-    members: tuple[SavedMember, ...] = ()
-    tombstones: tuple[Tombstone, ...] = ()
-    fixed: bool = False
-    former: Former | None = None
-    this_host: Self | None = None

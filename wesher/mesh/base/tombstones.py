@@ -9,31 +9,15 @@ from collections.abc import Iterable, Iterator
 import msgpack
 
 from wesher.base.errors import ProtocolError
-from wesher.base.frozen import frozen
 from wesher.gossip.messages import MAX_INCARNATION, MAX_NAME
+from wesher.mesh.base.saved import Tombstone, later
 from wesher.mesh.base.user_state import FIRST_BYTE
 
 VERSION = 1  # the second byte, see user_state
 MAX_TOMBSTONES = 1000  # the oldest are dropped
 MAX_AGE = 2**32 - 1  # seconds
-ALIKE = 180.0  # seconds that two accounts of one departure may be apart: ages travel rounded
 
 _MAX_SIZE = 2 + 5 + MAX_TOMBSTONES * (1 + 3 + MAX_NAME + 5 + 5)  # bytes
-
-
-@frozen
-class Tombstone:
-    """`name` left with this incarnation, or was forgotten by an operator, at `made_at`."""
-
-    name: str
-    incarnation: int
-    made_at: float
-
-    def outdates(self, other: "Tombstone") -> bool:
-        """Tell whether this is about a later departure than `other`, of the same member."""
-        if self.made_at > other.made_at + ALIKE:
-            return True
-        return self.made_at > other.made_at - ALIKE and self.incarnation > other.incarnation
 
 
 def encode_tombstones(tombstones: Iterable[Tombstone], now: float) -> bytes:
@@ -123,7 +107,7 @@ class Tombstones:
         """Make all so much older: the clock stood still meanwhile."""
         for kept in (self._valid, self._void):
             for name, one in kept.items():
-                kept[name] = Tombstone(name, one.incarnation, one.made_at - seconds)
+                kept[name] = later(one, "made_at", -seconds)
 
     def expire(self, oldest: float) -> list[str]:
         """Forget those made before `oldest`; returns whose they were."""

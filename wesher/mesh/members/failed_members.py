@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from math import inf
 
 from wesher.gossip import Member, MemberState, pack_ip
-from wesher.mesh.base.settings import SavedMember
+from wesher.mesh.base.saved import SavedMember
 
 MAX_REMEMBERED = 1000  # members; the longest failed are dropped
 _VERSIONS = bytes([1, 5, 2, 0, 0, 0])  # what every member of ours and of Go's speaks

@@ -39,13 +39,8 @@ from wesher.mesh.base.actions import (
     Warn,
     inform,
 )
-from wesher.mesh.base.settings import SavedMember
-from wesher.mesh.base.tombstones import (
-    Tombstone,
-    Tombstones,
-    decode_tombstones,
-    encode_tombstones,
-)
+from wesher.mesh.base.saved import SavedMember, Tombstone
+from wesher.mesh.base.tombstones import Tombstones, decode_tombstones, encode_tombstones
 from wesher.mesh.members.failed_members import FailedMembers
 
 MAX_LEFT = 256  # departed members kept as contact addresses, the newest

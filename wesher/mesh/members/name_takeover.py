@@ -29,7 +29,8 @@ from wesher.gossip import (
 )
 from wesher.mesh.base.actions import Actions, ApplyLeft, Exchange, SetTimer, TakeOver, Timer
 from wesher.mesh.base.metadata import Announced, Metadata, read_key, read_metadata
-from wesher.mesh.base.settings import NodeSettings, Saved
+from wesher.mesh.base.saved import Saved
+from wesher.mesh.base.settings import NodeSettings
 
 AT_A_TIME = 8  # members
 PAUSE = 0.2  # seconds until the next few

@@ -15,7 +15,8 @@ from wesher.mesh.base.address import choose_address, is_usable
 from wesher.mesh.base.events import Severity
 from wesher.mesh.base.metadata import Announced, Metadata, encode_metadata
 from wesher.mesh.base.plan import IPAddress, LocalFacts, Plan
-from wesher.mesh.base.settings import Former, NodeSettings, Saved
+from wesher.mesh.base.saved import Former, Saved
+from wesher.mesh.base.settings import NodeSettings
 from wesher.mesh.base.signing import sign_metadata
 from wesher.mesh.planning.planner import (
     Planner,

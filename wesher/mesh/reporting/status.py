@@ -10,8 +10,8 @@ from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.metadata import Metadata, read_metadata
 from wesher.mesh.base.operator_log import Recent
 from wesher.mesh.base.plan import IPAddress
+from wesher.mesh.base.saved import SavedMember
 from wesher.mesh.base.seeds import SeedStatus
-from wesher.mesh.base.settings import SavedMember
 from wesher.mesh.base.signing import identity_of
 from wesher.mesh.members import FailedMembers
 from wesher.mesh.planning import Conflict, PlanResult
