@@ -1,6 +1,5 @@
 """Values that tests of the decisions need by the dozen."""
 
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 from typing import Any
 
@@ -20,27 +19,17 @@ LOCAL = LocalMember(
 )
 
 
-@dataclass(frozen=True)
-class Announcement:
-    """What a member says of itself, as gossip's members and records carry it."""
-
-    name: str
-    addr: bytes
-    meta: bytes | None
-    port: int = 7946
-
-
 def member(
     name: str, overlay: str = "10.0.0.2", number: int = 2, ip: str = "192.0.2.2", **extra: Any
-) -> Announcement:
+) -> Record:
     """Announce a member: one of ours, or without `extra` a Go peer."""
     metadata = Metadata(ip_address(overlay), key(number), has_ext=bool(extra), **extra)
-    return Announcement(name, pack_ip(ip), encode_metadata(metadata, "current"))
+    return record(name, ip=ip, meta=encode_metadata(metadata, "current"))
 
 
 def ours(
     name: str, overlay: str = "10.0.0.2", number: int = 2, ip: str = "192.0.2.2", **extra: Any
-) -> Announcement:
+) -> Record:
     """Announce a member that can move."""
     return member(name, overlay, number, ip, version="1", **extra)
 
@@ -60,6 +49,6 @@ def record(
     return Record(name, addr or pack_ip(ip, mapped=mapped), port, meta, **told)
 
 
-def live(claim: Announcement | Record) -> Member:
+def live(claim: Record) -> Member:
     """Return the member that gossip holds for alive by what it says of itself."""
     return Member(claim.name, claim.addr, 7946, claim.meta, VERSIONS, 1, MemberState.ALIVE, 0.0)

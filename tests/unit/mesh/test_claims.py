@@ -3,75 +3,83 @@
 from collections.abc import Hashable, Iterable
 from ipaddress import ip_address
 from itertools import permutations
+from typing import Any
 
 import pytest
 
+from tests.testbed.keys import key
+from wesher.base.addresses import Address
 from wesher.base.frozen import replace
+from wesher.mesh.base.metadata import Metadata
 from wesher.mesh.base.seniority import Seniority
-from wesher.mesh.planning.claims import Claim, address_holders, key_holders, name_holder
+from wesher.mesh.planning.claims import Claimant, Claims
+from wesher.mesh.planning.validation import ValidMember
 
 ADDRESS = ip_address("10.0.0.2")
+EVERYBODY = frozenset("Babcd")
 
 
-def things_of(claim: Claim) -> tuple[Hashable, ...]:
-    return claim.overlay_addr, claim.public_key
+def claimant(name: str, overlay: str = str(ADDRESS), number: int = 2, **marks: Any) -> ValidMember:
+    metadata = Metadata(ip_address(overlay), key(number), has_ext=True, **marks)
+    return ValidMember(
+        name, ip_address(overlay), key(number), Address("192.0.2.2", 51820), (), metadata
+    )
 
 
-def together(claims: Iterable[Claim]) -> Seniority:
+def things_of(one: Claimant) -> tuple[Hashable, ...]:
+    return one.overlay_addr, one.public_key
+
+
+def together(claimants: Iterable[Claimant], live: frozenset[str] = EVERYBODY) -> Claims:
     """All of them appear at one moment."""
     seniority = Seniority()
-    seniority.note([(claim.name, thing) for claim in claims for thing in things_of(claim)], 0.0)
-    return seniority
+    seniority.note([(one.name, thing) for one in claimants for thing in things_of(one)], 0.0)
+    return Claims(live, seniority)
 
 
-MOVABLE = Claim("b", ADDRESS, "key", live=True, immovable=False, kept=False)
+MOVABLE = claimant("b")
 
 
 @pytest.mark.parametrize(
-    ("winner", "loser"),
+    ("winner", "loser", "live"),
     [
-        (MOVABLE, replace(MOVABLE, name="a", live=False, immovable=True, kept=True)),
-        (replace(MOVABLE, immovable=True), replace(MOVABLE, name="a", kept=True)),
-        (replace(MOVABLE, kept=True), replace(MOVABLE, name="a")),
-        (replace(MOVABLE, name="a"), MOVABLE),
-        (replace(MOVABLE, name="B"), MOVABLE),
+        (MOVABLE, claimant("a", immovable=True, kept=True), frozenset("b")),
+        (claimant("b", immovable=True), claimant("a", kept=True), EVERYBODY),
+        (claimant("b", kept=True), claimant("a"), EVERYBODY),
+        (claimant("a"), MOVABLE, EVERYBODY),
+        (claimant("B"), MOVABLE, EVERYBODY),
     ],
 )
 def test_live_then_immovable_then_kept_then_the_smaller_name_wins(
-    winner: Claim, loser: Claim
+    winner: ValidMember, loser: ValidMember, live: frozenset[str]
 ) -> None:
-    for claims in permutations([winner, loser]):
-        assert address_holders(claims, together(claims)) == {ADDRESS: winner}
-        assert key_holders(claims, together(claims)) == {"key": winner}
+    for claimants in permutations([winner, loser]):
+        claims = together(claimants, live)
+        assert claims.address_holders(claimants) == {ADDRESS: winner}
+        assert claims.key_holders(claimants) == {key(2): winner}
 
 
 def test_the_order_of_hearing_does_not_matter() -> None:
-    claims = [replace(MOVABLE, name=name, kept=name > "b") for name in "abcd"]
+    claimants = [claimant(name, kept=name > "b") for name in "abcd"]
 
     winners = {
-        address_holders(order, together(order))[ADDRESS].name for order in permutations(claims)
+        together(order).address_holders(order)[ADDRESS].name for order in permutations(claimants)
     }
 
     assert winners == {"c"}
 
 
 def test_different_things_have_different_holders() -> None:
-    other = Claim("c", ip_address("10.0.0.3"), "other", True, False, False)
+    other = claimant("c", "10.0.0.3", 3)
+    both = [MOVABLE, other]
 
-    assert address_holders([MOVABLE, other], together([MOVABLE, other])) == {
-        ADDRESS: MOVABLE,
-        other.overlay_addr: other,
-    }
-    assert key_holders([MOVABLE, other], together([MOVABLE, other])) == {
-        "key": MOVABLE,
-        "other": other,
-    }
+    assert together(both).address_holders(both) == {ADDRESS: MOVABLE, other.overlay_addr: other}
+    assert together(both).key_holders(both) == {key(2): MOVABLE, key(3): other}
 
 
 def test_of_those_who_come_together_the_smaller_has_the_name() -> None:
     upper = replace(MOVABLE, name="B")
-    claims = [(claim.name, "b") for claim in (MOVABLE, upper)]
     seniority = Seniority()
-    seniority.note(claims, 0.0)
+    seniority.note([(one.name, "b") for one in (MOVABLE, upper)], 0.0)
 
-    assert name_holder("b", [MOVABLE, upper], seniority) == upper
+    assert Claims(EVERYBODY, seniority).name_holder("b", [MOVABLE, upper]) == upper

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from tests.unit.mesh.builders import LOCAL, Announcement, member, ours
+from tests.unit.mesh.builders import LOCAL, member, ours
 from wesher.base import problems
+from wesher.gossip import Record
 from wesher.mesh.base.metadata import MetadataFormat
 from wesher.mesh.base.plan import HostsEntry, LocalFacts
 from wesher.mesh.base.settings import HostsNaming
@@ -19,8 +20,8 @@ FOREIGN = LocalFacts(foreign_host_names={"web": 3, "db.mesh": 4})
 
 
 def build(
-    *live: Announcement,
-    failed: Iterable[Announcement] = (),
+    *live: Record,
+    failed: Iterable[Record] = (),
     facts: LocalFacts = PLAIN,
     naming: HostsNaming = NAMING,
     planner: Planner | None = None,
@@ -38,7 +39,7 @@ def told(outcome: PlanResult) -> list[str]:
 
 
 @pytest.mark.parametrize("web", [ours("web"), ours("Web"), member("web")])
-def test_a_name_on_a_line_of_somebody_else_costs_the_hosts_entry_only(web: Announcement) -> None:
+def test_a_name_on_a_line_of_somebody_else_costs_the_hosts_entry_only(web: Record) -> None:
     outcome = build(web, facts=FOREIGN)
 
     assert len(outcome.plan.peers) == 1
@@ -117,7 +118,7 @@ def test_who_is_named_like_us_in_other_letters_is_a_peer_without_hosts_entry() -
 @pytest.mark.parametrize(("first", "second"), [("node-b", "NODE-B"), ("NODE-B", "node-b")])
 @pytest.mark.parametrize("kind", [ours, member])
 def test_who_has_a_name_keeps_it_from_who_comes_with_other_letters(
-    first: str, second: str, kind: Callable[..., Announcement]
+    first: str, second: str, kind: Callable[..., Record]
 ) -> None:
     planner = Planner()
     old, new = kind(first), kind(second, "10.0.0.3", 3, "192.0.2.3")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.testbed.keys import key
-from tests.unit.mesh.builders import Announcement, live, member, ours
+from tests.unit.mesh.builders import live, member, ours
 from tests.unit.mesh.node_harness import SETTINGS, Harness, joined, metadata, remote, saved, seed
 from wesher.base.frozen import replace
 from wesher.gossip import Dead, Member, Record
@@ -294,7 +294,7 @@ def test_a_loser_that_finds_no_free_address_keeps_its_own_and_says_so() -> None:
 
 def review(
     overlay: Overlay,
-    *claims: Announcement,
+    *claims: Record,
     failed: Sequence[Member] = (),
     facts: LocalFacts | None = None,
     complete: bool = True,
@@ -306,7 +306,7 @@ def review(
 
 
 def overlay_of(
-    *others: Announcement,
+    *others: Record,
     earlier: IPv4Address | IPv6Address | None = None,
     facts: LocalFacts | None = None,
     **settings: Any,

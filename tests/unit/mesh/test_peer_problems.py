@@ -2,16 +2,17 @@
 
 import pytest
 
-from tests.unit.mesh.builders import LOCAL, Announcement, member, ours
+from tests.unit.mesh.builders import LOCAL, member, ours
 from tests.unit.mesh.node_harness import Harness, remote
 from wesher.base import problems
+from wesher.gossip import Record
 from wesher.gossip.codec import MessageType
 from wesher.mesh.base.metadata import MetadataFormat, RejectionKind
 from wesher.mesh.base.plan import LocalFacts
 from wesher.mesh.planning.planner import PEER_REMEDIES, Planner, peer_problems
 
 
-def found(*members: Announcement, format: MetadataFormat = "current") -> list[tuple[str, str]]:
+def found(*members: Record, format: MetadataFormat = "current") -> list[tuple[str, str]]:
     outcome = Planner().build(LOCAL, members, [], LocalFacts(), complete=True)
     return [
         (one.subject, one.problem.text.format(**one.data)) for one in peer_problems(outcome, format)

@@ -6,9 +6,10 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from tests.testbed.keys import key
-from tests.unit.mesh.builders import LOCAL, Announcement, member, ours
+from tests.unit.mesh.builders import LOCAL, member, ours, record
 from wesher.base.addresses import Address
 from wesher.base.frozen import replace
+from wesher.gossip import Record
 from wesher.mesh.base.metadata import RejectionKind
 from wesher.mesh.base.plan import HostsEntry, InterfaceSettings, LocalFacts, Peer, Plan
 from wesher.mesh.planning.claims import Conflict
@@ -19,8 +20,8 @@ FACTS = LocalFacts()
 
 
 def build(
-    *live: Announcement,
-    failed: Iterable[Announcement] = (),
+    *live: Record,
+    failed: Iterable[Record] = (),
     local: LocalMember = LOCAL,
     facts: LocalFacts = FACTS,
     complete: bool = True,
@@ -76,7 +77,7 @@ def test_we_are_no_peer_of_ourselves() -> None:
 
 
 def test_a_member_without_metadata_waits_without_a_warning() -> None:
-    outcome = build(Announcement("web", bytes([192, 0, 2, 2]), None))
+    outcome = build(record("web"))
 
     assert outcome.plan == build().plan
     assert outcome.refusals["web"].kind is RejectionKind.PENDING
@@ -85,7 +86,7 @@ def test_a_member_without_metadata_waits_without_a_warning() -> None:
 @pytest.mark.parametrize(
     ("announced", "kind"),
     [
-        (Announcement("web", bytes([192, 0, 2, 2]), b"gometa"), RejectionKind.METADATA),
+        (record("web", meta=b"gometa"), RejectionKind.METADATA),
         (replace(ours("web"), addr=b"abc"), RejectionKind.ENDPOINT),
         (ours("localhost"), RejectionKind.NAME),
         (ours("web", "172.16.0.1"), RejectionKind.ADDRESS),
@@ -95,7 +96,7 @@ def test_a_member_without_metadata_waits_without_a_warning() -> None:
     ],
 )
 def test_a_refused_member_is_nothing_in_the_plan_and_harms_no_other(
-    announced: Announcement, kind: RejectionKind
+    announced: Record, kind: RejectionKind
 ) -> None:
     good = ours("good", "10.0.0.3", 3, "192.0.2.3")
 
@@ -108,7 +109,7 @@ def test_a_refused_member_is_nothing_in_the_plan_and_harms_no_other(
 @pytest.mark.parametrize(
     "reached", [ours("m", "10.0.0.3", 3, "10.0.0.9"), ours("m", number=3, endpoint="10.0.0.9")]
 )
-def test_an_overlay_address_at_which_a_member_is_reached_is_refused(reached: Announcement) -> None:
+def test_an_overlay_address_at_which_a_member_is_reached_is_refused(reached: Record) -> None:
     outcome = build(reached, ours("thief", "10.0.0.9", 9))
 
     assert list(outcome.plan.peers) == [key(3)]
@@ -164,7 +165,7 @@ def test_a_member_that_is_live_and_remembered_as_failed_is_live() -> None:
     ],
 )
 def test_our_own_claim_is_weighed_like_any_other(
-    local: LocalMember, rival: Announcement, winner: str | None
+    local: LocalMember, rival: Record, winner: str | None
 ) -> None:
     outcome = build(rival, local=local)
 
@@ -178,7 +179,7 @@ def test_our_own_claim_is_weighed_like_any_other(
 @pytest.mark.parametrize(
     "one", [member("amy", "10.0.0.1"), ours("amy", "10.0.0.1", immovable=True)]
 )
-def test_neither_of_two_that_cannot_move_gives_way(one: Announcement) -> None:
+def test_neither_of_two_that_cannot_move_gives_way(one: Record) -> None:
     outcome = build(one, local=replace(LOCAL, immovable=True))
 
     (conflict,) = outcome.conflicts
@@ -218,8 +219,8 @@ def test_addresses_in_use_are_those_held_and_those_members_are_reached_at() -> N
     members = [
         ours("a", "10.0.0.2", 2, "192.0.2.2", endpoint="198.51.100.1"),
         ours("localhost", "10.0.0.3", 3, "192.0.2.3"),
-        Announcement("c", bytes([192, 0, 2, 4]), None),
-        Announcement("d", b"", b"gometa"),
+        record("c", ip="192.0.2.4"),
+        replace(record("d", meta=b"gometa"), addr=b""),
     ]
 
     used = addresses_in_use(members)
@@ -306,7 +307,7 @@ def test_as_long_as_nobody_wants_what_another_has_it_does_not_matter_who_is_live
     ],
     ids=["address", "key", "name"],
 )
-def test_of_two_that_want_one_thing_the_live_one_has_it_now(other: Announcement) -> None:
+def test_of_two_that_want_one_thing_the_live_one_has_it_now(other: Record) -> None:
     planner = Planner()
     web = ours("web", "10.1.0.2", 2)
     build(web, other, planner=planner)

@@ -25,12 +25,13 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import msgpack
 
 from wesher.base.errors import ProtocolError
 from wesher.base.frozen import frozen
+from wesher.gossip import Member, Record
 from wesher.gossip.keyring import FINGERPRINT_SIZE
 from wesher.mesh.base import gob
 from wesher.mesh.base.identity import KEY_SIZE, SIGNATURE_SIZE
@@ -292,17 +293,8 @@ _EXT: Mapping[str, tuple[str, Callable[[object], object]]] = {
 DECODED = 2048  # metadata values kept decoded, shared by all nodes of this process
 
 
-class Announced(Protocol):
-    """What a member, or a record of one, says of itself."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def addr(self) -> bytes: ...
-    @property
-    def port(self) -> int: ...
-    @property
-    def meta(self) -> bytes | None: ...
+Announced = Member | Record
+"""What a member, or a record of one, says of itself."""
 
 
 def read_metadata(member: Announced) -> Metadata | Rejection:

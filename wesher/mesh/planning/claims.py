@@ -4,38 +4,17 @@ Who had it and is there keeps it (`seniority`). Of claims that appear together e
 the same ones finds the same holder, whatever it heard first.
 """
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Container, Hashable, Iterable
 from typing import TypeVar
 
 from wesher.base.frozen import frozen
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.base.seniority import Seniority
+from wesher.mesh.planning.validation import LocalMember, ValidMember
 
 T = TypeVar("T", bound=Hashable)
 
-
-@frozen
-class Claim:
-    """One member's claim to its address and key, and what decides between several.
-
-    `immovable` members cannot choose another address (Go peers, `--overlay-addr`); who is `late`
-    has taken one that another of these had. `kept` says that the address is from before the
-    member's start, or fixed and not late. `original` members run the Go program.
-    """
-
-    name: str
-    overlay_addr: IPAddress
-    public_key: str
-    live: bool
-    immovable: bool
-    kept: bool
-    late: bool = False
-    original: bool = False
-
-    @property
-    def rank(self) -> tuple[bool, bool, bool, bool, str]:
-        """Order among claims to one thing: the smallest holds it."""
-        return not self.live, not self.immovable, self.late, not self.kept, self.name
+Claimant = LocalMember | ValidMember
 
 
 @frozen
@@ -51,51 +30,62 @@ class Conflict:
     fixed: bool = False
 
 
-def address_holders(claims: Iterable[Claim], seniority: Seniority) -> dict[IPAddress, Claim]:
-    """Return who holds each claimed overlay address.
+class Claims:
+    """Settles who holds what several claim; `live` are the names of those who are there.
 
-    Members of the original cannot move, so ours make room for them however late they come.
+    What each claims has been noted by `seniority`.
     """
 
-    def beats(claim: Claim, holder: Claim) -> bool:
-        if claim.original or holder.original:
-            return claim.rank < holder.rank
-        return _beats(claim, holder, claim.overlay_addr, seniority)
+    def __init__(self, live: Container[str], seniority: Seniority) -> None:
+        self._live = live
+        self._seniority = seniority
 
-    return _holders(((claim.overlay_addr, claim) for claim in claims), beats)
+    def address_holders(self, claimants: Iterable[Claimant]) -> dict[IPAddress, Claimant]:
+        """Return who holds each claimed overlay address.
 
+        Members of the original cannot move, so ours make room for them however late they come.
+        """
 
-def key_holders(claims: Iterable[Claim], seniority: Seniority) -> dict[str, Claim]:
-    """Return who holds each claimed key."""
-    return _holders(
-        ((claim.public_key, claim) for claim in claims),
-        lambda claim, holder: _beats(claim, holder, claim.public_key, seniority),
-    )
+        def beats(one: Claimant, holder: Claimant) -> bool:
+            if one.original or holder.original:
+                return self._rank(one) < self._rank(holder)
+            return self._beats(one, holder, one.overlay_addr)
 
+        return _holders(((one.overlay_addr, one) for one in claimants), beats)
 
-def name_holder(name: str, claims: Iterable[Claim], seniority: Seniority) -> Claim:
-    """Return which of these, at least one, the name in lower case means."""
-    holders = _holders(
-        ((name, claim) for claim in claims),
-        lambda claim, holder: _beats(claim, holder, name, seniority),
-    )
-    return holders[name]
+    def key_holders(self, claimants: Iterable[Claimant]) -> dict[str, Claimant]:
+        """Return who holds each claimed key."""
+        return _holders(
+            ((one.public_key, one) for one in claimants),
+            lambda one, holder: self._beats(one, holder, one.public_key),
+        )
 
+    def name_holder(self, name: str, claimants: Iterable[Claimant]) -> Claimant:
+        """Return which of these, at least one, the name in lower case means."""
+        holders = _holders(
+            ((name, one) for one in claimants),
+            lambda one, holder: self._beats(one, holder, name),
+        )
+        return holders[name]
 
-def _beats(claim: Claim, holder: Claim, thing: Hashable, seniority: Seniority) -> bool:
-    if claim.live is holder.live:
-        order = seniority.order(claim.name, holder.name, thing)
-        if order:
-            return order < 0
-    return claim.rank < holder.rank
+    def _beats(self, one: Claimant, holder: Claimant, thing: Hashable) -> bool:
+        if (one.name in self._live) is (holder.name in self._live):
+            order = self._seniority.order(one.name, holder.name, thing)
+            if order:
+                return order < 0
+        return self._rank(one) < self._rank(holder)
+
+    def _rank(self, one: Claimant) -> tuple[bool, bool, bool, bool, str]:
+        """Return the order among claims to one thing: the smallest holds it."""
+        return one.name not in self._live, not one.immovable, one.late, not one.kept, one.name
 
 
 def _holders(
-    claims: Iterable[tuple[T, Claim]], beats: Callable[[Claim, Claim], bool]
-) -> dict[T, Claim]:
-    holders: dict[T, Claim] = {}
-    for thing, claim in claims:
-        holder = holders.setdefault(thing, claim)
-        if holder is not claim and beats(claim, holder):
-            holders[thing] = claim
+    claims: Iterable[tuple[T, Claimant]], beats: Callable[[Claimant, Claimant], bool]
+) -> dict[T, Claimant]:
+    holders: dict[T, Claimant] = {}
+    for thing, claimant in claims:
+        holder = holders.setdefault(thing, claimant)
+        if holder is not claimant and beats(claimant, holder):
+            holders[thing] = claimant
     return holders

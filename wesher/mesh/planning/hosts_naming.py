@@ -9,9 +9,8 @@ from wesher.base import problems
 from wesher.base.frozen import frozen
 from wesher.base.problems import Problem
 from wesher.mesh.base.plan import IPAddress
-from wesher.mesh.base.seniority import Seniority
 from wesher.mesh.base.settings import HostsNaming
-from wesher.mesh.planning.claims import Claim, name_holder
+from wesher.mesh.planning.claims import Claimant, Claims
 
 
 @frozen
@@ -59,18 +58,17 @@ class Namer:
 
 
 def settle_names(
-    claims: Iterable[Claim], names: Mapping[str, tuple[str, ...]], seniority: Seniority
+    claimants: Iterable[Claimant], names: Mapping[str, tuple[str, ...]], claims: Claims
 ) -> dict[str, str]:
     """Return which member each of these `names` of members means, by the name in lower case.
 
-    Resolvers do not tell the cases apart. `seniority` has noted these names, in lower case: who has
-    one and lives keeps it, whoever else comes.
+    Resolvers do not tell the cases apart. Who has one and lives keeps it, whoever else comes.
     """
-    wanting: dict[str, list[Claim]] = {}
-    for claim in claims:
-        for name in names.get(claim.name, ()):
-            wanting.setdefault(name.lower(), []).append(claim)
-    return {name: name_holder(name, rivals, seniority).name for name, rivals in wanting.items()}
+    wanting: dict[str, list[Claimant]] = {}
+    for one in claimants:
+        for name in names.get(one.name, ()):
+            wanting.setdefault(name.lower(), []).append(one)
+    return {name: claims.name_holder(name, rivals).name for name, rivals in wanting.items()}
 
 
 def like_another(member: str, holder: str) -> Unnamed:

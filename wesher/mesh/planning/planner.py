@@ -29,10 +29,9 @@ from wesher.mesh.base.plan import HostsEntry, InterfaceSettings, IPAddress, Loca
 from wesher.mesh.base.seniority import Seniority
 from wesher.mesh.base.settings import HostsNaming
 from wesher.mesh.planning.claims import (
-    Claim,
+    Claimant,
+    Claims,
     Conflict,
-    address_holders,
-    key_holders,
 )
 from wesher.mesh.planning.hosts_naming import Namer, Unnamed, like_another, settle_names
 from wesher.mesh.planning.validation import LocalMember, ValidMember, validate_member
@@ -61,24 +60,18 @@ class PlanResult:
 
 
 @frozen
-class _Candidate:
-    """A trusted member and what follows from that: made once, not for each of many Plans."""
-
-    member: ValidMember
-    claim_of_live: Claim
-    claim_of_failed: Claim
-    peer: Peer
-    names: tuple[str, ...]
-    unnamed: Unnamed | None
-
-
-@frozen
 class _Judged:
-    """A member and what was found about it."""
+    """A member, what was found about it, and what follows: made once, not for each of many Plans.
 
-    member: Announced
+    The last three are of a trusted one only.
+    """
+
+    announced: Announced
     underlay: frozenset[IPAddress]
-    verdict: _Candidate | Rejection
+    verdict: ValidMember | Rejection
+    peer: Peer | None = None
+    names: tuple[str, ...] = ()
+    unnamed: Unnamed | None = None
 
 
 class Planner:
@@ -113,31 +106,26 @@ class Planner:
         changed = self._judge(members, local, facts)
         if self._undisputed and not changed:
             return _completed(self._undisputed, complete)
-        candidates, refusals = _sort_out(self._judged)
-        claims = [_local_claim(local)]
-        claims += [
-            candidate.claim_of_live if name in alive else candidate.claim_of_failed
-            for name, candidate in candidates.items()
-        ]
-        wanted = len(claims)
-        seniority = self._seniority
-        names = {name: candidate.names for name, candidate in candidates.items()}
-        seniority.note(_wanted(claims, names), now)
-        claims = _with_their_own_keys(claims, candidates, refusals, seniority)
-        addresses = address_holders(claims, seniority)
-        conflicts = tuple(_conflicts(claims, addresses))
+        trusted, refusals = _sort_out(self._judged)
+        claimants: list[Claimant] = [local, *trusted.values()]
+        wanted = len(claimants)
+        names = {name: self._judged[name].names for name in trusted}
+        self._seniority.note(_wanted(claimants, names), now)
+        claims = Claims({local.name, *alive}, self._seniority)
+        claimants = _with_their_own_keys(claimants, trusted, refusals, claims)
+        conflicts = tuple(_conflicts(claimants, claims.address_holders(claimants)))
         shut = _without_packets(conflicts, local)
-        named = settle_names(claims, names, seniority)
+        named = settle_names(claimants, names, claims)
+        judged = {name: self._judged[name] for name in trusted}
         plan = Plan(
             InterfaceSettings(local.overlay_addr, local.wireguard_port),
-            _peers(candidates, shut),
-            _hosts(candidates, named, shut),
+            _peers(trusted, judged, shut),
+            _hosts(trusted, names, named, shut),
             complete,
         )
-        trusted = {name: candidate.member for name, candidate in candidates.items()}
-        outcome = PlanResult(plan, trusted, refusals, conflicts, _unnamed(candidates, named))
+        outcome = PlanResult(plan, trusted, refusals, conflicts, _unnamed(judged, named))
         own_names = len(named) == sum(map(len, names.values()))
-        undisputed = len(claims) == wanted and not conflicts and own_names
+        undisputed = len(claimants) == wanted and not conflicts and own_names
         self._undisputed = outcome if undisputed else None
         return outcome
 
@@ -164,7 +152,7 @@ class Planner:
         for name in sorted(members):
             member = members[name]
             judged = known.get(name)
-            if judged is None or _changed(judged.member, member):
+            if judged is None or _changed(judged.announced, member):
                 judged = _judge_member(member, local, facts, namer)
                 changed = True
             self._judged[name] = judged
@@ -225,35 +213,14 @@ def _changed(old: Announced, new: Announced) -> bool:
 def _judge_member(
     member: Announced, local: LocalMember, facts: LocalFacts, namer: Namer
 ) -> _Judged:
-    verdict = _verdict(member, local, facts)
-    if isinstance(verdict, ValidMember):
-        return _Judged(member, _underlay(member), _candidate(verdict, namer))
-    return _Judged(member, _underlay(member), verdict)
-
-
-def _candidate(member: ValidMember, namer: Namer) -> _Candidate:
-    address = member.overlay_addr
-    said = member.metadata
-    live = Claim(
-        member.name,
-        address,
-        member.public_key,
-        True,
-        member.immovable,
-        said.kept,
-        said.late,
-        original=not said.has_ext,
-    )
-    names = namer.names_for(member.name, address)
-    unnamed = names if isinstance(names, Unnamed) else None
-    return _Candidate(
-        member,
-        live,
-        replace(live, live=False),
-        Peer(member.endpoint, member.allowed_ips),
-        () if isinstance(names, Unnamed) else names,
-        unnamed,
-    )
+    verdict, underlay = _verdict(member, local, facts), _underlay(member)
+    if isinstance(verdict, Rejection):
+        return _Judged(member, underlay, verdict)
+    peer = Peer(verdict.endpoint, verdict.allowed_ips)
+    names = namer.names_for(member.name, verdict.overlay_addr)
+    if isinstance(names, Unnamed):
+        return _Judged(member, underlay, verdict, peer, unnamed=names)
+    return _Judged(member, underlay, verdict, peer, names)
 
 
 def _verdict(member: Announced, local: LocalMember, facts: LocalFacts) -> ValidMember | Rejection:
@@ -269,63 +236,60 @@ def _verdict(member: Announced, local: LocalMember, facts: LocalFacts) -> ValidM
 
 def _sort_out(
     members: Mapping[str, _Judged],
-) -> tuple[dict[str, _Candidate], dict[str, Rejection]]:
+) -> tuple[dict[str, ValidMember], dict[str, Rejection]]:
     """Part the trusted from the refused, now that everybody's underlay addresses are known."""
     underlay = frozenset().union(*(judged.underlay for judged in members.values()))
-    candidates: dict[str, _Candidate] = {}
+    trusted: dict[str, ValidMember] = {}
     refusals: dict[str, Rejection] = {}
     for name, judged in members.items():
         verdict = judged.verdict
         if isinstance(verdict, Rejection):
             refusals[name] = verdict
-        elif (address := verdict.member.overlay_addr) in underlay:
+        elif (address := verdict.overlay_addr) in underlay:
             reason = f"has overlay address {address}, at which a member is reached"
             refusals[name] = Rejection(RejectionKind.ADDRESS, reason)
         else:
-            candidates[name] = verdict
-    return candidates, refusals
+            trusted[name] = verdict
+    return trusted, refusals
 
 
 def _wanted(
-    claims: Iterable[Claim], names: Mapping[str, tuple[str, ...]]
+    claimants: Iterable[Claimant], names: Mapping[str, tuple[str, ...]]
 ) -> Iterator[tuple[str, Hashable]]:
     """Yield who wants what: addresses, keys, and names in the hosts file, in lower case."""
-    for claim in claims:
-        yield claim.name, claim.overlay_addr
-        yield claim.name, claim.public_key
-        for name in names.get(claim.name, ()):
-            yield claim.name, name.lower()
+    for one in claimants:
+        yield one.name, one.overlay_addr
+        yield one.name, one.public_key
+        for name in names.get(one.name, ()):
+            yield one.name, name.lower()
 
 
-def _conflicts(claims: Iterable[Claim], holders: Mapping[IPAddress, Claim]) -> Iterator[Conflict]:
-    for claim in claims:
-        if (holder := holders[claim.overlay_addr]) is not claim:
-            for_good = holder.immovable and claim.immovable
-            yield Conflict(claim.overlay_addr, holder.name, claim.name, for_good)
-
-
-def _local_claim(local: LocalMember) -> Claim:
-    address, key = local.overlay_addr, local.public_key
-    return Claim(local.name, address, key, True, local.immovable, local.kept, local.late)
+def _conflicts(
+    claimants: Iterable[Claimant], holders: Mapping[IPAddress, Claimant]
+) -> Iterator[Conflict]:
+    for one in claimants:
+        if (holder := holders[one.overlay_addr]) is not one:
+            for_good = holder.immovable and one.immovable
+            yield Conflict(one.overlay_addr, holder.name, one.name, for_good)
 
 
 def _with_their_own_keys(
-    claims: list[Claim],
-    candidates: dict[str, _Candidate],
+    claimants: list[Claimant],
+    trusted: dict[str, ValidMember],
     refusals: dict[str, Rejection],
-    seniority: Seniority,
-) -> list[Claim]:
-    """Return the claims whose key is nobody else's, and move the other members to the refused."""
-    holders = key_holders(claims, seniority)
-    if len(holders) == len(claims):
-        return claims
-    for claim in claims:
-        holder = holders[claim.public_key]
-        if holder is not claim:
+    claims: Claims,
+) -> list[Claimant]:
+    """Return those whose key is nobody else's, and move the other members to the refused."""
+    holders = claims.key_holders(claimants)
+    if len(holders) == len(claimants):
+        return claimants
+    for one in claimants:
+        holder = holders[one.public_key]
+        if holder is not one:
             reason = f"claims the WireGuard key of {holder.name}, which keeps it"
-            refusals[claim.name] = Rejection(RejectionKind.KEY, reason)
-            del candidates[claim.name]
-    return [claim for claim in claims if holders[claim.public_key] is claim]
+            refusals[one.name] = Rejection(RejectionKind.KEY, reason)
+            del trusted[one.name]
+    return [one for one in claimants if holders[one.public_key] is one]
 
 
 def _completed(outcome: PlanResult, complete: bool) -> PlanResult:
@@ -341,32 +305,37 @@ def _without_packets(conflicts: Iterable[Conflict], local: LocalMember) -> set[s
     return losers | rivals
 
 
-def _peers(candidates: Mapping[str, _Candidate], shut: Container[str]) -> dict[str, Peer]:
+def _peers(
+    trusted: Mapping[str, ValidMember], judged: Mapping[str, _Judged], shut: Container[str]
+) -> dict[str, Peer]:
     """Return everybody's peer; those in `shut` get no packets for the address they claim."""
-    peers = {one.member.public_key: one.peer for one in candidates.values()}
-    for name, candidate in candidates.items():
-        if name in shut:
-            peers[candidate.member.public_key] = Peer(candidate.member.endpoint, ())
+    peers: dict[str, Peer] = {}
+    for name, member in trusted.items():
+        peer = None if name in shut else judged[name].peer
+        peers[member.public_key] = peer or Peer(member.endpoint, ())
     return peers
 
 
 def _hosts(
-    candidates: Mapping[str, _Candidate], named: Mapping[str, str], shut: Container[str]
+    trusted: Mapping[str, ValidMember],
+    names: Mapping[str, tuple[str, ...]],
+    named: Mapping[str, str],
+    shut: Container[str],
 ) -> tuple[HostsEntry, ...]:
     """Return the hosts entries of who is `named` and gets packets, in the order of their names."""
     return tuple(
-        HostsEntry(one.member.overlay_addr, entry)
-        for name, one in candidates.items()
+        HostsEntry(member.overlay_addr, entry)
+        for name, member in trusted.items()
         if name not in shut
-        for entry in one.names
+        for entry in names[name]
         if named[entry.lower()] == name
     )
 
 
-def _unnamed(candidates: Mapping[str, _Candidate], named: Mapping[str, str]) -> dict[str, Unnamed]:
+def _unnamed(judged: Mapping[str, _Judged], named: Mapping[str, str]) -> dict[str, Unnamed]:
     """Return the peers without any name in the hosts file, and why."""
-    found = {name: one.unnamed for name, one in candidates.items() if one.unnamed}
-    for name, one in candidates.items():
+    found = {name: one.unnamed for name, one in judged.items() if one.unnamed}
+    for name, one in judged.items():
         holders = [named[entry.lower()] for entry in one.names]
         if holders and name not in holders:
             found[name] = like_another(name, holders[0])

@@ -21,7 +21,12 @@ BROADCAST = IPv4Address("255.255.255.255")
 
 @frozen
 class LocalMember:
-    """Ourselves, as the others see us."""
+    """Ourselves, as the others see us.
+
+    `immovable` members cannot choose another overlay address; who is `late` has taken one that
+    another of these had. `kept` says that it is from before the member's start, or fixed and not
+    late. `original` members run the Go program.
+    """
 
     name: str
     network: OverlayNetwork
@@ -32,10 +37,18 @@ class LocalMember:
     kept: bool = False
     late: bool = False
 
+    @property
+    def original(self) -> bool:
+        """Never."""
+        return False
+
 
 @frozen
 class ValidMember:
-    """A remote member whose every claim passed; `endpoint` is where its WireGuard listens."""
+    """A remote member whose every claim passed; `endpoint` is where its WireGuard listens.
+
+    Its marks are those that LocalMember explains.
+    """
 
     name: str
     overlay_addr: IPAddress
@@ -47,7 +60,22 @@ class ValidMember:
     @property
     def immovable(self) -> bool:
         """Whether the member cannot move to another overlay address; Go peers never can."""
-        return self.metadata.immovable or not self.metadata.has_ext
+        return self.metadata.immovable or self.original
+
+    @property
+    def kept(self) -> bool:
+        """Whether its overlay address is from before its start."""
+        return self.metadata.kept
+
+    @property
+    def late(self) -> bool:
+        """Whether it has taken an overlay address that another that cannot move had."""
+        return self.metadata.late
+
+    @property
+    def original(self) -> bool:
+        """Whether it runs the Go program."""
+        return not self.metadata.has_ext
 
 
 def validate_member(
