@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 
-from wesher.base.problems import Problem
 from wesher.config.config import as_told, renamed_to
 from wesher.control.status import Json, Running
 from wesher.gossip import DropReason
 from wesher.gossip.codec import MessageType
 from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.operator_log import Recent
-from wesher.mesh.reporting import NodeStats, UnknownSource
+from wesher.mesh.reporting import NodeStats
 from wesher.system.reconciler import Reconciles
 from wesher.system.shell import ToolCalls, tool_calls
 
@@ -57,9 +56,9 @@ def _by_kind(counts: Mapping[MessageType, int]) -> Json:
     return {_word(kind): counts.get(kind, 0) for kind in MessageType if kind not in NO_MESSAGES}
 
 
-def _stranger(stranger: UnknownSource, now: float) -> Json:
+def _stranger(stranger: Recent, now: float) -> Json:
     return {
-        "address": stranger.ip,
+        "address": stranger.warning.subject,
         "count": stranger.count,
         "ago": round(now - stranger.last_at, 3),
         "mended": stranger.mended,
@@ -67,16 +66,17 @@ def _stranger(stranger: UnknownSource, now: float) -> Json:
 
 
 def _recent(recent: Recent, now: float) -> Json:
-    told = _problem(recent.problem, recent.data)
+    told = _problem(recent.warning)
     ago = round(now - recent.last_at, 3)
     return told | {"count": recent.count, "ago": ago, "mended": recent.mended}
 
 
 def _objection(objection: Warn) -> Json:
-    return _problem(objection.problem, objection.data) | {"about": objection.subject}
+    return _problem(objection) | {"about": objection.subject}
 
 
-def _problem(problem: Problem, data: Mapping[str, object]) -> Json:
+def _problem(warning: Warn) -> Json:
+    problem, data = warning.problem, warning.data
     return {
         "name": problem.name,
         "fault": problem.fault_of(data),

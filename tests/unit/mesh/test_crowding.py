@@ -96,7 +96,9 @@ def test_members_that_never_answer_are_told_of_and_leave_nothing() -> None:
     assert {member.name for member in harness.node.members} == {"local", "honest"}
     assert [member.name for member in harness.node.status().members] == ["honest"]
     assert [member.name for member in harness.saved.members] == ["honest"]
-    assert "crowd" in {one.problem.name for one in harness.node.account(harness.now).problems}
+    assert "crowd" in {
+        one.warning.problem.name for one in harness.node.account(harness.now).problems
+    }
 
 
 def test_a_full_table_is_told_of() -> None:
@@ -108,7 +110,9 @@ def test_a_full_table_is_told_of() -> None:
     assert told.startswith(
         "the table of members is full: 100 are known, 99 of which never answered us: "
     )
-    assert "table-full" in {one.problem.name for one in harness.node.account(harness.now).problems}
+    assert "table-full" in {
+        one.warning.problem.name for one in harness.node.account(harness.now).problems
+    }
     assert len(harness.node.members) == 100
 
 
@@ -126,5 +130,7 @@ def test_who_is_turned_away_is_told_why() -> None:
         "192.0.2.9:7946 turns us away: its table of members is full: "
         "see `wesher doctor` there; trying again until it has a place for us"
     )
-    assert "turned-away" in {one.problem.name for one in harness.node.account(harness.now).problems}
+    assert "turned-away" in {
+        one.warning.problem.name for one in harness.node.account(harness.now).problems
+    }
     assert not harness.node.status().complete

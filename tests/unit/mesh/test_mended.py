@@ -10,7 +10,6 @@ from wesher.gossip import Address, Member, MemberState, pack_ip
 from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.operator_log import Recent
 from wesher.mesh.reporting.mended import LATE_RETRY, View, marked
-from wesher.mesh.reporting.network_warnings import UnknownSource
 
 MET, NOW = 100.0, 130.0
 WEB = Address("192.0.2.2", 7946)
@@ -45,7 +44,7 @@ def view(
 
 
 def is_over(trouble: problems.Problem, seen: View, source: str = "web", **data: str) -> bool:
-    return marked(Recent(trouble, data, 1, MET, subject=source), seen).mended
+    return marked(Recent(Warn(trouble, source, data), MET), seen).mended
 
 
 AFTER, BEFORE = {"web": MET + 1}, {"web": MET - 1}
@@ -71,7 +70,7 @@ JOINED = member(since=MET + 1)
 )
 def test_another_key_is_over_once_a_member_has_come_to_that_address(seen: View, over: bool) -> None:
     assert is_over(problems.OTHER_KEY, seen, address=WEB.ip) is over
-    assert marked(UnknownSource(WEB.ip, 13, MET), seen).mended is over
+    assert is_over(problems.STRANGER, seen, address=WEB.ip) is over
 
 
 # Addresses and firewalls
@@ -177,7 +176,9 @@ def test_what_has_happened_stays_on_the_record(trouble: problems.Problem) -> Non
 
 
 def over(harness: Harness) -> dict[str, bool]:
-    return {one.problem.name: one.mended for one in harness.node.account(harness.now).problems}
+    return {
+        one.warning.problem.name: one.mended for one in harness.node.account(harness.now).problems
+    }
 
 
 def test_a_member_that_was_refused_and_is_a_peer_now_is_no_trouble() -> None:

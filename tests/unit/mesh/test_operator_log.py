@@ -134,7 +134,7 @@ def test_a_crowd_of_inventions_does_not_hide_a_member_that_was_relied_upon(
 
     told = said(operator_log)
     assert told[0] == "web is odd: look at it"
-    assert "web" in [one.data["member"] for one in operator_log.recent(3)]
+    assert "web" in [one.warning.data["member"] for one in operator_log.recent(3)]
 
 
 def test_recent_troubles_are_remembered_with_how_often_and_when() -> None:
@@ -145,10 +145,10 @@ def test_recent_troubles_are_remembered_with_how_often_and_when() -> None:
     warn(operator_log, "db", 8, STRANGE)
 
     assert operator_log.recent(9) == [
-        Recent(ODD, {"member": "web"}, 2, 7, subject="web"),
-        Recent(STRANGE, {}, 1, 8, subject="db"),
+        Recent(Warn(ODD, "web", {"member": "web"}), 7, count=2),
+        Recent(Warn(STRANGE, "db", {}), 8),
     ]
-    assert operator_log.recent(7 + QUIET) == [Recent(STRANGE, {}, 1, 8, subject="db")]
+    assert operator_log.recent(7 + QUIET) == [Recent(Warn(STRANGE, "db", {}), 8)]
 
 
 def test_what_was_forgotten_meanwhile_is_counted_anew() -> None:
@@ -157,7 +157,7 @@ def test_what_was_forgotten_meanwhile_is_counted_anew() -> None:
     warn(operator_log, "web", 0, ODD, member="web")
     warn(operator_log, "web", QUIET, ODD, member="web")
 
-    assert operator_log.recent(QUIET) == [Recent(ODD, {"member": "web"}, 1, QUIET, subject="web")]
+    assert operator_log.recent(QUIET) == [Recent(Warn(ODD, "web", {"member": "web"}), QUIET)]
 
 
 def test_of_many_sources_the_newest_are_remembered() -> None:
@@ -166,4 +166,6 @@ def test_of_many_sources_the_newest_are_remembered() -> None:
     for number in range(MAX_RECENT + 5):
         warn(operator_log, f"ghost{number}", 0, ODD, member=number)
 
-    assert [one.data["member"] for one in operator_log.recent(0)] == list(range(5, MAX_RECENT + 5))
+    assert [one.warning.data["member"] for one in operator_log.recent(0)] == list(
+        range(5, MAX_RECENT + 5)
+    )

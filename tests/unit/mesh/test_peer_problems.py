@@ -58,6 +58,6 @@ def test_a_node_gives_account_of_what_it_met() -> None:
 
     [objection] = account.peer_problems
     assert (objection.subject, objection.problem) == ("web", problems.NO_PEER)
-    assert [recent.problem for recent in account.problems] == [problems.NO_PEER]
+    assert [recent.warning.problem for recent in account.problems] == [problems.NO_PEER]
     assert account.received[MessageType.ALIVE] == 1
     assert account.health == account.suspicions == account.refutations == 0

@@ -64,7 +64,9 @@ def test_a_sleep_is_told_of(sleep: Callable[[Harness], None]) -> None:
 
     sleep(harness)
 
-    assert problems.SLEPT in {met.problem for met in harness.node.account(harness.now).problems}
+    assert problems.SLEPT in {
+        met.warning.problem for met in harness.node.account(harness.now).problems
+    }
 
 
 @pytest.mark.parametrize("sleep", [asleep, suspended])

@@ -5,10 +5,7 @@ trouble only a few sources are told, and of the others how many there are, with 
 What concerns somebody whom we relied upon is always told, or a crowd of inventions would hide it.
 """
 
-from collections.abc import Mapping
-
 from wesher.base.frozen import frozen, replace
-from wesher.base.problems import Problem
 from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.events import Notice, Severity
 
@@ -24,19 +21,25 @@ _ROUND = (1, 10, 100, 1000, MAX_COUNTED)
 
 @frozen
 class Recent:
-    """Trouble that an operator was, or could have been, warned of; last met at `last_at`.
+    """What an operator was, or could have been, warned of `count` times, the last at `last_at`.
 
-    `always` says that it concerns somebody whom we relied upon, so that others never displace it;
-    `mended` that it is over since then. `subject` is whom or what it is about.
+    `mended` says that it is over since then.
     """
 
-    problem: Problem
-    data: Mapping[str, object]
-    count: int
+    warning: Warn
     last_at: float
-    always: bool = False
-    subject: str = ""
+    count: int = 1
     mended: bool = False
+
+    def again(self, warning: Warn, now: float) -> "Recent":
+        """Return this after one more of the kind, counted anew if the last is long ago.
+
+        Once it was about somebody whom we relied upon, it stays so: others never displace it.
+        """
+        if now - self.last_at >= QUIET:
+            return Recent(warning, now)
+        always = warning.always or self.warning.always
+        return Recent(replace(warning, always=always), now, self.count + 1)
 
 
 class OperatorLog:
@@ -54,9 +57,8 @@ class OperatorLog:
 
     def warn(self, warning: Warn, now: float) -> None:
         """Report a problem, unless the same was said of its subject lately."""
-        met = Recent(warning.problem, warning.data, 1, now, warning.always, warning.subject)
-        self._remember(met)
-        kind, source, now = met.problem.name, met.subject, met.last_at
+        self._remember(warning, now)
+        kind, source = warning.problem.name, warning.subject
         given = self._given.setdefault(kind, {})
         for known, at in list(given.items()):
             if now - at >= QUIET:
@@ -65,11 +67,11 @@ class OperatorLog:
             self._untold.pop(kind, None)
         if source in given:
             return
-        if len(given) >= (ALWAYS_ALIKE if met.always else ALIKE):
+        if len(given) >= (ALWAYS_ALIKE if warning.always else ALIKE):
             self._count(kind, source)
             return
         given[source] = now
-        self._waiting.append(Notice(warning.severity, met.problem.text, met.data))
+        self._waiting.append(Notice(warning.severity, warning.problem.text, warning.data))
 
     def _count(self, kind: str, source: str) -> None:
         """Take note of a source that is not told by name; say how many with every power of ten."""
@@ -95,14 +97,10 @@ class OperatorLog:
             if now - one.last_at < QUIET
         ]
 
-    def _remember(self, met: Recent) -> None:
-        alike = self._recent.setdefault(met.problem.name, {})
-        known = alike.pop(met.subject, None)
-        if known and met.last_at - known.last_at < QUIET:
-            met = replace(met, count=known.count + 1, always=met.always or known.always)
-        alike[met.subject] = met
+    def _remember(self, warning: Warn, now: float) -> None:
+        alike = self._recent.setdefault(warning.problem.name, {})
+        known = alike.pop(warning.subject, None)
+        alike[warning.subject] = known.again(warning, now) if known else Recent(warning, now)
         if len(alike) > MAX_RECENT:
-            oldest = next(
-                (name for name, one in alike.items() if not one.always), next(iter(alike))
-            )
-            del alike[oldest]
+            others = (name for name, one in alike.items() if not one.warning.always)
+            del alike[next(others, next(iter(alike)))]

@@ -2,7 +2,7 @@
 
 from wesher.mesh.reporting.member_events import MemberEvents
 from wesher.mesh.reporting.mended import View, marked
-from wesher.mesh.reporting.network_warnings import DroppedPackets, NetworkWarnings, UnknownSource
+from wesher.mesh.reporting.network_warnings import DroppedPackets, NetworkWarnings
 from wesher.mesh.reporting.status import (
     MemberStatus,
     NodeStats,
@@ -19,7 +19,6 @@ __all__ = [
     "NodeStats",
     "NodeStatus",
     "Standing",
-    "UnknownSource",
     "View",
     "marked",
     "member_statuses",

@@ -6,7 +6,6 @@ found out by asking who is there, as `wesher doctor` does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
 
 from wesher.base import problems
 from wesher.base.frozen import frozen, replace
@@ -14,11 +13,8 @@ from wesher.gossip import Member, MemberState
 from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.operator_log import Recent
 from wesher.mesh.planning import PlanResult
-from wesher.mesh.reporting.network_warnings import UnknownSource
 
 LATE_RETRY = 60.0  # seconds, many retries of a host that looks for a cluster with another key
-
-_Met = TypeVar("_Met", Recent, UnknownSource)
 
 
 @frozen
@@ -41,12 +37,14 @@ class View:
     now: float
 
 
-def marked(met: _Met, view: View) -> _Met:
+def marked(met: Recent, view: View) -> Recent:
     """Return what was met, saying whether it is over."""
-    if isinstance(met, UnknownSource):
-        return replace(met, mended=_has_our_key(met.ip, met.last_at, view))
-    rule = _RULES.get(met.problem.name)
+    rule = _RULES.get(met.warning.problem.name)
     return replace(met, mended=bool(rule and rule(met, view)))
+
+
+def _said(met: Recent, what: str) -> str:
+    return str(met.warning.data[what])
 
 
 def _somebody_answers(_met: Recent, view: View) -> bool:
@@ -54,14 +52,11 @@ def _somebody_answers(_met: Recent, view: View) -> bool:
 
 
 def _has_the_right_key(met: Recent, view: View) -> bool:
-    return _has_our_key(str(met.data["address"]), met.last_at, view)
-
-
-def _has_our_key(ip: str, last_at: float, view: View) -> bool:
     """Tell whether a member has come to this address since, or whoever was there is long silent.
 
     A member that was there all the time is not who had the other key: two may be behind one NAT.
     """
+    ip, last_at = _said(met, "address"), met.last_at
     return any(
         member.address.ip == ip
         and member.state is MemberState.ALIVE
@@ -77,42 +72,42 @@ def _answered_since(name: str, instant: float, view: View) -> bool:
 
 
 def _reached_by_udp(met: Recent, view: View) -> bool:
-    name = str(met.data["member"])
+    name = _said(met, "member")
     if name not in view.live:
         return name not in view.failed  # who has left has no trouble any more
     return _answered_since(name, met.last_at, view)
 
 
 def _announces_another(met: Recent, view: View) -> bool:
-    member = view.live.get(str(met.data["member"]))
-    moved = member is not None and member.address.ip != str(met.data["address"])
+    member = view.live.get(_said(met, "member"))
+    moved = member is not None and member.address.ip != _said(met, "address")
     return moved or _reached_by_udp(met, view)
 
 
 def _all_answer_us(met: Recent, view: View) -> bool:
-    if view.here != str(met.data["address"]):
+    if view.here != _said(met, "address"):
         return True
     live = view.live
     return bool(live) and all(_answered_since(name, met.last_at, view) for name in live)
 
 
 def _is_elsewhere(met: Recent, view: View) -> bool:
-    member, address = view.live.get(str(met.data["member"])), str(met.data["address"])
+    member, address = view.live.get(_said(met, "member")), _said(met, "address")
     return member is None or member.address.ip != address or address not in view.own_addresses
 
 
 def _is_a_peer(met: Recent, view: View) -> bool:
-    return view.outcome is not None and met.subject not in view.outcome.refusals
+    return view.outcome is not None and met.warning.subject not in view.outcome.refusals
 
 
 def _is_not_objected_to(met: Recent, view: View) -> bool:
-    return (met.problem.name, met.subject) not in {
+    return (met.warning.problem.name, met.warning.subject) not in {
         (one.problem.name, one.subject) for one in view.peer_problems
     }
 
 
 def _has_moved_back(met: Recent, view: View) -> bool:
-    return view.overlay_addr == str(met.data["old"])
+    return view.overlay_addr == _said(met, "old")
 
 
 def _has_our_address(_met: Recent, view: View) -> bool:
@@ -122,6 +117,7 @@ def _has_our_address(_met: Recent, view: View) -> bool:
 _RULES: Mapping[str, Callable[[Recent, View], bool]] = {
     problems.NOBODY.name: _somebody_answers,
     problems.OTHER_KEY.name: _has_the_right_key,
+    problems.STRANGER.name: _has_the_right_key,
     problems.NOT_READ.name: _has_the_right_key,
     problems.UDP_BLOCKED.name: _reached_by_udp,
     problems.TALKS_ELSEWHERE.name: _announces_another,

@@ -5,7 +5,6 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 from wesher.base import problems
-from wesher.base.frozen import frozen
 from wesher.gossip import (
     Address,
     ClaimRefused,
@@ -27,6 +26,7 @@ from wesher.gossip.push_pull import TABLE_FULL
 from wesher.mesh.base.actions import SetTimer, Timer, Warn, trace
 from wesher.mesh.base.events import Notice, Severity
 from wesher.mesh.base.metadata import read_key
+from wesher.mesh.base.operator_log import QUIET, Recent
 from wesher.mesh.base.plan import IPAddress, LocalFacts
 from wesher.mesh.base.seeds import Seed
 
@@ -34,23 +34,9 @@ ALONE_PATIENCE = 5.0  # seconds until the operator is told that nobody answers
 SEEDS_SHOWN = 5
 OWN_PAST = 60.0  # seconds after the start; a push/pull with everybody's neighbours in wan timing
 MANY = 100  # members that never answer; fewer are no crowd, but hosts that crashed as we came
-LATELY = 600.0  # seconds
 MAX_SOURCES = 32  # strangers can invent as many as they like
 
 Telling = Iterator[Warn | Notice | SetTimer]
-
-
-@frozen
-class UnknownSource:
-    """Somebody who sent `count` things that no key of ours opens, the last at `last_at`.
-
-    `mended` says that it has our key since then.
-    """
-
-    ip: str
-    count: int
-    last_at: float
-    mended: bool = False
 
 
 class DroppedPackets:
@@ -58,7 +44,7 @@ class DroppedPackets:
 
     def __init__(self) -> None:
         self.reasons: Counter[DropReason] = Counter()
-        self._strangers: OrderedDict[str, UnknownSource] = OrderedDict()
+        self._strangers: OrderedDict[str, Recent] = OrderedDict()
 
     def add(self, event: PacketDropped, now: float) -> None:
         """Count one."""
@@ -66,14 +52,14 @@ class DroppedPackets:
         if event.reason is DropReason.UNDECRYPTABLE:
             self._meet(event.source.ip, now)
 
-    def strangers(self, now: float) -> list[UnknownSource]:
+    def strangers(self, now: float) -> list[Recent]:
         """Return who sent something undecryptable lately, the newest last."""
-        return [one for one in self._strangers.values() if now - one.last_at < LATELY]
+        return [one for one in self._strangers.values() if now - one.last_at < QUIET]
 
     def _meet(self, ip: str, now: float) -> None:
+        met = Warn(problems.STRANGER, ip, {"address": ip})
         known = self._strangers.pop(ip, None)
-        count = known.count if known and now - known.last_at < LATELY else 0
-        self._strangers[ip] = UnknownSource(ip, count + 1, now)
+        self._strangers[ip] = known.again(met, now) if known else Recent(met, now)
         if len(self._strangers) > MAX_SOURCES:
             self._strangers.popitem(last=False)
 

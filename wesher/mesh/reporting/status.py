@@ -15,7 +15,6 @@ from wesher.mesh.base.seeds import SeedStatus
 from wesher.mesh.base.signing import identity_of
 from wesher.mesh.members import FailedMembers
 from wesher.mesh.planning import Conflict, PlanResult
-from wesher.mesh.reporting.network_warnings import UnknownSource
 
 _HAS_LEFT = "has left"
 
@@ -168,6 +167,6 @@ class NodeStats:
     received: Mapping[MessageType, int]
     sent: Mapping[MessageType, int]
     dropped: Mapping[DropReason, int]
-    strangers: Sequence[UnknownSource]
+    strangers: Sequence[Recent]
     problems: Sequence[Recent]
     peer_problems: Sequence[Warn]
