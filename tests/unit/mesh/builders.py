@@ -49,6 +49,11 @@ def record(
     return Record(name, addr or pack_ip(ip, mapped=mapped), port, meta, **told)
 
 
+def announced(name: str, addr: bytes, meta: bytes | None, port: int = 7946) -> Record:
+    """Return what a live member says of itself."""
+    return record(name, addr=addr, meta=meta, port=port)
+
+
 def live(claim: Record) -> Member:
     """Return the member that gossip holds for alive by what it says of itself."""
     return Member(claim.name, claim.addr, 7946, claim.meta, VERSIONS, 1, MemberState.ALIVE, 0.0)

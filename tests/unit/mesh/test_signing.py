@@ -7,10 +7,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests.testbed.keys import key
-from tests.unit.mesh.builders import Announcement
+from tests.unit.mesh.builders import announced
 from tests.unit.mesh.node_harness import Harness, seed
 from wesher.base.frozen import replace
-from wesher.gossip import Address, pack_ip
+from wesher.gossip import Address, Record, pack_ip
 from wesher.mesh.base import gob
 from wesher.mesh.base.identity import Identity
 from wesher.mesh.base.metadata import (
@@ -35,18 +35,18 @@ def signed(
     address: Address = HERE,
     format: MetadataFormat = "current",
     metadata: Metadata = PLAIN,
-) -> Announcement:
+) -> Record:
     meta = encode_metadata(replace(metadata, identity=identity.public_key), format)
     meta = sign_metadata(meta, identity, name, address)
-    return Announcement(name, pack_ip(address.ip), meta, address.port)
+    return announced(name, pack_ip(address.ip), meta, address.port)
 
 
-def unsigned(metadata: Metadata) -> Announcement:
+def unsigned(metadata: Metadata) -> Record:
     return replace_meta(signed(), encode_metadata(metadata, "current"))
 
 
-def replace_meta(one: Announcement, meta: bytes) -> Announcement:
-    return Announcement(one.name, one.addr, meta, one.port)
+def replace_meta(one: Record, meta: bytes) -> Record:
+    return announced(one.name, one.addr, meta, one.port)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -63,7 +63,7 @@ def test_who_signs_proves_who_it_is(format: MetadataFormat, ip: str) -> None:
 def test_the_form_of_an_ipv4_address_does_not_matter() -> None:
     said = signed()
 
-    mapped = Announcement(said.name, pack_ip(HERE.ip, mapped=True), said.meta, said.port)
+    mapped = announced(said.name, pack_ip(HERE.ip, mapped=True), said.meta, said.port)
 
     assert identity_of(mapped) == WEB.public_key
 
@@ -83,15 +83,15 @@ def test_the_statement_is_what_the_specification_says_byte_for_byte() -> None:
 @pytest.mark.parametrize(
     "copy",
     [
-        Announcement("web2", pack_ip(HERE.ip), signed().meta, HERE.port),
-        Announcement("WEB", pack_ip(HERE.ip), signed().meta, HERE.port),
-        Announcement("web", pack_ip("192.0.2.2"), signed().meta, HERE.port),
-        Announcement("web", pack_ip("2001:db8::1"), signed().meta, HERE.port),
-        Announcement("web", pack_ip(HERE.ip), signed().meta, HERE.port + 1),
-        Announcement("web", pack_ip(HERE.ip), signed().meta, 0),
+        announced("web2", pack_ip(HERE.ip), signed().meta, HERE.port),
+        announced("WEB", pack_ip(HERE.ip), signed().meta, HERE.port),
+        announced("web", pack_ip("192.0.2.2"), signed().meta, HERE.port),
+        announced("web", pack_ip("2001:db8::1"), signed().meta, HERE.port),
+        announced("web", pack_ip(HERE.ip), signed().meta, HERE.port + 1),
+        announced("web", pack_ip(HERE.ip), signed().meta, 0),
     ],
 )
-def test_a_copy_is_worthless_under_another_name_or_at_another_place(copy: Announcement) -> None:
+def test_a_copy_is_worthless_under_another_name_or_at_another_place(copy: Record) -> None:
     assert identity_of(copy) == FORGED
 
 
