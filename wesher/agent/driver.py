@@ -341,6 +341,7 @@ def _settings(prepared: Prepared) -> NodeSettings:
         public_key=device.public_key,
         interface_kept=device.adopted,
         wireguard_port=config.wireguard_port,
+        keepalive=config.keepalive,
         metadata_format=config.metadata_format,
         forget_after=config.forget_after,
         timing=PRESETS[config.timing],

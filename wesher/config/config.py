@@ -49,6 +49,8 @@ class Resolved:
 class Config:
     """Everything an agent is told; `forget_after` in seconds, infinity for never.
 
+    `keepalive` is in seconds, 0 for never, None to decide for each peer.
+
     `cluster_keys` has the primary one first, and is empty when nobody has set any. `sources` says
     for each option who set it ("--join", "WESHER_JOIN", "FILE: join", "default").
     """
@@ -62,6 +64,7 @@ class Config:
     advertise_addr: IPAddress | None
     cluster_port: int
     wireguard_port: int
+    keepalive: int | None
     overlay_net: IPInterface
     overlay_addr: IPAddress | None
     interface: str

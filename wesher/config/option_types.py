@@ -31,6 +31,8 @@ _RESERVED_INTERFACES = {".", "..", "all", "default", "interfaces"}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)")
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
+_KEEPALIVE_WORDS = {"auto": None, "off": 0, "0": 0}
+
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
@@ -124,6 +126,16 @@ def parse_port(text: str) -> int:
     if not (word.isascii() and word.isdigit() and len(word) <= 5 and 0 < int(word) < 65536):
         raise ValueError(f"{text!r} is not a port (1 to 65535)")
     return int(word)
+
+
+def parse_keepalive(text: str) -> int | None:
+    """Return seconds, 0 for `off`, None for `auto`."""
+    word = text.strip().lower()
+    if word in _KEEPALIVE_WORDS:
+        return _KEEPALIVE_WORDS[word]
+    if word.isascii() and word.isdigit() and len(word) <= 5 and 0 < int(word) < 65536:
+        return int(word)
+    raise ValueError(f"{text!r} is neither auto, off, nor a number of seconds (1 to 65535)")
 
 
 def parse_interface(text: str) -> str:

@@ -130,6 +130,14 @@ OPTIONS = (
     Option("cluster_port", v.parse_port, "PORT", "gossip port, UDP and TCP", "7946"),
     Option("wireguard_port", v.parse_port, "PORT", "WireGuard port, UDP", "51820"),
     Option(
+        "keepalive",
+        v.parse_keepalive,
+        "SECONDS",
+        "seconds after which something is sent through an idle tunnel, for a NAT to keep it open; "
+        "off, or auto: 25 where one is between",
+        "auto",
+    ),
+    Option(
         "overlay_net",
         v.parse_network,
         "CIDR",
@@ -216,6 +224,7 @@ GROUPS = {
         "advertise_addr",
         "cluster_port",
         "wireguard_port",
+        "keepalive",
         "overlay_net",
     ),
     "identity": ("node_name", "overlay_addr", "fresh_key"),

@@ -9,12 +9,13 @@ from wesher.config.config import Config, Keys
 from wesher.config.options import OPTIONS
 from wesher.control.status import Json, Running
 from wesher.gossip.keyring import fingerprint
+from wesher.mesh.base.settings import Adjustable
 from wesher.system import log
 
 Reread = Callable[[], Config]
 """Reads the configuration anew, from everywhere but standard input."""
 
-AT_ONCE = ("forget_after", "join", "log_level")
+AT_ONCE = ("forget_after", "join", "keepalive", "log_level")
 _KEYS = {option.field: option.key for option in OPTIONS}
 _NOT_COMPARED = {"cluster_keys", "init", "sources"}  # the keys are compared with those in use
 
@@ -37,7 +38,8 @@ def reload(running: Running, reread: Reread, now: float) -> tuple[Running, Json]
     applied = [name for name in changed if name in AT_ONCE]
     config = replace(config, **{name: getattr(wanted, name) for name in applied})
     log.set_up(config.log_level)
-    running.node.reconfigure(config.join, config.forget_after, now)
+    adjustable = Adjustable(config.join, config.forget_after, config.keepalive)
+    running.node.reconfigure(adjustable, now)
     # Without any, as when they come from the state file, those in use stay.
     other_keys = bool(wanted.cluster_keys) and wanted.cluster_keys != running.keyring.keys
     warnings = list(_change_keys(running, wanted.cluster_keys, now)) if other_keys else []

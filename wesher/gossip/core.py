@@ -366,7 +366,7 @@ class Gossip:
             self._pings.relay(message, source, message.port or self.settings.port, now)
 
     def _on_ack(self, message: Ack, source: Address, now: float) -> None:
-        self._pings.on_ack(message.sequence, source, now)
+        self._pings.on_ack(message, source, now)
 
     def _on_nack(self, message: Nack, source: Address, now: float) -> None:
         self._pings.on_nack(message.sequence)

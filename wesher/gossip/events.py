@@ -147,6 +147,14 @@ class TcpOnly:
 
 
 @frozen
+class SeenAt:
+    """Who answers our pings at `by` sees them come from `ip`; "" for the address that we say."""
+
+    by: Address
+    ip: str
+
+
+@frozen
 class SeenElsewhere:
     """A suspect pings us from another address than the one it announces."""
 
@@ -243,6 +251,7 @@ Event = (
     | ClaimRefused
     | Refuted
     | TcpOnly
+    | SeenAt
     | SeenElsewhere
     | ExchangeFinished
     | PingFinished

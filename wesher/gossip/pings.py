@@ -1,6 +1,7 @@
 """Pings, and who waits for their acks: probes, relays, our owner (spec/memberlist.md, 4.3 and 4.9).
 
-An ack bears nothing but the number of its ping. So each ping of ours has a new one, whoever asks,
+An ack bears the number of its ping; ours also say where that came from, if it was not the address
+it names: a NAT is between then, perhaps. So each ping of ours has a new one, whoever asks,
 counted from a random start, and here is kept who waits for which: exactly one of "there is an ack"
 and "the time is over" is called. The first ack counts, wherever it comes from, and a number nobody
 waits for is ignored. Whether an ack proves something is for who waited to judge.
@@ -15,9 +16,9 @@ from dataclasses import dataclass, field
 
 from wesher.base.addresses import Address
 from wesher.gossip.context import Context, TokenBucket
-from wesher.gossip.events import DropReason, PingFinished, SeenElsewhere
+from wesher.gossip.events import DropReason, PingFinished, SeenAt, SeenElsewhere
 from wesher.gossip.members import MemberState
-from wesher.gossip.messages import Ack, IndirectPing, Nack, Ping, unpack_ip
+from wesher.gossip.messages import Ack, IndirectPing, Nack, Ping, pack_ip, unpack_ip
 from wesher.gossip.settings import Timer
 from wesher.gossip.streams import Answer
 
@@ -27,6 +28,7 @@ whoever floods us costs us no suspicion, since probes then try TCP, where there 
 RELAYS_PER_SECOND = 50
 """Indirect pings we relay; they make us send to wherever a key holder likes."""
 _SEQUENCES = 2**32
+_IP_SIZES = (4, 16)  # bytes
 
 
 OnAck = Callable[[Address, float], None]
@@ -69,6 +71,7 @@ class Pings:
         self._answers = TokenBucket(ANSWERS_PER_SECOND)
         self._relays = TokenBucket(RELAYS_PER_SECOND)
         self._pending: dict[int, PendingAck] = {}
+        self._seen: dict[Address, str] = {}
         self._sequence = context.settings.first_sequence
 
     def await_ack(
@@ -110,13 +113,23 @@ class Pings:
         for sequence in (pending.sequence, *pending.more):
             del self._pending[sequence]
 
-    def on_ack(self, sequence: int, source: Address, now: float) -> None:
+    def on_ack(self, ack: Ack, source: Address, now: float) -> None:
         """Tell who waits for it; only the first ack counts, whoever sent it."""
-        pending = self._pending.get(sequence)
+        pending = self._pending.get(ack.sequence)
         if pending is not None:
             self._forget(pending)
-            pending.acked = sequence
+            pending.acked = ack.sequence
+            self._note_seen(ack.payload, source)
             pending.on_ack(source, now)
+
+    def _note_seen(self, payload: bytes | None, source: Address) -> None:
+        """Tell when whoever answers sees us at another address than before; "" is our own."""
+        seen = unpack_ip(payload) if payload and len(payload) in _IP_SIZES else ""
+        if seen != self._seen.get(source, ""):
+            self._seen[source] = seen
+            self._outbox.emit_bounded(SeenAt(source, seen))
+        if not seen:
+            self._seen.pop(source, None)
 
     def on_nack(self, sequence: int) -> None:
         """Count a relay's nack, as long as the ack is awaited."""
@@ -139,12 +152,13 @@ class Pings:
         return (local.addr, local.port, local.name) if local else (b"", 0, "")
 
     def answer(self, ping: Ping, sender: Address, now: float) -> None:
-        """Acknowledge a ping for us."""
+        """Acknowledge a ping for us; the ack says where it came from, if not from where it says."""
         if not self._answers.allow(now):
             self._outbox.drop(sender, DropReason.LIMIT, "too many pings")
             return
         to = reply_address(ping, sender)
-        self._outbox.send(Ack(ping.sequence), to, key=self._outbox.asked_with)
+        ack = Ack(ping.sequence, None if to.ip == sender.ip else pack_ip(sender.ip))
+        self._outbox.send(ack, to, key=self._outbox.asked_with)
         self._compare(ping, sender)
 
     def _compare(self, ping: Ping, sender: Address) -> None:

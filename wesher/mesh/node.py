@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from wesher.base import problems
-from wesher.base.frozen import replace
+from wesher.base.frozen import fields, replace
 from wesher.base.timers import NodeClock, Timers
 from wesher.gossip import (
     Address,
@@ -15,6 +15,7 @@ from wesher.gossip import (
     Members,
     Packet,
     PingFinished,
+    SeenAt,
     StreamRequest,
     Wire,
     pack_ip,
@@ -35,7 +36,7 @@ from wesher.mesh.base.phases import MOVES, Move, Phase
 from wesher.mesh.base.plan import LocalFacts, Plan
 from wesher.mesh.base.saved import Saved
 from wesher.mesh.base.seeds import Seed
-from wesher.mesh.base.settings import NodeSettings
+from wesher.mesh.base.settings import Adjustable, NodeSettings
 from wesher.mesh.coordinator import Coordinator
 from wesher.mesh.planning import Overlay
 from wesher.mesh.reporting import MemberEvents, NetworkWarnings, NodeStats, NodeStatus
@@ -163,9 +164,8 @@ class MeshNode:
             "this host's address changed from {old} to {new}", old=self._settings.ip, new=ip
         )
         self._act([told], now)
-        self._settings = replace(self._settings, ip=ip)
+        self._change(ip=ip)
         addr = pack_ip(ip, mapped=self._settings.mapped)
-        self._overlay.moved_to(ip)
         meta = self._overlay.metadata() if self._gossip.local else None
         self._follow(self._coordinator.move_to(addr, meta, now), now)
 
@@ -183,12 +183,13 @@ class MeshNode:
             address, name, self._clock.time(now), stream=stream, purpose=_FOR_OUR_OWNER
         )
 
-    def reconfigure(self, seeds: tuple[Seed, ...], forget_after: float, now: float) -> None:
+    def reconfigure(self, wanted: Adjustable, now: float) -> None:
         """Take what an operator may change while we run."""
         now = self._clock.time(now)
-        self._settings = replace(self._settings, seeds=seeds, forget_after=forget_after)
-        self._coordinator.discovery.replace_seeds(seeds)
-        self._follow(self._coordinator.keep_for(forget_after, now), now)
+        self._change(**fields(wanted))
+        self._coordinator.discovery.replace_seeds(wanted.seeds)
+        self._act([actions.ChangePlan()], now)
+        self._follow(self._coordinator.keep_for(wanted.forget_after, now), now)
 
     def use_keys(self, keys: Sequence[bytes], now: float) -> None:
         """Hold these cluster keys from now on, the primary one first; may raise ValueError."""
@@ -313,8 +314,15 @@ class MeshNode:
         match event:
             case PingFinished() if event.purpose is _FOR_OUR_OWNER:
                 self._events.append(Pinged(event.ping, event.seconds, event.error))
+            case SeenAt():
+                self._overlay.keepalives.note(event)
+                self._act([actions.ChangePlan()], now)
             case LeaveFinished():
                 self._events.append(Departed())
+
+    def _change(self, **changes: object) -> None:
+        """Take other settings for what they were."""
+        self._settings = self._overlay.settings = replace(self._settings, **changes)
 
     def _act(self, wanted: Iterable[Action], now: float) -> None:
         """Do what the parts want done."""

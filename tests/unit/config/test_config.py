@@ -69,6 +69,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
     assert config.node_name == os.uname().nodename
     assert config.timing == "wan"
     assert config.forget_after == 86400
+    assert config.keepalive is None
     assert config.metadata_format == "current"
     assert config.state_dir == Path("/var/lib/wesher")
     assert config.hosts_file == Path("/etc/hosts")
@@ -101,6 +102,7 @@ SAMPLES = {
     "advertise_addr": ("192.0.2.1", "advertise_addr", ip_address("192.0.2.1")),
     "cluster_port": ("17946", "cluster_port", 17946),
     "wireguard_port": ("11820", "wireguard_port", 11820),
+    "keepalive": ("20", "keepalive", 20),
     "overlay_net": ("10.5.6.7/16", "overlay_net", ip_interface("10.5.6.7/16")),
     "overlay_addr": ("10.1.2.3", "overlay_addr", ip_address("10.1.2.3")),
     "interface": ("wg7", "interface", "wg7"),
@@ -159,6 +161,9 @@ def test_every_option_works_from_every_source(option: Option, toml: Toml) -> Non
         ("cluster_port", "٣", "is not a port"),
         ("cluster_port", "51820", "are both 51820"),
         ("wireguard_port", "7946", "are both 7946"),
+        ("keepalive", "on", "is neither auto, off, nor a number of seconds"),
+        ("keepalive", "65536", "is neither auto, off, nor a number of seconds"),
+        ("keepalive", "-1", "is neither auto, off, nor a number of seconds"),
         ("overlay_net", "10.0.0.0", "has no prefix length"),
         ("overlay_net", "10.0.0.0/33", "is not a network"),
         ("overlay_net", "0.0.0.0/0", "cannot be an overlay network"),

@@ -29,6 +29,7 @@ from wesher.gossip import (
     PacketDropped,
     Ping,
     PingFinished,
+    SeenAt,
     StreamRequest,
     pack_ip,
 )
@@ -61,9 +62,42 @@ def test_a_ping_is_acked_to_the_sender(node: str) -> None:
 def test_a_ping_is_acked_to_the_source_it_names(mapped: bool) -> None:
     harness = quiet()
 
-    harness.hears(Ping(77, LOCAL, pack_ip(REQUESTER[0], mapped=mapped), REQUESTER[1], "requester"))
+    ping = Ping(77, LOCAL, pack_ip(REQUESTER[0], mapped=mapped), REQUESTER[1], "requester")
+
+    harness.hears(ping, source=address(REQUESTER[0], 40000))
 
     assert harness.said() == [(address(*REQUESTER), (Ack(77),))]
+
+
+def test_who_pings_from_elsewhere_than_it_says_is_told_from_where() -> None:
+    harness = quiet()
+
+    harness.hears(Ping(77, LOCAL, pack_ip(REQUESTER[0]), REQUESTER[1], "requester"))
+
+    assert harness.said() == [(address(*REQUESTER), (Ack(77, pack_ip(STRANGER.ip)),))]
+
+
+def test_where_others_see_us_is_told_when_it_changes() -> None:
+    harness = quiet()
+    seen = []
+
+    for payload in (None, pack_ip("10.9.9.9"), pack_ip("10.9.9.9"), b"rtt", pack_ip("10.9.9.9")):
+        number = harness.gossip.ping(REMOTE_ADDRESS, REMOTE, harness.now)
+        [ping] = [one for _, ms in harness.said() for one in ms if isinstance(one, Ping)]
+        harness.hears(Ack(ping.sequence, payload), source=REMOTE_ADDRESS)
+        events = harness.events()
+        assert [one.ping for one in events if isinstance(one, PingFinished)] == [number]
+        seen.append([one.ip for one in events if isinstance(one, SeenAt)])
+
+    assert seen == [[], ["10.9.9.9"], [], [""], ["10.9.9.9"]]
+
+
+def test_an_ack_that_nobody_waits_for_says_nothing() -> None:
+    harness = quiet()
+
+    harness.hears(Ack(77, pack_ip("10.9.9.9")))
+
+    assert harness.events() == []
 
 
 @pytest.mark.case(9)

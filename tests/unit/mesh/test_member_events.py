@@ -9,6 +9,7 @@ from wesher.base.frozen import replace
 from wesher.gossip import Ack, Address, Dead, Ping, Suspect, UserMessage
 from wesher.mesh.base.events import MemberEvent, MemberEventKind, Pinged
 from wesher.mesh.base.saved import Tombstone
+from wesher.mesh.base.settings import Adjustable
 from wesher.mesh.base.tombstones import encode_tombstones
 
 WEB = remote("web", 2)
@@ -150,7 +151,8 @@ def test_other_seeds_are_contacted_from_now_on() -> None:
     harness = Harness(seeds=(seed("192.0.2.10"), seed("192.0.2.11"))).start()
     harness.fail(*harness.take_streams())
 
-    harness.node.reconfigure((seed("192.0.2.11"), seed("192.0.2.12")), 3600, harness.now)
+    seeds = seed("192.0.2.11"), seed("192.0.2.12")
+    harness.node.reconfigure(Adjustable(seeds, 3600), harness.now)
     harness.pass_time(5)
 
     asked = {request.to.ip for request in harness.take_streams()}

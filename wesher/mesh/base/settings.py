@@ -45,6 +45,7 @@ class NodeSettings:
     Go node bound to 0.0.0.0 does. `forget_after` is in seconds, infinity for never.
     `interface_kept` says that our interface outlived the last agent: flows go on through it.
     Without an `identity` we are a member that cannot prove who it is, as older versions are.
+    `keepalive` is in seconds, 0 for never, None to decide for each peer.
     `first_sequence` is a random number of 32 bits; see GossipSettings for it and the last two.
     """
 
@@ -66,6 +67,7 @@ class NodeSettings:
     max_members: int = 16384
     max_unproven: int = MAX_UNPROVEN
     identity: Identity | None = None
+    keepalive: int | None = 0
 
     def for_gossip(self) -> GossipSettings:
         """Return what of it concerns gossip."""
@@ -78,3 +80,12 @@ class NodeSettings:
             max_members=self.max_members,
             max_unproven=self.max_unproven,
         )
+
+
+@frozen
+class Adjustable:
+    """What of the settings an operator may change while the node runs."""
+
+    seeds: tuple[Seed, ...]
+    forget_after: float
+    keepalive: int | None = 0

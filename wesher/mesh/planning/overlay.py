@@ -18,6 +18,7 @@ from wesher.mesh.base.plan import IPAddress, LocalFacts, Plan
 from wesher.mesh.base.saved import Former, Saved
 from wesher.mesh.base.settings import NodeSettings
 from wesher.mesh.base.signing import sign_metadata
+from wesher.mesh.planning.keepalive import Keepalives
 from wesher.mesh.planning.planner import (
     Planner,
     PlanResult,
@@ -52,7 +53,8 @@ class Overlay:
     def __init__(
         self, settings: NodeSettings, saved: Saved, key_fingerprints: tuple[str, ...] = ()
     ) -> None:
-        self._settings = settings
+        self.settings = settings
+        self.keepalives = Keepalives()
         self._saved = saved
         self.key_fingerprints = key_fingerprints
         """Those of the cluster keys that we hold, to be told with the rest."""
@@ -80,7 +82,7 @@ class Overlay:
 
         The one we had before is only left to a live member.
         """
-        settings, live = self._settings, list(live)
+        settings, live = self.settings, list(live)
         former = self._saved.former
         self.former = former if former and now - former.left_at <= MISSED else None
         address = settings.overlay_addr or self._first(live, failed, facts)
@@ -119,9 +121,11 @@ class Overlay:
         complete: bool,
     ) -> Reviewed:
         """Decide anew what this host should look like; only after `choose`."""
+        keepalive = self.keepalives.decide(self.settings.keepalive, self.settings.ip, facts)
+        self._local = replace(self._chosen(), keepalive=keepalive)
         live, failed = list(live), list(failed)
         outcome = self._build(live, failed, facts, complete, now)
-        winner = outcome.lost_to(self._settings.name)
+        winner = outcome.lost_to(self.settings.name)
         warnings: list[Warn] = []
         moved = False
         if self._must_move(winner, now) and winner:
@@ -141,7 +145,7 @@ class Overlay:
 
     def metadata(self) -> bytes:
         """Return what we publish about ourselves, signed; only after `choose`."""
-        settings, local = self._settings, self._chosen()
+        settings, local = self.settings, self._chosen()
         identity = settings.identity
         metadata = Metadata(
             overlay_addr=local.overlay_addr,
@@ -160,10 +164,6 @@ class Overlay:
         if identity is None:
             return encoded
         return sign_metadata(encoded, identity, settings.name, Address(settings.ip, settings.port))
-
-    def moved_to(self, ip: str) -> None:
-        """Publish our metadata for another underlay address from now on."""
-        self._settings = replace(self._settings, ip=ip)
 
     def _chosen(self) -> LocalMember:
         assert self._local, "no overlay address has been chosen yet"
@@ -184,21 +184,21 @@ class Overlay:
         self, live: list[Announced], failed: Iterable[Announced], facts: LocalFacts
     ) -> IPAddress | None:
         """Return the address we had before, if it is still good, else the first free candidate."""
-        network, saved = self._settings.overlay_net, self._saved
+        network, saved = self.settings.overlay_net, self._saved
         names = {member.name for member in live}
         missing = [member for member in failed if member.name not in names]
         taken = self._planner.taken((*live, *missing), facts)
         # An address that the operator has taken away is not ours any more, whatever flows it has.
-        may_return = saved.fixed or not self._settings.interface_kept
+        may_return = saved.fixed or not self.settings.interface_kept
         if self.former and may_return and self._is_free(self.former.overlay_addr, taken):
             return self.former.overlay_addr
         address = None if saved.fixed else saved.overlay_addr
         if address and self._is_free(address, self._planner.taken(live, facts)):
             return address
-        return choose_address(self._settings.name, network, taken)
+        return choose_address(self.settings.name, network, taken)
 
     def _is_free(self, address: IPAddress, taken: Taken) -> bool:
-        network = self._settings.overlay_net
+        network = self.settings.overlay_net
         return address in network.network and is_usable(address, network) and not taken(address)
 
     def _note_start(self, address: IPAddress, now: float) -> None:
@@ -261,8 +261,8 @@ class Overlay:
 
     def _peer_problems(self, outcome: PlanResult) -> Iterator[Warn]:
         """Yield what to tell of members that cannot be peers, or that cannot be told apart."""
-        for found in peer_problems(outcome, self._settings.metadata_format):
-            if found.subject == self._settings.name and self._move_at is not None:
+        for found in peer_problems(outcome, self.settings.metadata_format):
+            if found.subject == self.settings.name and self._move_at is not None:
                 continue  # told once we have moved, or cannot
             yield replace(found, always=found.subject in self.relied_on)
 

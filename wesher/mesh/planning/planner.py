@@ -12,6 +12,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 
 from wesher.base import problems
+from wesher.base.addresses import Address
 from wesher.base.frozen import frozen, replace
 from wesher.gossip.messages import unpack_ip
 from wesher.mesh.base.actions import Warn
@@ -216,7 +217,9 @@ def _judge_member(
     verdict, underlay = _verdict(member, local, facts), _underlay(member)
     if isinstance(verdict, Rejection):
         return _Judged(member, underlay, verdict)
-    peer = Peer(verdict.endpoint, verdict.allowed_ips)
+    gossip = Address(str(_ip(member.addr)), member.port)
+    keepalive = local.keepalive.towards(gossip, verdict.endpoint.ip)
+    peer = Peer(verdict.endpoint, verdict.allowed_ips, keepalive)
     names = namer.names_for(member.name, verdict.overlay_addr)
     if isinstance(names, Unnamed):
         return _Judged(member, underlay, verdict, peer, unnamed=names)
@@ -311,8 +314,8 @@ def _peers(
     """Return everybody's peer; those in `shut` get no packets for the address they claim."""
     peers: dict[str, Peer] = {}
     for name, member in trusted.items():
-        peer = None if name in shut else judged[name].peer
-        peers[member.public_key] = peer or Peer(member.endpoint, ())
+        peer = judged[name].peer or Peer(member.endpoint, ())
+        peers[member.public_key] = replace(peer, allowed_ips=()) if name in shut else peer
     return peers
 
 

@@ -14,6 +14,7 @@ from wesher.mesh.base.address import OverlayNetwork
 from wesher.mesh.base.hostnames import name_problem
 from wesher.mesh.base.metadata import Metadata, Rejection, RejectionKind
 from wesher.mesh.base.plan import IPAddress, IPNetwork, LocalFacts
+from wesher.mesh.planning.keepalive import OFF, Keepalive
 
 KEY_SIZE = 32  # bytes of a WireGuard public key
 BROADCAST = IPv4Address("255.255.255.255")
@@ -21,7 +22,7 @@ BROADCAST = IPv4Address("255.255.255.255")
 
 @frozen
 class LocalMember:
-    """Ourselves, as the others see us.
+    """Ourselves, as the others see us, and whom we keep tunnels open to.
 
     `immovable` members cannot choose another overlay address; who is `late` has taken one that
     another of these had. `kept` says that it is from before the member's start, or fixed and not
@@ -36,6 +37,7 @@ class LocalMember:
     immovable: bool = False
     kept: bool = False
     late: bool = False
+    keepalive: Keepalive = OFF
 
     @property
     def original(self) -> bool:
