@@ -71,6 +71,7 @@ complete -c wesher -n _shtab_wesher_using -l advertise-addr -x -d 'address other
 complete -c wesher -n _shtab_wesher_using -l cluster-port -x -d 'gossip port, UDP and TCP (default: 7946)'
 complete -c wesher -n _shtab_wesher_using -l wireguard-port -x -d 'WireGuard port, UDP (default: 51820)'
 complete -c wesher -n _shtab_wesher_using -l keepalive -x -d 'seconds after which something is sent through an idle tunnel, for a NAT to keep it open; off, or auto: 25 where one is between (default: auto)'
+complete -c wesher -n _shtab_wesher_using -l mtu -x -d 'MTU of the interface (default: 1420, and less towards members behind narrower links)'
 complete -c wesher -n _shtab_wesher_using -l overlay-net -x -d 'network the members'"'"' overlay addresses are taken from; the same on all members (default: 10.0.0.0/8)'
 complete -c wesher -n _shtab_wesher_using -l overlay-addr -x -d 'our address in the overlay network (default: derived from the node name)'
 complete -c wesher -n _shtab_wesher_using -l interface -x -d 'name of the WireGuard interface (default: wgoverlay)'

@@ -12,6 +12,7 @@ from wesher.base.addresses import Address
 from wesher.base.errors import CommandError, MissingToolError, StartError
 from wesher.base.frozen import replace
 from wesher.mesh.base.plan import InterfaceSettings, Peer, Plan
+from wesher.system import device as device_module
 from wesher.system.device import Applied, Device
 from wesher.system.interface import Leftover, clean_up
 from wesher.system.network import read_network
@@ -207,6 +208,41 @@ def test_what_somebody_broke_is_repaired_and_named_once(
     assert not second.changed
     dump = tools.dump()
     assert ([dump[0], *sorted(dump[1:])], sorted(tools.routes())) == whole
+
+
+def test_a_link_that_became_narrow_is_followed_and_no_repair(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow: dict[str, int] = {}
+    monkeypatch.setattr(device_module, "tunnel_mtus", lambda _plan, _state: dict(narrow))
+    device, _ = opened(plan(1, 2))
+    tools.forget()
+
+    narrow[key(2)] = 1332
+    applied = apply(device, plan(1, 2))
+
+    assert tools.changing_calls == ["ip -force -batch -"]
+    assert applied.repaired == ()
+    marked = asyncio.run(read_network()).marked[NAME]
+    assert {str(route): mtu for route, mtu in marked.items()} == {
+        "10.9.0.1/32": 0,
+        "10.9.0.2/32": 1332,
+    }
+    assert not apply(device, plan(1, 2)).changed
+
+
+def test_a_fixed_mtu_is_set_and_goes_with_the_option(tools: Tools) -> None:
+    usual = plan(1)
+    fixed = replace(usual, interface=InterfaceSettings(OURS, 51820, 1300, fixed=True))
+    seen = []
+    device, _ = opened(usual)
+
+    for wanted in (fixed, usual, usual):
+        applied = apply(device, wanted)
+        seen.append((asyncio.run(read_network()).links[NAME].mtu, applied.changed))
+        assert applied.repaired == ()
+
+    assert seen == [(1300, True), (1420, True), (1420, False)]
 
 
 def test_a_change_of_plan_is_no_repair(tools: Tools) -> None:

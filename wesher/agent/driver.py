@@ -342,6 +342,7 @@ def _settings(prepared: Prepared) -> NodeSettings:
         interface_kept=device.adopted,
         wireguard_port=config.wireguard_port,
         keepalive=config.keepalive,
+        mtu=config.mtu,
         metadata_format=config.metadata_format,
         forget_after=config.forget_after,
         timing=PRESETS[config.timing],

@@ -357,7 +357,8 @@ NARROW_PATH = Problem(
     "narrow-path",
     "packets of {size} bytes to member {member} get lost: "
     "the path to {address} carries {mtu} bytes, WireGuard needs {needed}",
-    "run `ip link set dev {interface} mtu {tunnel}` on both hosts, or raise the MTU of the path",
+    "run `ip link set dev {interface} mtu {tunnel}` on both hosts (for good: --mtu {tunnel}), or "
+    "raise the MTU of the path",
 )
 NO_PATH_FOR_IPV6 = Problem(
     "no-path-for-ipv6",

@@ -22,6 +22,7 @@ _MAX_KEY_FILE = 4096  # bytes; eight keys need 360
 _FROM_STDIN = "-"
 _STDIN = 0
 _DEFAULT = "default"
+_LEAST_IPV6 = 1280  # bytes (RFC 8200, 5)
 _PREFIX = "WESHER_"
 _NEAR = 0.8  # how like ours a variable must be to be no other program's
 
@@ -65,6 +66,7 @@ class Config:
     cluster_port: int
     wireguard_port: int
     keepalive: int | None
+    mtu: int | None
     overlay_net: IPInterface
     overlay_addr: IPAddress | None
     interface: str
@@ -100,6 +102,7 @@ def load(
     _check_exclusive(settings, "cluster_key", "cluster_key_file")
     _check_ports(settings)
     _check_overlay_address(settings)
+    _check_mtu(settings)
     values = dict(settings.values)
     values["cluster_keys"] = values.pop("cluster_key") or ()
     key_file = values.pop("cluster_key_file")
@@ -280,6 +283,13 @@ def _check_overlay_address(settings: Resolved) -> None:
         raise settings.refuse(
             "overlay_addr", f"{address} is the network or broadcast address of {network}"
         )
+
+
+def _check_mtu(settings: Resolved) -> None:
+    """Refuse an MTU with which the kernel lets an interface have no IPv6 address."""
+    mtu = settings.values["mtu"]
+    if mtu and mtu < _LEAST_IPV6 and settings.values["overlay_net"].version == 6:
+        raise settings.refuse("mtu", f"{mtu} is less than the {_LEAST_IPV6} bytes that IPv6 needs")
 
 
 def _seeds(settings: Resolved) -> tuple[Seed, ...]:

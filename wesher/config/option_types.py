@@ -20,6 +20,7 @@ from wesher.mesh.base.plan import IPAddress
 IPInterface = IPv4Interface | IPv6Interface
 
 LEAST_SECONDS, MOST_SECONDS = 0.1, 3600.0  # between two looks
+LEAST_MTU, MOST_MTU = 576, 65_455  # bytes: what IPv4 asks for; an IP packet less the overhead
 KEY_LENGTH = 32  # bytes: AES-256, the only size wesher uses
 MAX_KEYS = 8  # as many as a keyring of wesher.gossip holds
 
@@ -136,6 +137,14 @@ def parse_keepalive(text: str) -> int | None:
     if word.isascii() and word.isdigit() and len(word) <= 5 and 0 < int(word) < 65536:
         return int(word)
     raise ValueError(f"{text!r} is neither auto, off, nor a number of seconds (1 to 65535)")
+
+
+def parse_mtu(text: str) -> int:
+    """Return an MTU that a WireGuard interface may have, in bytes."""
+    word = text.strip()
+    if word.isascii() and word.isdigit() and LEAST_MTU <= int(word[:6]) <= MOST_MTU:
+        return int(word)
+    raise ValueError(f"{text!r} is no number of bytes from {LEAST_MTU} to {MOST_MTU}")
 
 
 def parse_interface(text: str) -> str:

@@ -138,6 +138,12 @@ OPTIONS = (
         "auto",
     ),
     Option(
+        "mtu",
+        v.parse_mtu,
+        "BYTES",
+        "MTU of the interface (default: 1420, and less towards members behind narrower links)",
+    ),
+    Option(
         "overlay_net",
         v.parse_network,
         "CIDR",
@@ -225,6 +231,7 @@ GROUPS = {
         "cluster_port",
         "wireguard_port",
         "keepalive",
+        "mtu",
         "overlay_net",
     ),
     "identity": ("node_name", "overlay_addr", "fresh_key"),

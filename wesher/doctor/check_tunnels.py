@@ -4,16 +4,16 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from wesher.base import problems
 from wesher.base.errors import CommandError
-from wesher.base.frozen import frozen, replace
+from wesher.base.frozen import EMPTY, frozen, replace
 from wesher.doctor.context import Case, Reply
 from wesher.doctor.echo import Echo, answered
 from wesher.doctor.findings import Finding, Share, counted, fault, lasting, ok, unknown
-from wesher.mesh.base.plan import IPAddress
-from wesher.system.wireguard import PeerState, read_wireguard
+from wesher.mesh.base.plan import USUAL_MTU, IPAddress
+from wesher.system.wireguard import OVERHEAD, PeerState, read_wireguard
 
 MAX_MEMBERS = 500  # that are examined; those without a handshake first
 PATIENCE = 6.0  # seconds: WireGuard tries a handshake again after 5, and a third
@@ -27,9 +27,7 @@ WITHOUT_DATA = frozenset(
 """Bytes that a member sends while we look, if it has nothing to say, or does not hear us."""
 MAX_PATHS = 16  # members that are sent whole packets
 WHOLE_SEND_AT, WHOLE_PATIENCE = (0.0, 0.4, 0.9), 1.4  # seconds, for packets of all sizes
-USUAL_MTU = 1420  # bytes, of a WireGuard interface
 LEAST_IPV6 = 1280  # bytes that a link must carry (RFC 8200, 5)
-OVERHEAD = {4: 60, 6: 80}  # bytes that WireGuard and the underlay's IP put around a packet
 SIZES = (1500, 1492, 1480, 1472, 1460, 1450, 1440, 1420, 1400, 1380, 1360, 1340, 1320, 1300)
 SMALL_SIZES = (1280, 1240, 1200, 1100, 1000, 900, 800, 700, 576)  # bytes, as above
 
@@ -218,19 +216,25 @@ async def check_paths(case: Case, paths: Iterable[Path]) -> list[Finding]:
     paths = list(paths)[:MAX_PATHS]
     if not paths:
         return []
-    size = _interface_mtu(case)
-    echoes = [Echo(path.overlay, size) for path in paths]
+    sizes = {path: allowed_size(case, path.overlay) for path in paths}
+    echoes = [Echo(path.overlay, size) for path, size in sizes.items()]
     whole = await answered(echoes, WHOLE_SEND_AT, WHOLE_PATIENCE)
-    narrow = [path for path in paths if Echo(path.overlay, size) not in whole]
+    narrow = [path for path in paths if Echo(path.overlay, sizes[path]) not in whole]
     if not narrow:
+        least, most = min(sizes.values()), max(sizes.values())
+        size = str(most) if least == most else f"{least} to {most}"
         return [ok("path-mtu", f"packets of {size} bytes arrive")]
     measured = await _measure({path.underlay for path in narrow})
-    return [judge_path(case, path, size, measured) for path in narrow]
+    return [judge_path(case, path, sizes[path], measured) for path in narrow]
 
 
-def _interface_mtu(case: Case) -> int:
-    link = case.network.links.get(case.settings.interface) if case.network else None
-    return link.mtu if link else USUAL_MTU
+def allowed_size(case: Case, overlay: IPAddress) -> int:
+    """Return how large packets to a member may be by its route, else by the interface."""
+    name, network = case.settings.interface, case.network
+    link = network.links.get(name) if network else None
+    usual = link.mtu if link else USUAL_MTU
+    routes = network.marked.get(name, EMPTY) if network else EMPTY
+    return min(usual, routes.get(ip_network(overlay)) or usual)
 
 
 async def _measure(addresses: Iterable[IPAddress]) -> Mapping[IPAddress, int]:

@@ -14,6 +14,7 @@ from wesher.system.wireguard import PeerState, WireGuardState, wg_set
 
 _MAX_WORDS = 512 * 1024  # bytes of one command line; Linux allows 2 MiB, environment included
 _NOT_THE_PEERS = ("No such device", "not permitted", "not supported")
+_LEAST_MTU = {4: 576, 6: 1280}  # bytes that every host takes (RFC 791, RFC 8200)
 _MAX_FAILURES = 64  # calls we spend on finding out which peers are to blame
 _FAILED_LINE = re.compile(r"Command failed .*:(\d+)$")
 # Answers to taking away what is not there: somebody else was faster.
@@ -230,25 +231,33 @@ class IpChanges:
 
 
 def ip_changes(
-    network: Network, name: str, plan: Plan, alias: str, spared: Collection[LinkAddress]
+    network: Network,
+    name: str,
+    plan: Plan,
+    alias: str,
+    *,
+    spared: Collection[LinkAddress] = (),
+    mtus: Mapping[str, int] = EMPTY,
 ) -> IpChanges:
     """Compare interface `name` with the plan; it must exist.
 
-    `alias` is the mark it should carry; `spared` are addresses that were there before us. Nothing
-    is removed while the plan is not complete.
+    `alias` is the mark it should carry; `spared` are addresses that were there before us; `mtus`,
+    in bytes by key, are those of peers' tunnels that are known. Nothing is removed while the plan
+    is not complete.
     """
     link = network.links[name]
-    present = network.marked.get(name, frozenset())
-    wanted = dict.fromkeys(route for peer in plan.peers.values() for route in peer.allowed_ips)
-    missing = [route for route in wanted if route not in present]
+    present = network.marked.get(name, EMPTY)
+    wanted = _wanted_routes(link, plan, mtus)
+    missing = [route for route, mtu in wanted.items() if present.get(route) != mtu]
     refused = {route: other for route in missing if (other := _holder(network, name, route))}
     lines = [
         *_address_lines(link, plan.interface),
         *_link_lines(link, plan.interface, alias),
-        *(_add_route(name, route) for route in missing if route not in refused),
+        *(_add_route(name, route, wanted[route]) for route in missing if route not in refused),
     ]
     if plan.complete:
-        lines += [delete_route(name, route) for route in sorted(present - wanted.keys(), key=str)]
+        gone = sorted(present.keys() - wanted.keys(), key=str)
+        lines += [delete_route(name, route) for route in gone]
         lines += [
             delete_address(name, address)
             for address in link.addresses
@@ -299,9 +308,23 @@ def delete_address(name: str, address: LinkAddress) -> str:
     return f"address del {address.ip}/{address.network.prefixlen} dev {name}"
 
 
-def _add_route(name: str, route: IPNetwork) -> str:
+def _wanted_routes(link: Link, plan: Plan, mtus: Mapping[str, int]) -> dict[IPNetwork, int]:
+    """Return the routes to peers, each with its MTU where that is below the interface's, else 0."""
+    settings = plan.interface
+    widest = settings.mtu if settings.fixed else min(settings.mtu, link.mtu)
+    wanted: dict[IPNetwork, int] = {}
+    for key, peer in plan.peers.items():
+        mtu = mtus.get(key, widest)
+        for route in peer.allowed_ips:
+            allowed = max(mtu, _LEAST_MTU[route.version])
+            wanted.setdefault(route, allowed if allowed < widest else 0)
+    return wanted
+
+
+def _add_route(name: str, route: IPNetwork, mtu: int) -> str:
     scope = " scope link" if route.version == 4 else ""
-    return f"route replace {route} dev {name} proto {PROTOCOL}{scope}"
+    limit = f" mtu {mtu}" if mtu else ""
+    return f"route replace {route} dev {name} proto {PROTOCOL}{scope}{limit}"
 
 
 def _address_lines(link: Link, settings: InterfaceSettings) -> Iterator[str]:
@@ -312,7 +335,8 @@ def _address_lines(link: Link, settings: InterfaceSettings) -> Iterator[str]:
 
 def _link_lines(link: Link, settings: InterfaceSettings, alias: str) -> Iterator[str]:
     words = []
-    if link.mtu > settings.mtu:  # a lower one is the operator's cure for a narrow path
+    # A lower one is the operator's cure for a narrow path.
+    if link.mtu > settings.mtu or (settings.fixed and link.mtu != settings.mtu):
         words.append(f"mtu {settings.mtu}")
     if link.alias != alias:
         words.append(f"alias {alias}")

@@ -3,12 +3,12 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from contextlib import suppress
 
 from wesher.base.addresses import Address
 from wesher.base.errors import CommandError, StartError
-from wesher.base.frozen import frozen
+from wesher.base.frozen import EMPTY, frozen, replace
 from wesher.mesh.base.plan import Plan
 from wesher.system.changes import (
     IpChanges,
@@ -32,6 +32,7 @@ from wesher.system.interface import (
     strip_borrowed,
 )
 from wesher.system.network import KnownRoutes, Link, Network, read_network
+from wesher.system.path_mtu import tunnel_mtus
 from wesher.system.shell import patiently
 from wesher.system.wireguard import (
     WireGuardState,
@@ -84,6 +85,7 @@ class Device:
         self._lent = lent  # as it was before us; None when we made the device
         self._announced: dict[str, Address] = {}
         self._applied: Plan | None = None
+        self._mtus: Mapping[str, int] = EMPTY  # of the tunnels, as they were then
         self._renewal = 0  # that of the last plan
 
     @property
@@ -130,11 +132,12 @@ class Device:
             network, state = await self._restore()
             repaired = (f"interface {self.name}",)
         self._check_owner(network, state)
-        peers, addresses = self._differences(network, state, plan)
+        mtus = tunnel_mtus(plan, state)
+        peers, addresses = self._differences(network, state, self._freed(plan), mtus)
         changed = bool(repaired or peers or addresses.lines)
         if not repaired and changed and self._applied is not None:
-            repaired = _named(*self._differences(network, state, self._applied))
-        self._applied = None
+            repaired = _named(*self._differences(network, state, self._applied, self._mtus))
+        self._applied, self._mtus = None, mtus
         failed = [*addresses.refused, *await self._change(plan, state, peers, addresses)]
         self._applied = None if failed else plan
         self._renewal = plan.renewal
@@ -180,7 +183,7 @@ class Device:
             raise _foreign(self.name)
 
     def _differences(
-        self, network: Network, state: WireGuardState, plan: Plan
+        self, network: Network, state: WireGuardState, plan: Plan, mtus: Mapping[str, int]
     ) -> tuple[PeerChanges, IpChanges]:
         # WireGuard tells handshakes in wall-clock time.
         now = time.clock_gettime(time.CLOCK_REALTIME)
@@ -188,7 +191,7 @@ class Device:
         renewed = self._renewed(plan)
         return (
             peer_changes(state, plan, self._private_key, self._announced, now, renewed=renewed),
-            ip_changes(network, self.name, plan, mark, spared),
+            ip_changes(network, self.name, plan, mark, spared=spared, mtus=mtus),
         )
 
     async def _change(
@@ -210,6 +213,13 @@ class Device:
             *(f"peer {key}: {error.stderr}" for key, error in blamed.items()),
             *(f"ip {line}: {reason}" for line, reason in lines.items()),
         ]
+
+    def _freed(self, plan: Plan) -> Plan:
+        """Return the plan so that an MTU which we had fixed and nobody wants any more goes, too."""
+        before = self._applied.interface if self._applied else None
+        if before is None or not before.fixed or plan.interface.fixed:
+            return plan
+        return replace(plan, interface=replace(plan.interface, fixed=True))
 
     def _renewed(self, plan: Plan) -> Set[str]:
         return plan.forgetful if plan.renewal > self._renewal else frozenset()

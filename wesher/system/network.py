@@ -73,14 +73,15 @@ class Gateway:
 
 @frozen
 class Network:
-    """Everything `ip` told; `marked` are the routes of our protocol, by interface.
+    """Everything `ip` told; `marked` are the routes of our protocol, by interface, with their MTU.
 
-    `foreign` maps destinations in the main table, as `ip` writes them, to the interface of a
-    route that is not marked; `routed` are those of them that an overlay network must not touch.
+    That is 0 for a route without one. `foreign` maps destinations in the main table, as `ip` writes
+    them, to the interface of a route that is not marked; `routed` are those of them that an overlay
+    network must not touch.
     """
 
     links: Mapping[str, Link] = EMPTY
-    marked: Mapping[str, frozenset[IPNetwork]] = EMPTY
+    marked: Mapping[str, Mapping[IPNetwork, int]] = EMPTY
     foreign: Mapping[str, str] = EMPTY
     routed: Prefixes = Prefixes()
     gateways: tuple[Gateway, ...] = ()
@@ -196,18 +197,22 @@ def _parse_address(one: Mapping[str, Any]) -> LinkAddress:
 
 def _sort_routes(
     routes: Iterable[Any], scope: Scope | None
-) -> tuple[dict[str, frozenset[IPNetwork]], dict[str, str]]:
-    marked: dict[str, set[IPNetwork]] = {}
+) -> tuple[dict[str, dict[IPNetwork, int]], dict[str, str]]:
+    marked: dict[str, dict[IPNetwork, int]] = {}
     foreign: dict[str, str] = {}
     inside = _test_of(scope.overlay) if scope else None
     for route in routes:
         if route.get("table", _MAIN) != _MAIN:
             continue
         if route.get("protocol") == PROTOCOL and "dev" in route:
-            marked.setdefault(route["dev"], set()).add(_destination(route["dst"]))
+            marked.setdefault(route["dev"], {})[_destination(route["dst"])] = _route_mtu(route)
         elif inside is None or inside(route["dst"]):
             foreign[route["dst"]] = route.get("dev", "another table or several interfaces")
-    return {link: frozenset(networks) for link, networks in marked.items()}, foreign
+    return marked, foreign
+
+
+def _route_mtu(route: Mapping[str, Any]) -> int:
+    return next((one["mtu"] for one in route.get("metrics", ()) if "mtu" in one), 0)
 
 
 def _test_of(overlay: IPNetwork) -> Callable[[str], bool]:

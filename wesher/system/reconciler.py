@@ -131,13 +131,15 @@ class Reconciler:
     def _tell_mtu(self, network: Network, plan: Plan) -> None:
         """Say once that an MTU below ours is left as it is."""
         link = network.links.get(self._device.name)
-        lowered = link.mtu if link and link.mtu < plan.interface.mtu else None
+        settings = plan.interface
+        low = link is not None and not settings.fixed and link.mtu < settings.mtu
+        lowered = link.mtu if link and low else None
         if lowered is not None and lowered != self._lowered_mtu:
             logger.warning(
                 "the MTU of {name} is {mtu} instead of {ours}: somebody lowered it, it stays so",
                 name=self._device.name,
                 mtu=lowered,
-                ours=plan.interface.mtu,
+                ours=settings.mtu,
             )
         self._lowered_mtu = lowered
 

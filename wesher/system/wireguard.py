@@ -24,6 +24,8 @@ BATCH, PAUSE = 16, 0.02  # so many, and seconds: a burst of handshakes would del
 DISCARD = 9  # port; nobody needs to listen there (RFC 863)
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 _KEY_LENGTH = 32  # bytes
+OVERHEAD = {4: 60, 6: 80}
+"""Bytes that WireGuard and the underlay's IP, by its version, put around a packet."""
 _BASE_POINT = bytes([9, *bytes(_KEY_LENGTH - 1)])  # of Curve25519
 _SESSION_LIFE = 180  # seconds without a new handshake (WireGuard paper, section 6.1)
 

@@ -383,7 +383,14 @@ def show_routes(host: "Host", words: list[str]) -> "Shown":
         routes = [dict(route) for route in routes if route["protocol"] == proto]
         for route in routes:
             del route["protocol"]
-    return [{**route, "flags": []} for route in routes]
+    return [show_route(route) for route in routes]
+
+
+def show_route(route: dict[str, str]) -> dict[str, "Shown"]:
+    shown: dict[str, Shown] = {**route, "flags": []}
+    if mtu := shown.pop("mtu", None):
+        shown["metrics"] = [{"mtu": int(str(mtu))}]
+    return shown
 
 
 def find_link(host: "Host", name: str) -> "Link":
@@ -464,6 +471,8 @@ def parse_route(words: list[str]) -> dict[str, str]:
     if "via" in options:
         route["gateway"] = options["via"]
     route["protocol"] = options.get("proto", "3")
+    if "mtu" in options:
+        route["mtu"] = options["mtu"]
     if "scope" in options:
         route["scope"] = SCOPES[options["scope"]]
     return route | ({"pref": "medium"} if ":" in words[0] else {})

@@ -103,6 +103,7 @@ SAMPLES = {
     "cluster_port": ("17946", "cluster_port", 17946),
     "wireguard_port": ("11820", "wireguard_port", 11820),
     "keepalive": ("20", "keepalive", 20),
+    "mtu": ("1280", "mtu", 1280),
     "overlay_net": ("10.5.6.7/16", "overlay_net", ip_interface("10.5.6.7/16")),
     "overlay_addr": ("10.1.2.3", "overlay_addr", ip_address("10.1.2.3")),
     "interface": ("wg7", "interface", "wg7"),
@@ -139,6 +140,14 @@ def test_every_option_works_from_every_source(option: Option, toml: Toml) -> Non
     assert getattr(from_environment, field) == wanted
 
 
+def test_an_ipv6_overlay_needs_the_least_mtu_of_ipv6() -> None:
+    with pytest.raises(ConfigError, match=r"^--mtu: 1279 is less than the 1280 bytes"):
+        load({"mtu": "1279", "overlay_net": "fd00::/64"}, {})
+
+    assert load({"mtu": "1280", "overlay_net": "fd00::/64"}, {}).mtu == 1280
+    assert load({"mtu": "576"}, {}).mtu == 576
+
+
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
@@ -164,6 +173,9 @@ def test_every_option_works_from_every_source(option: Option, toml: Toml) -> Non
         ("keepalive", "on", "is neither auto, off, nor a number of seconds"),
         ("keepalive", "65536", "is neither auto, off, nor a number of seconds"),
         ("keepalive", "-1", "is neither auto, off, nor a number of seconds"),
+        ("mtu", "575", "is no number of bytes from 576"),
+        ("mtu", "65456", "is no number of bytes"),
+        ("mtu", "auto", "is no number of bytes"),
         ("overlay_net", "10.0.0.0", "has no prefix length"),
         ("overlay_net", "10.0.0.0/33", "is not a network"),
         ("overlay_net", "0.0.0.0/0", "cannot be an overlay network"),

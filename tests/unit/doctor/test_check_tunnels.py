@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -17,12 +17,14 @@ from wesher.doctor.check_tunnels import (
     Path,
     Patience,
     Tunnel,
+    allowed_size,
     check_tunnels,
     judge,
     judge_path,
     tunnels_of,
 )
 from wesher.doctor.echo import Echo, answered
+from wesher.system.network import Link, Network
 from wesher.system.wireguard import PeerState, WireGuardState
 
 NOW = time.clock_gettime(time.CLOCK_REALTIME)
@@ -164,6 +166,17 @@ def test_ipv6_inside_the_mesh_needs_1280_bytes(width: int, expected: str, comman
 
     assert finding.remedy
     assert (finding.problem, command in finding.remedy) == (expected, True)
+
+
+def test_packets_are_as_large_as_the_route_to_a_member_says() -> None:
+    marked = {"wgoverlay": {ip_network("10.0.0.2/32"): 1412, ip_network("10.0.0.3/32"): 0}}
+    links = {"wgoverlay": Link("wgoverlay", True, 1420)}
+    of = case(network=Network(links, marked))
+
+    assert allowed_size(of, ip_address("10.0.0.2")) == 1412
+    assert allowed_size(of, ip_address("10.0.0.3")) == 1420
+    assert allowed_size(of, ip_address("10.0.0.4")) == 1420
+    assert allowed_size(case(), ip_address("10.0.0.2")) == 1420
 
 
 # Echoes

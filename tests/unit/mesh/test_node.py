@@ -21,6 +21,7 @@ from wesher.mesh.base.events import Departed
 from wesher.mesh.base.metadata import MetadataFormat
 from wesher.mesh.base.plan import LocalFacts
 from wesher.mesh.base.saved import Saved
+from wesher.mesh.base.settings import Adjustable
 from wesher.mesh.discovery.lookup import GRACE, HOLDER_PATIENCE, PATIENCE
 from wesher.mesh.members.left_members import MAX_LEFT
 
@@ -656,3 +657,17 @@ def test_who_leaves_does_not_move_to_another_address_any_more() -> None:
 
     assert str(harness.plan.interface.address) == ours
     assert harness.overlay_addr == ours
+
+
+def test_an_operator_may_fix_the_mtu_and_take_that_back() -> None:
+    harness = Harness(mtu=1300).start()
+    seen = []
+
+    for mtu in (1300, None, 9000):
+        harness.node.reconfigure(Adjustable((), 3600, mtu=mtu), harness.now)
+        harness.pass_time(1)
+        plan = harness.node.plan()
+        assert plan
+        seen.append((plan.interface.mtu, plan.interface.fixed))
+
+    assert seen == [(1300, True), (1420, False), (9000, True)]

@@ -8,7 +8,7 @@ import pytest
 from tests.testbed.tools import Tools
 from wesher.base.addresses import Address
 from wesher.base.errors import CommandError
-from wesher.mesh.base.plan import InterfaceSettings, Peer, Plan
+from wesher.mesh.base.plan import InterfaceSettings, IPNetwork, Peer, Plan
 from wesher.system.changes import IpChanges, apply_lines, ip_changes
 from wesher.system.network import Link, LinkAddress, Network
 
@@ -36,10 +36,17 @@ def changes(
     routes: tuple[str, ...] = (),
     foreign: dict[str, str] | None = None,
     spared: tuple[LinkAddress, ...] = (),
+    mtus: dict[str, int] | None = None,
 ) -> IpChanges:
-    marked = {NAME: frozenset(map(ip_network, routes))}
+    marked = {NAME: dict(map(with_mtu, routes))}
     network = Network({NAME: link}, marked, foreign or {})
-    return ip_changes(network, NAME, want, "wesher", spared)
+    return ip_changes(network, NAME, want, "wesher", spared=spared, mtus=mtus or {})
+
+
+def with_mtu(words: str) -> tuple[IPNetwork, int]:
+    """Read `DESTINATION` or `DESTINATION mtu BYTES`."""
+    destination, _, mtu = words.partition(" mtu ")
+    return ip_network(destination), int(mtu or 0)
 
 
 def test_equal_is_no_change() -> None:
@@ -50,6 +57,49 @@ def test_an_mtu_that_somebody_lowered_is_left_alone() -> None:
     narrow = Link(NAME, True, 1220, "wesher", (OURS,))
 
     assert changes(plan("10.0.0.1/32"), narrow, routes=("10.0.0.1/32",)) == IpChanges()
+
+
+def test_one_that_an_operator_fixed_is_set_whatever_there_is() -> None:
+    fixed = Plan(InterfaceSettings(OURS.ip, 51820, 1300, fixed=True), complete=True)
+
+    for mtu in (1220, 1420):
+        found = changes(fixed, Link(NAME, True, mtu, "wesher", (OURS,)))
+        assert found.lines == ("link set dev wg0 mtu 1300",)
+
+
+@pytest.mark.parametrize(
+    ("tunnel", "at", "line"),
+    [
+        (1412, "10.0.0.1/32", "route replace 10.0.0.1/32 dev wg0 proto 87 scope link mtu 1412"),
+        (1412, "fd00::1/128", "route replace fd00::1/128 dev wg0 proto 87 mtu 1412"),
+        (1220, "fd00::1/128", "route replace fd00::1/128 dev wg0 proto 87 mtu 1280"),
+        (500, "10.0.0.1/32", "route replace 10.0.0.1/32 dev wg0 proto 87 scope link mtu 576"),
+        (1420, "10.0.0.1/32", "route replace 10.0.0.1/32 dev wg0 proto 87 scope link"),
+        (8940, "10.0.0.1/32", "route replace 10.0.0.1/32 dev wg0 proto 87 scope link"),
+    ],
+)
+def test_a_narrow_tunnel_has_a_route_of_its_own_mtu(tunnel: int, at: str, line: str) -> None:
+    want = plan(at, "10.0.0.2/32")
+
+    assert changes(want, routes=("10.0.0.2/32",), mtus={at: tunnel}).lines == (line,)
+
+
+def test_a_route_is_set_anew_only_when_its_mtu_changes() -> None:
+    want, name = plan("10.0.0.1/32"), "10.0.0.1/32"
+
+    assert changes(want, routes=(f"{name} mtu 1412",), mtus={name: 1412}) == IpChanges()
+    assert changes(want, routes=(name,), mtus={name: 1412}).lines == (
+        f"route replace {name} dev wg0 proto 87 scope link mtu 1412",
+    )
+    assert changes(want, routes=(f"{name} mtu 1412",)).lines == (
+        f"route replace {name} dev wg0 proto 87 scope link",
+    )
+
+
+def test_a_route_is_never_wider_than_a_lowered_interface() -> None:
+    narrow, name = Link(NAME, True, 1300, "wesher", (OURS,)), "10.0.0.1/32"
+
+    assert changes(plan(name), narrow, routes=(name,), mtus={name: 1412}) == IpChanges()
 
 
 def test_a_new_interface_gets_all() -> None:

@@ -44,7 +44,7 @@ class Host:
     def read(self) -> str:
         """Read once; return which routes were asked for. What is known is always the same."""
         found = asyncio.run(self.routes.read())
-        assert found.marked == {"wgoverlay": {ip_network("10.99.0.5/32")}}
+        assert found.marked == {"wgoverlay": {ip_network("10.99.0.5/32"): 0}}
         assert found.foreign == {"10.9.0.0/24": "eth0"}
         assert len(found.gateways) == 1
         assert list(found.links) == ["eth0"]

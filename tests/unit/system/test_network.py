@@ -96,8 +96,9 @@ def test_our_routes_are_told_from_those_of_others() -> None:
         routes=[
             {"dst": "10.9.9.9", "dev": "wgoverlay", "protocol": "87", "scope": "253"},
             {"dst": "10.9.9.0/24", "dev": "wgoverlay", "protocol": "87"},
-            {"dst": "fd77::1", "dev": "wgoverlay", "protocol": "87", "pref": "medium"},
-            {"dst": "10.8.8.8", "dev": "wg1", "protocol": "87"},
+            {"dst": "fd77::1", "dev": "wgoverlay", "protocol": "87", "pref": "medium"}
+            | {"metrics": [{"mtu": 1291}]},
+            {"dst": "10.8.8.8", "dev": "wg1", "protocol": "87", "metrics": [{"mtu": 1310}]},
             {"dst": "10.7.7.7", "dev": "eth0", "protocol": "3"},
             {"dst": "10.6.6.6", "protocol": "3", "nexthops": []},
             {"dst": "10.5.5.5", "dev": "wgoverlay", "protocol": "87", "table": "1000"},
@@ -107,11 +108,11 @@ def test_our_routes_are_told_from_those_of_others() -> None:
 
     assert network.marked == {
         "wgoverlay": {
-            ip_network("10.9.9.9/32"),
-            ip_network("10.9.9.0/24"),
-            ip_network("fd77::1/128"),
+            ip_network("10.9.9.9/32"): 0,
+            ip_network("10.9.9.0/24"): 0,
+            ip_network("fd77::1/128"): 1291,
         },
-        "wg1": {ip_network("10.8.8.8/32")},
+        "wg1": {ip_network("10.8.8.8/32"): 1310},
     }
     assert network.foreign == {
         "10.7.7.7": "eth0",

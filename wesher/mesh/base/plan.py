@@ -9,6 +9,8 @@ from wesher.base.frozen import EMPTY, frozen
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
+USUAL_MTU = 1420  # bytes; fits links of 1500 with IPv4 and IPv6, as wg-quick's does
+
 
 @frozen
 class Peer:
@@ -29,11 +31,16 @@ class HostsEntry:
 
 @frozen
 class InterfaceSettings:
-    """Our own side of the interface; `address` is set as /32 or /128."""
+    """Our own side of the interface; `address` is set as /32 or /128.
+
+    An `mtu` in bytes that an operator has `fixed` is set whatever the interface has, any other only
+    where that is more. Routes to peers that are reached by a narrower one get less by themselves.
+    """
 
     address: IPAddress
     listen_port: int
-    mtu: int = 1420
+    mtu: int = USUAL_MTU
+    fixed: bool = False
 
 
 @frozen

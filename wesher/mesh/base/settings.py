@@ -45,7 +45,8 @@ class NodeSettings:
     Go node bound to 0.0.0.0 does. `forget_after` is in seconds, infinity for never.
     `interface_kept` says that our interface outlived the last agent: flows go on through it.
     Without an `identity` we are a member that cannot prove who it is, as older versions are.
-    `keepalive` is in seconds, 0 for never, None to decide for each peer.
+    `keepalive` is in seconds, 0 for never, None to decide for each peer, `mtu` what an operator
+    fixed for the interface, in bytes.
     `first_sequence` is a random number of 32 bits; see GossipSettings for it and the last two.
     """
 
@@ -68,6 +69,7 @@ class NodeSettings:
     max_unproven: int = MAX_UNPROVEN
     identity: Identity | None = None
     keepalive: int | None = 0
+    mtu: int | None = None
 
     def for_gossip(self) -> GossipSettings:
         """Return what of it concerns gossip."""
@@ -89,3 +91,4 @@ class Adjustable:
     seeds: tuple[Seed, ...]
     forget_after: float
     keepalive: int | None = 0
+    mtu: int | None = None

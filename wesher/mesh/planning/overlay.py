@@ -122,7 +122,7 @@ class Overlay:
     ) -> Reviewed:
         """Decide anew what this host should look like; only after `choose`."""
         keepalive = self.keepalives.decide(self.settings.keepalive, self.settings.ip, facts)
-        self._local = replace(self._chosen(), keepalive=keepalive)
+        self._local = replace(self._chosen(), keepalive=keepalive, mtu=self.settings.mtu)
         live, failed = list(live), list(failed)
         outcome = self._build(live, failed, facts, complete, now)
         winner = outcome.lost_to(self.settings.name)

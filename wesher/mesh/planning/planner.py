@@ -26,7 +26,15 @@ from wesher.mesh.base.metadata import (
     RejectionKind,
     read_metadata,
 )
-from wesher.mesh.base.plan import HostsEntry, InterfaceSettings, IPAddress, LocalFacts, Peer, Plan
+from wesher.mesh.base.plan import (
+    USUAL_MTU,
+    HostsEntry,
+    InterfaceSettings,
+    IPAddress,
+    LocalFacts,
+    Peer,
+    Plan,
+)
 from wesher.mesh.base.seniority import Seniority
 from wesher.mesh.base.settings import HostsNaming
 from wesher.mesh.planning.claims import (
@@ -119,7 +127,7 @@ class Planner:
         named = settle_names(claimants, names, claims)
         judged = {name: self._judged[name] for name in trusted}
         plan = Plan(
-            InterfaceSettings(local.overlay_addr, local.wireguard_port),
+            _interface(local),
             _peers(trusted, judged, shut),
             _hosts(trusted, names, named, shut),
             complete,
@@ -254,6 +262,13 @@ def _sort_out(
         else:
             trusted[name] = verdict
     return trusted, refusals
+
+
+def _interface(local: LocalMember) -> InterfaceSettings:
+    fixed = local.mtu is not None
+    return InterfaceSettings(
+        local.overlay_addr, local.wireguard_port, local.mtu or USUAL_MTU, fixed
+    )
 
 
 def _wanted(

@@ -22,7 +22,7 @@ BROADCAST = IPv4Address("255.255.255.255")
 
 @frozen
 class LocalMember:
-    """Ourselves, as the others see us, and whom we keep tunnels open to.
+    """Ourselves, as the others see us, whom we keep tunnels open to, and our MTU if it is fixed.
 
     `immovable` members cannot choose another overlay address; who is `late` has taken one that
     another of these had. `kept` says that it is from before the member's start, or fixed and not
@@ -38,6 +38,7 @@ class LocalMember:
     kept: bool = False
     late: bool = False
     keepalive: Keepalive = OFF
+    mtu: int | None = None
 
     @property
     def original(self) -> bool:
