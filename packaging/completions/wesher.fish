@@ -52,7 +52,7 @@ function _shtab_wesher_using
 end
 
 set -g _shtab_wesher_commands status members info monitor ping forget key export doctor metrics reload install-unit cleanup
-set -g _shtab_wesher_opts_with_value --advertise-addr --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --interface --join --joinaddrs --log-level --metadata-format --node-name --output --overlay-addr --overlay-net --run-dir --state --state-dir --timing --watch --wireguard-port
+set -g _shtab_wesher_opts_with_value --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --run-dir --state --state-dir --timing --watch --wireguard-port
 
 complete -c wesher -e
 complete -c wesher -f
@@ -67,9 +67,11 @@ complete -c wesher -n _shtab_wesher_using -l init -d 'set earlier state aside (.
 complete -c wesher -n _shtab_wesher_using -l fresh-key -d 'make a new WireGuard key and identity although there are some from before'
 complete -c wesher -n _shtab_wesher_using -l bind-addr -x -d 'address to listen on; 0.0.0.0 advertises the address of the route to a seed (default: 0.0.0.0)'
 complete -c wesher -n _shtab_wesher_using -l bind-iface -x -d 'interface whose first global address to listen on; not with --bind-addr'
-complete -c wesher -n _shtab_wesher_using -l advertise-addr -x -d 'address others reach us at, for 1:1 NAT (default: the bound or default-route address)'
+complete -c wesher -n _shtab_wesher_using -l advertise-addr -x -d 'address that others are told, for 1:1 NAT or forwarded ports (default: the bound or default-route address)'
 complete -c wesher -n _shtab_wesher_using -l cluster-port -x -d 'gossip port, UDP and TCP (default: 7946)'
 complete -c wesher -n _shtab_wesher_using -l wireguard-port -x -d 'WireGuard port, UDP (default: 51820)'
+complete -c wesher -n _shtab_wesher_using -l advertise-port -x -d 'gossip port that others are told, where a router forwards another one (default: --cluster-port)'
+complete -c wesher -n _shtab_wesher_using -l advertise-wireguard-port -x -d 'WireGuard port that others are told (default: --wireguard-port)'
 complete -c wesher -n _shtab_wesher_using -l keepalive -x -d 'seconds after which something is sent through an idle tunnel, for a NAT to keep it open; off, or auto: 25 where one is between (default: auto)'
 complete -c wesher -n _shtab_wesher_using -l mtu -x -d 'MTU of the interface (default: 1420, and less towards members behind narrower links)'
 complete -c wesher -n _shtab_wesher_using -l overlay-net -x -d 'network the members'"'"' overlay addresses are taken from; the same on all members (default: 10.0.0.0/8)'
@@ -163,9 +165,10 @@ complete -c wesher -n '_shtab_wesher_using doctor' -l cluster-key-file -xka "(__
 complete -c wesher -n '_shtab_wesher_using doctor' -l join -l joinaddrs -x -d 'members to contact first (default: the members in the state file)'
 complete -c wesher -n '_shtab_wesher_using doctor' -l bind-addr -x -d 'address to listen on; 0.0.0.0 advertises the address of the route to a seed (default: 0.0.0.0)'
 complete -c wesher -n '_shtab_wesher_using doctor' -l bind-iface -x -d 'interface whose first global address to listen on; not with --bind-addr'
-complete -c wesher -n '_shtab_wesher_using doctor' -l advertise-addr -x -d 'address others reach us at, for 1:1 NAT (default: the bound or default-route address)'
+complete -c wesher -n '_shtab_wesher_using doctor' -l advertise-addr -x -d 'address that others are told, for 1:1 NAT or forwarded ports (default: the bound or default-route address)'
 complete -c wesher -n '_shtab_wesher_using doctor' -l cluster-port -x -d 'gossip port, UDP and TCP (default: 7946)'
 complete -c wesher -n '_shtab_wesher_using doctor' -l wireguard-port -x -d 'WireGuard port, UDP (default: 51820)'
+complete -c wesher -n '_shtab_wesher_using doctor' -l advertise-port -x -d 'gossip port that others are told, where a router forwards another one (default: --cluster-port)'
 complete -c wesher -n '_shtab_wesher_using doctor' -l overlay-net -x -d 'network the members'"'"' overlay addresses are taken from; the same on all members (default: 10.0.0.0/8)'
 complete -c wesher -n '_shtab_wesher_using doctor' -l interface -x -d 'name of the WireGuard interface (default: wgoverlay)'
 complete -c wesher -n '_shtab_wesher_using doctor' -l no-etc-hosts -d 'leave the hosts file alone'

@@ -143,6 +143,8 @@ def test_the_end_tells_what_it_undid(
         ({}, "fd77::4", "fd77::4"),
         ({"cluster_port": "7000"}, "172.30.0.1", "172.30.0.1:7000"),
         ({"cluster_port": "7000"}, "fd77::4", "[fd77::4]:7000"),
+        ({"cluster_port": "7000", "advertise_port": "7100"}, "192.0.2.1", "192.0.2.1:7100"),
+        ({"cluster_port": "7000", "advertise_port": "7946"}, "192.0.2.1", "192.0.2.1"),
         ({"overlay_net": "10.59.3.1/16"}, "192.0.2.1", "192.0.2.1 --overlay-net 10.59.3.1/16"),
         ({"timing": "lan"}, "192.0.2.1", "192.0.2.1 --timing lan"),
         ({"interface": "wg7", "forget_after": "1h"}, "192.0.2.1", "192.0.2.1"),

@@ -333,7 +333,7 @@ def _settings(prepared: Prepared) -> NodeSettings:
     return NodeSettings(
         name=config.node_name,
         ip=str(underlay.advertise),
-        port=config.cluster_port,
+        port=config.told_port,
         mapped=underlay.mapped,
         seeds=config.join,
         overlay_net=config.overlay_net,
@@ -341,6 +341,7 @@ def _settings(prepared: Prepared) -> NodeSettings:
         public_key=device.public_key,
         interface_kept=device.adopted,
         wireguard_port=config.wireguard_port,
+        told_wireguard_port=config.told_wireguard_port,
         keepalive=config.keepalive,
         mtu=config.mtu,
         metadata_format=config.metadata_format,

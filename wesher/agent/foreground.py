@@ -93,9 +93,9 @@ def _counted(members: int) -> str:
 def invitation(config: Config, advertised: IPAddress) -> str:
     """Return the command that joins another host to this one, the key to be typed."""
     host = str(advertised)
-    if config.cluster_port != _DEFAULT_PORT:
+    if config.told_port != _DEFAULT_PORT:
         host = f"[{host}]" if advertised.version == 6 else host
-        host = f"{host}:{config.cluster_port}"
+        host = f"{host}:{config.told_port}"
     same = [
         f" {flag} {getattr(config, name)}"
         for name, flag in _SAME_ON_ALL.items()

@@ -65,6 +65,8 @@ class Config:
     advertise_addr: IPAddress | None
     cluster_port: int
     wireguard_port: int
+    advertise_port: int | None
+    advertise_wireguard_port: int | None
     keepalive: int | None
     mtu: int | None
     overlay_net: IPInterface
@@ -86,6 +88,16 @@ class Config:
     def given(self, name: str) -> bool:
         """Return whether an operator set this option anywhere."""
         return self.sources[name] != _DEFAULT
+
+    @property
+    def told_port(self) -> int:
+        """The gossip port that others are told."""
+        return self.advertise_port or self.cluster_port
+
+    @property
+    def told_wireguard_port(self) -> int:
+        """The WireGuard port that others are told."""
+        return self.advertise_wireguard_port or self.wireguard_port
 
 
 def load(
@@ -262,10 +274,16 @@ def _check_exclusive(settings: Resolved, one: str, other: str) -> None:
 
 
 def _check_ports(settings: Resolved) -> None:
-    port = settings.values["wireguard_port"]
-    if port == settings.values["cluster_port"]:
+    values = settings.values
+    port = values["wireguard_port"]
+    if port == values["cluster_port"]:
         name = "wireguard_port" if settings.given("wireguard_port") else "cluster_port"
         raise settings.refuse(name, f"the cluster port and the WireGuard port are both {port}")
+    told = values["advertise_wireguard_port"] or port
+    if told == (values["advertise_port"] or values["cluster_port"]):
+        wireguard = settings.given("advertise_wireguard_port")
+        name = "advertise_wireguard_port" if wireguard else "advertise_port"
+        raise settings.refuse(name, f"others would be told {told} for gossip and WireGuard")
 
 
 def _check_overlay_address(settings: Resolved) -> None:

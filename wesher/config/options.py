@@ -125,10 +125,24 @@ OPTIONS = (
         "advertise_addr",
         v.parse_reachable_address,
         "ADDR",
-        "address others reach us at, for 1:1 NAT (default: the bound or default-route address)",
+        "address that others are told, for 1:1 NAT or forwarded ports "
+        "(default: the bound or default-route address)",
     ),
     Option("cluster_port", v.parse_port, "PORT", "gossip port, UDP and TCP", "7946"),
     Option("wireguard_port", v.parse_port, "PORT", "WireGuard port, UDP", "51820"),
+    Option(
+        "advertise_port",
+        v.parse_port,
+        "PORT",
+        "gossip port that others are told, where a router forwards another one "
+        "(default: --cluster-port)",
+    ),
+    Option(
+        "advertise_wireguard_port",
+        v.parse_port,
+        "PORT",
+        "WireGuard port that others are told (default: --wireguard-port)",
+    ),
     Option(
         "keepalive",
         v.parse_keepalive,
@@ -230,6 +244,8 @@ GROUPS = {
         "advertise_addr",
         "cluster_port",
         "wireguard_port",
+        "advertise_port",
+        "advertise_wireguard_port",
         "keepalive",
         "mtu",
         "overlay_net",
@@ -258,6 +274,7 @@ TOLD_NAMES = (
     "advertise_addr",
     "cluster_port",
     "wireguard_port",
+    "advertise_port",
     "overlay_net",
     "no_etc_hosts",
     "hosts_file",

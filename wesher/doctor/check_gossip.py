@@ -92,7 +92,7 @@ async def _targets(case: Case) -> tuple[list[Target], list[Finding]]:
         if not addresses
     ]
     if case.status:
-        known = [*_members(case.status), _ourselves(case.status["node"])]
+        known = [*_members(case.status), ourselves(case, case.status["node"])]
         places = {one.address for one in known}
         # What is said of a member need not be said of the same host as a seed.
         targets = [*(one for one in targets if one.address not in places), *known]
@@ -116,8 +116,19 @@ def _members(status: Reply) -> list[Target]:
     ]
 
 
-def _ourselves(node: Reply) -> Target:
-    return Target(Role.OURSELVES, node["name"], Address.parse(node["address"]))
+def ourselves(case: Case, node: Reply) -> Target:
+    """Return ourselves, at the port we listen on where no router forwards another."""
+    address = Address.parse(node["address"])
+    if case.settings.advertise_port and _is_here(case, address):
+        address = address._replace(port=case.settings.cluster_port)
+    return Target(Role.OURSELVES, node["name"], address)
+
+
+def _is_here(case: Case, address: Address) -> bool:
+    """Tell whether an address is this host's own, as far as is known."""
+    links = case.network.links.values() if case.network else ()
+    ips = {str(one.ip) for link in links for one in link.addresses}
+    return not ips or address.ip in ips
 
 
 def _saved(case: Case) -> list[Target]:
@@ -149,6 +160,11 @@ def judge(target: Target, made: Contact, case: Case) -> Iterator[Finding]:
     data |= {"service": f"{address.port}/{silent.lower().replace(' and ', '+')}"}
     heard = "TCP" if silent == "UDP" else "UDP"
     match target.role:
+        case Role.OURSELVES if not made.other_name and not _is_here(case, address):
+            text = (
+                f"whether others reach us at {address}, no address of this host, is not seen here"
+            )
+            yield unknown("gossip", text, "run this on another member")
         case Role.OURSELVES if not made.other_name:
             yield fault("gossip", problems.OURSELVES_UNREACHED, silent=silent, **data)
         case Role.SEED if made.refused:

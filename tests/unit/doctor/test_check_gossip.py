@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.unit.doctor.cases import account, case, member, run, settings, status
+from tests.unit.doctor.cases import account, case, member, network, run, settings, status
 from tests.unit.mesh.node_harness import Harness
 from tests.unit.system.transports import LOOPBACK, Host, free_port, opened
 from wesher.base.addresses import Address, Contact, Heard
 from wesher.base.frozen import replace
-from wesher.doctor.check_gossip import Role, Target, check_gossip, judge
+from wesher.doctor.check_gossip import Role, Target, check_gossip, judge, ourselves
 from wesher.doctor.context import Case, find_others, resolve
 from wesher.doctor.findings import Finding
 from wesher.mesh.base.saved import Saved, SavedMember
@@ -72,6 +72,26 @@ def test_what_is_silent_is_judged_by_who_it_is(
     found = judge(Target(role, "web", HERE), made, of)
 
     assert [(one.verdict.value, one.problem) for one in found] == expected
+
+
+def test_whether_a_router_lets_others_in_is_not_seen_from_inside() -> None:
+    target = Target(Role.OURSELVES, "local", Address("203.0.113.7", 7946))
+
+    inside = judge(target, Contact(SILENCE, SILENCE), case(network=network()))
+    alone = judge(target, Contact(SILENCE, SILENCE), case())
+
+    assert [one.verdict.value for one in inside] == ["unknown"]
+    assert [one.problem for one in alone] == ["ourselves-unreached"]
+
+
+def test_at_our_own_address_we_are_asked_at_the_port_that_we_listen_on() -> None:
+    of = case(told=settings(cluster_port=7000, advertise_port=7100), network=network())
+
+    here = ourselves(of, {"name": "local", "address": "192.0.2.10:7100"})
+    there = ourselves(of, {"name": "local", "address": "203.0.113.7:7100"})
+
+    assert here.address == Address("192.0.2.10", 7000)
+    assert there.address == Address("203.0.113.7", 7100)
 
 
 @pytest.mark.parametrize("heard", [SILENCE, NAMESAKE])

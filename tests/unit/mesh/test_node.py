@@ -671,3 +671,22 @@ def test_an_operator_may_fix_the_mtu_and_take_that_back() -> None:
         seen.append((plan.interface.mtu, plan.interface.fixed))
 
     assert seen == [(1300, True), (1420, False), (9000, True)]
+
+
+def test_others_are_told_the_ports_that_a_router_forwards() -> None:
+    harness = Harness(port=17946, wireguard_port=51820, told_wireguard_port=41820).start()
+    plan = harness.node.plan()
+
+    assert (harness.record.port, harness.metadata.wireguard_port) == (17946, 41820)
+    assert plan
+    assert plan.interface.listen_port == 51820
+
+
+def test_a_member_of_the_original_is_where_our_own_port_is() -> None:
+    harness = Harness(wireguard_port=51820, told_wireguard_port=41820).start()
+    harness.hear_alive(remote("go", 2, meta=metadata("10.0.0.2", 2)))
+    harness.pass_time(1)
+
+    plan = harness.node.plan()
+    assert plan
+    assert [peer.endpoint.port for peer in plan.peers.values()] == [51820]

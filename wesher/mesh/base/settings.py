@@ -41,13 +41,14 @@ _NAMING = HostsNaming()
 class NodeSettings:
     """What the operator decided about this node.
 
-    `ip` is the underlay address we advertise; `mapped` says to write it in the 16-byte form, as a
-    Go node bound to 0.0.0.0 does. `forget_after` is in seconds, infinity for never.
-    `interface_kept` says that our interface outlived the last agent: flows go on through it.
+    `ip` and `port` are where we advertise our gossip; `mapped` says to write the address in the
+    16-byte form, as a Go node bound to 0.0.0.0 does. `forget_after` is in seconds, infinity for
+    never. `interface_kept` says that our interface outlived the last agent: flows go on through it.
     Without an `identity` we are a member that cannot prove who it is, as older versions are.
     `keepalive` is in seconds, 0 for never, None to decide for each peer, `mtu` what an operator
-    fixed for the interface, in bytes.
-    `first_sequence` is a random number of 32 bits; see GossipSettings for it and the last two.
+    fixed for the interface, in bytes, `told_wireguard_port` the port that others are told in place
+    of `wireguard_port`. `first_sequence` is a random number of 32 bits; see GossipSettings for it
+    and the last two of gossip.
     """
 
     name: str
@@ -70,6 +71,7 @@ class NodeSettings:
     identity: Identity | None = None
     keepalive: int | None = 0
     mtu: int | None = None
+    told_wireguard_port: int | None = None
 
     def for_gossip(self) -> GossipSettings:
         """Return what of it concerns gossip."""

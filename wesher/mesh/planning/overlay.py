@@ -150,7 +150,7 @@ class Overlay:
         metadata = Metadata(
             overlay_addr=local.overlay_addr,
             public_key=local.public_key,
-            wireguard_port=local.wireguard_port,
+            wireguard_port=self.settings.told_wireguard_port or local.wireguard_port,
             overlay_net=str(local.network.network),
             immovable=local.immovable,
             kept=local.kept,
