@@ -353,6 +353,7 @@ def _settings(prepared: Prepared) -> NodeSettings:
             config.hosts_suffix,
             config.hosts_dots,
         ),
+        trust=config.trust,
         identity=Identity(state.identity) if (state := prepared.state).identity else None,
     )
 

@@ -206,6 +206,30 @@ IMPERSONATED = Problem(
     "we contradict it; unless this host was cloned, somebody with the cluster key wants our "
     "traffic: find it",
 )
+OTHER_IDENTITY = Problem(
+    "other-identity",
+    "{address} passes on that {member} is the identity {claimed}; it is {held} and keeps its name "
+    "as long as it answers",
+    "if its host was reinstalled, stop the old one; else somebody with the cluster key wants its "
+    "name: see who runs at {address}",
+)
+IDENTITY_CHANGED = Problem(
+    "identity-changed",
+    "member {member} is the identity {claimed} now; it was {held}, which does not answer any more",
+    "if its host was not reinstalled, somebody with the cluster key has taken its name: compare "
+    "with `wesher status` there",
+)
+OUR_IDENTITY = Problem(
+    "our-identity",
+    "{address} passes on that we, {member}, are the identity {claimed}; we are {held}",
+    "if this host was reinstalled or cloned, see `wesher doctor` on the others; else somebody with "
+    "the cluster key wants our name: see who runs at {address}",
+)
+BAD_SIGNATURE = Problem(
+    "bad-signature",
+    "{address} passes on a claim of {member} that the identity it names has not signed",
+    "it is not believed; somebody with the cluster key made it up: see who runs at {address}",
+)
 CROWD = Problem(
     "crowd",
     "{count} members were asked three times whether they are there, and never answered",

@@ -115,3 +115,14 @@ def notes(members: Sequence[Member]) -> Iterator[str]:
             yield f"{member['name']} {member['reason']}"
         if member["unnamed"]:
             yield f"{member['name']} {member['unnamed']}"
+        if denied := member.get("denied"):
+            yield f"{member['name']} {in_vain(denied)}"
+
+
+def in_vain(denied: Mapping[str, Any]) -> str:
+    """Return what goes after the name of a member that somebody else claims to be."""
+    who = f"identity {denied['identity']}" if denied["identity"] else "somebody without identity"
+    return (
+        f"is claimed by {who} too, in vain; the last claim came {duration(denied['ago'])} ago "
+        f"from {denied['address']}"
+    )

@@ -89,6 +89,8 @@ def _coordinator(status: Reply, account: Reply) -> Iterator[Metric]:
     yield _one("wesher_suspicions_total", suspicions, account["suspicions"])
     refutations = "Times that we answered a suspicion of us."
     yield _one("wesher_refutations_total", refutations, account["refutations"])
+    denied = "Claims of names that were not believed, as another identity has them."
+    yield _one("wesher_denied_claims_total", denied, account.get("denied_claims", 0))
 
 
 def _traffic(account: Reply) -> Iterator[Metric]:

@@ -19,7 +19,7 @@ from wesher.cli.client import (
     show_json,
     size,
 )
-from wesher.cli.members import Rates, is_reached, members_table, notes, totals
+from wesher.cli.members import Rates, in_vain, is_reached, members_table, notes, totals
 from wesher.config.options import STATE
 from wesher.mesh.base.hostnames import name_problem
 from wesher.system.terminal import ANYWHERE, Line, Screen, screen_of, wrapped
@@ -193,6 +193,7 @@ def _details(member: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("public key", _text(member["public_key"])),
         ("cluster key", _spoken(member.get("key_fingerprint"))),
         ("identity", _identity(member.get("identity"))),
+        *(("claims", f"its name {in_vain(one)}") for one in [member.get("denied")] if one),
         ("announced endpoint", _text(member["announced_endpoint"])),
         ("endpoint in use", _text(member["endpoint"])),
         ("allowed ips", ", ".join(member["allowed_ips"]) or NOTHING),

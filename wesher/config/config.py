@@ -17,6 +17,7 @@ from wesher.mesh.base.seeds import Seed, parse_seed
 
 if TYPE_CHECKING:  # every command reads a configuration, few need the mesh
     from wesher.mesh.base.metadata import MetadataFormat
+    from wesher.mesh.base.trust import Trust
 
 _MAX_KEY_FILE = 4096  # bytes; eight keys need 360
 _FROM_STDIN = "-"
@@ -78,6 +79,7 @@ class Config:
     timing: str
     forget_after: float
     metadata_format: "MetadataFormat"
+    trust: "Trust"
     state_dir: Path
     hosts_file: Path
     hosts_suffix: str | None

@@ -207,6 +207,14 @@ OPTIONS = (
         "format of what we publish: current, or v0.2 for members that run wesher v0.2",
         "current",
     ),
+    Option(
+        "trust",
+        v.one_of("live", "open"),
+        "WHOM",
+        "who may have a member's name: live, nobody else while the member answers; open, whoever "
+        "has the cluster key",
+        "live",
+    ),
     Option("state_dir", v.parse_path, "DIR", "where state is kept", "/var/lib/wesher"),
     Option("hosts_file", v.parse_path, "FILE", "hosts file to maintain", "/etc/hosts"),
     Option(
@@ -260,7 +268,7 @@ GROUPS = {
         "hosts_suffix",
         "hosts_dots",
     ),
-    "other": ("timing", "forget_after", "metadata_format", "log_level"),
+    "other": ("timing", "forget_after", "metadata_format", "trust", "log_level"),
 }
 """The agent's options as its help shows them, by name."""
 

@@ -32,6 +32,7 @@ def as_account(running: Running, now: float) -> Json:
         "health_score": account.health,
         "suspicions": account.suspicions,
         "refutations": account.refutations,
+        "denied_claims": account.denied_claims,
         "messages": _messages(account),
         "traffic": vars(running.transport.traffic),
         "dropped": {_word(reason): account.dropped.get(reason, 0) for reason in DropReason},

@@ -12,6 +12,7 @@ from wesher.mesh.base import identity
 from wesher.mesh.base.identity import Identity
 from wesher.mesh.base.metadata import Metadata
 from wesher.mesh.base.seeds import SeedStatus
+from wesher.mesh.members import Denied
 from wesher.mesh.node import MeshNode
 from wesher.mesh.reporting import MemberStatus, NodeStatus, Standing
 from wesher.system.device import Device
@@ -19,6 +20,7 @@ from wesher.system.reconciler import Reconciler
 from wesher.system.transport import Transport
 from wesher.system.wireguard import PeerState
 
+LATELY = 600.0  # seconds for which a status tells of claims that were not believed
 Json = dict[str, Any]
 
 _STABLE = (
@@ -103,7 +105,8 @@ def as_member(running: Running, member: MemberStatus, moment: Moment) -> Json:
         "sent": peer.sent if peer else None,
         "round_trip": _seconds(member.round_trip),
         "key_fingerprint": _spoken(running, member),
-        "identity": identity.fingerprint(member.identity) if member.identity else None,
+        "identity": _fingerprint(member.identity),
+        "denied": _denied(member.denied, moment),
     }
 
 
@@ -155,6 +158,22 @@ def _spoken(running: Running, member: MemberStatus) -> str | None:
     live = member.standing in (Standing.ALIVE, Standing.SUSPECT)
     key = running.keyring.spoken(member.address.ip) if live else None
     return fingerprint(key) if key else None
+
+
+def _fingerprint(key: bytes | None) -> str | None:
+    return identity.fingerprint(key) if key else None
+
+
+def _denied(denied: Denied | None, moment: Moment) -> Json | None:
+    """Return what was claimed of a name lately, and not believed."""
+    if denied is None or moment.now - denied.last_at > LATELY:
+        return None
+    return {
+        "identity": _fingerprint(denied.identity),
+        "address": str(denied.source),
+        "ago": _ago(denied.last_at, moment.now),
+        "count": denied.count,
+    }
 
 
 def _seed(seed: SeedStatus, moment: Moment) -> Json:

@@ -4,6 +4,7 @@ from wesher.base.addresses import Address
 from wesher.gossip.core import Gossip
 from wesher.gossip.events import (
     AddressConflict,
+    ClaimDenied,
     ClaimHeld,
     ClaimRefused,
     DropReason,
@@ -65,6 +66,7 @@ __all__ = [
     "Address",
     "AddressConflict",
     "Alive",
+    "ClaimDenied",
     "ClaimHeld",
     "ClaimRefused",
     "Dead",

@@ -34,7 +34,7 @@ from wesher.gossip.events import (
     LeaveFinished,
     UserDataReceived,
 )
-from wesher.gossip.intake import Intake
+from wesher.gossip.intake import Admission, Intake
 from wesher.gossip.members import Member
 from wesher.gossip.messages import (
     Ack,
@@ -254,12 +254,16 @@ class Gossip:
         self._context.broadcast(subject, UserMessage(payload))
         self.settle(now)
 
-    def apply_alive(self, claim: Alive, now: float, *, moved: bool = False) -> None:
+    def apply_alive(
+        self, claim: Alive, now: float, *, moved: bool = False, admitted: bool = False
+    ) -> None:
         """Take a claim that our owner had not accepted, or held back, as far as it is news.
 
-        `moved` says that nobody is at the member's old address any more.
+        `moved` says that nobody is at the member's old address any more, `admitted` that it counts
+        although the admission objects to it; else what it objects to by now is left alone.
         """
-        self._transitions.alive(claim, now, moved=moved)
+        if admitted or self._intake.objection(claim) is None:
+            self._transitions.alive(claim, now, moved=moved)
         self.settle(now)
 
     def apply_left(self, name: str, incarnation: int, now: float) -> None:
@@ -291,6 +295,10 @@ class Gossip:
         """
         self._intake.held_back = incarnations
         self._intake.held_strangers = strangers
+
+    def admit_by(self, admission: Admission) -> None:
+        """Believe claims as this says, from now on; ClaimDenied tells of those it objects to."""
+        self._intake.admission = admission
 
     def hide(self, names: Iterable[str]) -> None:
         """Tell nobody in tables that these members are alive, until `show` or this is called."""

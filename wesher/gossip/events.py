@@ -128,6 +128,21 @@ class ClaimRefused:
     source: Address
 
 
+@frozen
+class ClaimDenied:
+    """Somebody says that a member is alive, and our owner's `admission` forbids to believe it.
+
+    Nothing followed from it, unless it is about ourselves: then it is refuted. `held` is what we
+    hold of the name, `reason` what the admission has said; `source` sent the claim, and may have
+    had it from others.
+    """
+
+    claim: Alive
+    held: Member | None
+    reason: Hashable
+    source: Address
+
+
 @frozen(uncompared=("claim",))
 class Refuted:
     """We answered a wrong claim about ourselves with a higher incarnation.
@@ -249,6 +264,7 @@ Event = (
     | AddressConflict
     | ClaimHeld
     | ClaimRefused
+    | ClaimDenied
     | Refuted
     | TcpOnly
     | SeenAt

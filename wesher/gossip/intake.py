@@ -7,19 +7,22 @@ precedence (spec/memberlist.md, 4.4, 4.5 and 10.2), from what is cheap to what i
 2. is it well-formed (`validate_alive`, `validate_claim`)?
 3. can its member have counted so far (`leaps`)? A forged claim near the end of the counter would
    take a name for good;
-4. does our owner hold it back? Then he is told, and lets it through or not;
-5. is there room? Who has never answered gives way to a newcomer.
+4. does our owner's `admission` object to it? Then he is told, and finds out more about it;
+5. does our owner hold it back? Then he is told, and lets it through or not;
+6. is there room? Who has never answered gives way to a newcomer.
 
 A table's records are claims like any other, except that suspect and dead are only the opinion of
 who sent it: they count as an accusation of ours, which the member can refute.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
+from typing import Protocol
 
 from wesher.base.addresses import Address
 from wesher.base.frozen import replace
 from wesher.gossip.context import Context, TokenBucket
 from wesher.gossip.events import (
+    ClaimDenied,
     ClaimHeld,
     ClaimRefused,
     DropReason,
@@ -46,6 +49,13 @@ from wesher.gossip.transitions import Transitions
 CORRECTIONS_PER_SECOND = 20
 
 
+class Admission(Protocol):
+    """What our owner believes of whom, as a value: the same answer for the same question."""
+
+    def objection(self, claim: Alive, held: Member | None) -> Hashable | None:
+        """Return why a claim is not to be believed if we hold this of its name; None if it is."""
+
+
 class Intake:
     """Takes claims by packet and by table, and sees to it that there is room for newcomers."""
 
@@ -59,6 +69,7 @@ class Intake:
         self._corrections = TokenBucket(CORRECTIONS_PER_SECOND)
         self.held_back: Mapping[str, int] = {}
         self.held_strangers: Collection[str] = ()
+        self.admission: Admission | None = None
 
     def on_suspect(self, message: Suspect, source: Address, now: float) -> None:
         """Take an accusation by packet."""
@@ -114,6 +125,11 @@ class Intake:
         held = self._members.get(name)
         if self._leaps(message, held, source):
             return
+        if (reason := self.objection(message)) is not None:
+            self._outbox.emit_bounded(ClaimDenied(message, held, reason, source))
+            if not ours:
+                self._outbox.drop(source, DropReason.REFUSED, "denied")
+                return
         if self._is_held_back(message, held):
             self._outbox.drop(source, DropReason.REFUSED, "held back")
             self._outbox.emit_bounded(ClaimHeld(message))
@@ -124,6 +140,11 @@ class Intake:
         self._transitions.alive(message, now)
         if held is None:
             self._trials.joined(name, news=news)
+
+    def objection(self, claim: Alive) -> Hashable | None:
+        """Return what our owner has against a claim by what is held of its name now."""
+        held = self._members.get(claim.node)
+        return self.admission.objection(claim, held) if self.admission else None
 
     def _is_held_back(self, message: Alive, member: Member | None) -> bool:
         """Tell whether our owner wants to hear first of a claim that would bring somebody back."""

@@ -15,6 +15,7 @@ What passes may still be old, or a lie; that is for `precedence` and for the che
 import ipaddress
 from enum import IntEnum
 
+from wesher.base.addresses import Address
 from wesher.base.frozen import frozen
 
 MAX_NAME = 255  # bytes
@@ -127,6 +128,16 @@ class Alive:
     port: int
     meta: bytes | None
     versions: bytes | None
+
+    @property
+    def name(self) -> str:
+        """The member's name."""
+        return self.node
+
+    @property
+    def address(self) -> Address:
+        """Where its gossip listens, as it says; ValueError for what is no IP address."""
+        return Address(unpack_ip(self.addr), self.port)
 
 
 @frozen

@@ -13,6 +13,7 @@ from wesher.base.errors import ProtocolError
 from wesher.gossip import (
     Address,
     AddressConflict,
+    ClaimDenied,
     ClaimHeld,
     ExchangeFinished,
     Gossip,
@@ -35,6 +36,8 @@ from wesher.mesh.base.actions import Actions, ChangePlan, ForNode, SetTimer, Tim
 from wesher.mesh.base.saved import Saved, SavedMember
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import NodeSettings
+from wesher.mesh.base.signing import identity_of
+from wesher.mesh.base.trust import Admission
 from wesher.mesh.base.user_state import UserState, unpack
 from wesher.mesh.discovery import Discovery, Lookup
 from wesher.mesh.gossip_calls import call
@@ -44,6 +47,7 @@ from wesher.mesh.members import (
     AtOldAddress,
     EarlierName,
     FailedMembers,
+    IdentityContests,
     LeftMembers,
     LivenessChecks,
     NameConflicts,
@@ -76,6 +80,8 @@ class Coordinator:
         self._resumption = Resumption(table)
         self._name_takeover = NameTakeover(settings.name, table)
         self._name_conflicts = NameConflicts(settings.name, table)
+        self.identity_contests = IdentityContests(settings.name, table, self.failed)
+        self._admitted_by: int | None = None
         self.earlier_name = EarlierName(saved, settings)
         self.complete = False
         """Whether others have told us all they know, or there is nobody to ask."""
@@ -99,6 +105,7 @@ class Coordinator:
             Refuted: self._on_refuted,
             AddressConflict: self._on_conflict,
             ClaimHeld: self._on_claim_held,
+            ClaimDenied: self.identity_contests.met,
             ExchangeFinished: self._on_exchange,
             PingFinished: self._on_ping,
             UserDataReceived: self._on_user_data,
@@ -116,6 +123,7 @@ class Coordinator:
             Timer.NAME_CONFLICT: self._name_conflicts.ask_again,
             Timer.TAKEOVER: self._name_takeover.tell,
             Timer.RESUMPTION: self._go_on_resuming,
+            Timer.CONTEST: self.identity_contests.time_is_over,
         }
 
     def _by_check(self) -> dict[type[Any], Callable[[Any, bool, float], Actions]]:
@@ -160,6 +168,7 @@ class Coordinator:
         """Go on after a look, now that we have been announced: join, and take our name over."""
         self.complete = not self.discovery.has_contacts
         self._name_conflicts.entered(now)
+        self.identity_contests.entered(now)
         return self._do(self._enter(look, now), now)
 
     def _enter(self, look: Lookup, now: float) -> Actions:
@@ -246,11 +255,18 @@ class Coordinator:
 
     def settle(self, now: float) -> list[ForNode]:
         """Follow up on all that has happened, once its events have been handled."""
-        for_node = self._do(self.left.publish(now), now)
+        for_node = self._do(chain(self._admit(), self.left.publish(now)), now)
         if self._crowded != self._table.proofs.crowded:
             self._crowded = not self._crowded
             for_node.append(ChangePlan())
         return for_node
+
+    def _admit(self) -> Actions:
+        """Let gossip know the identities of all that have failed."""
+        if self._admitted_by != self.failed.revision:
+            self._admitted_by = self.failed.revision
+            known = {one.name: identity for one in self.failed if (identity := identity_of(one))}
+            yield actions.Admit(Admission(self._settings.trust, known))
 
     # Acting
 
@@ -347,12 +363,14 @@ class Coordinator:
                 member=member.name,
             )
         yield from self.discovery.mind_company(now)
+        yield from self.identity_contests.vanished(member.name, now)
 
     def _on_left(self, event: MemberLeft, now: float) -> Actions:
         self.left.left(event.member, now)
         yield from self.discovery.mind_company(now)
         yield inform("member {member} left", member=event.member.name)
         yield ChangePlan()
+        yield from self.identity_contests.vanished(event.member.name, now)
 
     def _on_cleared(self, event: MemberCleared, now: float) -> Actions:
         yield from self.discovery.mind_company(now)
@@ -385,11 +403,13 @@ class Coordinator:
         yield from self._name_takeover.exchanged(event, now)
         yield from self._resumption.exchanged(event)
         yield from self._name_conflicts.exchanged(event)
+        yield from self.identity_contests.exchanged(event, now)
         yield from self.discovery.exchanged(event, now)
 
     def _on_ping(self, event: PingFinished, now: float) -> Actions:
         yield from self.discovery.pinged(event, now)
         yield from self._liveness_checks.pinged(event)
+        yield from self.identity_contests.pinged(event, now)
 
     def _on_user_data(self, event: UserDataReceived, now: float) -> Actions:
         return self._hear(event.payload, event.source, now)

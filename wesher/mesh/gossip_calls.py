@@ -13,8 +13,10 @@ def call(gossip: Gossip, action: actions.ForGossip, now: float) -> None:
             gossip.push_pull(to, now, join=False, look=True, purpose=purpose)
         case actions.Ping(to, name, purpose, stream):
             gossip.ping(to, name, now, stream=stream, purpose=purpose)
-        case actions.ApplyAlive(claim):
-            gossip.apply_alive(claim, now, moved=True)
+        case actions.ApplyAlive(claim, admitted):
+            gossip.apply_alive(claim, now, moved=True, admitted=admitted)
+        case actions.Admit(admission):
+            gossip.admit_by(admission)
         case actions.ApplyLeft(name, incarnation):
             gossip.apply_left(name, incarnation, now)
         case actions.Broadcast(subject, payload):

@@ -66,6 +66,10 @@ class Views:
                 self._overlay.outcome,
                 round_trips=gossip.round_trips,
                 left_at={one.name: one.made_at for one in coordinator.left},
+                denied={
+                    name: later(one, "last_at", behind)
+                    for name, one in coordinator.identity_contests.denied.items()
+                },
                 behind=behind,
             ),
         )
@@ -81,6 +85,7 @@ class Views:
             health=self._gossip.health,
             suspicions=stats.suspicions,
             refutations=stats.refutations,
+            denied_claims=self._coordinator.identity_contests.count,
             received=dict(stats.received),
             sent=dict(stats.sent),
             dropped=dict(self._drops.reasons),

@@ -1,6 +1,7 @@
 """Whole MeshNodes on the virtual clock and network of `World`."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from ipaddress import ip_interface, ip_network
 from random import Random
 from typing import Self, Unpack
@@ -14,6 +15,7 @@ from tests.testbed.sim.scheduler import Agenda
 from tests.testbed.sim.world import KEY, AnyWorld, Conditions
 from wesher.base.frozen import fields, replace
 from wesher.mesh.base.events import Departed, Notice, PlanChanged, Refused, Resolve, Severity
+from wesher.mesh.base.identity import Identity
 from wesher.mesh.base.plan import IPNetwork, LocalFacts, Plan
 from wesher.mesh.base.saved import Saved
 from wesher.mesh.base.seeds import Seed
@@ -204,6 +206,7 @@ class MeshWorld(AnyWorld[MeshParticipant]):
         if earlier.left or not keep_state:
             fresh.add("public_key")
         if not keep_state:
+            fresh.add("identity")
             earlier.forget()
         kept = {key: value for key, value in fields(earlier.settings).items() if key not in fresh}
         return self.start(host, *earlier.seeds, go=earlier.go, **kept)
@@ -258,6 +261,7 @@ class MeshWorld(AnyWorld[MeshParticipant]):
             metadata_format="current",
             forget_after=86400,
             timing=self._timing,
+            identity=Identity(sha256(f"{self.seed} {name} {self.now}".encode()).digest()),
         )
 
     def _host(self, seed: str) -> str:

@@ -71,6 +71,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
     assert config.forget_after == 86400
     assert config.keepalive is None
     assert config.metadata_format == "current"
+    assert config.trust == "live"
     assert config.state_dir == Path("/var/lib/wesher")
     assert config.hosts_file == Path("/etc/hosts")
     assert config.run_dir == Path("/run/wesher")
@@ -117,6 +118,7 @@ SAMPLES = {
     "timing": ("local", "timing", "local"),
     "forget_after": ("30m", "forget_after", 1800.0),
     "metadata_format": ("v0.2", "metadata_format", "v0.2"),
+    "trust": ("open", "trust", "open"),
     "state_dir": ("/srv/state", "state_dir", Path("/srv/state")),
     "hosts_file": ("/srv/hosts", "hosts_file", Path("/srv/hosts")),
     "run_dir": ("/srv/run", "run_dir", Path("/srv/run")),
@@ -197,6 +199,7 @@ def test_an_ipv6_overlay_needs_the_least_mtu_of_ipv6() -> None:
         ("forget_after", "soon", "is not a time"),
         ("forget_after", "-1h", "is not a time"),
         ("metadata_format", "v0.3", "is none of current, v0.2"),
+        ("trust", "closed", "is none of live, "),
         ("init", "maybe", "is neither true nor false"),
         ("state_dir", "", "is not a path"),
     ],

@@ -12,6 +12,7 @@ from wesher.base.frozen import frozen
 from wesher.base.problems import Problem
 from wesher.gossip import Address, Alive, ExchangeFinished, Member, Record
 from wesher.mesh.base.events import Notice, PlanChanged, Resolve, Severity
+from wesher.mesh.base.trust import Admission
 
 
 class Timer(StrEnum):
@@ -26,6 +27,7 @@ class Timer(StrEnum):
     NAME_CONFLICT = "ask our namesake again"
     TAKEOVER = "take our name over"
     RESUMPTION = "check what we slept through"
+    CONTEST = "decide who has a name"
     ALONE = "say that nobody answers"
     RENEWAL = "renew sessions"
     REVIEW = "review the plan"
@@ -92,9 +94,20 @@ class Checked:
 
 @frozen
 class ApplyAlive:
-    """Let a claim have its effect; the member is known to have moved, if it is elsewhere."""
+    """Let a claim have its effect; the member is known to have moved, if it is elsewhere.
+
+    Even what the admission objects to has it if it is `admitted`.
+    """
 
     claim: Alive
+    admitted: bool = False
+
+
+@frozen
+class Admit:
+    """Let gossip believe claims as this says."""
+
+    admission: Admission
 
 
 @frozen
@@ -206,7 +219,16 @@ class ChangePlan:
 
 
 ForGossip = (
-    Exchange | ReadTable | Ping | ApplyAlive | ApplyLeft | Broadcast | HoldBack | Hide | Show
+    Exchange
+    | ReadTable
+    | Ping
+    | ApplyAlive
+    | ApplyLeft
+    | Broadcast
+    | HoldBack
+    | Admit
+    | Hide
+    | Show
 )
 ForNode = (
     SetTimer | LookupDone | GiveWay | Forget | Notice | Warn | ChangePlan | PlanChanged | Resolve

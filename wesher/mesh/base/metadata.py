@@ -31,7 +31,7 @@ import msgpack
 
 from wesher.base.errors import ProtocolError
 from wesher.base.frozen import frozen
-from wesher.gossip import Member, Record
+from wesher.gossip import Alive, Member, Record
 from wesher.gossip.keyring import FINGERPRINT_SIZE
 from wesher.mesh.base import gob
 from wesher.mesh.base.identity import KEY_SIZE, SIGNATURE_SIZE
@@ -293,7 +293,7 @@ _EXT: Mapping[str, tuple[str, Callable[[object], object]]] = {
 DECODED = 2048  # metadata values kept decoded, shared by all nodes of this process
 
 
-Announced = Member | Record
+Announced = Member | Record | Alive
 """What a member, or a record of one, says of itself."""
 
 

@@ -9,6 +9,7 @@ from wesher.mesh.base.identity import Identity
 from wesher.mesh.base.metadata import MetadataFormat
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.base.seeds import Seed
+from wesher.mesh.base.trust import Trust
 
 
 @frozen
@@ -44,6 +45,7 @@ class NodeSettings:
     `ip` and `port` are where we advertise our gossip; `mapped` says to write the address in the
     16-byte form, as a Go node bound to 0.0.0.0 does. `forget_after` is in seconds, infinity for
     never. `interface_kept` says that our interface outlived the last agent: flows go on through it.
+    `trust` says whom a name is believed to be.
     Without an `identity` we are a member that cannot prove who it is, as older versions are.
     `keepalive` is in seconds, 0 for never, None to decide for each peer, `mtu` what an operator
     fixed for the interface, in bytes, `told_wireguard_port` the port that others are told in place
@@ -72,6 +74,7 @@ class NodeSettings:
     keepalive: int | None = 0
     mtu: int | None = None
     told_wireguard_port: int | None = None
+    trust: Trust = "live"
 
     def for_gossip(self) -> GossipSettings:
         """Return what of it concerns gossip."""

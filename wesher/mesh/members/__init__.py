@@ -1,6 +1,7 @@
 """What becomes of members that failed, left, changed their names or slept."""
 
 from wesher.mesh.members.failed_members import FailedMembers
+from wesher.mesh.members.identity_contests import Denied, IdentityContests
 from wesher.mesh.members.left_members import LeftMembers, SaidBack, SaidGone
 from wesher.mesh.members.liveness import AfterSleep, LivenessChecks, Resumption
 from wesher.mesh.members.name_conflicts import (
@@ -15,8 +16,10 @@ __all__ = [
     "AfterSleep",
     "AtClaimedAddress",
     "AtOldAddress",
+    "Denied",
     "EarlierName",
     "FailedMembers",
+    "IdentityContests",
     "LeftMembers",
     "LivenessChecks",
     "NameConflicts",

@@ -18,6 +18,8 @@ class FailedMembers:
 
     def __init__(self) -> None:
         self._failed: dict[str, tuple[float, Member]] = {}
+        self.revision = 0
+        """How often it has changed who they are."""
 
     def __len__(self) -> int:
         return len(self._failed)
@@ -40,6 +42,7 @@ class FailedMembers:
 
     def add(self, member: Member, failed_at: float) -> None:
         """Remember a member that failed; one remembered already has failed since then."""
+        self.revision += 1
         since = self.failed_at(member.name)
         is_newest = not self._failed or failed_at >= self._failed[next(reversed(self._failed))][0]
         self._failed[member.name] = (failed_at if since is None else since, member)
@@ -58,6 +61,7 @@ class FailedMembers:
 
     def drop(self, name: str) -> None:
         """Forget a member that came back, left, or was forgotten by the operator."""
+        self.revision += name in self._failed
         self._failed.pop(name, None)
 
     def expire(self, now: float, forget_after: float) -> list[Member]:
@@ -68,7 +72,7 @@ class FailedMembers:
                 break
             over.append(member)
         for member in over:
-            del self._failed[member.name]
+            self.drop(member.name)
         return over
 
     def shift(self, seconds: float) -> None:

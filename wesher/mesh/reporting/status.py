@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 
-from wesher.base.frozen import frozen
+from wesher.base.frozen import EMPTY, frozen
 from wesher.gossip import Address, DropReason, Member, MemberState
 from wesher.gossip.codec import MessageType
 from wesher.mesh.base.actions import Warn
@@ -13,7 +13,7 @@ from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.base.saved import SavedMember
 from wesher.mesh.base.seeds import SeedStatus
 from wesher.mesh.base.signing import identity_of
-from wesher.mesh.members import FailedMembers
+from wesher.mesh.members import Denied, FailedMembers
 from wesher.mesh.planning import Conflict, PlanResult
 
 _HAS_LEFT = "has left"
@@ -37,6 +37,7 @@ class MemberStatus:
     an endpoint is a peer that gets no packets; one with `unnamed`, a reason too, has no hosts
     entry.
     `round_trip` is that of gossip, in seconds; `identity` the public key it has proven to have.
+    `denied` are claims of its name that were not believed.
     """
 
     name: str
@@ -51,6 +52,7 @@ class MemberStatus:
     round_trip: float | None = None
     unnamed: str | None = None
     identity: bytes | None = None
+    denied: Denied | None = None
 
 
 @frozen
@@ -80,12 +82,13 @@ def member_statuses(
     *,
     round_trips: Mapping[str, float],
     left_at: Mapping[str, float],
+    denied: Mapping[str, Denied] = EMPTY,
     behind: float,
 ) -> tuple[MemberStatus, ...]:
     """Return everybody in the order of their names; `table` is gossip's without ourselves.
 
-    By name: `round_trips` in seconds, and when who has `left` did so. All these instants are
-    `behind` the clock of those for the operator.
+    By name: `round_trips` in seconds, when who has `left` did so, and claims `denied`. All these
+    instants are `behind` the clock of those for the operator.
     """
     members = {status.name: status for status in _departed(left, left_at, behind)}
     losers = {conflict.loser: conflict for conflict in outcome.conflicts} if outcome else {}
@@ -106,6 +109,7 @@ def member_statuses(
             round_trips.get(member.name),
             _unnamed(member.name, outcome) if peer else None,
             identity_of(member) or None,
+            denied.get(member.name),
         )
     return tuple(members[name] for name in sorted(members))
 
@@ -164,6 +168,7 @@ class NodeStats:
     health: int
     suspicions: int
     refutations: int
+    denied_claims: int
     received: Mapping[MessageType, int]
     sent: Mapping[MessageType, int]
     dropped: Mapping[DropReason, int]
