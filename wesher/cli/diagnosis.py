@@ -8,7 +8,6 @@ from typing import Any
 
 from wesher.base.errors import AgentError, NoAgentError, printable
 from wesher.cli.client import choose_agent, show, show_json
-from wesher.cli.waiting import Waiting
 from wesher.config import config
 from wesher.config.config import Config
 from wesher.doctor.findings import Finding, Verdict, counted, is_healthy
@@ -21,6 +20,7 @@ from wesher.system.terminal import (
     Screen,
     Span,
     Style,
+    Waiting,
     wrapped,
 )
 

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-from wesher.cli.waiting import Waiting, waiting
-from wesher.system.terminal import ANYWHERE, Screen, screen_of
+from wesher.system.terminal import ANYWHERE, Screen, Waiting, screen_of, waiting
 
 
 def run(given: Mapping[str, str]) -> int:

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from wesher.base.names import natural
 from wesher.cli.client import NOTHING, duration, milliseconds, size
 from wesher.cli.columns import Cell, Column, table
+from wesher.mesh.base.hostnames import natural
 from wesher.system.terminal import Line, Screen, Span, Style
 
 Member = Mapping[str, Any]

@@ -6,9 +6,8 @@ from typing import Any
 
 from wesher.base.errors import AgentError, ConfigError, StartError
 from wesher.cli.client import choose_agent, facts, milliseconds, show, show_json
-from wesher.cli.waiting import waiting
 from wesher.config.options import FORMAT, JSON, PRIVATE_KEY
-from wesher.system.terminal import ANYWHERE, screen_of
+from wesher.system.terminal import ANYWHERE, screen_of, waiting
 
 PATIENCE = 30.0  # seconds: every way is tried more than once before it counts as broken
 _TAKES = "up to 9 s"  # until all three have been given up

@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import Any
 
 from wesher.base.errors import ConfigError, printable
-from wesher.base.names import natural
 from wesher.cli.client import (
     NOTHING,
     choose_agent,
@@ -21,7 +20,7 @@ from wesher.cli.client import (
 )
 from wesher.cli.members import Rates, in_vain, is_reached, members_table, notes, totals
 from wesher.config.options import STATE
-from wesher.mesh.base.hostnames import name_problem
+from wesher.mesh.base.hostnames import name_problem, natural
 from wesher.system.terminal import ANYWHERE, Line, Screen, screen_of, wrapped
 
 _ADVICE = "run `wesher doctor`"

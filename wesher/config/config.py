@@ -1,6 +1,7 @@
 """The configuration: flags over WESHER_* over the TOML file over defaults, checked as a whole."""
 
 import os
+import signal
 import stat
 from collections.abc import Iterable, Mapping, MutableMapping
 from importlib import import_module
@@ -243,7 +244,7 @@ def _load_keys(settings: Resolved, file: str) -> Keys:
     source = settings.sources["cluster_key_file"]
     try:
         if file == _FROM_STDIN and os.isatty(_STDIN):
-            text = import_module("wesher.config.prompt").ask("cluster key: ").encode()
+            text = _ask_secret("cluster key: ").encode()
         elif file == _FROM_STDIN:
             with open(_STDIN, "rb", closefd=False) as opened:
                 text = opened.read(_MAX_KEY_FILE)
@@ -260,6 +261,22 @@ def _load_keys(settings: Resolved, file: str) -> Keys:
     except ValueError as error:
         where = "standard input" if file == _FROM_STDIN else file
         raise ConfigError(f"{source}: {where}: {error}") from error
+
+
+def _ask_secret(question: str) -> str:
+    """Return what was typed; raises EOFError at Ctrl-D, KeyboardInterrupt at Ctrl-C.
+
+    The terminal shows again what is typed, whatever ends this: an agent that is told to stop while
+    it starts just exits, and would leave it without.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    usual = [signal.signal(one, signal.default_int_handler) for one in numbers]
+    try:
+        typed: str = import_module("getpass").getpass(question)
+    finally:
+        for number, handler in zip(numbers, usual, strict=True):
+            signal.signal(number, handler)
+    return typed
 
 
 def _check_private(path: Path, mode: int) -> None:

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from wesher.base.frozen import frozen, replace
-from wesher.base.names import natural
 from wesher.doctor.findings import Finding, Share, Verdict
+from wesher.mesh.base.hostnames import natural
 
 LEAST = 2  # findings of one kind whose cause can be told from how many there are
 LEAST_OF_ANY = 4  # of any other kind

@@ -1,13 +1,16 @@
-"""What a terminal is like and how lines are put on it: its width, colours, wrapping.
+"""What a terminal is like and how lines are put on it: width, colours, wrapping, and waiting.
 
 Anything else than a terminal, a pipe for instance, has no width and no colours.
 """
 
 import os
+import signal
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from importlib import import_module
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from wesher.base.errors import printable
 from wesher.base.frozen import frozen
@@ -15,6 +18,8 @@ from wesher.base.frozen import frozen
 USUAL_COLUMNS, USUAL_LINES = 80, 24  # where a terminal tells no size, as a serial line
 LEAST_WRAPPED = 20  # columns for the text beside its indent; with less it is left to the terminal
 ELLIPSIS = "…"
+_ERASE = "\r\x1b[K"  # the line that the cursor is in (ECMA-48, 8.3.41)
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Style(Enum):
@@ -134,3 +139,48 @@ def painted(line: Line, *, colours: bool) -> str:
 def _paint(span: Span, colours: bool) -> str:
     text = printable(span.text)
     return f"\x1b[{span.style.value}m{text}\x1b[0m" if colours and span.style else text
+
+
+class Waiting:
+    """One line at the end of what is shown, that comes and goes."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._shown = False
+
+    def begins(self, what: str) -> None:
+        """Say what is waited for now, unless that could not be erased."""
+        if self._screen.erases:
+            text = shortened(f"waiting for {printable(what)}", (self._screen.columns or 80) - 1)
+            self._shown = True  # before it is: a signal may come any time after
+            self._write(_ERASE + text)
+
+    def ends(self) -> None:
+        """Erase it."""
+        if self._shown:
+            self._write(_ERASE)
+            self._shown = False
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+@contextmanager
+def waiting(screen: Screen) -> Iterator[Waiting]:
+    """Be able to say what is waited for; nothing of it is left, whatever ends the command."""
+    one = Waiting(screen)
+
+    def end(number: int, _frame: object) -> NoReturn:
+        one.ends()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+        raise SystemExit(number)  # not reached, but where the signal is blocked
+
+    usual = [(number, signal.signal(number, end)) for number in _ENDING] if screen.erases else []
+    try:
+        yield one
+    finally:
+        one.ends()
+        for number, handler in usual:
+            signal.signal(number, handler)

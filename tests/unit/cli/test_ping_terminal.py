@@ -1,10 +1,14 @@
 """`wesher ping` says at once what it tries, on a terminal, and takes that back."""
 
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.testbed.agents import wait_for
 from tests.testbed.pretended import Terminal, pretended_agent
 
 AT = "192.0.2.2:7946"
@@ -48,3 +52,26 @@ def test_json_and_dumb_terminals_get_the_answer_only(tmp_path: Path) -> None:
                 terminal.close()
             assert "waiting" not in terminal.shown
             assert "\x1b" not in terminal.shown
+
+
+@pytest.mark.parametrize("words", [("ping", "web"), ("doctor",)], ids=" ".join)
+def test_nothing_of_it_is_left_after_ctrl_c(tmp_path: Path, words: tuple[str, ...]) -> None:
+    def silence(asked: Mapping[str, Any]) -> object:
+        time.sleep(2)
+        return answer(asked)
+
+    with pretended_agent(tmp_path, dict.fromkeys(("ping", "status", "account"), silence)):
+        terminal = Terminal(*words, f"--run-dir={tmp_path}")
+        try:
+            terminal.shows("waiting for ")
+            terminal.press("\x03")
+            assert terminal.wait() == -signal.SIGINT
+            wait_for(lambda: is_empty(terminal), "an empty line")
+        finally:
+            terminal.close()
+
+
+def is_empty(terminal: Terminal) -> bool:
+    """Tell whether nothing stands in the last line but what the terminal itself shows of Ctrl-C."""
+    terminal.read()
+    return terminal.shown.rpartition("\r\x1b[K")[2] in {"", "^C"}

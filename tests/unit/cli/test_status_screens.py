@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.statuses import member, mesh_of, status
-from wesher.base.names import natural
 from wesher.cli.members import COLUMNS, by_trouble, totals
 from wesher.cli.status import render
+from wesher.mesh.base.hostnames import natural
 from wesher.system.terminal import Screen, Span, Style, cells, painted
 
 SCREENS = Path(__file__).parent / "screens"

@@ -1,4 +1,4 @@
-"""Which member names may become a line of the hosts file."""
+"""Which member names may become a line of the hosts file, and the order of names."""
 
 import re
 
@@ -13,6 +13,7 @@ _RESERVED = re.compile(
     re.IGNORECASE,
 )
 # Whatever ends in a number is an address to inet_aton and to browsers: 0x7f.1, 2130706433.
+_NUMBER = re.compile("([0-9]+)")
 _ADDRESS = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)", re.IGNORECASE)
 
 
@@ -39,3 +40,9 @@ def name_problem(name: str) -> str | None:
     if _ADDRESS.fullmatch(name):
         return "a name that ends in a number reads as an address"
     return None
+
+
+def natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Return what puts names in the order of people: node2 before node10."""
+    parts = _NUMBER.split(name.casefold())
+    return [(int(part), "") if at % 2 else (0, part) for at, part in enumerate(parts)], name
