@@ -5,12 +5,13 @@ import errno
 import os
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
 from wesher.base.errors import ProtocolError
+from wesher.base.frozen import EMPTY
 from wesher.gossip import MAX_INBOUND_EXCHANGES, Address, Packet, StreamRequest
 from wesher.system.sockets import BACKLOG, Frames, Sockets
 
@@ -54,11 +55,19 @@ class Engine(Protocol):
     def frame_size(self, head: bytes, *, reply: bool) -> int | None: ...
 
 
+class Door(Protocol):
+    """Who answers streams that are not the engine's."""
+
+    def frame_size(self, head: bytes) -> int | None: ...
+    async def answer(self, frame: bytes, source: Address) -> bytes | None: ...
+
+
 class Transport(asyncio.DatagramProtocol):
     """One UDP socket and one TCP server on the same port, driving an engine.
 
     `flushed` is called after every input, once packets and streams are on their way, and
-    `before_input` before it.
+    `before_input` before it. Streams whose first byte has a door in `doors` are answered there,
+    the engine never hears of them.
     """
 
     def __init__(
@@ -67,8 +76,10 @@ class Transport(asyncio.DatagramProtocol):
         stream_timeout: float,
         flushed: Callable[[], None],
         before_input: Callable[[float], None] = lambda now: None,
+        doors: Mapping[int, Door] = EMPTY,
     ) -> None:
         self._engine = engine
+        self._doors = doors
         self._stream_timeout = stream_timeout
         self._flushed = flushed
         self._before_input = before_input
@@ -216,8 +227,11 @@ class Transport(asyncio.DatagramProtocol):
         self.traffic.streams_accepted += 1
         frame = await self._read_frame(reader, source.ip, reply=False)
         self._reading.pop(task, None)
-        reply = self._engine.receive_request(frame, source, self._now())
-        self.flush()
+        if door := self._doors.get(frame[0]):
+            reply = await door.answer(frame, source)
+        else:
+            reply = self._engine.receive_request(frame, source, self._now())
+            self.flush()
         if reply is not None:
             self.traffic.stream_bytes_sent += len(reply)
             writer.write(reply)
@@ -258,8 +272,12 @@ class Transport(asyncio.DatagramProtocol):
         return frame
 
     def _missing(self, frame: bytearray, reply: bool) -> int:
+        head = bytes(frame[:HEAD])
         try:
-            size = self._engine.frame_size(bytes(frame[:HEAD]), reply=reply)
+            if not reply and head and (door := self._doors.get(head[0])):
+                size = door.frame_size(head)
+            else:
+                size = self._engine.frame_size(head, reply=reply)
         except ProtocolError:
             return 0  # the engine is to see it, and may have an answer
         return 1 if size is None else size - len(frame)

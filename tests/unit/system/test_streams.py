@@ -45,6 +45,18 @@ def test_a_request_is_answered_and_closed() -> None:
     run(scenario)
 
 
+def test_streams_with_a_door_of_their_own_never_reach_the_engine() -> None:
+    async def scenario() -> None:
+        async with opened() as host:
+            assert await host.ask(b"Dabc and more") == b"door: Dabc"
+            assert await host.ask(b"D...") == b""
+            assert await host.ask(b"D!") == b"door: D!", "the door is to see it"
+            assert [one for one, _ in host.door.heard] == [b"Dabc", b"D...", b"D!"]
+            assert host.engine.heard == []
+
+    run(scenario)
+
+
 def test_a_request_without_a_reply_is_just_closed() -> None:
     async def scenario() -> None:
         async with opened() as host:

@@ -73,6 +73,25 @@ class Recorder:
         return 4 + length
 
 
+class RecordingDoor:
+    """Answers streams of its own, of four bytes, in its own time."""
+
+    FIRST_BYTE = ord("D")
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[bytes, str]] = []
+
+    def frame_size(self, head: bytes) -> int | None:
+        if head[:2] == b"D!":
+            raise ProtocolError("no frame begins like that")
+        return 4
+
+    async def answer(self, frame: bytes, source: Address) -> bytes | None:
+        self.heard.append((frame, source.ip))
+        await asyncio.sleep(0.01)
+        return None if frame == b"D..." else b"door: " + frame
+
+
 class Host:
     """An open transport, and what a test needs of it; `engine` records unless another is driven."""
 
@@ -82,7 +101,9 @@ class Host:
         self.ip, self.port = str(ip), free_port(ip)
         self.sockets = bind(ip, self.port)
         self.writers: list[asyncio.StreamWriter] = []
-        self.transport = Transport(engine or self.engine, timeout, self._flushed)
+        self.door = RecordingDoor()
+        doors = {self.door.FIRST_BYTE: self.door}
+        self.transport = Transport(engine or self.engine, timeout, self._flushed, doors=doors)
         self.bugs: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, bug: self.bugs.append(bug))
 
