@@ -17,8 +17,10 @@ from wesher.agent.driver import Driver, Prepared, Tasks
 from wesher.agent.own_address import OwnAddress, Underlay
 from wesher.base.errors import StartError
 from wesher.config.config import load
+from wesher.control.invitations import Invitations
 from wesher.mesh.base.events import Departed, MeshEvent, PlanChanged, Refused, Resolve
 from wesher.mesh.base.seeds import Seed
+from wesher.system.invitation_file import InvitationFile
 from wesher.system.network import KnownRoutes, Network
 from wesher.system.sockets import Sockets, bind
 from wesher.system.state_file import State, StateFile
@@ -85,6 +87,7 @@ class Played:
             KnownRoutes(),
             None,
             StateFile(place, config.interface),
+            Invitations(InvitationFile(place, config.interface)),
             0.0,
         )
         nobody = SimpleNamespace(plan_changed=lambda: None)

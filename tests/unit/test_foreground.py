@@ -1,17 +1,23 @@
 """What an agent tells the terminal it was started on."""
 
+import asyncio
 import re
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from wesher.agent import foreground
-from wesher.agent.foreground import Foreground, invitation
+from wesher.agent.foreground import Foreground
+from wesher.agent.own_address import Underlay
 from wesher.config.config import Config, load
+from wesher.control.invitations import Invitations
 from wesher.gossip import Address
 from wesher.mesh.base.events import MemberEvent, MemberEventKind
-from wesher.mesh.base.plan import IPAddress
+from wesher.mesh.invitations import read_token
+from wesher.system.invitation_file import InvitationFile
+from wesher.system.network import Network
 
 PLACE: dict[str, object] = {
     "overlay_address": ip_address("10.1.2.3"),
@@ -136,25 +142,25 @@ def test_the_end_tells_what_it_undid(
     assert told == [f"\r{line}"]
 
 
-@pytest.mark.parametrize(
-    ("given", "advertised", "rest"),
-    [
-        ({}, "172.30.0.1", "172.30.0.1"),
-        ({}, "fd77::4", "fd77::4"),
-        ({"cluster_port": "7000"}, "172.30.0.1", "172.30.0.1:7000"),
-        ({"cluster_port": "7000"}, "fd77::4", "[fd77::4]:7000"),
-        ({"cluster_port": "7000", "advertise_port": "7100"}, "192.0.2.1", "192.0.2.1:7100"),
-        ({"cluster_port": "7000", "advertise_port": "7946"}, "192.0.2.1", "192.0.2.1"),
-        ({"overlay_net": "10.59.3.1/16"}, "192.0.2.1", "192.0.2.1 --overlay-net 10.59.3.1/16"),
-        ({"timing": "lan"}, "192.0.2.1", "192.0.2.1 --timing lan"),
-        ({"interface": "wg7", "forget_after": "1h"}, "192.0.2.1", "192.0.2.1"),
-    ],
-)
-def test_the_next_host_is_told_what_must_be_the_same_there(
-    given: dict[str, str], advertised: str, rest: str
-) -> None:
-    address: IPAddress = ip_address(advertised)
+def test_a_new_mesh_prints_what_to_type_on_the_next_hosts(told: list[str], tmp_path: Path) -> None:
+    invitations = Invitations(InvitationFile(tmp_path, "wgoverlay"))
+    here = Underlay(ip_address("0.0.0.0"), ip_address("192.0.2.1"), True, Network())
 
-    assert invitation(config(**given), address) == (
-        f"sudo wesher --cluster-key-file - --join {rest}"
-    )
+    asyncio.run(Foreground(config(cluster_port="7000")).invite(invitations, here))
+
+    [line] = told
+    typed, _, token = line.rpartition(" ")
+    assert typed == "on every other host, within an hour: sudo wesher join"
+    assert read_token(token).addresses == (Address("192.0.2.1", 7000),)
+
+
+def test_a_disk_that_takes_no_invitation_costs_nothing_else(
+    told: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    invitations = Invitations(InvitationFile(tmp_path / "file" / "no", "wgoverlay"))
+    here = Underlay(ip_address("0.0.0.0"), ip_address("192.0.2.1"), True, Network())
+
+    asyncio.run(Foreground(config()).invite(invitations, here))
+
+    assert told[0].startswith("no other host is invited: cannot save ")

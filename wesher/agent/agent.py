@@ -29,6 +29,7 @@ from wesher.agent.state import load_state, settle_state, with_identity
 from wesher.base.errors import WesherError
 from wesher.config.config import Config
 from wesher.control.commands import Control
+from wesher.control.invitations import Invitations
 from wesher.control.reload import Reread
 from wesher.system import log
 from wesher.system.device import Device
@@ -36,6 +37,7 @@ from wesher.system.event_loop import in_thread
 from wesher.system.files import InterfaceLock
 from wesher.system.hosts import HostsFile, HostsFileError
 from wesher.system.interface import Leftover, check_requirements, clean_up
+from wesher.system.invitation_file import InvitationFile
 from wesher.system.log import complain
 from wesher.system.network import KnownRoutes, Network, Scope
 from wesher.system.notify import Notifier
@@ -144,11 +146,12 @@ class Agent:
             check_port_free(config.wireguard_port)
         if not config.etc_hosts:
             await in_thread(_drop_hosts_entries, self._hosts)
-        is_new = not (state.cluster_key or config.cluster_keys)
+        is_new, is_known = not (state.cluster_key or config.cluster_keys), bool(state.cluster_key)
         state = settle_state(config, state, state_file)
         state = with_identity(state, state_file, fresh=config.fresh_key)
+        invitations = _invitations(config, is_known=is_known)
         if is_new and self._foreground:
-            self._foreground.invite(underlay.advertise)
+            await self._foreground.invite(invitations, underlay)
         if config.etc_hosts:
             self._undo_host.push_async_callback(self._remove_hosts_entries)
         return Prepared(
@@ -160,6 +163,7 @@ class Agent:
             routes,
             self._hosts if config.etc_hosts else None,
             state_file,
+            invitations,
             started_at,
         )
 
@@ -271,6 +275,14 @@ def _foreground(config: Config) -> "Foreground | None":
         return None
     made: Foreground = import_module("wesher.agent.foreground").Foreground(config)
     return made
+
+
+def _invitations(config: Config, *, is_known: bool) -> Invitations:
+    """Return the invitations of before; those into another mesh than ours are void."""
+    file = InvitationFile(config.state_dir, config.interface)
+    if not is_known:
+        file.discard()
+    return Invitations(file)
 
 
 def _drop_hosts_entries(hosts: HostsFile) -> None:

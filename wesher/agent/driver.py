@@ -18,6 +18,7 @@ from wesher.base.frozen import frozen
 from wesher.base.problems import OTHER_FAMILY
 from wesher.config.config import Config
 from wesher.control.commands import Control
+from wesher.control.invitations import Invitations, Redeeming, grant_of
 from wesher.control.status import Running
 from wesher.gossip import PRESETS, Keyring, Wire
 from wesher.mesh.base.events import (
@@ -34,6 +35,7 @@ from wesher.mesh.base.identity import Identity
 from wesher.mesh.base.plan import IPAddress, LocalFacts
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import HostsNaming, NodeSettings
+from wesher.mesh.invitations import FIRST_BYTE, Grant
 from wesher.mesh.node import MeshNode
 from wesher.system.device import Device
 from wesher.system.event_loop import Suspension, in_thread
@@ -110,6 +112,7 @@ class Prepared:
     routes: KnownRoutes
     hosts: HostsFile | None
     state_file: StateFile
+    invitations: Invitations
     started_at: float
 
 
@@ -149,6 +152,7 @@ class Driver:
             PRESETS[config.timing].stream_timeout,
             self._drain_events,
             self._notice_suspension,
+            {FIRST_BYTE: Redeeming(prepared.invitations, self._grant)},
         )
         reconciler = Reconciler(
             prepared.device,
@@ -165,6 +169,7 @@ class Driver:
             transport,
             prepared.device,
             reconciler,
+            prepared.invitations,
             prepared.started_at,
             settings.identity,
         )
@@ -286,6 +291,12 @@ class Driver:
         return list(parsed(self.running.node.contacts()))[:ASKED]
 
     # What others hear of us
+
+    def _grant(self) -> Grant:
+        """Return what a host that was invited must know."""
+        assert self._prepared.state.identity, "every start has one"
+        identity = Identity(self._prepared.state.identity).public_key
+        return grant_of(self.running.config, self._keyring, self.running.node, identity)
 
     def _state(self) -> State | None:
         """Return what belongs in the state file now, None while it is to stay as it is."""

@@ -8,14 +8,17 @@ import sys
 import time
 from collections.abc import Sequence
 
-from wesher.base.errors import printable
+from wesher.agent.own_address import Underlay
+from wesher.base.addresses import Address
+from wesher.base.errors import AgentError, printable
 from wesher.config.config import Config
+from wesher.control.invitations import Invitations, addresses_of, command
 from wesher.mesh.base.events import MemberEvent, MemberEventKind
 from wesher.mesh.base.plan import IPAddress
 from wesher.system.log import tell
 
-_SAME_ON_ALL = {"overlay_net": "--overlay-net", "timing": "--timing"}
-_DEFAULT_PORT = 7946  # of --join, where --cluster-port says nothing else
+TTL = 3600.0  # seconds for which the first invitation of a mesh is good,
+USES = 100  # hosts that it lets in: the key that is shown beside it lets in any number, for ever
 
 _WORDS = {
     MemberEventKind.JOINED: "joined",
@@ -40,9 +43,16 @@ class Foreground:
         # At these levels the log says the same on the same terminal.
         self._logged = config.log_level in ("debug", "info") and sys.stderr.isatty()
 
-    def invite(self, advertised: IPAddress) -> None:
-        """Tell what to type on the next host, when the cluster is new."""
-        tell(f"on every other host: {invitation(self._config, advertised)}")
+    async def invite(self, invitations: Invitations, underlay: Underlay) -> None:
+        """Tell what to type on the next hosts, when the cluster is new."""
+        advertised = Address(str(underlay.advertise), self._config.told_port)
+        addresses = addresses_of(self._config, advertised, underlay.network)
+        try:
+            _, token = await invitations.issue(TTL, USES, addresses)
+        except AgentError as error:
+            tell(f"no other host is invited: {error}")
+        else:
+            tell(f"on every other host, within an hour: {command(token)}")
 
     def up(self, address: IPAddress) -> None:
         """Tell that the interface is up, and from now on of each member."""
@@ -88,17 +98,3 @@ def _place(event: MemberEvent) -> str:
 
 def _counted(members: int) -> str:
     return "1 member" if members == 1 else f"{members} members"
-
-
-def invitation(config: Config, advertised: IPAddress) -> str:
-    """Return the command that joins another host to this one, the key to be typed."""
-    host = str(advertised)
-    if config.told_port != _DEFAULT_PORT:
-        host = f"[{host}]" if advertised.version == 6 else host
-        host = f"{host}:{config.told_port}"
-    same = [
-        f" {flag} {getattr(config, name)}"
-        for name, flag in _SAME_ON_ALL.items()
-        if config.given(name)
-    ]
-    return f"sudo wesher --cluster-key-file - --join {host}{''.join(same)}"

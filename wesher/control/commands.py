@@ -11,16 +11,19 @@ from loguru import logger
 from wesher.base.errors import AgentError, CommandError, StartError, WesherError, nearest
 from wesher.base.problems import FIXED_ADDRESS, OUR_NAME, SAME_ADDRESS, SAME_NAME
 from wesher.config.config import Config
+from wesher.control.invitations import addresses_of, as_invitation, as_invitations, command
 from wesher.control.pings import Pinger, answer_contact
 from wesher.control.reload import Reread, in_words, reload
 from wesher.control.stats import as_account
 from wesher.control.status import Json, Moment, Running, as_details, as_export, as_status
 from wesher.gossip.keyring import fingerprint
 from wesher.mesh.base.events import MemberEvent, Notice, Pinged
+from wesher.mesh.base.invitation import MOST_TTL, MOST_USES
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.reporting import MemberStatus
 from wesher.system.control_client import FOLLOW, STARTING
 from wesher.system.control_server import Answer, Arguments, ControlServer
+from wesher.system.network import Scope, read_network
 from wesher.system.wireguard import PeerState, is_userspace, read_wireguard
 
 WIREGUARD_PATIENCE = 1.5  # seconds for `wg show`; without it a status is still of use
@@ -53,6 +56,9 @@ class Control:
             ("contact", self._contact),
             ("forget", self._forget),
             ("key", self._key),
+            ("invite", self._invite),
+            ("invitations", self._invitations),
+            ("revoke", self._revoke),
             ("export", self._export),
             ("reload", self._reload),
         ]
@@ -153,6 +159,26 @@ class Control:
         ]
         return {"key": told[0]["key"], "keys": told}
 
+    async def _invite(self, request: Arguments) -> Json:
+        running = self._ready()
+        ttl, uses = _within(request, "ttl", 1, MOST_TTL), _within(request, "uses", 1, MOST_USES)
+        config, at = running.config, running.node.status().address
+        network = await read_network(Scope(config.interface, config.overlay_net.network))
+        addresses = addresses_of(config, at, network)
+        made, token = await running.invitations.issue(ttl, uses, addresses)
+        told = {"token": token, "command": command(token), "addresses": list(map(str, addresses))}
+        return as_invitation(made, _wall()) | told
+
+    async def _invitations(self, _request: Arguments) -> Json:
+        return as_invitations(self._ready().invitations, _wall())
+
+    async def _revoke(self, request: Arguments) -> Json:
+        wanted = request.get("id")
+        if not isinstance(wanted, str):
+            raise AgentError("the request lacks the id of an invitation, or all")
+        name = None if wanted == "all" else wanted.lower()
+        return {"withdrawn": await self._ready().invitations.withdraw(name)}
+
     async def _export(self, request: Arguments) -> Json:
         running, private_key = self._ready(), None
         if request.get("with_private_key") is True:
@@ -199,6 +225,13 @@ def _name(request: Arguments) -> str:
     if not isinstance(name, str):
         raise AgentError("the request lacks the name of a member")
     return name
+
+
+def _within(request: Arguments, name: str, least: int, most: int) -> int:
+    value = request.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise AgentError(f"the request's {name} is no number from {least} to {most}")
+    return value
 
 
 def _safely(name: str, answer: Answer) -> Answer:

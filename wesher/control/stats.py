@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from wesher.config.config import as_told, renamed_to
+from wesher.control.invitations import as_counts
 from wesher.control.status import Json, Running
 from wesher.gossip import DropReason
 from wesher.gossip.codec import MessageType
@@ -43,6 +44,7 @@ def as_account(running: Running, now: float) -> Json:
         "pending": dict(running.reconciler.problems),
         "renamed_to": renamed_to(running.config),
         "tools": _tools(tool_calls),
+        "invitations": as_counts(running.invitations),
     }
 
 

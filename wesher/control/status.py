@@ -7,6 +7,7 @@ from typing import Any
 from wesher import __version__
 from wesher.base.frozen import frozen
 from wesher.config.config import Config
+from wesher.control.invitations import Invitations
 from wesher.gossip.keyring import Keyring, fingerprint
 from wesher.mesh.base import identity
 from wesher.mesh.base.identity import Identity
@@ -46,6 +47,7 @@ class Running:
     transport: Transport
     device: Device
     reconciler: Reconciler
+    invitations: Invitations
     started_at: float
     identity: Identity | None = None
 

@@ -94,12 +94,16 @@ class TokenBucket:
         self._tokens = rate
         self._filled_at = float("-inf")
 
-    def allow(self, now: float) -> bool:
-        """Tell whether one more action is within the limit, and count it."""
+    def has_room(self, now: float) -> bool:
+        """Tell whether one more action is within the limit."""
         filled = self._tokens + (now - self._filled_at) * self._rate
         self._tokens = min(self._rate, filled)
         self._filled_at = now
-        if self._tokens < 1:
+        return self._tokens >= 1
+
+    def allow(self, now: float) -> bool:
+        """Tell whether one more action is within the limit, and count it."""
+        if not self.has_room(now):
             return False
         self._tokens -= 1
         return True
