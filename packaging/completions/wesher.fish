@@ -51,8 +51,8 @@ function _shtab_wesher_using
   test "$_shtab_wesher_cmdpath" = "$argv"
 end
 
-set -g _shtab_wesher_commands status members info monitor ping forget key export doctor metrics reload install-unit cleanup
-set -g _shtab_wesher_opts_with_value --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --run-dir --state --state-dir --timing --trust --watch --wireguard-port
+set -g _shtab_wesher_commands status members info monitor ping forget key invite join export doctor metrics reload install-unit cleanup
+set -g _shtab_wesher_opts_with_value --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --run-dir --state --state-dir --timing --token-file --trust --ttl --uses --watch --wireguard-port
 
 complete -c wesher -e
 complete -c wesher -f
@@ -148,6 +148,48 @@ complete -c wesher -n '_shtab_wesher_using key' -l run-dir -xka "(__fish_complet
 complete -c wesher -n '_shtab_wesher_using key' -l force -d 'print it where it may be kept, too, as in a file'
 complete -c wesher -n '_shtab_wesher_using key' -l json -d 'print JSON, as docs/control.md describes it'
 complete -c wesher -n '_shtab_wesher_using key; and test $_shtab_wesher_npos -eq 0' -ka "show" -d 'print the cluster key'
+complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a invite -d 'Print a line that lets another host join.'
+complete -c wesher -n '_shtab_wesher_using invite' -s h -l help -d 'show this help message and exit'
+complete -c wesher -n '_shtab_wesher_using invite' -l version -d 'show program'"'"'s version number and exit'
+complete -c wesher -n '_shtab_wesher_using invite' -l config -xka "(__fish_complete_path)" -d 'configuration file (default: /etc/wesher/wesher.toml)'
+complete -c wesher -n '_shtab_wesher_using invite' -l interface -x -d 'name of the WireGuard interface (default: wgoverlay)'
+complete -c wesher -n '_shtab_wesher_using invite' -l run-dir -xka "(__fish_complete_directories)" -d 'where locks and sockets are kept (default: /run/wesher)'
+complete -c wesher -n '_shtab_wesher_using invite' -l ttl -x -d 'how long it can be used: 10m, 1h, 7d (default: 1h)'
+complete -c wesher -n '_shtab_wesher_using invite' -l uses -x -d 'how many hosts it lets in (default: 1)'
+complete -c wesher -n '_shtab_wesher_using invite' -l json -d 'print JSON, as docs/control.md describes it'
+complete -c wesher -n '_shtab_wesher_using invite; and test $_shtab_wesher_npos -eq 0' -ka "list revoke" -d 'list invitations, or revoke one'
+complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a join -d 'Join this host into the mesh that it was invited to.'
+complete -c wesher -n '_shtab_wesher_using join' -s h -l help -d 'show this help message and exit'
+complete -c wesher -n '_shtab_wesher_using join' -l version -d 'show program'"'"'s version number and exit'
+complete -c wesher -n '_shtab_wesher_using join' -l config -xka "(__fish_complete_path)" -d 'configuration file (default: /etc/wesher/wesher.toml)'
+complete -c wesher -n '_shtab_wesher_using join' -l init -d 'set earlier state aside (.old) and start anew'
+complete -c wesher -n '_shtab_wesher_using join' -l fresh-key -d 'make a new WireGuard key and identity although there are some from before'
+complete -c wesher -n '_shtab_wesher_using join' -l bind-addr -x -d 'address to listen on; 0.0.0.0 advertises the address of the route to a seed (default: 0.0.0.0)'
+complete -c wesher -n '_shtab_wesher_using join' -l bind-iface -x -d 'interface whose first global address to listen on; not with --bind-addr'
+complete -c wesher -n '_shtab_wesher_using join' -l advertise-addr -x -d 'address that others are told, for 1:1 NAT or forwarded ports (default: the bound or default-route address)'
+complete -c wesher -n '_shtab_wesher_using join' -l cluster-port -x -d 'gossip port, UDP and TCP (default: 7946)'
+complete -c wesher -n '_shtab_wesher_using join' -l wireguard-port -x -d 'WireGuard port, UDP (default: 51820)'
+complete -c wesher -n '_shtab_wesher_using join' -l advertise-port -x -d 'gossip port that others are told, where a router forwards another one (default: --cluster-port)'
+complete -c wesher -n '_shtab_wesher_using join' -l advertise-wireguard-port -x -d 'WireGuard port that others are told (default: --wireguard-port)'
+complete -c wesher -n '_shtab_wesher_using join' -l keepalive -x -d 'seconds after which something is sent through an idle tunnel, for a NAT to keep it open; off, or auto: 25 where one is between (default: auto)'
+complete -c wesher -n '_shtab_wesher_using join' -l mtu -x -d 'MTU of the interface (default: 1420, and less towards members behind narrower links)'
+complete -c wesher -n '_shtab_wesher_using join' -l overlay-net -x -d 'network the members'"'"' overlay addresses are taken from; the same on all members (default: 10.0.0.0/8)'
+complete -c wesher -n '_shtab_wesher_using join' -l overlay-addr -x -d 'our address in the overlay network (default: derived from the node name)'
+complete -c wesher -n '_shtab_wesher_using join' -l interface -x -d 'name of the WireGuard interface (default: wgoverlay)'
+complete -c wesher -n '_shtab_wesher_using join' -l no-etc-hosts -d 'leave the hosts file alone'
+complete -c wesher -n '_shtab_wesher_using join' -l log-level -xka "debug info warn error" -d 'how much to log: debug, info, warn or error (default: warn)'
+complete -c wesher -n '_shtab_wesher_using join' -l node-name -x -d 'our name in the cluster and in hosts files (default: the host name)'
+complete -c wesher -n '_shtab_wesher_using join' -l timing -xka "wan lan local" -d 'gossip timing profile: wan, lan or local; the same on all members (default: wan)'
+complete -c wesher -n '_shtab_wesher_using join' -l forget-after -x -d 'how long a failed member keeps its peer and is retried: 30m, 24h, 7d, a number of seconds, never, or 0 for not at all (default: 24h)'
+complete -c wesher -n '_shtab_wesher_using join' -l metadata-format -xka "current v0.2" -d 'format of what we publish: current, or v0.2 for members that run wesher v0.2 (default: current)'
+complete -c wesher -n '_shtab_wesher_using join' -l trust -xka "live open" -d 'who may have a member'"'"'s name: live, nobody else while the member answers; open, whoever has the cluster key (default: live)'
+complete -c wesher -n '_shtab_wesher_using join' -l state-dir -xka "(__fish_complete_directories)" -d 'where state is kept (default: /var/lib/wesher)'
+complete -c wesher -n '_shtab_wesher_using join' -l hosts-file -xka "(__fish_complete_path)" -d 'hosts file to maintain (default: /etc/hosts)'
+complete -c wesher -n '_shtab_wesher_using join' -l hosts-suffix -x -d 'name members in the hosts file under this domain too, as in alpha.mesh'
+complete -c wesher -n '_shtab_wesher_using join' -l hosts-dots -d 'write names with dots into the hosts file whatever their domain'
+complete -c wesher -n '_shtab_wesher_using join' -l run-dir -xka "(__fish_complete_directories)" -d 'where locks and sockets are kept (default: /run/wesher)'
+complete -c wesher -n '_shtab_wesher_using join' -l token-file -xka "(__fish_complete_path)" -d 'file with the token; keeps it out of ps'
+complete -c wesher -n '_shtab_wesher_using join' -l save-only -d 'save what the agent needs, and leave its start to others'
 complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a export -d 'Print the interface as a file for wg-quick, or the mesh as JSON.'
 complete -c wesher -n '_shtab_wesher_using export' -s h -l help -d 'show this help message and exit'
 complete -c wesher -n '_shtab_wesher_using export' -l version -d 'show program'"'"'s version number and exit'

@@ -55,7 +55,7 @@ function __wesher_members
 end""",
 }
 _PATHS: tuple[tuple[_Kind, set[str]], ...] = (
-    (shtab.FILE, {"config", "cluster_key_file", "hosts_file", "output"}),
+    (shtab.FILE, {"config", "cluster_key_file", "hosts_file", "output", "token_file"}),
     (shtab.DIRECTORY, {"state_dir", "run_dir"}),
 )
 

@@ -65,7 +65,7 @@ def _commands() -> str:
 
 def usage(word: str, command: Command) -> str:
     """Return how a command is typed, with what it needs."""
-    return " ".join(("wesher", word, *(operand.metavar for operand in command.operands)))
+    return " ".join(("wesher", word, *(one.metavar for one in command.operands if one.needed)))
 
 
 def _options() -> str:

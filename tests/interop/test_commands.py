@@ -185,6 +185,14 @@ def test_the_commands_print_what_the_page_says(mesh: Mesh, go_of: GoOf) -> None:
         "wesher export --json",
     ):
         typist.run_until(command, quiet)
+    for command in (
+        "wesher invite",
+        "wesher invite --ttl 10m --uses 50 --json",
+        "wesher invite list",
+        "wesher invite list --json",
+        "wesher invite revoke all",
+    ):
+        typist.run(command)
     typist.run("wesher metrics")
     typist.run_until("wesher metrics --json", unmet)
     typist.run_until("wesher doctor", diagnosed)

@@ -24,6 +24,7 @@ PACE = ("--timing", "lan")
 PATIENCE = 60.0  # seconds
 ENDLESS = {"monitor"}
 AT_THE_END = {"cleanup", "forget"}  # which need an agent that is gone
+STARTS = "join"  # an agent, on a host that has none
 
 NOT_TYPED = {
     "sudo scripts/demo": "makes hosts of its own: the test of the demonstration",
@@ -46,16 +47,16 @@ def shown(*, ending: bool) -> list[list[str]]:
 
 def _is_ours(line: str) -> bool:
     program, *arguments = words(line)
-    return program == "wesher" and bool(arguments) and arguments[0] in COMMANDS
+    return program == "wesher" and bool(arguments) and arguments[0] in COMMANDS.keys() - {STARTS}
 
 
 def starts() -> list[list[str]]:
-    """Return the flags of the agents that the README starts, in its order."""
+    """Return the arguments of the agents that the README starts, in its order."""
     lines = [words(line.text) for line in typed([README])]
     return [
         arguments
         for program, *arguments in lines
-        if program == "wesher" and (not arguments or arguments[0].startswith("-"))
+        if program == "wesher" and (not arguments or arguments[0] == STARTS)
     ]
 
 
@@ -89,7 +90,8 @@ def mesh(mesh_of: MeshOf) -> Mesh:
     first.start(*alone, *PACE)
     wait_for(first.overlay_address, PATIENCE, "the first host")
     mesh.key = first.host.run(*WESHER, "key", "show", "--force").strip()
-    second.start(*filled(joining, KEY=mesh.key, HOST=first.host.address), *PACE)
+    token = first.host.run(*WESHER, "invite").split()[-1]
+    second.start(*filled(joining, TOKEN=token), *PACE)
     mesh.settle()
     return mesh
 
@@ -97,7 +99,7 @@ def mesh(mesh_of: MeshOf) -> Mesh:
 @pytest.mark.timeout(300)
 def test_every_command_does_what_it_is_for(mesh: Mesh) -> None:
     first, second = mesh.daemons
-    values = {"NAME": second.host.name, "FILE": "/run/a-file"}
+    values = {"NAME": second.host.name, "FILE": "/run/a-file", "ID": "all"}
 
     for arguments in shown(ending=False):
         ready = filled(arguments, **values)
@@ -221,8 +223,8 @@ def test_the_readme_is_typed_from_its_top(lab_of: Callable[[int], Lab], programs
     assert len(shown) == len(typed_here) + len(NOT_TYPED)
 
     printed = first.start(alone, key_shown)
-    key = re.findall("[A-Za-z0-9+/]{43}=", printed)[0]
-    second.start(joining.replace("KEY", key).replace("HOST", lab.hosts[0].address), joined)
+    token = re.findall("wesher1-[0-9a-z]+", printed)[0]
+    second.start(joining.replace("TOKEN", token), joined)
     for command, wanted in rest:
         assert "\n$ " not in wanted, "one command a block, or each would be taken for output"
         second.run(command, wanted)

@@ -30,6 +30,10 @@ _VOLATILE = (
     # What is another in every run.
     (r"(?m)^(wesher_\w+(?:\{.*\})?) [-+.e0-9]+$", r"\1 NUMBER"),
     (r"[A-Za-z0-9+/]{43}=", "KEY"),
+    (r"wesher1-[0-9a-z]+", "TOKEN"),
+    (r'(?m)^[0-9a-z]{8}(?= +open )|(?<="id": ")[0-9a-z]{8}(?=")', "ID"),
+    (r"withdrawn: .*", "withdrawn: ID"),
+    (r"identity [0-9a-f]{16}", "identity FINGERPRINT"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME"),
     (r"wesher \d+\.\d+\S*|\"?version\"?(: |=)\"[^\"]*\"", "VERSION"),
     (r"fingerprint [0-9a-f]+|\"(key_)?fingerprint\": \"[0-9a-f]+\"", "FINGERPRINT"),

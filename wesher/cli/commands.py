@@ -12,15 +12,22 @@ from wesher.config.options import (
     FORCE,
     FORMAT,
     HTTP,
+    INVITATION,
+    INVITING,
     JSON,
     NAME,
     ONCE_IN_MESH,
     OPTIONS,
     OUTPUT,
     PRIVATE_KEY,
+    SAVE_ONLY,
     SHOW,
     STATE,
+    TOKEN,
+    TOKEN_FILE,
+    TTL,
     UNINSTALL,
+    USES,
     WATCH,
     WITH_LEFT,
     Operand,
@@ -29,6 +36,7 @@ from wesher.config.options import (
 )
 
 _CLIENT = pick(CLIENT_NAMES)
+_OF_A_MEMBER = ("cluster_key", "cluster_key_file", "join")  # which an invitation brings
 
 
 @frozen
@@ -95,6 +103,22 @@ COMMANDS = {
         "Show the cluster key, which another host needs to join.",
         (*_CLIENT, FORCE, JSON),
         (SHOW,),
+    ),
+    "invite": Command(
+        "invite.run",
+        "Print a line that lets another host join.",
+        (*_CLIENT, TTL, USES, JSON),
+        (INVITING, INVITATION),
+        "It holds a token, not the cluster key, which only this agent redeems. `list` shows all "
+        "such invitations, `revoke` withdraws one.",
+    ),
+    "join": Command(
+        "join.run",
+        "Join this host into the mesh that it was invited to.",
+        (*(one for one in OPTIONS if one.name not in _OF_A_MEMBER), TOKEN_FILE, SAVE_ONLY),
+        (TOKEN,),
+        "Then the service runs, where it is installed and no option was given, else the agent "
+        "in the foreground.",
     ),
     "export": Command(
         "requests.run_export",

@@ -26,7 +26,8 @@ _COMMAND_MEANT = {
     "ls": "members",
     "nodes": "members",
     "show": "status",
-    "token": "key",
+    "token": "invite",
+    "add": "invite",
     "rm": "forget",
     "remove": "forget",
     "kick": "forget",
@@ -44,7 +45,6 @@ _DONE_OTHERWISE = {
     **dict.fromkeys(("start", "run", "up", "agent", "daemon"), _START),
     **dict.fromkeys(("stop", "down", "leave", "kill"), _STOP),
     "restart": "stop the agent and start it again, or `systemctl restart wesher`",
-    "join": "the agent joins by an option: `wesher --join HOST --cluster-key-file FILE`",
     "init": "the agent starts anew by an option: `wesher --init`",
     "logs": "the agent logs to standard error, as a service to the journal: `journalctl -u wesher`",
 }
@@ -57,19 +57,20 @@ def fitting(word: str, command: Command) -> str:
 
 def text(word: str, command: Command, width: int = WIDTH) -> str:
     """Return the help of a command, in lines of at most `width` columns."""
-    return "\n".join((*_usage(word, command), "", *_body(command, width), ""))
+    return "\n".join((*_usage(word, command, width), "", *_body(command, width), ""))
 
 
-def _usage(word: str, command: Command) -> Iterator[str]:
+def _usage(word: str, command: Command, width: int) -> Iterator[str]:
     words = [one.metavar for one in command.operands if one.choices]
     values = [one.metavar for one in command.operands if not one.choices]
-    yield " ".join(filter(None, ("usage: wesher", word, *words, "[OPTION]...", *values)))
+    typed = " ".join(filter(None, ("usage: wesher", word, *words, "[OPTION]...", *values)))
+    yield from textwrap.wrap(typed, width, subsequent_indent=" " * 7, break_on_hyphens=False)
     if command is AGENT:
         yield "       wesher COMMAND [OPTION]..."
 
 
 def _needed(command: Command) -> tuple[str, ...]:
-    return tuple(operand.metavar for operand in command.operands)
+    return tuple(one.metavar for one in command.operands if one.needed)
 
 
 def _body(command: Command, width: int) -> Iterator[str]:
@@ -111,7 +112,7 @@ def _option(option: Option) -> _Row:
 
 
 def _operand(operand: Operand) -> _Row:
-    return operand.metavar, operand.help
+    return operand.metavar.strip("[]"), operand.help
 
 
 def _table(rows: Iterable[_Row], width: int) -> Iterator[str]:

@@ -54,6 +54,7 @@ def metrics(status: Reply, account: Reply) -> Iterator[Metric]:
     yield from _coordinator(status, account)
     yield from _traffic(account)
     yield from _work(account)
+    yield from _invitations(account)
     yield from _peers(status["members"])
 
 
@@ -127,6 +128,11 @@ def _work(account: Reply) -> Iterator[Metric]:
     yield _by("tool", "wesher_tool_calls_total", "Calls of the system's tools.", tools["calls"])
     yield _by("tool", "wesher_tool_failures_total", "Calls that failed.", tools["failures"])
     yield _one("wesher_tool_retries_total", "Calls that repeated a failed one.", tools["retries"])
+
+
+def _invitations(account: Reply) -> Iterator[Metric]:
+    told = "What became of invitations: made, withdrawn, redeemed by a host, or refused, and why."
+    yield _by("outcome", "wesher_invitations_total", told, account.get("invitations", {}))
 
 
 def _peers(everybody: list[Reply]) -> Iterator[Metric]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from wesher.base.frozen import frozen
 from wesher.mesh.base.hostnames import name_problem
+from wesher.mesh.base.invitation import MOST_TTL, MOST_USES
 from wesher.mesh.base.plan import IPAddress
 
 IPInterface = IPv4Interface | IPv6Interface
@@ -192,6 +193,22 @@ def parse_seconds(text: str) -> float:
     if LEAST_SECONDS <= seconds <= MOST_SECONDS:
         return seconds
     raise ValueError(f"{text!r} is no number of seconds from {LEAST_SECONDS:g} to {MOST_SECONDS:g}")
+
+
+def parse_uses(text: str) -> int:
+    """Return how many hosts an invitation is for."""
+    word = text.strip()
+    if word.isascii() and word.isdigit() and len(word) <= 4 and 0 < int(word) <= MOST_USES:
+        return int(word)
+    raise ValueError(f"{text!r} is no number of hosts from 1 to {MOST_USES}")
+
+
+def parse_ttl(text: str) -> int:
+    """Return how many seconds an invitation is good for."""
+    seconds = parse_duration(text)
+    if 1 <= seconds <= MOST_TTL:
+        return int(seconds)
+    raise ValueError(f"{text!r} is not a time from 1s to {MOST_TTL // 86400}d")
 
 
 def parse_path(text: str) -> Path:

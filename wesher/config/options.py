@@ -235,12 +235,22 @@ OPTIONS = (
 
 @frozen
 class Operand:
-    """A word that a command needs besides its options; `choices` are all there are, if any."""
+    """A word that a command takes besides its options; `choices` are all there are, if any.
+
+    An `optional` one may be left out; what stands in its place is another option, or nothing if its
+    `metavar` is in brackets.
+    """
 
     name: str
     metavar: str
     help: str
     choices: tuple[str, ...] | None = None
+    optional: bool = False
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is no use of the command without it, or what stands in its place."""
+        return not self.metavar.startswith("[")
 
 
 GROUPS = {
@@ -323,6 +333,22 @@ PRIVATE_KEY = Option(
     "include the private key of this host's interface, which the file is of no use without",
 )
 
+INVITING = Operand(
+    "what", "[list|revoke]", "list invitations, or revoke one", ("list", "revoke"), optional=True
+)
+INVITATION = Operand(
+    "id", "[ID|all]", "what to revoke: the id of an invitation, or all", optional=True
+)
+TTL = Option("ttl", v.parse_ttl, "TIME", "how long it can be used: 10m, 1h, 7d", "1h")
+USES = Option("uses", v.parse_uses, "NUMBER", "how many hosts it lets in", "1")
+TOKEN = Operand(
+    "token", "TOKEN", "what `wesher invite` printed, - for standard input", optional=True
+)
+TOKEN_FILE = Option("token_file", str, "FILE", "file with the token; keeps it out of ps")
+SAVE_ONLY = Option(
+    "save_only", v.parse_switch, None, "save what the agent needs, and leave its start to others"
+)
+
 OUTPUT = Option("output", str, "FILE", "write to this file, at once, instead of standard output")
 ONCE_IN_MESH = Option(
     "once_in_mesh",
@@ -374,7 +400,11 @@ def parser(
     made.add_argument("--version", action="version", version=f"wesher {__version__}")
     for operand in operands:
         made.add_argument(
-            operand.name, metavar=operand.metavar, help=operand.help, choices=operand.choices
+            operand.name,
+            metavar=operand.metavar,
+            help=operand.help,
+            choices=operand.choices,
+            nargs="?" if operand.optional else None,
         )
     told = (CONFIG_FILE, *options)
     made.flags = tuple(option.flag for option in told)

@@ -10,6 +10,7 @@ import fcntl
 import os
 import stat
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -69,6 +70,22 @@ def reason(error: OSError) -> str:
 
 def _not_regular(path: Path) -> OSError:
     return OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def add_lines(path: Path, lines: Sequence[str], mode: int) -> None:
+    """Put lines at the end of a file, made with `mode` if there is none.
+
+    A file that is there keeps its mode and owner. On OSError it is as it was.
+    """
+    owner, content = None, b""
+    with contextlib.suppress(FileNotFoundError):
+        content, found = read(path), path.stat()
+        mode, owner = stat.S_IMODE(found.st_mode), (found.st_uid, found.st_gid)
+    if content and not content.endswith(b"\n"):
+        content += b"\n"
+    make_directory(path.parent, 0o755)
+    content += "".join(f"{line}\n" for line in lines).encode()
+    replace(path, content, path.with_name(f".{path.name}.tmp"), mode, owner)
 
 
 def replace(
