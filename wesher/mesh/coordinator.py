@@ -224,10 +224,13 @@ class Coordinator:
 
         return self._do(forget(), now)
 
-    def keep_for(self, forget_after: float, now: float) -> list[ForNode]:
-        """Keep who failed or left so many seconds from now on."""
+    def reconfigure(
+        self, seeds: tuple[Seed, ...], forget_after: float, now: float
+    ) -> list[ForNode]:
+        """Contact these seeds, and keep who failed or left so many seconds, from now on."""
         self.left.keep_for(forget_after)
-        return self._do(self._expect_to_forget(), now)
+        seeking = self.discovery.replace_seeds(seeds)
+        return self._do(chain(seeking, self._expect_to_forget()), now)
 
     def resolved(self, seed: Seed, ips: list[str], now: float) -> list[ForNode]:
         """Take the addresses of a seed's name; none when the look-up failed."""

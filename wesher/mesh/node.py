@@ -187,9 +187,9 @@ class MeshNode:
         """Take what an operator may change while we run."""
         now = self._clock.time(now)
         self._change(**fields(wanted))
-        self._coordinator.discovery.replace_seeds(wanted.seeds)
         self._act([actions.ChangePlan()], now)
-        self._follow(self._coordinator.keep_for(wanted.forget_after, now), now)
+        again = self._coordinator.reconfigure(wanted.seeds, wanted.forget_after, now)
+        self._follow(again, now)
 
     def use_keys(self, keys: Sequence[bytes], now: float) -> None:
         """Hold these cluster keys from now on, the primary one first; may raise ValueError."""

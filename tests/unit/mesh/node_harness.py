@@ -29,7 +29,7 @@ from wesher.mesh.base.metadata import Metadata, MetadataFormat, decode_metadata,
 from wesher.mesh.base.plan import LocalFacts, Plan
 from wesher.mesh.base.saved import Saved, SavedMember
 from wesher.mesh.base.seeds import Seed
-from wesher.mesh.base.settings import NodeSettings
+from wesher.mesh.base.settings import Adjustable, NodeSettings
 from wesher.mesh.node import MeshNode
 
 E = TypeVar("E")
@@ -189,6 +189,11 @@ class Harness:
         self.hear(
             Alive(told.incarnation, told.name, told.addr, told.port, told.meta, told.versions)
         )
+
+    def reconfigure(self, *seeds: Seed) -> None:
+        """Give the node other seeds, as a reload does."""
+        self.node.reconfigure(Adjustable(seeds, 3600), self.now)
+        self._drain()
 
     def resolve(self, request: Resolve, *ips: str) -> None:
         self.node.resolved(request.seed, ips, self.now)

@@ -15,6 +15,7 @@ from tests.unit.mesh.node_harness import (
     seed,
 )
 from wesher.gossip import Dead, Keyring, Wire
+from wesher.mesh.base.actions import Timer
 from wesher.mesh.base.events import Departed, Resolve
 from wesher.mesh.base.operator_log import QUIET
 from wesher.mesh.base.saved import Saved
@@ -60,6 +61,17 @@ def test_seeds_and_saved_members_are_tried_every_two_seconds_for_ever() -> None:
         assert max(pauses) <= LONGEST_WAIT + 0.25
         assert times[-1] > 3600 - LONGEST_WAIT
         assert len(times) < 3600
+
+
+def test_who_has_nobody_to_contact_waits_for_nothing_until_it_is_given_a_seed() -> None:
+    harness = alone()
+    harness.pass_time(60)
+
+    idle = harness.node._timers.when(Timer.JOIN_RETRY)
+    harness.reconfigure(seed(A))
+
+    assert idle is None
+    assert [request.to.ip for request in harness.take_streams()] == [A]
 
 
 def test_names_are_looked_up_anew_for_every_attempt() -> None:

@@ -100,12 +100,14 @@ class Discovery:
         seeds = dict.fromkeys(self._settings.seeds)
         return tuple(self._seed_news.get(seed, SeedStatus(seed)) for seed in seeds)
 
-    def replace_seeds(self, seeds: tuple[Seed, ...]) -> None:
+    def replace_seeds(self, seeds: tuple[Seed, ...]) -> Actions:
         """Contact these seeds from now on, and no others; new ones have not answered yet."""
         known = set(self._settings.seeds)
         self._settings = replace(self._settings, seeds=seeds)
         self._join_retry.replace_seeds(seeds)
         self._silent = {seed: None for seed in seeds if seed in self._silent or seed not in known}
+        if self._join_retry.searching and not self._stopped and not self.lookup:
+            yield from self._expect_retry()
 
     def start(self, addr: bytes, now: float) -> Actions:
         """Begin to look; our own address is `addr`."""
@@ -262,7 +264,12 @@ class Discovery:
     def retry(self, now: float) -> Actions:
         """Contact others while nobody has answered."""
         yield from self._contact(self._join_retry.contacts(now))
-        yield SetTimer(Timer.JOIN_RETRY, self._join_retry.next_timer())
+        yield from self._expect_retry()
+
+    def _expect_retry(self) -> Actions:
+        """Wait for the next round, as far as there is anybody to contact."""
+        at = self._join_retry.next_timer() if self.has_contacts else None
+        yield SetTimer(Timer.JOIN_RETRY, at)
 
     def reconnect(self, now: float) -> Actions:
         """Contact those who are missing."""
