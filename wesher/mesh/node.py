@@ -92,7 +92,7 @@ class MeshNode:
         self._events: list[MeshEvent] = []
         self._phase = Phase.NEW
         self._due: dict[Timer, Callable[[float], Iterable[Action]]] = {
-            Timer.ALONE: lambda _: self._network_warnings.alone(self._settings.seeds),
+            Timer.ALONE: lambda now: self._network_warnings.alone(self._settings.seeds, now),
             Timer.RENEWAL: self._reviews.renew,
             Timer.REVIEW: lambda now: self._reviews.review(self._facts, self._here, now),
         }
@@ -145,8 +145,7 @@ class MeshNode:
     def resolved(self, seed: Seed, ips: Iterable[str], now: float) -> None:
         """Take the addresses of a seed's name; none when the look-up failed."""
         now, found = self._clock.time(now), list(ips)
-        if not found:
-            self._act(self._network_warnings.unresolved(seed.host), now)
+        self._act(self._network_warnings.resolved(seed.host, found=bool(found)), now)
         self._follow(self._coordinator.resolved(seed, found, now), now)
 
     def update_facts(self, facts: LocalFacts, now: float) -> None:

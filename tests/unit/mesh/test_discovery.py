@@ -338,6 +338,34 @@ def test_seeds_without_an_address_are_told_of_as_such_only() -> None:
     assert told.startswith("seed nosuchhost has no address")
 
 
+def test_a_seed_whose_name_is_still_looked_up_is_not_called_silent() -> None:
+    harness = Harness(seeds=(seed("slow.example"),)).start()
+    (request, *_) = harness.resolving()
+    harness.pass_time(20)
+    before = harness.warnings()
+
+    harness.resolve(request, B)
+    harness.fail(*harness.take_streams())
+    harness.pass_time(5)
+
+    assert before == []
+    (told,) = harness.warnings()
+    assert told.startswith("nobody answers at slow.example:7946: ")
+
+
+def test_of_several_seeds_only_those_that_were_asked_are_called_silent() -> None:
+    harness = Harness(seeds=(seed("nosuchhost"), seed(A))).start()
+
+    for request in harness.resolving():
+        harness.resolve(request)
+    harness.fail(*harness.take_streams())
+    harness.pass_time(5)
+
+    unknown, silent = harness.warnings()
+    assert unknown.startswith("seed nosuchhost has no address")
+    assert silent.startswith(f"nobody answers at {A}:7946: ")
+
+
 def test_who_has_found_others_is_told_nothing() -> None:
     harness = joined(remote("web", 2))
 

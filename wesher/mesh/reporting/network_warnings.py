@@ -73,7 +73,7 @@ class NetworkWarnings:
         self._relied_on = relied_on  # our peers, of whom everything is told
         self._public_key = public_key
         self._contacted = contacted
-        self._unresolved: set[str] = set()
+        self._resolved: set[str] = set()
         self._minds_being_alone = False
         self._own_past_until = float("inf")
         self._announced: Address | None = None
@@ -101,10 +101,12 @@ class NetworkWarnings:
         if not alone:
             yield SetTimer(Timer.ALONE, now + ALONE_PATIENCE)
 
-    def unresolved(self, host: str) -> Telling:
-        """Take note that a seed's name has no address."""
-        self._unresolved.add(host)
-        yield Warn(problems.SEED_NAME, host, {"seed": host})
+    def resolved(self, host: str, *, found: bool) -> Telling:
+        """Take note that a seed's name has an address, or none."""
+        if found:
+            self._resolved.add(host)
+        else:
+            yield Warn(problems.SEED_NAME, host, {"seed": host})
 
     def not_alone(self) -> Telling:
         """Do not mind any more that nobody answers."""
@@ -112,12 +114,18 @@ class NetworkWarnings:
             self._minds_being_alone = False
             yield SetTimer(Timer.ALONE, None)
 
-    def alone(self, seeds: tuple[Seed, ...]) -> Telling:
-        """Say once, a while after the start, that nobody has been found."""
+    def alone(self, seeds: tuple[Seed, ...], now: float) -> Telling:
+        """Say once, a while after the start, that nobody has been found.
+
+        A seed whose name has no address yet is not silent: its look-up tells what is wrong, however
+        long that takes.
+        """
+        asked = [seed for seed in seeds if seed.address or seed.host in self._resolved]
+        if seeds and not asked:
+            yield SetTimer(Timer.ALONE, now + ALONE_PATIENCE)
+            return
         self._minds_being_alone = False
-        if seeds and all(seed.host in self._unresolved for seed in seeds):
-            return  # nobody could be asked, which has been told
-        shown = ", ".join(str(seed) for seed in seeds[:SEEDS_SHOWN])
+        shown = ", ".join(str(seed) for seed in asked[:SEEDS_SHOWN])
         yield Warn(problems.NOBODY, "", {"seeds": shown or "the addresses in the state file"})
 
     def handle(self, event: object, now: float) -> Telling:
