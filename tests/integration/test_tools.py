@@ -1,6 +1,7 @@
 """The device through all its calls of `wg` and `ip`, on a fake host that remembers them."""
 
 import asyncio
+import base64
 import os
 import time
 from ipaddress import ip_address, ip_network
@@ -243,6 +244,23 @@ def test_a_fixed_mtu_is_set_and_goes_with_the_option(tools: Tools) -> None:
         assert applied.repaired == ()
 
     assert seen == [(1300, True), (1420, True), (1420, False)]
+
+
+@pytest.mark.parametrize("damage", ["/dev/null", "/dev/stdin"])
+def test_another_preshared_key_is_repaired_alone(tools: Tools, damage: str) -> None:
+    wanted, others = plan(1, 2), generate_private_key()
+    ours = base64.b64encode(bytes(range(9, 41))).decode()
+    peers = {one: replace(peer, preshared_key=ours) for one, peer in wanted.peers.items()}
+    wanted = replace(wanted, peers=peers)
+    device, _ = opened(wanted)
+    tools.do(f"wg set {NAME} peer {key(2)} preshared-key {damage}", stdin=others)
+    tools.forget()
+
+    first, second = apply(device, wanted), apply(device, wanted)
+
+    assert (first.repaired, second.repaired) == (("1 peer",), ())
+    assert [fields[1] for fields in tools.dump()[1:]] == [ours, ours]
+    assert tools.changing_calls == [f"wg set {NAME} peer {key(2)} preshared-key /dev/fd/200"]
 
 
 def test_a_change_of_plan_is_no_repair(tools: Tools) -> None:

@@ -1,7 +1,7 @@
 """A plugin of pytest: nothing that a run of the tests printed, logged or told a tool is a secret.
 
 Secrets are the cluster keys in the agents' state files and in what configures them, and the private
-keys of their interfaces.
+and preshared keys of their interfaces.
 What was shown are the captured outputs of the tests, the output files of agents, and the arguments
 and environments that the fake tools record. At the end of the run the two must have nothing in
 common: values of 32 bytes are compared, however they were written.
@@ -24,7 +24,15 @@ from tests.testbed.lab.netns import Lab, LabError
 KEY_SIZE = 32  # bytes, of cluster keys and private keys alike
 SHOWN_FILES = ("*.out", "*.err", "*.log", "calls", "environ", "*.prom")
 """Files in the tests' directories that hold what agents and tools were told or said."""
-SECRET_FILES = ("private-keys", "keys", "wesher.toml", "*.json", "*.json.old", "state.json")
+SECRET_FILES = (
+    "private-keys",
+    "preshared-keys",
+    "keys",
+    "wesher.toml",
+    "*.json",
+    "*.json.old",
+    "state.json",
+)
 _KEY_TEXT = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{43}=")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{43,}")
 _HEX = re.compile(rb"[0-9A-Fa-f]{64,}")

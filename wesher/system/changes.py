@@ -6,10 +6,10 @@ from itertools import chain
 
 from wesher.base.addresses import Address
 from wesher.base.errors import CommandError, MissingToolError
-from wesher.base.frozen import EMPTY, frozen
-from wesher.mesh.base.plan import InterfaceSettings, IPNetwork, Peer, Plan
+from wesher.base.frozen import EMPTY, frozen, replace
+from wesher.mesh.base.plan import NO_KEY, InterfaceSettings, IPNetwork, Peer, Plan
 from wesher.system.network import PROTOCOL, Link, LinkAddress, Network
-from wesher.system.shell import patiently, run
+from wesher.system.shell import MAX_FILES, patiently, run
 from wesher.system.wireguard import PeerState, WireGuardState, wg_set
 
 _MAX_WORDS = 512 * 1024  # bytes of one command line; Linux allows 2 MiB, environment included
@@ -21,17 +21,19 @@ _FAILED_LINE = re.compile(r"Command failed .*:(\d+)$")
 _GONE = ("No such", "Cannot find device", "Cannot assign requested address", "not found")
 
 
-@frozen(hidden=("private_key",))
+@frozen(hidden=("private_key", "preshared_keys"))
 class PeerChanges:
     """What `wg set` has to do, and nothing it does not have to.
 
     `words` are the arguments for each peer, additions before removals; `endpoints` those it sets.
+    The peers of `preshared_keys` get these, or none any more; they are among the others.
     """
 
     private_key: str | None = None
     listen_port: int | None = None
     words: Mapping[str, tuple[str, ...]] = EMPTY
     endpoints: Mapping[str, Address] = EMPTY
+    preshared_keys: Mapping[str, str] = EMPTY
 
     def __bool__(self) -> bool:
         return bool(self.private_key or self.listen_port is not None or self.words)
@@ -54,9 +56,13 @@ def peer_changes(
     """
     words: dict[str, tuple[str, ...]] = {}
     endpoints: dict[str, Address] = {}
+    preshared_keys: dict[str, str] = {}
     claimed = _all_allowed_ips(plan) if not plan.complete else frozenset()
     for key, peer in plan.peers.items():
         current = state.peers.get(key)
+        preshared = _other_preshared(current, peer)
+        if preshared is not None:
+            preshared_keys[key] = preshared
         if _needs_endpoint(current, peer.endpoint, announced.get(key), now):
             endpoints[key] = peer.endpoint
         allowed_ips = set(peer.allowed_ips)
@@ -64,11 +70,14 @@ def peer_changes(
             allowed_ips |= current.allowed_ips - claimed
         if current and key in renewed:
             endpoints.setdefault(key, current.endpoint or peer.endpoint)
+            kept = current.preshared_key if peer.preshared_key is None else peer.preshared_key
+            if kept != NO_KEY:
+                preshared_keys[key] = kept
             anew = _words(None, peer, endpoints[key], allowed_ips)
             words[key] = ("peer", key, "remove", "peer", key, *anew)
             continue
         changed = tuple(_words(current, peer, endpoints.get(key), allowed_ips))
-        if changed or current is None:
+        if changed or current is None or preshared is not None:
             words[key] = ("peer", key, *changed)
     if plan.complete:
         gone = sorted(state.peers.keys() - plan.peers.keys())
@@ -78,6 +87,7 @@ def peer_changes(
         listen_port=_unless_equal(plan.interface.listen_port, state.listen_port),
         words=words,
         endpoints=endpoints,
+        preshared_keys=preshared_keys,
     )
 
 
@@ -100,57 +110,41 @@ def endpoints_in_place(
 async def apply_peer_changes(name: str, changes: PeerChanges) -> dict[str, CommandError]:
     """Make the changes in one `wg set`; return the peers that could not be set, and why.
 
-    Only a command line that would be too long, and a call that fails, take more than one: it is
-    split until the peers to blame stand alone. Raises CommandError when it is not the peers.
+    Only a command line that would be too long, very many preshared keys, and a call that fails
+    take more than one: it is split until the peers to blame stand alone. Raises CommandError when
+    it is not the peers.
     """
-    port = changes.listen_port
-    head = () if port is None else ("listen-port", str(port))
-    batches = list(_batches(changes.words)) or [{}]
     blamed: dict[str, CommandError] = {}
-    for number, batch in enumerate(batches):
-        first = number == 0
-        await _apply_batch(
-            name,
-            batch,
-            blamed,
-            head=head if first else (),
-            private_key=changes.private_key if first else None,
-        )
+    for batch in _batches(changes):
+        await _apply_batch(name, batch, blamed)
     return blamed
 
 
-async def _apply_batch(
-    name: str,
-    batch: Mapping[str, tuple[str, ...]],
-    blamed: dict[str, CommandError],
-    *,
-    head: tuple[str, ...],
-    private_key: str | None,
-) -> None:
+async def _apply_batch(name: str, batch: PeerChanges, blamed: dict[str, CommandError]) -> None:
+    own = batch.listen_port is not None or batch.private_key is not None
     try:
-        await patiently(wg_set)(name, *head, *_flat(batch), private_key=private_key)
+        await patiently(_set)(name, batch)
         return
     except CommandError as error:
-        if not batch or not _may_blame_a_peer(error):
+        if not batch.words or not _may_blame_a_peer(error):
             raise
-        if len(batch) == 1 and not head and private_key is None:
-            blamed.update(dict.fromkeys(batch, error))
+        if len(batch.words) == 1 and not own:
+            blamed.update(dict.fromkeys(batch.words, error))
             return
-    if head or private_key is not None:
-        await patiently(wg_set)(name, *head, private_key=private_key)
+    if own:
+        await patiently(_set)(name, replace(batch, words=EMPTY))
     await _split(name, batch, blamed)
 
 
-async def _split(
-    name: str, batch: Mapping[str, tuple[str, ...]], blamed: dict[str, CommandError]
-) -> None:
+async def _split(name: str, batch: PeerChanges, blamed: dict[str, CommandError]) -> None:
     """Apply a batch that failed as a whole, in ever smaller parts."""
-    waiting = [list(batch)]
+    waiting = [list(batch.words)]
     failures = 0
     while waiting:
         keys = waiting.pop(0)
+        words = {key: batch.words[key] for key in keys}
         try:
-            await wg_set(name, *_flat({key: batch[key] for key in keys}))
+            await _set(name, PeerChanges(words=words, preshared_keys=batch.preshared_keys))
         except CommandError as error:
             failures += 1
             if failures == _MAX_FAILURES or not _may_blame_a_peer(error):
@@ -160,6 +154,18 @@ async def _split(
                 continue
             half = len(keys) // 2
             waiting += [keys[:half], keys[half:]]
+
+
+async def _set(name: str, changes: PeerChanges) -> None:
+    port = changes.listen_port
+    head = () if port is None else ("listen-port", str(port))
+    await wg_set(
+        name,
+        *head,
+        peers=changes.words,
+        private_key=changes.private_key,
+        preshared_keys=changes.preshared_keys,
+    )
 
 
 def _all_allowed_ips(plan: Plan) -> frozenset[IPNetwork]:
@@ -185,6 +191,12 @@ def _needs_endpoint(
     return not current.has_session(now)
 
 
+def _other_preshared(current: PeerState | None, peer: Peer) -> str | None:
+    """Return the preshared key that a peer lacks, NO_KEY if it should have none but has one."""
+    has = current.preshared_key if current else NO_KEY
+    return None if peer.preshared_key == has else peer.preshared_key
+
+
 def _words(
     current: PeerState | None,
     peer: Peer,
@@ -204,22 +216,21 @@ def _unless_equal(wanted: int, current: int) -> int | None:
     return None if wanted == current else wanted
 
 
-def _flat(batch: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    return chain.from_iterable(batch.values())
-
-
-def _batches(words: Mapping[str, tuple[str, ...]]) -> Iterator[dict[str, tuple[str, ...]]]:
+def _batches(changes: PeerChanges) -> Iterator[PeerChanges]:
+    """Cut up what is too much for one call; the first part has our own settings."""
     batch: dict[str, tuple[str, ...]] = {}
-    size = 0
-    for key, arguments in words.items():
+    size = files = 0
+    for key, arguments in changes.words.items():
         length = sum(len(word) + 1 for word in arguments)
-        if batch and size + length > _MAX_WORDS:
-            yield batch
-            batch, size = {}, 0
+        needed = int(bool(changes.preshared_keys.get(key)))
+        if batch and (size + length > _MAX_WORDS or files + needed > MAX_FILES):
+            yield replace(changes, words=batch)
+            changes = PeerChanges(preshared_keys=changes.preshared_keys)
+            batch, size, files = {}, 0, 0
         batch[key] = arguments
         size += length
-    if batch:
-        yield batch
+        files += needed
+    yield replace(changes, words=batch)
 
 
 @frozen

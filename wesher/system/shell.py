@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 from io import FileIO
 from typing import Any
 
@@ -46,6 +47,9 @@ _PERMANENT = (
 _CHUNK = 65536  # bytes that are read at once from a tool that is followed
 # A dump of 10,000 peers is 3 MB, the routes of a host with 50,000 foreign ones are 10 MB as JSON.
 _MAX_OUTPUT = 64 * 1024 * 1024  # bytes
+_FIRST_FILE = 200
+"""The descriptor in the tool of the first file that it is given, above those it has before."""
+MAX_FILES = 700  # so that their descriptors stay below 1,024, the usual limit
 _SHOWN = 16  # arguments of a call that appear in the log: it may name a thousand peers
 
 
@@ -82,15 +86,22 @@ def find_tool(name: str) -> str | None:
     return shutil.which(name, path=f"{path}:/usr/sbin:/sbin")
 
 
+def place_of(number: int) -> str:
+    """Return where a tool finds the file with this number, from 0, that it is given."""
+    return f"/dev/fd/{_FIRST_FILE + number}"
+
+
 async def run(
     *argv: str,
     stdin: str | None = None,
+    files: Sequence[str] = (),
     timeout: float = TIMEOUT,
     leaves_daemon: bool = False,
 ) -> str:
     """Run `argv` without a shell and return its standard output.
 
-    Secrets go through `stdin`, never through `argv`, where `ps` would show them. After `timeout`
+    Secrets go through `stdin` or `files`, MAX_FILES at most, never through `argv`, where `ps` would
+    show them. The files are in memory, and only the tool has them: see `place_of`. After `timeout`
     seconds, or when the caller is cancelled, the tool is killed with everything it started.
     `leaves_daemon` is for wireguard-go: what stays behind must not hold our open files, and it
     says on standard output why it failed. That of others may hold keys and is never in an error.
@@ -98,7 +109,7 @@ async def run(
     Raises CommandError: MissingToolError when it is not installed, TransientCommandError when
     trying again may help.
     """
-    process = _Process(argv, stdin, leaves_daemon=leaves_daemon)
+    process = _Process(argv, stdin, files, leaves_daemon=leaves_daemon)
     timer = asyncio.get_running_loop().call_later(timeout, process.kill)
     tool_calls.calls[argv[0]] += 1
     try:
@@ -161,8 +172,11 @@ def _dying_with_us(path: str) -> tuple[str, ...]:
 class _Process:
     """One call of a tool: run in a thread, perhaps killed from another."""
 
-    def __init__(self, argv: Sequence[str], stdin: str | None, *, leaves_daemon: bool) -> None:
+    def __init__(
+        self, argv: Sequence[str], stdin: str | None, files: Sequence[str], *, leaves_daemon: bool
+    ) -> None:
         self._argv = argv
+        self._files = files
         self._leaves_daemon = leaves_daemon
         self._shown = argv if len(argv) <= _SHOWN else (*argv[:_SHOWN], "…")
         self._stdin = stdin
@@ -214,7 +228,7 @@ class _Process:
                 _bg=True,
                 _bg_exc=False,
                 # What a daemon writes in all its life is its own affair.
-                _preexec_fn=None if self._leaves_daemon else _limit_output,
+                _preexec_fn=None if self._leaves_daemon else partial(_prepare, self._files),
                 # Python's own never get across; looking for others costs a tenth of the call.
                 _close_fds=self._leaves_daemon,
                 _new_session=True,
@@ -251,8 +265,19 @@ class _Process:
         return TransientCommandError(self._shown, status, stderr)
 
 
+def _prepare(files: Sequence[str]) -> None:
+    """Do this in the tool's process, before it is the tool."""
+    _limit_output()
+    for number, text in enumerate(files):
+        # Not in ours: there they would take our descriptors, and tools of other threads get them.
+        file = os.memfd_create("wesher")
+        os.write(file, text.encode())
+        os.dup2(file, _FIRST_FILE + number)
+        os.close(file)
+
+
 def _limit_output() -> None:
-    """In the tool: have the kernel end it when it prints too much, into our memory."""
+    """Have the kernel end it when it prints too much, into our memory."""
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and children inherit that
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit = _MAX_OUTPUT if most == resource.RLIM_INFINITY else min(_MAX_OUTPUT, most)

@@ -15,8 +15,8 @@ from pathlib import Path
 from wesher.base.addresses import Address
 from wesher.base.errors import CommandError
 from wesher.base.frozen import EMPTY, frozen
-from wesher.mesh.base.plan import IPAddress, IPNetwork
-from wesher.system.shell import patiently, run
+from wesher.mesh.base.plan import NO_KEY, IPAddress, IPNetwork
+from wesher.system.shell import patiently, place_of, run
 
 GREET_FIRST, GREET_SECOND = 0.25, 0.5  # seconds: longer than a handshake takes to be heard of
 MOST_GREETED = 200  # of new peers: the others greet us, and many dead ones block wireguard-go
@@ -30,11 +30,12 @@ _BASE_POINT = bytes([9, *bytes(_KEY_LENGTH - 1)])  # of Curve25519
 _SESSION_LIFE = 180  # seconds without a new handshake (WireGuard paper, section 6.1)
 
 
-@frozen
+@frozen(hidden=("preshared_key",))
 class PeerState:
     """One peer as the kernel has it.
 
-    `latest_handshake` is in seconds since the epoch, 0 for never; `received` and `sent` in bytes.
+    `latest_handshake` is in seconds since the epoch, 0 for never; `received` and `sent` in bytes;
+    `preshared_key` in base64, or NO_KEY.
     """
 
     endpoint: Address | None
@@ -43,6 +44,7 @@ class PeerState:
     latest_handshake: int = 0
     received: int = 0
     sent: int = 0
+    preshared_key: str = NO_KEY
 
     def has_session(self, now: float) -> bool:
         """Tell whether packets flow at the moment, so that the endpoint must be a good one."""
@@ -69,11 +71,28 @@ async def read_wireguard(name: str) -> WireGuardState:
     return parse_dump(await run("wg", "show", name, "dump"))
 
 
-async def wg_set(name: str, *words: str, private_key: str | None = None) -> None:
-    """Change interface and peers in one `wg set`, leaving every other session alone."""
-    if private_key is not None:
-        words = ("private-key", "/dev/stdin", *words)
-    await run("wg", "set", name, *words, stdin=private_key)
+async def wg_set(
+    name: str,
+    *words: str,
+    peers: Mapping[str, Sequence[str]] = EMPTY,
+    private_key: str | None = None,
+    preshared_keys: Mapping[str, str] = EMPTY,
+) -> None:
+    """Change interface and peers in one `wg set`, leaving every other session alone.
+
+    `peers` are the words for each; after them it gets its preshared key, if it is among these.
+    """
+    ours = () if private_key is None else ("private-key", "/dev/stdin")
+    arguments, files = [*ours, *words], list[str]()
+    for key, of_peer in peers.items():
+        arguments += of_peer
+        preshared_key = preshared_keys.get(key)
+        if preshared_key == NO_KEY:
+            arguments += ("preshared-key", "/dev/null")
+        elif preshared_key is not None:
+            arguments += ("preshared-key", place_of(len(files)))
+            files.append(preshared_key)
+    await run("wg", "set", name, *arguments, stdin=private_key, files=files)
 
 
 def is_userspace(name: str) -> bool:
@@ -94,12 +113,12 @@ def parse_dump(text: str) -> WireGuardState:
         peers = dict(map(_parse_peer, others))
         return WireGuardState(_unless_none(private_key), int(listen_port), peers)
     except ValueError:
-        # The text holds the private key: neither it nor the exception may be shown.
+        # The text holds keys: neither it nor the exception may be shown.
         raise CommandError(("wg", "show"), 0, "the answer could not be understood") from None
 
 
 def _parse_peer(line: str) -> tuple[str, PeerState]:
-    key, _, endpoint, allowed_ips, handshake, received, sent, keepalive = line.split("\t")
+    key, preshared, endpoint, allowed_ips, handshake, received, sent, keepalive = line.split("\t")
     return key, PeerState(
         endpoint=_endpoint(endpoint),
         allowed_ips=_networks(allowed_ips),
@@ -107,6 +126,7 @@ def _parse_peer(line: str) -> tuple[str, PeerState]:
         latest_handshake=int(handshake),
         received=int(received),
         sent=int(sent),
+        preshared_key=_unless_none(preshared) or NO_KEY,
     )
 
 

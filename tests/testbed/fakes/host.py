@@ -7,6 +7,7 @@ Started by the scripts `wg`, `ip` and `wireguard-go` beside it. One directory, $
     environ       the environment of each call        private-keys  all that `wg` was ever given
     TOOL.hang     present: the tool hangs             TOOL.refuse  words of which one in a call (or
     no-wireguard  present: the kernel lacks it                     in a line of a batch) is refused
+    preshared-keys  all of these that `wg` was ever given
 
 $FAKES_CALLS, when set, gets the calls instead; a tool that hangs has its name in $FAKES_HANGING.
 A new host has `lo` and `eth0` with 192.0.2.10/24 and a default route. Nothing but built-in modules
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         allowed: list[str]
         keepalive: int
         handshake: int
+        preshared: str
 
     class Link(TypedDict):
         kind: str
@@ -204,7 +206,8 @@ def wg_show(link: "Link") -> None:
     for key, peer in link["peers"].items():
         endpoint, allowed = peer["endpoint"] or "(none)", ",".join(peer["allowed"]) or "(none)"
         keepalive = peer["keepalive"] or "off"
-        print(key, "(none)", endpoint, allowed, peer["handshake"], 0, 0, keepalive, sep="\t")
+        preshared = peer["preshared"] or "(none)"
+        print(key, preshared, endpoint, allowed, peer["handshake"], 0, 0, keepalive, sep="\t")
 
 
 def wg_set(link: "Link", words: "Iterator[str]") -> None:
@@ -221,6 +224,10 @@ def wg_set(link: "Link", words: "Iterator[str]") -> None:
         elif word == "peer":
             key = checked_key(value)
             peer = link["peers"].setdefault(key, new_peer())
+        elif word == "preshared-key":
+            peer["preshared"] = read_key_file(value)
+            with open(fakes("preshared-keys"), "a") as keys:
+                keys.write(f"{peer['preshared']}\n")
         elif word == "remove":
             give_allowed(link, key, [])
             link["peers"].pop(key)
@@ -247,7 +254,7 @@ def give_allowed(link: "Link", key: str, networks: list[str]) -> None:
 
 
 def new_peer() -> "Peer":
-    return {"endpoint": "", "allowed": [], "keepalive": 0, "handshake": 0}
+    return {"endpoint": "", "allowed": [], "keepalive": 0, "handshake": 0, "preshared": ""}
 
 
 def checked_key(word: str) -> str:

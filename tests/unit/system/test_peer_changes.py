@@ -9,13 +9,14 @@ import pytest
 from tests.testbed.tools import Tools
 from wesher.base.addresses import Address
 from wesher.base.errors import CommandError
-from wesher.mesh.base.plan import InterfaceSettings, Peer, Plan
+from wesher.mesh.base.plan import NO_KEY, InterfaceSettings, Peer, Plan
 from wesher.system.changes import (
     PeerChanges,
     apply_peer_changes,
     endpoints_in_place,
     peer_changes,
 )
+from wesher.system.shell import MAX_FILES
 from wesher.system.wireguard import PeerState, WireGuardState
 
 NOW = 1_700_000_000.0
@@ -23,13 +24,23 @@ HERE, THERE = Address("198.51.100.7", 51820), Address("203.0.113.1", 9)
 KEY = "A" * 43 + "="
 
 
-def peer(*allowed: str, endpoint: Address = HERE, keepalive: int = 0) -> Peer:
-    return Peer(endpoint, tuple(map(ip_network, allowed)), keepalive)
+def peer(
+    *allowed: str,
+    endpoint: Address = HERE,
+    keepalive: int = 0,
+    preshared: str | None = NO_KEY,
+) -> Peer:
+    return Peer(endpoint, tuple(map(ip_network, allowed)), keepalive, preshared)
 
 
-def state_of(*allowed: str, endpoint: Address | None = HERE, handshake: float = 0) -> PeerState:
+def state_of(
+    *allowed: str,
+    endpoint: Address | None = HERE,
+    handshake: float = 0,
+    preshared: str = NO_KEY,
+) -> PeerState:
     networks = frozenset(map(ip_network, allowed))
-    return PeerState(endpoint, networks, latest_handshake=int(handshake))
+    return PeerState(endpoint, networks, latest_handshake=int(handshake), preshared_key=preshared)
 
 
 def plan(complete: bool = True, **peers: Peer) -> Plan:
@@ -210,6 +221,53 @@ def key(number: int) -> str:
     return f"{number:042}A="
 
 
+@pytest.mark.parametrize(
+    ("has", "wanted", "set_to"),
+    [
+        (NO_KEY, "new", "new"),
+        ("old", "new", "new"),
+        ("old", NO_KEY, NO_KEY),
+        ("same", "same", None),
+        (NO_KEY, NO_KEY, None),
+        ("old", None, None),
+        (NO_KEY, None, None),
+    ],
+)
+def test_a_preshared_key_is_set_alone(has: str, wanted: str | None, set_to: str | None) -> None:
+    have = {"A": state_of("10.0.0.1/32", handshake=NOW, preshared=has)}
+
+    found = changes(have, plan(A=peer("10.0.0.1/32", preshared=wanted)))
+
+    assert found.preshared_keys == ({} if set_to is None else {"A": set_to})
+    assert words(found) == ([] if set_to is None else ["peer A"])
+    assert bool(found) is (set_to is not None)
+
+
+@pytest.mark.parametrize("wanted", ["new", NO_KEY, None])
+def test_a_new_peer_has_its_preshared_key_from_the_first(wanted: str | None) -> None:
+    found = changes({}, plan(A=peer("10.0.0.1/32", preshared=wanted)))
+
+    assert found.preshared_keys == ({"A": "new"} if wanted == "new" else {})
+    assert "endpoint" in found.words["A"]
+
+
+@pytest.mark.parametrize(
+    ("has", "wanted", "then"), [("old", "new", "new"), ("old", "old", "old"), ("old", None, "old")]
+)
+def test_a_renewed_peer_has_a_preshared_key_again(has: str, wanted: str | None, then: str) -> None:
+    have = state_of("10.0.0.1/32", preshared=has)
+
+    assert renewal(have, plan(A=peer("10.0.0.1/32", preshared=wanted))).preshared_keys["A"] == then
+
+
+def test_preshared_keys_are_not_shown() -> None:
+    have = {"A": state_of("10.0.0.1/32", preshared="secret-1")}
+    want = plan(A=peer("10.0.0.1/32", preshared="secret-2"))
+
+    for value in (have, want, changes(have, want)):
+        assert "secret-" not in repr(value)
+
+
 @pytest.fixture
 def fake(tools: Tools) -> Tools:
     tools.do("ip link add wg0 type wireguard")
@@ -243,6 +301,58 @@ def test_a_command_line_too_long_for_linux_is_cut(fake: Tools) -> None:
     assert len(calls) == 2
     assert [" listen-port 7 " in call for call in calls] == [True, False]
     assert all(len(call) < 600_000 for call in calls)
+
+
+def secret(number: int) -> str:
+    """Return a key that is nobody's public one."""
+    return f"{f'secret{number}':/<42}A="
+
+
+def has_keys(fake: Tools) -> dict[str, str]:
+    return {fields[0]: fields[1] for fields in fake.dump("wg0")[1:]}
+
+
+def test_hundreds_of_preshared_keys_take_one_call_and_are_in_no_argument(fake: Tools) -> None:
+    keys = {key(number): secret(number) for number in range(300)}
+    found = set_peers(*keys, preshared_keys=keys)
+
+    assert asyncio.run(apply_peer_changes("wg0", found)) == {}
+
+    assert has_keys(fake) == keys
+    assert len(fake.changing_calls) == 1
+    assert "secret" not in fake.changing_calls[0]
+
+
+def test_no_tool_is_given_more_files_than_it_can_open(fake: Tools) -> None:
+    keys = {key(number): secret(number) for number in range(2 * MAX_FILES + 1)}
+    found = set_peers(*keys, preshared_keys=keys, private_key=secret(5000), listen_port=7)
+
+    assert asyncio.run(apply_peer_changes("wg0", found)) == {}
+
+    assert has_keys(fake) == keys
+    assert len(fake.changing_calls) == 3
+
+
+def test_a_preshared_key_is_taken_away_again(fake: Tools) -> None:
+    one, other = key(1), key(2)
+    asyncio.run(apply_peer_changes("wg0", set_peers(one, other, preshared_keys={one: secret(5)})))
+    assert has_keys(fake) == {one: secret(5), other: "(none)"}
+
+    taken = PeerChanges(words={one: ("peer", one)}, preshared_keys={one: NO_KEY})
+    asyncio.run(apply_peer_changes("wg0", taken))
+
+    assert has_keys(fake) == dict.fromkeys((one, other), "(none)")
+
+
+def test_preshared_keys_are_set_although_some_peers_are_to_blame(fake: Tools) -> None:
+    keys = [f"bad{number}" if number % 7 == 3 else key(number) for number in range(20)]
+    secrets = {one: secret(number) for number, one in enumerate(keys)}
+
+    blamed = asyncio.run(apply_peer_changes("wg0", set_peers(*keys, preshared_keys=secrets)))
+
+    good = {one: secrets[one] for one in keys if one not in blamed}
+    assert has_keys(fake) == good
+    assert len(good) == 17
 
 
 @pytest.mark.parametrize("bad", [[0], [99], [50], [0, 1, 50, 98, 99]])

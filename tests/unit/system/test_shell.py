@@ -3,11 +3,12 @@
 import asyncio
 import errno
 import os
+import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from loguru import logger
 
 from wesher.base.errors import CommandError, MissingToolError, TransientCommandError
 from wesher.system import shell
-from wesher.system.shell import find_tool, follow, patiently, run
+from wesher.system.shell import find_tool, follow, patiently, place_of, run
 
 WriteTool = Callable[[str, str], None]
 
@@ -62,6 +63,34 @@ def test_standard_input_reaches_the_tool_also_as_a_file(write_tool: WriteTool) -
     write_tool("tool", 'cat; cat "$1"')
 
     assert call("tool", "/dev/stdin", stdin="secret\n") == "secret\nsecret\n"
+
+
+def test_files_reach_the_tool_and_take_no_descriptor_of_ours(write_tool: WriteTool) -> None:
+    write_tool("tool", 'cat "$@"')
+    before = os.listdir("/proc/self/fd")
+    texts = [f"text {number};" for number in range(300)]
+    places = [place_of(number) for number in range(300)]
+
+    assert asyncio.run(run("tool", *places, stdin="own", files=texts)) == "".join(texts)
+
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_more_files_than_a_process_may_open_are_a_failure(write_tool: WriteTool) -> None:
+    write_tool("tool", "true")
+
+    with pytest.raises(CommandError, match="Bad file descriptor"), few_open_files(210):
+        asyncio.run(run("tool", files=["text"] * 20))
+
+
+@contextmanager
+def few_open_files(number: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_no_standard_input_is_an_empty_one(write_tool: WriteTool) -> None:

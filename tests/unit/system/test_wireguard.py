@@ -45,8 +45,9 @@ def test_a_peer_is_read_field_by_field() -> None:
             sent=34,
         ),
         "KEY2": PeerState(Address("fe80::1%eth0", 51820), frozenset()),
-        "KEY3": PeerState(None, frozenset()),
+        "KEY3": PeerState(None, frozenset(), preshared_key="PSK"),
     }
+    assert "PSK" not in repr(state)
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,21 @@ IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
 USUAL_MTU = 1420  # bytes; fits links of 1500 with IPv4 and IPv6, as wg-quick's does
+NO_KEY = ""
+"""Instead of a preshared key."""
 
 
-@frozen
+@frozen(hidden=("preshared_key",))
 class Peer:
-    """One WireGuard peer, which listens at `endpoint`; `keepalive` in seconds, 0 is off."""
+    """One WireGuard peer, which listens at `endpoint`; `keepalive` in seconds, 0 is off.
+
+    `preshared_key` is in base64, NO_KEY for none; None leaves the peer the one that it has.
+    """
 
     endpoint: Address
     allowed_ips: tuple[IPNetwork, ...]
     keepalive: int = 0
+    preshared_key: str | None = NO_KEY
 
 
 @frozen
