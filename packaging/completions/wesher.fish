@@ -52,7 +52,7 @@ function _shtab_wesher_using
 end
 
 set -g _shtab_wesher_commands status members info monitor ping forget key invite join export doctor metrics reload install-unit cleanup
-set -g _shtab_wesher_opts_with_value --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --run-dir --state --state-dir --timing --token-file --trust --ttl --uses --watch --wireguard-port
+set -g _shtab_wesher_opts_with_value --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --psk --run-dir --state --state-dir --timing --token-file --trust --ttl --uses --watch --wireguard-port
 
 complete -c wesher -e
 complete -c wesher -f
@@ -82,6 +82,7 @@ complete -c wesher -n _shtab_wesher_using -l log-level -xka "debug info warn err
 complete -c wesher -n _shtab_wesher_using -l node-name -x -d 'our name in the cluster and in hosts files (default: the host name)'
 complete -c wesher -n _shtab_wesher_using -l timing -xka "wan lan local" -d 'gossip timing profile: wan, lan or local; the same on all members (default: wan)'
 complete -c wesher -n _shtab_wesher_using -l forget-after -x -d 'how long a failed member keeps its peer and is retried: 30m, 24h, 7d, a number of seconds, never, or 0 for not at all (default: 24h)'
+complete -c wesher -n _shtab_wesher_using -l psk -xka "on off" -d 'WireGuard preshared keys, derived from the cluster key, with members that have them on too: on or off (default: on)'
 complete -c wesher -n _shtab_wesher_using -l metadata-format -xka "current v0.2" -d 'format of what we publish: current, or v0.2 for members that run wesher v0.2 (default: current)'
 complete -c wesher -n _shtab_wesher_using -l trust -xka "live open" -d 'who may have a member'"'"'s name: live, nobody else while the member answers; open, whoever has the cluster key (default: live)'
 complete -c wesher -n _shtab_wesher_using -l state-dir -xka "(__fish_complete_directories)" -d 'where state is kept (default: /var/lib/wesher)'
@@ -181,6 +182,7 @@ complete -c wesher -n '_shtab_wesher_using join' -l log-level -xka "debug info w
 complete -c wesher -n '_shtab_wesher_using join' -l node-name -x -d 'our name in the cluster and in hosts files (default: the host name)'
 complete -c wesher -n '_shtab_wesher_using join' -l timing -xka "wan lan local" -d 'gossip timing profile: wan, lan or local; the same on all members (default: wan)'
 complete -c wesher -n '_shtab_wesher_using join' -l forget-after -x -d 'how long a failed member keeps its peer and is retried: 30m, 24h, 7d, a number of seconds, never, or 0 for not at all (default: 24h)'
+complete -c wesher -n '_shtab_wesher_using join' -l psk -xka "on off" -d 'WireGuard preshared keys, derived from the cluster key, with members that have them on too: on or off (default: on)'
 complete -c wesher -n '_shtab_wesher_using join' -l metadata-format -xka "current v0.2" -d 'format of what we publish: current, or v0.2 for members that run wesher v0.2 (default: current)'
 complete -c wesher -n '_shtab_wesher_using join' -l trust -xka "live open" -d 'who may have a member'"'"'s name: live, nobody else while the member answers; open, whoever has the cluster key (default: live)'
 complete -c wesher -n '_shtab_wesher_using join' -l state-dir -xka "(__fish_complete_directories)" -d 'where state is kept (default: /var/lib/wesher)'

@@ -357,6 +357,7 @@ def _settings(prepared: Prepared) -> NodeSettings:
         mtu=config.mtu,
         metadata_format=config.metadata_format,
         forget_after=config.forget_after,
+        preshared_keys=config.psk == "on",
         timing=PRESETS[config.timing],
         first_sequence=int.from_bytes(os.urandom(4)),
         hosts=HostsNaming(

@@ -85,6 +85,7 @@ class Config:
     hosts_file: Path
     hosts_suffix: str | None
     hosts_dots: bool
+    psk: str
     run_dir: Path
     sources: Mapping[str, str]
 

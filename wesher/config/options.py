@@ -201,6 +201,14 @@ OPTIONS = (
         "24h",
     ),
     Option(
+        "psk",
+        v.one_of("on", "off"),
+        "on|off",
+        "WireGuard preshared keys, derived from the cluster key, with members that have them on "
+        "too: on or off",
+        "on",
+    ),
+    Option(
         "metadata_format",
         v.one_of("current", "v0.2"),
         "FORMAT",
@@ -278,7 +286,7 @@ GROUPS = {
         "hosts_suffix",
         "hosts_dots",
     ),
-    "other": ("timing", "forget_after", "metadata_format", "trust", "log_level"),
+    "other": ("timing", "forget_after", "psk", "metadata_format", "trust", "log_level"),
 }
 """The agent's options as its help shows them, by name."""
 

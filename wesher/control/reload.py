@@ -15,7 +15,7 @@ from wesher.system import log
 Reread = Callable[[], Config]
 """Reads the configuration anew, from everywhere but standard input."""
 
-AT_ONCE = ("forget_after", "join", "keepalive", "log_level", "mtu")
+AT_ONCE = ("forget_after", "join", "keepalive", "log_level", "mtu", "psk")
 _KEYS = {option.field: option.key for option in OPTIONS}
 _NOT_COMPARED = {"cluster_keys", "init", "sources"}  # the keys are compared with those in use
 
@@ -38,7 +38,9 @@ def reload(running: Running, reread: Reread, now: float) -> tuple[Running, Json]
     applied = [name for name in changed if name in AT_ONCE]
     config = replace(config, **{name: getattr(wanted, name) for name in applied})
     log.set_up(config.log_level)
-    adjustable = Adjustable(config.join, config.forget_after, config.keepalive, config.mtu)
+    adjustable = Adjustable(
+        config.join, config.forget_after, config.keepalive, config.mtu, config.psk == "on"
+    )
     running.node.reconfigure(adjustable, now)
     # Without any, as when they come from the state file, those in use stay.
     other_keys = bool(wanted.cluster_keys) and wanted.cluster_keys != running.keyring.keys

@@ -72,7 +72,7 @@ class MeshNode:
         self._gossip = Gossip(settings.for_gossip(), self._wire, rng, self._timers)
         self._operator_log = OperatorLog()
         self._coordinator = Coordinator(settings, saved, self._gossip, rng)
-        self._overlay = Overlay(settings, saved, wire.keyring.fingerprints)
+        self._overlay = Overlay(settings, saved, wire.keyring)
         self._gossip.vouch_for(self._overlay.relied_on)
         self._network_warnings = NetworkWarnings(
             self._coordinator.discovery.contacted, settings.public_key, self._overlay.relied_on
@@ -185,7 +185,10 @@ class MeshNode:
     def reconfigure(self, wanted: Adjustable, now: float) -> None:
         """Take what an operator may change while we run."""
         now = self._clock.time(now)
+        before = self._settings
         self._change(**fields(wanted))
+        if wanted.preshared_keys is not before.preshared_keys:
+            self._announce_anew(now)
         self._act([actions.ChangePlan()], now)
         again = self._coordinator.reconfigure(wanted.seeds, wanted.forget_after, now)
         self._follow(again, now)
@@ -194,10 +197,8 @@ class MeshNode:
         """Hold these cluster keys from now on, the primary one first; may raise ValueError."""
         now = self._clock.time(now)
         self._wire.keyring.replace(keys)
-        self._overlay.key_fingerprints = self._wire.keyring.fingerprints
-        if self._gossip.local is not None:
-            self._gossip.update_meta(self._overlay.metadata(), now)
-        self._follow((), now)
+        self._announce_anew(now)
+        self._follow([actions.ChangePlan()], now)
 
     def leave(self, now: float) -> None:
         """Announce our departure; `Departed` follows within a second."""
@@ -262,6 +263,11 @@ class MeshNode:
         return None if self._departing else self._views.saved(self._settings, self._clock.behind)
 
     # Following up
+
+    def _announce_anew(self, now: float) -> None:
+        """Tell the others what has changed about us, if we have told them anything yet."""
+        if self._gossip.local is not None:
+            self._gossip.update_meta(self._overlay.metadata(), now)
 
     def _wake_up(self, now: float) -> float:
         """Return our own time, noticing before anything else that we did not run for long."""

@@ -70,6 +70,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
     assert config.timing == "wan"
     assert config.forget_after == 86400
     assert config.keepalive is None
+    assert config.psk == "on"
     assert config.metadata_format == "current"
     assert config.trust == "live"
     assert config.state_dir == Path("/var/lib/wesher")
@@ -122,6 +123,7 @@ SAMPLES = {
     "state_dir": ("/srv/state", "state_dir", Path("/srv/state")),
     "hosts_file": ("/srv/hosts", "hosts_file", Path("/srv/hosts")),
     "run_dir": ("/srv/run", "run_dir", Path("/srv/run")),
+    "psk": ("off", "psk", "off"),
 }
 
 

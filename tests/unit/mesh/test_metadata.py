@@ -33,6 +33,7 @@ OURS = Metadata(
     immovable=True,
     kept=True,
     late=True,
+    preshared=True,
     version="1.2.3",
     key_fingerprints=("01020304", "fffefdfc"),
     has_ext=True,

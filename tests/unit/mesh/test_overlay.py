@@ -10,9 +10,18 @@ import pytest
 
 from tests.testbed.keys import key
 from tests.unit.mesh.builders import live, member, ours
-from tests.unit.mesh.node_harness import SETTINGS, Harness, joined, metadata, remote, saved, seed
+from tests.unit.mesh.node_harness import (
+    KEY,
+    SETTINGS,
+    Harness,
+    joined,
+    metadata,
+    remote,
+    saved,
+    seed,
+)
 from wesher.base.frozen import replace
-from wesher.gossip import Dead, Member, Record
+from wesher.gossip import Dead, Keyring, Member, Record
 from wesher.mesh.base.address import choose_address, is_usable, overlay_address
 from wesher.mesh.base.metadata import MetadataFormat, decode_metadata
 from wesher.mesh.base.plan import IPAddress, LocalFacts, Plan
@@ -311,7 +320,7 @@ def overlay_of(
     facts: LocalFacts | None = None,
     **settings: Any,
 ) -> Overlay:
-    overlay = Overlay(replace(SETTINGS, **settings), Saved(earlier))
+    overlay = Overlay(replace(SETTINGS, **settings), Saved(earlier), Keyring(KEY))
     assert overlay.choose(others, (), facts or LocalFacts(), 0) is None
     return overlay
 
@@ -387,7 +396,7 @@ def start(
     **settings: Any,
 ) -> Overlay:
     """Return the overlay of a host that starts anew after these others were found."""
-    overlay = Overlay(replace(SETTINGS, **settings), earlier)
+    overlay = Overlay(replace(SETTINGS, **settings), earlier, Keyring(KEY))
     assert overlay.choose(others, failed, LocalFacts(), now) is None
     return overlay
 

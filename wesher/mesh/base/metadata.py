@@ -12,6 +12,7 @@
 | k | the overlay address was kept from before this start | true |
 | y | the overlay address cannot move, and neither could its holder when we came | true |
 | r | reserved for routed networks | |
+| q | preshared keys are used (planning/preshared_keys.py) | true |
 | d | public key of the member's identity | 32 bytes of Ed25519 |
 | g | its signature, see `signing`: always the last entry | 64 bytes |
 | f | fingerprints of the cluster keys held, the primary one first | four bytes each, 4 at most |
@@ -92,6 +93,7 @@ class Metadata:
     immovable: bool = False
     kept: bool = False
     late: bool = False
+    preshared: bool = False
     version: str | None = None
     key_fingerprints: tuple[str, ...] = ()
     identity: bytes | None = None
@@ -207,6 +209,7 @@ def _encode_ext(metadata: Metadata) -> bytes:
         "i": metadata.immovable,
         "k": metadata.kept,
         "y": metadata.late,
+        "q": metadata.preshared,
         "f": _fingerprint_bytes(metadata),
         "d": metadata.identity,
         "g": metadata.identity and bytes(SIGNATURE_SIZE),  # nothing comes after it
@@ -285,6 +288,7 @@ _EXT: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "i": ("immovable", _parse_flag),
     "k": ("kept", _parse_flag),
     "y": ("late", _parse_flag),
+    "q": ("preshared", _parse_flag),
     "f": ("key_fingerprints", _parse_fingerprints),
     "d": ("identity", _parse_identity),
 }

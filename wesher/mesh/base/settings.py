@@ -68,6 +68,7 @@ class NodeSettings:
     hosts: HostsNaming = _NAMING
     first_sequence: int = 0
     interface_kept: bool = False
+    preshared_keys: bool = True
     max_members: int = 16384
     max_unproven: int = MAX_UNPROVEN
     identity: Identity | None = None
@@ -97,3 +98,4 @@ class Adjustable:
     forget_after: float
     keepalive: int | None = 0
     mtu: int | None = None
+    preshared_keys: bool = True

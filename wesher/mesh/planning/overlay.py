@@ -4,17 +4,17 @@ Who was moved out of its address goes back when it starts with a new interface a
 whoever took it, by a mistyped `--overlay-addr` for instance, is gone by then, and no flow is cut.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from wesher import __version__
 from wesher.base import problems
 from wesher.base.frozen import frozen, replace
-from wesher.gossip import Address, Member
+from wesher.gossip import Address, Keyring, Member
 from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.address import choose_address, is_usable
 from wesher.mesh.base.events import Severity
 from wesher.mesh.base.metadata import Announced, Metadata, encode_metadata
-from wesher.mesh.base.plan import IPAddress, LocalFacts, Plan
+from wesher.mesh.base.plan import IPAddress, LocalFacts, Peer, Plan
 from wesher.mesh.base.saved import Former, Saved
 from wesher.mesh.base.settings import NodeSettings
 from wesher.mesh.base.signing import sign_metadata
@@ -26,6 +26,7 @@ from wesher.mesh.planning.planner import (
     is_held_for_good,
     peer_problems,
 )
+from wesher.mesh.planning.preshared_keys import PresharedKeys
 from wesher.mesh.planning.validation import LocalMember
 
 MOVE_PATIENCE = 0.5  # seconds after losing our address in which more claims may come
@@ -50,13 +51,12 @@ class Reviewed:
 class Overlay:
     """Our overlay address, once `choose` has found one, and after each `review` the newest Plan."""
 
-    def __init__(
-        self, settings: NodeSettings, saved: Saved, key_fingerprints: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, settings: NodeSettings, saved: Saved, keyring: Keyring) -> None:
         self.settings = settings
         self.keepalives = Keepalives()
         self._saved = saved
-        self.key_fingerprints = key_fingerprints
+        self._keyring = keyring
+        self._preshared_keys = PresharedKeys(settings.public_key, keyring)
         """Those of the cluster keys that we hold, to be told with the rest."""
         self._held_since = float("-inf")
         self.former: Former | None = None
@@ -135,7 +135,7 @@ class Overlay:
         if moved:
             outcome = self._build(live, failed, facts, complete, now)
         forgetful = _forgetful(outcome, live)
-        self.plan = replace(outcome.plan, forgetful=forgetful) if forgetful else outcome.plan
+        self.plan = replace(outcome.plan, peers=self._peers(outcome), forgetful=forgetful)
         self.outcome = outcome
         warnings += self._peer_problems(outcome)
         known = {*outcome.trusted, *outcome.refusals}
@@ -156,7 +156,8 @@ class Overlay:
             kept=local.kept,
             late=local.late,
             version=__version__,
-            key_fingerprints=self.key_fingerprints,
+            preshared=settings.preshared_keys,
+            key_fingerprints=self._keyring.fingerprints,
             identity=identity.public_key if identity else None,
             has_ext=True,
         )
@@ -164,6 +165,13 @@ class Overlay:
         if identity is None:
             return encoded
         return sign_metadata(encoded, identity, settings.name, Address(settings.ip, settings.port))
+
+    def _peers(self, outcome: PlanResult) -> Mapping[str, Peer]:
+        """Return the peers of the Plan with their preshared keys, if we use them."""
+        peers = outcome.plan.peers
+        if not self.settings.preshared_keys:
+            return peers
+        return self._preshared_keys.fill(peers, outcome.trusted.values())
 
     def _chosen(self) -> LocalMember:
         assert self._local, "no overlay address has been chosen yet"
