@@ -167,9 +167,11 @@ def _wg_quick(export: Mapping[str, Any]) -> Iterator[str]:
     if "private_key" in interface:
         yield f"PrivateKey = {interface['private_key']}"
     else:
-        yield "# PrivateKey is left out, see --with-private-key"
+        yield "# PrivateKey is left out, and PresharedKey of peers, see --with-private-key"
     for peer in export["peers"]:
         yield from ("", "[Peer]", f"# {peer['name']}", f"PublicKey = {peer['public_key']}")
+        if "preshared_key" in peer:
+            yield f"PresharedKey = {peer['preshared_key']}"
         yield f"Endpoint = {peer['endpoint']}"
         if peer["allowed_ips"]:
             yield f"AllowedIPs = {', '.join(peer['allowed_ips'])}"

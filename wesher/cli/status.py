@@ -79,6 +79,7 @@ def _facts(status: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("overlay", f"{node['overlay_address'] or 'no address yet'} in {node['overlay_network']}"),
         ("interface", f"{node['interface']}, {node['device']} WireGuard, {_port(node)}"),
         _keys(node, status["members"]),
+        *_tunnels(node, status["members"]),
         *(("identity", f"fingerprint {one}") for one in [node.get("identity")] if one),
         ("mesh", _verdict(node, status["members"])),
         *(("seed", f"{seed['seed']} {_fares(seed)}") for seed in status["seeds"]),
@@ -94,6 +95,21 @@ def _keys(node: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> tupl
     spoken = Counter(member.get("key_fingerprint") for member in members)
     told = [f"{one} (spoken by {spoken[one]})" for one in others]
     return "cluster keys", f"{first} (primary, spoken by {spoken[first]}), {', '.join(told)}"
+
+
+def _tunnels(
+    node: Mapping[str, Any], members: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    """Tell how many tunnels have a preshared key, if there are any, and the agent says so."""
+    found = [one["preshared_key"] for one in members if one.get("preshared_key") is not None]
+    if not found:
+        return
+    off = "" if node.get("preshared_keys", True) else ", --psk is off"
+    if all(found):
+        which = "all with" if len(found) > 1 else "with"
+    else:
+        which = f"{sum(found) or 'none'} of them with" if len(found) > 1 else "without"
+    yield "tunnels", f"{len(found)}, {which} a preshared key{off}"
 
 
 def _unfinished(node: Mapping[str, Any]) -> str:
@@ -197,6 +213,7 @@ def _details(member: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("endpoint in use", _text(member["endpoint"])),
         ("allowed ips", ", ".join(member["allowed_ips"]) or NOTHING),
         ("keepalive", _keepalive(member["keepalive"])),
+        ("preshared key", _preshared(member)),
         ("last handshake", _handshake(member["handshake"])),
         ("received, sent", _traffic(member["received"], member["sent"])),
     ]
@@ -237,6 +254,14 @@ def _spoken(key: str | None) -> str:
 
 def _identity(fingerprint: str | None) -> str:
     return f"fingerprint {fingerprint}" if fingerprint else "none: it cannot prove who it is"
+
+
+def _preshared(member: Mapping[str, Any]) -> str:
+    has = member.get("preshared_key")
+    if has is None:
+        return NOTHING
+    reason = member.get("without_preshared_key")
+    return "yes" if has else f"no: {reason}" if reason else "no"
 
 
 def _keepalive(seconds: int | None) -> str:

@@ -12,6 +12,7 @@ from wesher.gossip.keyring import Keyring, fingerprint
 from wesher.mesh.base import identity
 from wesher.mesh.base.identity import Identity
 from wesher.mesh.base.metadata import Metadata
+from wesher.mesh.base.plan import NO_KEY
 from wesher.mesh.base.seeds import SeedStatus
 from wesher.mesh.members import Denied
 from wesher.mesh.node import MeshNode
@@ -105,6 +106,7 @@ def as_member(running: Running, member: MemberStatus, moment: Moment) -> Json:
         "handshake": _ago(peer.latest_handshake or None, moment.wall) if peer else None,
         "received": peer.received if peer else None,
         "sent": peer.sent if peer else None,
+        "preshared_key": _has_preshared(peer),
         "round_trip": _seconds(member.round_trip),
         "key_fingerprint": _spoken(running, member),
         "identity": _fingerprint(member.identity),
@@ -128,7 +130,28 @@ def as_details(running: Running, member: MemberStatus, moment: Moment) -> Json:
         "address_was_kept": metadata.kept,
         "allowed_ips": sorted(map(str, peer.allowed_ips)) if peer else [],
         "keepalive": peer.keepalive if peer else None,
+        "without_preshared_key": _without_preshared(running, member.metadata, peer),
     }
+
+
+def _has_preshared(peer: PeerState | None) -> bool | None:
+    """Tell whether a tunnel has one, which it is nobody is told."""
+    return peer.preshared_key != NO_KEY if peer else None
+
+
+def _without_preshared(
+    running: Running, metadata: Metadata | None, peer: PeerState | None
+) -> str | None:
+    """Say why a tunnel has no preshared key; None when it has one, or there is no tunnel."""
+    if metadata is None or peer is None or _has_preshared(peer):
+        return None
+    if running.config.psk == "off":
+        return "this host has --psk off"
+    if not metadata.has_ext:
+        return "it runs the original, which knows none"
+    if not metadata.preshared:
+        return "it has --psk off, or is of a version without them"
+    return "it is not set yet"
 
 
 def _node(running: Running, status: NodeStatus, moment: Moment) -> Json:
@@ -147,6 +170,7 @@ def _node(running: Running, status: NodeStatus, moment: Moment) -> Json:
         "public_key": running.device.public_key,
         "key_fingerprint": fingerprint(running.keyring.primary),
         "key_fingerprints": [fingerprint(key) for key in running.keyring.keys],
+        "preshared_keys": config.psk == "on",
         "identity": running.identity.fingerprint if running.identity else None,
         "health_score": status.health,
         "incarnation": status.incarnation,
@@ -208,12 +232,13 @@ def _text(value: object | None) -> str | None:
 def as_export(running: Running, moment: Moment, private_key: str | None) -> Json:
     """Return the interface as planned, and the members without what changes all the time.
 
-    `private_key` is in it unless it is None.
+    `private_key`, and with it the preshared keys of the peers, is in it unless it is None.
     """
     plan = running.node.plan()
     settings = plan.interface if plan else None
     status = as_status(running, moment)
     names = _names(running.node.status())
+    used = {key: peer.preshared_key for key, peer in (moment.peers or {}).items()}
     return {
         "interface": {
             "name": running.config.interface,
@@ -230,6 +255,7 @@ def as_export(running: Running, moment: Moment, private_key: str | None) -> Json
                 "endpoint": str(peer.endpoint),
                 "allowed_ips": [str(network) for network in peer.allowed_ips],
                 "keepalive": peer.keepalive,
+                **({"preshared_key": used[key]} if private_key and used.get(key) else {}),
             }
             for key, peer in sorted(
                 (plan.peers if plan else {}).items(), key=lambda item: names.get(item[0]) or ""

@@ -31,6 +31,14 @@ MORE = {
         ({}, "received, sent      1B, 1B"),
         ({"received": 0, "sent": 148}, "received, sent      0B, 148B"),
         ({"received": None, "sent": None}, "received, sent      -"),
+        ({}, "preshared key       -"),
+        ({"preshared_key": None}, "preshared key       -"),
+        ({"preshared_key": True}, "preshared key       yes"),
+        ({"preshared_key": False}, "preshared key       no"),
+        (
+            {"preshared_key": False, "without_preshared_key": "it is not set yet"},
+            "preshared key       no: it is not set yet",
+        ),
     ],
 )
 def test_what_is_told_of_a_member_is_in_words(

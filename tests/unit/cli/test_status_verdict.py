@@ -44,3 +44,36 @@ def test_nothing_is_said_of_tunnels_that_cannot_be_looked_at() -> None:
 
 def test_a_bad_score_of_our_own_is_no_verdict_on_the_mesh() -> None:
     assert verdict({}, health_score=3) == "the other member is reached"
+
+
+def tunnels(*has: bool | None, **node: Any) -> list[str]:
+    told = status(*(REACHED | {"preshared_key": one} for one in has), **node)
+    said = [str(line) for line in render(told) if str(line).startswith("tunnels ")]
+    return [line.removeprefix("tunnels").strip() for line in said]
+
+
+@pytest.mark.parametrize(
+    ("has", "said"),
+    [
+        ([], []),
+        ([None], []),
+        ([True, None], ["1, with a preshared key"]),
+        ([False], ["1, without a preshared key"]),
+        ([True, True], ["2, all with a preshared key"]),
+        ([True, False, True], ["3, 2 of them with a preshared key"]),
+        ([False, False], ["2, none of them with a preshared key"]),
+    ],
+)
+def test_it_is_told_how_many_tunnels_have_a_preshared_key(
+    has: list[bool | None], said: list[str]
+) -> None:
+    assert tunnels(*has) == said
+
+
+def test_it_is_told_why_no_tunnel_has_one() -> None:
+    (said,) = tunnels(False, False, preshared_keys=False)
+    assert said == "2, none of them with a preshared key, --psk is off"
+
+
+def test_an_older_agent_tells_nothing_of_preshared_keys() -> None:
+    assert not [line for line in render(status(REACHED)) if "preshared" in str(line)]
