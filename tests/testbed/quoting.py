@@ -36,7 +36,7 @@ _VOLATILE = (
     (r"identity [0-9a-f]{16}", "identity FINGERPRINT"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME"),
     (r"wesher \d+\.\d+\S*|\"?version\"?(: |=)\"[^\"]*\"", "VERSION"),
-    (r"fingerprint [0-9a-f]+|\"(key_)?fingerprint\": \"[0-9a-f]+\"", "FINGERPRINT"),
+    (r"fingerprint [0-9a-f]+|\"((?:key_)?fingerprint|identity)\": \"[0-9a-f]+\"", "FINGERPRINT"),
     (r'("key_fingerprints": \[\s+)"[0-9a-f]+"', r"\1FINGERPRINT"),
     (r"pid \d+", "PID"),
     (r'"((?!\w*port"|keepalive|mtu)\w+)": [-.e0-9]+(?=[,\n])', r'"\1": NUMBER'),
