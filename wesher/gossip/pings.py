@@ -12,7 +12,6 @@ it still has TCP, which has none.
 """
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
 
 from wesher.base.addresses import Address
 from wesher.gossip.context import Context, TokenBucket
@@ -35,21 +34,25 @@ OnAck = Callable[[Address, float], None]
 """What is to be done with an ack, which came from there at that time."""
 
 
-@dataclass(slots=True, eq=False)
 class PendingAck:
     """The ack we wait for under a sequence number, or several, and the nacks that came meanwhile.
 
     It ends at `until`, which `Pings.put_off` moves.
     """
 
-    sequence: int
-    until: float
-    on_ack: OnAck
-    on_timeout: Callable[[float], None]
-    more: list[int] = field(default_factory=list)
-    nacks: int = 0
-    acked: int = -1
-    """The number that the ack bore, once it has come."""
+    __slots__ = ("acked", "more", "nacks", "on_ack", "on_timeout", "sequence", "until")
+
+    def __init__(
+        self, sequence: int, until: float, on_ack: OnAck, on_timeout: Callable[[float], None]
+    ) -> None:
+        self.sequence = sequence
+        self.until = until
+        self.on_ack = on_ack
+        self.on_timeout = on_timeout
+        self.more: list[int] = []
+        self.nacks = 0
+        self.acked = -1
+        """The number that the ack bore, once it has come."""
 
 
 def reply_address(message: Ping | IndirectPing, source: Address) -> Address:

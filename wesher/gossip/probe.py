@@ -17,7 +17,6 @@ first: it holds its address, at least.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from wesher.base.addresses import Address
 from wesher.gossip.codec import encode
@@ -38,7 +37,6 @@ NACKS_SINCE = 4  # the protocol version whose speakers answer with nacks
 STREAM_PINGS_SINCE = 3  # and with acks to pings by TCP
 
 
-@dataclass(slots=True, eq=False)
 class _Round:
     """The probe of one member, as it was at the start.
 
@@ -46,12 +44,13 @@ class _Round:
     others and by TCP bears the number that is awaited from the start.
     """
 
-    member: Member
-    pending: PendingAck
-    began_at: float
-    pinged_at: dict[int, float] = field(default_factory=dict)
-    nacks_expected: int = 0
-    answered_by_stream: bool = False
+    def __init__(self, member: Member, pending: PendingAck, began_at: float) -> None:
+        self.member = member
+        self.pending = pending
+        self.began_at = began_at
+        self.pinged_at: dict[int, float] = {}
+        self.nacks_expected = 0
+        self.answered_by_stream = False
 
 
 class Probes:

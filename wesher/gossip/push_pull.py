@@ -15,7 +15,6 @@ A request that comes back to us is recognised by its bytes: the seed was ourselv
 """
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 from itertools import chain
@@ -74,18 +73,27 @@ def compatible(records: Iterable[Record | Member]) -> bool:
     return True
 
 
-@dataclass(slots=True, eq=False)
 class _Exchange:
     """A push/pull that runs; its number is 0 if our owner did not ask for it."""
 
-    to: Address
-    join: bool = False
-    look: bool = False
-    first: tuple[Record, ...] = ()
-    periodic: bool = False
-    purpose: Hashable = None
-    number: int = 0
-    own: bool = False
+    def __init__(
+        self,
+        to: Address,
+        *,
+        join: bool = False,
+        look: bool = False,
+        first: tuple[Record, ...] = (),
+        periodic: bool = False,
+        purpose: Hashable = None,
+    ) -> None:
+        self.to = to
+        self.join = join
+        self.look = look
+        self.first = first
+        self.periodic = periodic
+        self.purpose = purpose
+        self.number = 0
+        self.own = False
 
 
 class Exchanges:

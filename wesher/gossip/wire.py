@@ -26,7 +26,6 @@ output, which is bounded, and 8 MB at most.
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from zlib import crc32
 
 from wesher.base.errors import LimitError, ProtocolError, UndecryptableError
@@ -104,7 +103,7 @@ def drop_of(error: ProtocolError) -> Drop:
     return DropReason.MALFORMED, str(error)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wire:
     """How this node wraps what it sends and unwraps what it receives.
 
@@ -223,14 +222,16 @@ def unfold(data: bytes, key: bytes | None = None) -> Opened:
     return Opened(tuple(unfolding.messages), tuple(unfolding.problems), key)
 
 
-@dataclass(slots=True)
 class _Unfolding:
     """One packet being taken apart, and what it may still cost us."""
 
-    messages: list[Message] = field(default_factory=list)
-    problems: list[Drop] = field(default_factory=list)
-    parts: int = MAX_MESSAGES
-    inflatable: int = MAX_INFLATED
+    __slots__ = ("inflatable", "messages", "parts", "problems")
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.problems: list[Drop] = []
+        self.parts = MAX_MESSAGES
+        self.inflatable = MAX_INFLATED
 
     def take(self, data: bytes, depth: int = 0, *, inflated: bool = False) -> None:
         """Add the messages in `data`; one that cannot be read does not harm the others."""
