@@ -90,7 +90,7 @@ class Played:
             Invitations(InvitationFile(place, config.interface)),
             0.0,
         )
-        nobody = SimpleNamespace(plan_changed=lambda: None)
+        nobody = SimpleNamespace(plan_changed=lambda: None, streams=lambda *_: None)
         self.driver = Driver(prepared, nobody, nobody, self.tasks)  # type: ignore[arg-type] # likewise
 
     def say(self, event: MeshEvent) -> None:

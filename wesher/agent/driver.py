@@ -153,6 +153,7 @@ class Driver:
             self._drain_events,
             self._notice_suspension,
             {FIRST_BYTE: Redeeming(prepared.invitations, self._grant)},
+            control.streams,
         )
         reconciler = Reconciler(
             prepared.device,

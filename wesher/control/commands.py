@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 
 from loguru import logger
@@ -12,14 +12,17 @@ from wesher.base.errors import AgentError, CommandError, StartError, WesherError
 from wesher.base.problems import FIXED_ADDRESS, OUR_NAME, SAME_ADDRESS, SAME_NAME
 from wesher.config.config import Config
 from wesher.control.invitations import addresses_of, as_invitation, as_invitations, command
+from wesher.control.member_answers import MemberAnswers
 from wesher.control.pings import Pinger, answer_contact
 from wesher.control.reload import Reread, in_words, reload
 from wesher.control.stats import as_account
 from wesher.control.status import Json, Moment, Running, as_details, as_export, as_status
+from wesher.gossip import Address
 from wesher.gossip.keyring import fingerprint
 from wesher.mesh.base.events import MemberEvent, Notice, Pinged
 from wesher.mesh.base.invitation import MOST_TTL, MOST_USES
 from wesher.mesh.base.plan import IPAddress
+from wesher.mesh.base.questions import Topic, answer_as_map
 from wesher.mesh.reporting import MemberStatus
 from wesher.system.control_client import FOLLOW, STARTING
 from wesher.system.control_server import Answer, Arguments, ControlServer
@@ -41,6 +44,7 @@ class Control:
         self._reread = reread
         self._server = ControlServer({name: _safely(name, one) for name, one in self._answers()})
         self._pinger = Pinger()
+        self._members = MemberAnswers(lambda: self.running)
         self._reading = asyncio.Lock()
         self._moment: Moment | None = None
         self._overlay_addr: IPAddress | None = None
@@ -53,6 +57,7 @@ class Control:
             ("account", self._account),
             ("info", self._info),
             ("ping", self._ping),
+            ("tell", self._tell),
             ("contact", self._contact),
             ("forget", self._forget),
             ("key", self._key),
@@ -111,7 +116,12 @@ class Control:
         """Hear the outcome of a ping."""
         self._pinger.finished(event)
 
+    def streams(self, frame: bytes, source: Address) -> Awaitable[bytes | None] | None:
+        """Return the coming answer to a member's question, None for what is none."""
+        return self._members.streams(frame, source)
+
     def _publish(self, what: str, member: str, data: Mapping[str, str | None]) -> None:
+        self._members.happened(what, member, data.get("text") or "")
         self._server.publish(self._event(what, member, data))
 
     def _own_address(self) -> dict[str, str | None]:
@@ -138,6 +148,12 @@ class Control:
 
     async def _ping(self, request: Arguments) -> Json:
         return await self._pinger.ping(self._ready(), self._member(request))
+
+    async def _tell(self, request: Arguments) -> Json:
+        """Tell of ourselves what members' agents are told."""
+        known, asked = {topic.value: topic for topic in Topic}, request.get("topics")
+        topics = [known[one] for one in asked if one in known] if isinstance(asked, list) else []
+        return answer_as_map(await self._members.tell(topics, self._ready()))
 
     async def _contact(self, request: Arguments) -> list[Json]:
         addresses, names = request.get("addresses"), request.get("names")

@@ -98,6 +98,7 @@ def as_member(running: Running, member: MemberStatus, moment: Moment) -> Json:
         "public_key": metadata.public_key or None,
         "implementation": _implementation(member.metadata),
         "version": metadata.version,
+        "answers": metadata.answers,
         "peer": member.endpoint is not None,
         "reason": member.reason,
         "unnamed": member.unnamed,

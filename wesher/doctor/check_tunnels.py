@@ -3,16 +3,15 @@
 import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from ipaddress import ip_address, ip_network
 
 from wesher.base import problems
 from wesher.base.errors import CommandError
 from wesher.base.frozen import EMPTY, frozen, replace
 from wesher.doctor.context import Case, Reply
-from wesher.doctor.echo import Echo, answered
 from wesher.doctor.findings import Finding, Share, counted, fault, lasting, ok, unknown
 from wesher.mesh.base.plan import USUAL_MTU, IPAddress
+from wesher.system.echo import Echo, answered, connect_time
 from wesher.system.wireguard import OVERHEAD, PeerState, read_wireguard
 
 MAX_MEMBERS = 500  # that are examined; those without a handshake first
@@ -142,28 +141,15 @@ async def _try_with(patience: Patience, tunnels: list[Tunnel], cluster_port: int
     first = await _echoing(tunnels, patience.send_at, patience.at_first)
     rest = [tunnel for tunnel in tunnels if tunnel not in first]
     left = patience.whole - patience.at_first
-    minding = asyncio.gather(*(_minds(one.overlay, cluster_port, left) for one in rest))
+    times = asyncio.gather(*(connect_time(one.overlay, cluster_port, left) for one in rest))
     later = await _echoing(rest, patience.later, left)
-    minds = {one for one, does in zip(rest, await minding, strict=True) if does}
+    minds = {one for one, took in zip(rest, await times, strict=True) if took is not None}
     return first | later | minds
 
 
 async def _echoing(tunnels: list[Tunnel], send_at: Sequence[float], patience: float) -> set[Tunnel]:
     echoes = await answered([tunnel.echo for tunnel in tunnels], send_at, patience)
     return {tunnel for tunnel in tunnels if tunnel.echo in echoes}
-
-
-async def _minds(ip: IPAddress, port: int, patience: float) -> bool:
-    """Tell whether a TCP connection is accepted or refused, rather than lost."""
-    with suppress(OSError):
-        async with asyncio.timeout(patience):
-            try:
-                _, writer = await asyncio.open_connection(str(ip), port)
-            except ConnectionRefusedError:
-                return True
-            writer.close()
-            return True
-    return False
 
 
 def judge(

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from wesher.base.addresses import Contact, Heard
 from wesher.base.errors import LimitError, ProtocolError, UndecryptableError
+from wesher.base.frozen import frozen
 from wesher.gossip import (
     Ack,
     Address,
@@ -24,6 +25,7 @@ from wesher.gossip.codec import encode
 
 PATIENCE = 2.5  # seconds for an answer
 NONCE_SIZE = 12  # bytes
+AT_ONCE = 64  # members that are asked at the same time
 MAX_ACK = 4096  # bytes of a stream that should hold no more than an ack
 _REPEATS = (0.0, 0.3, 0.8, 1.5)  # seconds at which a ping is sent: a packet may get lost
 _CHUNK = 64 << 10  # bytes
@@ -107,6 +109,41 @@ async def look(wire: Wire, address: Address) -> tuple[Record, ...]:
     return ()
 
 
+@frozen(hidden=("key",))
+class Asked:
+    """Somebody to ask, with which of our keys; the primary one where that is None."""
+
+    address: Address
+    key: bytes | None = None
+
+
+async def ask_all(
+    wire: Wire, whom: Sequence[Asked], question: bytes, *, limit: int, patience: float
+) -> list[bytes | None]:
+    """Return what each answers to a question that gossip does not know; None in silence.
+
+    An answer may have `limit` bytes and take `patience` seconds, and so many are asked at once
+    that neither we nor the network are overrun.
+    """
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(one: Asked) -> bytes | None:
+        async with free:
+            return await _ask_one(wire, one, question, limit, patience)
+
+    return await asyncio.gather(*map(ask, whom))
+
+
+async def _ask_one(
+    wire: Wire, one: Asked, question: bytes, limit: int, patience: float
+) -> bytes | None:
+    with suppress(OSError, ProtocolError, asyncio.IncompleteReadError):
+        async with asyncio.timeout(patience):
+            frame = await _converse(wire, one.address, wire.seal_frame(question, one.key), limit)
+            return wire.unseal_frame(frame, reply=True)[0]
+    return None
+
+
 class _Listener(asyncio.DatagramProtocol):
     """Waits for the ack of our ping."""
 
@@ -169,9 +206,16 @@ async def _ask(
 
     Raises OSError, ProtocolError or IncompleteReadError.
     """
+    return wire.open_reply(await _converse(wire, address, wire.seal_frame(encode(question)), limit))
+
+
+async def _converse(
+    wire: Wire, address: Address, request: bytes, limit: int | None = None
+) -> bytes:
+    """Exchange one frame for another; raises OSError, or ProtocolError for what is no frame."""
     reader, writer = await asyncio.open_connection(address.ip, address.port)
     try:
-        writer.write(wire.seal_frame(encode(question)))
+        writer.write(request)
         await writer.drain()
         frame = bytearray()
         while not (size := wire.frame_size(bytes(frame[:_HEAD]), reply=True)) or len(frame) < size:
@@ -181,6 +225,6 @@ async def _ask(
             if not chunk:
                 break
             frame += chunk
-        return wire.open_reply(bytes(frame))
+        return bytes(frame)
     finally:
         writer.close()

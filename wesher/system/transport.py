@@ -5,7 +5,7 @@ import errno
 import os
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from typing import Protocol
@@ -22,6 +22,7 @@ BEGIN_TIME = 2.0  # seconds until a stream has begun to say something; a join ta
 ACCEPTED = 16  # of them are accepted at once: a flood must not use up our file descriptors
 BURST = 32  # packets that are taken at once, before streams and timers have their turn
 MAX_PACKET = 65_535  # bytes
+ANSWER_TIME = 20.0  # seconds that the answer to a stream of our own may take
 HEAD = 512  # bytes, more than a label and a frame's length need
 REFUSED = os.strerror(errno.ECONNREFUSED).lower()
 """What a stream comes to where nothing listens."""
@@ -62,12 +63,16 @@ class Door(Protocol):
     async def answer(self, frame: bytes, source: Address) -> bytes | None: ...
 
 
+OwnStreams = Callable[[bytes, Address], Awaitable[bytes | None] | None]
+"""Gives the answer, in its own time, to a stream that is none of the engine's; None for others."""
+
+
 class Transport(asyncio.DatagramProtocol):
     """One UDP socket and one TCP server on the same port, driving an engine.
 
     `flushed` is called after every input, once packets and streams are on their way, and
     `before_input` before it. Streams whose first byte has a door in `doors` are answered there,
-    the engine never hears of them.
+    the engine never hears of them. `own_streams` sees what others brought before the engine does.
     """
 
     def __init__(
@@ -77,12 +82,14 @@ class Transport(asyncio.DatagramProtocol):
         flushed: Callable[[], None],
         before_input: Callable[[float], None] = lambda now: None,
         doors: Mapping[int, Door] = EMPTY,
+        own_streams: OwnStreams = lambda frame, source: None,
     ) -> None:
         self._engine = engine
         self._doors = doors
         self._stream_timeout = stream_timeout
         self._flushed = flushed
         self._before_input = before_input
+        self._own_streams = own_streams
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
         self._own_address: tuple[str, int] | None = None
@@ -188,8 +195,8 @@ class Transport(asyncio.DatagramProtocol):
         self._reading[task] = _network_of(source.ip)
         self._sources[source.ip] += 1
         try:
-            async with asyncio.timeout(self._stream_timeout):
-                await self._answer(reader, writer, source, task)
+            async with asyncio.timeout(self._stream_timeout) as limit:
+                await self._answer(reader, writer, source, task, limit)
         except (OSError, ProtocolError, asyncio.IncompleteReadError, asyncio.CancelledError):
             # Cancelled by our close(): asyncio's streams would take that for a bug.
             writer.transport.abort()
@@ -223,12 +230,16 @@ class Transport(asyncio.DatagramProtocol):
         writer: asyncio.StreamWriter,
         source: Address,
         task: asyncio.Task[None],
+        limit: asyncio.Timeout,
     ) -> None:
         self.traffic.streams_accepted += 1
         frame = await self._read_frame(reader, source.ip, reply=False)
         self._reading.pop(task, None)
         if door := self._doors.get(frame[0]):
             reply = await door.answer(frame, source)
+        elif answer := self._own_streams(frame, source):
+            limit.reschedule(self._loop.time() + ANSWER_TIME)
+            reply = await answer
         else:
             reply = self._engine.receive_request(frame, source, self._now())
             self.flush()

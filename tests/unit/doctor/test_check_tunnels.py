@@ -1,7 +1,5 @@
 """What goes through WireGuard is judged together with what gossip says."""
 
-import asyncio
-import os
 import time
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -23,7 +21,6 @@ from wesher.doctor.check_tunnels import (
     judge_path,
     tunnels_of,
 )
-from wesher.doctor.echo import Echo, answered
 from wesher.system.network import Link, Network
 from wesher.system.wireguard import PeerState, WireGuardState
 
@@ -177,31 +174,3 @@ def test_packets_are_as_large_as_the_route_to_a_member_says() -> None:
     assert allowed_size(of, ip_address("10.0.0.3")) == 1420
     assert allowed_size(of, ip_address("10.0.0.4")) == 1420
     assert allowed_size(case(), ip_address("10.0.0.2")) == 1420
-
-
-# Echoes
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="raw sockets need root")
-def test_echoes_are_answered_each_for_itself() -> None:
-    here, there = ip_address("127.0.0.1"), ip_address("192.0.2.77")
-    echoes = [Echo(here), Echo(here, 1420), Echo(ip_address("::1"), 1281), Echo(there)]
-
-    heard = asyncio.run(answered(echoes, (0, 0.3), 1))
-
-    assert {Echo(here), Echo(here, 1420)} <= heard
-    assert Echo(there) not in heard
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="raw sockets need root")
-def test_no_time_is_lost_once_all_are_answered() -> None:
-    began = time.monotonic()
-
-    heard = asyncio.run(answered([Echo(NOBODY_ELSE)], (0, 1, 2, 3), 60))
-
-    assert heard == {Echo(NOBODY_ELSE)}
-    assert time.monotonic() - began < 30
-
-
-def test_nothing_to_ask_is_answered_at_once() -> None:
-    assert asyncio.run(answered([], (0, 1), 60)) == set()

@@ -34,6 +34,7 @@ OURS = Metadata(
     kept=True,
     late=True,
     preshared=True,
+    answers=True,
     version="1.2.3",
     key_fingerprints=("01020304", "fffefdfc"),
     has_ext=True,

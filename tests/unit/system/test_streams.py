@@ -493,3 +493,38 @@ def test_a_reply_that_is_no_frame_is_left_to_the_engine() -> None:
             assert await a.heard(1) == [("reply", 7, b"!")]
 
     run(scenario)
+
+
+# Streams of our own
+
+
+def test_a_stream_of_our_own_is_answered_in_its_own_time_and_not_by_the_engine() -> None:
+    async def answer() -> bytes:
+        await asyncio.sleep(0.4)
+        return b"told"
+
+    async def scenario() -> None:
+        async with opened(timeout=0.2) as host:
+            host.own[frame(b"ours")] = answer()
+
+            ours, other = await asyncio.gather(
+                host.ask(frame(b"ours")), host.ask(frame(b"another"))
+            )
+
+            assert (ours, other) == (b"told", host.engine.reply)
+            assert [one[1] for one in host.engine.heard] == [frame(b"another")]
+
+    run(scenario)
+
+
+def test_a_stream_of_our_own_may_stay_without_an_answer() -> None:
+    async def nothing() -> None:
+        return None
+
+    async def scenario() -> None:
+        async with opened() as host:
+            host.own[frame(b"ours")] = nothing()
+
+            assert await host.ask(frame(b"ours")) == b""
+
+    run(scenario)

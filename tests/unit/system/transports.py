@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from typing import Any
@@ -102,8 +102,15 @@ class Host:
         self.sockets = bind(ip, self.port)
         self.writers: list[asyncio.StreamWriter] = []
         self.door = RecordingDoor()
-        doors = {self.door.FIRST_BYTE: self.door}
-        self.transport = Transport(engine or self.engine, timeout, self._flushed, doors=doors)
+        self.own: dict[bytes, Awaitable[bytes | None]] = {}
+        """What the answers to streams of our own come to, by their frames."""
+        self.transport = Transport(
+            engine or self.engine,
+            timeout,
+            self._flushed,
+            doors={self.door.FIRST_BYTE: self.door},
+            own_streams=lambda frame, source: self.own.get(frame),
+        )
         self.bugs: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, bug: self.bugs.append(bug))
 

@@ -11,6 +11,7 @@
 | i | the overlay address cannot move (`--overlay-addr`) | true |
 | k | the overlay address was kept from before this start | true |
 | y | the overlay address cannot move, and neither could its holder when we came | true |
+| m | it answers questions of members (decision 27) | true |
 | r | reserved for routed networks | |
 | q | preshared keys are used (planning/preshared_keys.py) | true |
 | d | public key of the member's identity | 32 bytes of Ed25519 |
@@ -94,6 +95,7 @@ class Metadata:
     kept: bool = False
     late: bool = False
     preshared: bool = False
+    answers: bool = False
     version: str | None = None
     key_fingerprints: tuple[str, ...] = ()
     identity: bytes | None = None
@@ -210,6 +212,7 @@ def _encode_ext(metadata: Metadata) -> bytes:
         "k": metadata.kept,
         "y": metadata.late,
         "q": metadata.preshared,
+        "m": metadata.answers,
         "f": _fingerprint_bytes(metadata),
         "d": metadata.identity,
         "g": metadata.identity and bytes(SIGNATURE_SIZE),  # nothing comes after it
@@ -289,6 +292,7 @@ _EXT: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "k": ("kept", _parse_flag),
     "y": ("late", _parse_flag),
     "q": ("preshared", _parse_flag),
+    "m": ("answers", _parse_flag),
     "f": ("key_fingerprints", _parse_fingerprints),
     "d": ("identity", _parse_identity),
 }

@@ -155,6 +155,7 @@ class Overlay:
             immovable=local.immovable,
             kept=local.kept,
             late=local.late,
+            answers=True,
             version=__version__,
             preshared=settings.preshared_keys,
             key_fingerprints=self._keyring.fingerprints,

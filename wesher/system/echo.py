@@ -1,4 +1,7 @@
-"""ICMP echoes of chosen sizes that nobody on their way may split: who answers which?"""
+"""ICMP echoes of chosen sizes that nobody on their way may split: who answers which?
+
+And where echoes are dropped, or not for us to send, a TCP connection.
+"""
 
 import asyncio
 import os
@@ -47,6 +50,13 @@ async def answered(echoes: Iterable[Echo], send_at: Sequence[float], patience: f
 
     Returns as soon as all are. Raises OSError when this process may not send ICMP.
     """
+    return set(await round_trips(echoes, send_at, patience))
+
+
+async def round_trips(
+    echoes: Iterable[Echo], send_at: Sequence[float], patience: float
+) -> dict[Echo, float]:
+    """Return the seconds that each answer took, as `answered` does; none of what was silent."""
     with ExitStack() as stack:
         round_ = _Round(list(dict.fromkeys(echoes)), stack)
         loop = asyncio.get_running_loop()
@@ -59,6 +69,21 @@ async def answered(echoes: Iterable[Echo], send_at: Sequence[float], patience: f
         return round_.answered
 
 
+async def connect_time(ip: IPAddress, port: int, patience: float) -> float | None:
+    """Return the seconds until a TCP connection is accepted or refused, None when it is lost."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with suppress(OSError):
+        async with asyncio.timeout(patience):
+            try:
+                _, writer = await asyncio.open_connection(str(ip), port)
+                writer.close()
+            except ConnectionRefusedError:
+                pass
+            return loop.time() - began
+    return None
+
+
 class _Round:
     """Echoes on their way, each known by its sequence number."""
 
@@ -66,7 +91,8 @@ class _Round:
         self._echoes = echoes
         self._identifier = int.from_bytes(os.urandom(2), "big")
         self._done = asyncio.Event()
-        self.answered: set[Echo] = set()
+        self._sent_at = 0.0
+        self.answered: dict[Echo, float] = {}
         versions = sorted({echo.to.version for echo in echoes})
         self.sockets: Mapping[int, socket.socket] = {
             version: stack.enter_context(_open(version)) for version in versions
@@ -85,6 +111,7 @@ class _Round:
         await self._done.wait()
 
     def _send(self) -> None:
+        self._sent_at = asyncio.get_running_loop().time()
         for number, echo in enumerate(self._echoes):
             if echo not in self.answered:
                 # Larger than the first link carries, or nobody to send it to: no answer, either.
@@ -109,14 +136,17 @@ class _Round:
             self._take(version, data)
 
     def _take(self, version: int, data: bytes) -> None:
-        if version == 4:
+        raw = self.sockets[version].type is socket.SOCK_RAW
+        if version == 4 and raw and data:
             data = data[(data[0] & 0xF) * 4 :]  # IPv4 comes with its header
         if len(data) < _HEAD.size:
             return
         kind, _, _, identifier, number = _HEAD.unpack_from(data)
-        ours = kind == _KINDS[version].reply and identifier == self._identifier
+        # A ping socket has an identifier of its own, and gets nobody else's replies.
+        ours = kind == _KINDS[version].reply and (not raw or identifier == self._identifier)
         if ours and number < len(self._echoes):
-            self.answered.add(self._echoes[number])
+            took = asyncio.get_running_loop().time() - self._sent_at
+            self.answered.setdefault(self._echoes[number], took)
             self._settle()
 
     def _settle(self) -> None:
@@ -125,8 +155,12 @@ class _Round:
 
 
 def _open(version: int) -> socket.socket:
+    """Open a raw socket, or without the right to one a ping socket, icmp(7), as far as allowed."""
     kind = _KINDS[version]
-    one = socket.socket(kind.family, socket.SOCK_RAW, kind.protocol)
+    try:
+        one = socket.socket(kind.family, socket.SOCK_RAW, kind.protocol)
+    except PermissionError:
+        one = socket.socket(kind.family, socket.SOCK_DGRAM, kind.protocol)
     one.setblocking(False)
     one.setsockopt(*_MTU_DISCOVER[version], _PROBE)
     return one
