@@ -51,6 +51,8 @@ function _shtab_wesher_using
   test "$_shtab_wesher_cmdpath" = "$argv"
 end
 
+set -g _shtab_wesher_commands status members info monitor ping map forget key export doctor metrics reload install-unit cleanup
+set -g _shtab_wesher_opts_with_value --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --run-dir --state --state-dir --timing --trust --watch --wireguard-port
 set -g _shtab_wesher_commands status members info monitor ping forget key invite join export doctor metrics reload install-unit cleanup
 set -g _shtab_wesher_opts_with_value --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --psk --run-dir --state --state-dir --timing --token-file --trust --ttl --uses --watch --wireguard-port
 
@@ -132,6 +134,13 @@ complete -c wesher -n '_shtab_wesher_using ping' -l interface -x -d 'name of the
 complete -c wesher -n '_shtab_wesher_using ping' -l run-dir -xka "(__fish_complete_directories)" -d 'where locks and sockets are kept (default: /run/wesher)'
 complete -c wesher -n '_shtab_wesher_using ping' -l json -d 'print JSON, as docs/control.md describes it'
 complete -c wesher -n '_shtab_wesher_using ping; and test $_shtab_wesher_npos -eq 0' -ka "(__wesher_members)" -d 'name of a member'
+complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a map -d 'Show who reaches whom in the mesh, and what is wrong with it.'
+complete -c wesher -n '_shtab_wesher_using map' -s h -l help -d 'show this help message and exit'
+complete -c wesher -n '_shtab_wesher_using map' -l version -d 'show program'"'"'s version number and exit'
+complete -c wesher -n '_shtab_wesher_using map' -l config -xka "(__fish_complete_path)" -d 'configuration file (default: /etc/wesher/wesher.toml)'
+complete -c wesher -n '_shtab_wesher_using map' -l interface -x -d 'name of the WireGuard interface (default: wgoverlay)'
+complete -c wesher -n '_shtab_wesher_using map' -l run-dir -xka "(__fish_complete_directories)" -d 'where locks and sockets are kept (default: /run/wesher)'
+complete -c wesher -n '_shtab_wesher_using map' -l json -d 'print JSON, as docs/control.md describes it'
 complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a forget -d 'Remove a failed member from the mesh, on all hosts and for good.'
 complete -c wesher -n '_shtab_wesher_using forget' -s h -l help -d 'show this help message and exit'
 complete -c wesher -n '_shtab_wesher_using forget' -l version -d 'show program'"'"'s version number and exit'

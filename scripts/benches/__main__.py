@@ -16,6 +16,7 @@ from scripts.benches import (
     heal,
     invented,
     join,
+    map,
     processes,
     routes,
     startup,
@@ -37,6 +38,7 @@ _BENCHES = {
     "commands": commands.measure,
     "crowd": invented.measure,
     "swarm": swarm.measure,
+    "map": map.measure,
     "trace": trace.measure,
 }
 
@@ -71,7 +73,7 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", allow_abbrev=False)
     parser.add_argument("name", choices=_BENCHES, metavar="NAME", help=", ".join(_BENCHES))
-    parser.add_argument("-n", dest="nodes", type=int, default=10, help="converge, join, swarm (10)")
+    parser.add_argument("-n", dest="nodes", type=int, default=10, help="nodes of a mesh (10)")
     parser.add_argument("--runs", type=int, default=5, help="how often to measure (5)")
     parser.add_argument(
         "--partition", type=float, default=130, metavar="SECONDS", help="heal: how long (130)"

@@ -24,7 +24,7 @@ def measure(options: Options, *, settling: float = SETTLING, quiet: float = QUIE
     """From the start of the nodes until each has a Plan with all; and what they cost in peace."""
     seconds = []
     for number in range(1, options.runs + 1):
-        with _Swarm(options.nodes) as swarm:
+        with Swarm(options.nodes) as swarm:
             seconds.append(swarm.converge())
             say(f"run {number}: {seconds[-1]:.2f} s")
             if number == options.runs:
@@ -37,27 +37,28 @@ def measure(options: Options, *, settling: float = SETTLING, quiet: float = QUIE
     }
 
 
-class _Swarm(AbstractContextManager["_Swarm"]):
+class Swarm(AbstractContextManager["Swarm"]):
     """The processes; they end with the context, whatever happened in it."""
 
-    def __init__(self, nodes: int) -> None:
+    def __init__(self, nodes: int, *, answers: bool = False) -> None:
         self._nodes = nodes
         # Swarms that run beside each other keep apart.
-        first = IPv4Address(_LOOPBACK + (1 + os.getpid() % 250 << 16) + 1)
+        self.first = IPv4Address(_LOOPBACK + (1 + os.getpid() % 250 << 16) + 1)
         context = get_context("spawn")
-        key = os.urandom(32)
+        self.key = os.urandom(32)
         self._ends: list[Any] = []
         self._processes = []
         for share in range(min(PROCESSES, nodes)):
             ours, theirs = context.Pipe()
-            part = Part(first, range(share, nodes, PROCESSES), nodes, key)
+            numbers = range(share, nodes, PROCESSES)
+            part = Part(self.first, numbers, nodes, self.key, answers)
             process = context.Process(target=run, args=(part, theirs), daemon=True)
             process.start()
             theirs.close()  # so that its end is noticed
             self._ends.append(ours)
             self._processes.append(process)
 
-    def __enter__(self) -> "_Swarm":
+    def __enter__(self) -> "Swarm":
         self._hear()
         return self
 

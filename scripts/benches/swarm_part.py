@@ -14,6 +14,8 @@ from ipaddress import IPv4Address, ip_interface
 from multiprocessing.connection import Connection
 from typing import Any
 
+from scripts.benches.swarm_answers import answering
+from wesher.base.addresses import Address
 from wesher.gossip import WAN, Keyring, Wire
 from wesher.mesh.base.events import PlanChanged, Refused
 from wesher.mesh.base.plan import LocalFacts
@@ -36,6 +38,8 @@ class Part:
     numbers: range
     nodes: int
     key: bytes
+    answers: bool = False
+    """Whether they answer questions of members, as agents whose tunnels all work."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,14 @@ class _Nodes:
     async def _start(self, number: int) -> None:
         node = self._node(number)
         sockets = bind(self._part.first + number, PORT)
-        transport = Transport(node, WAN.stream_timeout, lambda: self._heed(number, node))
+        key = self._part.key
+        own_streams = answering(node, f"node{number}", key) if self._part.answers else _nothing
+        transport = Transport(
+            node,
+            WAN.stream_timeout,
+            lambda: self._heed(number, node),
+            own_streams=own_streams,
+        )
         self._transports.append(transport)
         node.start(asyncio.get_running_loop().time())
         await transport.open(sockets)
@@ -129,6 +140,10 @@ class _Nodes:
     def _knows_all(self, node: MeshNode) -> bool:
         plan = node.plan()
         return plan is not None and len(plan.peers) == self._part.nodes - 1
+
+
+def _nothing(_frame: bytes, _source: Address) -> None:
+    """Leave all streams to the node."""
 
 
 def _give_up(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

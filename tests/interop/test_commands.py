@@ -179,6 +179,7 @@ def test_the_commands_print_what_the_page_says(mesh: Mesh, go_of: GoOf) -> None:
         "wesher ping node1 --json",
         "wesher ping other",
         "wesher ping other --json",
+        "wesher map",
         "wesher key show --force",
         "wesher key show --force --json",
         "wesher export --format wg",

@@ -38,6 +38,7 @@ _VOLATILE = (
     (r"wesher \d+\.\d+\S*|\"?version\"?(: |=)\"[^\"]*\"", "VERSION"),
     (r"fingerprint [0-9a-f]+|\"((?:key_)?fingerprint|identity)\": \"[0-9a-f]+\"", "FINGERPRINT"),
     (r'("key_fingerprints": \[\s+)"[0-9a-f]+"', r"\1FINGERPRINT"),
+    (r"(?m)^slowest .*", "slowest PAIR"),
     (r"pid \d+", "PID"),
     (r'"((?!\w*port"|keepalive|mtu)\w+)": [-.e0-9]+(?=[,\n])', r'"\1": NUMBER'),
     (r"incarnation +\d+", "incarnation COUNT"),

@@ -152,8 +152,8 @@ class Driver:
             PRESETS[config.timing].stream_timeout,
             self._drain_events,
             self._notice_suspension,
-            {FIRST_BYTE: Redeeming(prepared.invitations, self._grant)},
-            control.streams,
+            doors={FIRST_BYTE: Redeeming(prepared.invitations, self._grant)},
+            own_streams=control.streams,
         )
         reconciler = Reconciler(
             prepared.device,

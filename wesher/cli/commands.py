@@ -92,6 +92,13 @@ COMMANDS = {
         (NAME,),
         "Says which of the two is broken, if one is, and what to do about it.",
     ),
+    "map": Command(
+        "map.run",
+        "Show who reaches whom in the mesh, and what is wrong with it.",
+        (*_CLIENT, JSON),
+        details="All members are asked what they know of their tunnels; those that run the "
+        "original cannot be, and are shown as the others see them.",
+    ),
     "forget": Command(
         "requests.run_forget",
         "Remove a failed member from the mesh, on all hosts and for good.",

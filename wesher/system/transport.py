@@ -81,6 +81,7 @@ class Transport(asyncio.DatagramProtocol):
         stream_timeout: float,
         flushed: Callable[[], None],
         before_input: Callable[[float], None] = lambda now: None,
+        *,
         doors: Mapping[int, Door] = EMPTY,
         own_streams: OwnStreams = lambda frame, source: None,
     ) -> None:

@@ -282,9 +282,9 @@ def _text(value: object, limit: int) -> str:
 
 
 def _seconds(value: object) -> float:
-    if type(value) not in (int, float) or not 0 <= value <= _FOREVER:  # type: ignore[operator]
-        raise ProtocolError("an answer with a time that is none")
-    return float(value)  # type: ignore[arg-type]
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _FOREVER:
+        return float(value)
+    raise ProtocolError("an answer with a time that is none")
 
 
 def _count(value: object) -> int:
