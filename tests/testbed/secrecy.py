@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.testbed.lab.interfaces import private_keys
+from tests.testbed.lab.interfaces import secret_keys
 from tests.testbed.lab.netns import Lab, LabError
 
 KEY_SIZE = 32  # bytes, of cluster keys and private keys alike
@@ -73,7 +73,7 @@ class Watch:
             with contextlib.suppress(OSError, LabError):
                 for file in host.path("/var/lib/wesher").glob("*.json*"):
                     self.keep_all(_read(file))
-                for key in private_keys(host):
+                for key in secret_keys(host):
                     self.keep(key)
         self.gather(lab.directory)
 

@@ -119,17 +119,20 @@ class FirstPing:
                 number, due = number + 1, due + _PING_GAP
                 # No route or no peer at this moment: nobody answers.
                 with contextlib.suppress(OSError):
-                    self._socket.sendto(_echo_request(number & 0xFFFF), self._target)
+                    self._socket.sendto(echo_request(number & 0xFFFF), self._target)
             with contextlib.suppress(TimeoutError):
                 if _is_reply(self._socket.recv(1500)):
                     self._answered_at = time.monotonic()
 
 
-def _echo_request(number: int) -> bytes:
-    words = (_REQUEST << 8, _IDENTIFIER, number)
-    total = sum(words)
-    checksum = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
-    return _ECHO.pack(_REQUEST, 0, checksum, _IDENTIFIER, number)
+def echo_request(number: int, content: bytes = b"") -> bytes:
+    """Return an ICMP packet that asks for an answer with the same content (RFC 792)."""
+    padded = content + bytes(len(content) % 2)
+    total = sum(struct.unpack(f">{len(padded) // 2}H", padded), start=_REQUEST << 8)
+    total += _IDENTIFIER + number
+    total = (total & 0xFFFF) + (total >> 16)
+    checksum = ~(total + (total >> 16)) & 0xFFFF
+    return _ECHO.pack(_REQUEST, 0, checksum, _IDENTIFIER, number) + content
 
 
 def _is_reply(packet: bytes) -> bool:
