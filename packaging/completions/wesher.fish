@@ -52,7 +52,7 @@ function _shtab_wesher_using
 end
 
 set -g _shtab_wesher_commands status members info monitor ping map forget key invite join export doctor metrics reload install-unit cleanup
-set -g _shtab_wesher_opts_with_value --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --psk --run-dir --state --state-dir --timing --token-file --trust --ttl --uses --watch --wireguard-port
+set -g _shtab_wesher_opts_with_value --accept-routes --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --psk --route --run-dir --state --state-dir --timing --token-file --trust --ttl --uses --watch --wireguard-port
 
 complete -c wesher -e
 complete -c wesher -f
@@ -76,6 +76,9 @@ complete -c wesher -n _shtab_wesher_using -l keepalive -x -d 'seconds after whic
 complete -c wesher -n _shtab_wesher_using -l mtu -x -d 'MTU of the interface (default: 1420, and less towards members behind narrower links)'
 complete -c wesher -n _shtab_wesher_using -l overlay-net -x -d 'network the members'"'"' overlay addresses are taken from; the same on all members (default: 10.0.0.0/8)'
 complete -c wesher -n _shtab_wesher_using -l overlay-addr -x -d 'our address in the overlay network (default: derived from the node name)'
+complete -c wesher -n _shtab_wesher_using -l route -x -d 'networks behind this host that others reach through it; of several hosts with the same one that of the smallest priority (default: 0)'
+complete -c wesher -n _shtab_wesher_using -l accept-routes -x -d 'take networks behind other members inside these, or all, none, or private ones (default: private)'
+complete -c wesher -n _shtab_wesher_using -l no-routes -d 'leave routes to networks behind members to others'
 complete -c wesher -n _shtab_wesher_using -l interface -x -d 'name of the WireGuard interface (default: wgoverlay)'
 complete -c wesher -n _shtab_wesher_using -l no-etc-hosts -d 'leave the hosts file alone'
 complete -c wesher -n _shtab_wesher_using -l log-level -xka "debug info warn error" -d 'how much to log: debug, info, warn or error (default: warn)'
@@ -183,6 +186,9 @@ complete -c wesher -n '_shtab_wesher_using join' -l keepalive -x -d 'seconds aft
 complete -c wesher -n '_shtab_wesher_using join' -l mtu -x -d 'MTU of the interface (default: 1420, and less towards members behind narrower links)'
 complete -c wesher -n '_shtab_wesher_using join' -l overlay-net -x -d 'network the members'"'"' overlay addresses are taken from; the same on all members (default: 10.0.0.0/8)'
 complete -c wesher -n '_shtab_wesher_using join' -l overlay-addr -x -d 'our address in the overlay network (default: derived from the node name)'
+complete -c wesher -n '_shtab_wesher_using join' -l route -x -d 'networks behind this host that others reach through it; of several hosts with the same one that of the smallest priority (default: 0)'
+complete -c wesher -n '_shtab_wesher_using join' -l accept-routes -x -d 'take networks behind other members inside these, or all, none, or private ones (default: private)'
+complete -c wesher -n '_shtab_wesher_using join' -l no-routes -d 'leave routes to networks behind members to others'
 complete -c wesher -n '_shtab_wesher_using join' -l interface -x -d 'name of the WireGuard interface (default: wgoverlay)'
 complete -c wesher -n '_shtab_wesher_using join' -l no-etc-hosts -d 'leave the hosts file alone'
 complete -c wesher -n '_shtab_wesher_using join' -l log-level -xka "debug info warn error" -d 'how much to log: debug, info, warn or error (default: warn)'
@@ -222,6 +228,7 @@ complete -c wesher -n '_shtab_wesher_using doctor' -l cluster-port -x -d 'gossip
 complete -c wesher -n '_shtab_wesher_using doctor' -l wireguard-port -x -d 'WireGuard port, UDP (default: 51820)'
 complete -c wesher -n '_shtab_wesher_using doctor' -l advertise-port -x -d 'gossip port that others are told, where a router forwards another one (default: --cluster-port)'
 complete -c wesher -n '_shtab_wesher_using doctor' -l overlay-net -x -d 'network the members'"'"' overlay addresses are taken from; the same on all members (default: 10.0.0.0/8)'
+complete -c wesher -n '_shtab_wesher_using doctor' -l route -x -d 'networks behind this host that others reach through it; of several hosts with the same one that of the smallest priority (default: 0)'
 complete -c wesher -n '_shtab_wesher_using doctor' -l interface -x -d 'name of the WireGuard interface (default: wgoverlay)'
 complete -c wesher -n '_shtab_wesher_using doctor' -l no-etc-hosts -d 'leave the hosts file alone'
 complete -c wesher -n '_shtab_wesher_using doctor' -l node-name -x -d 'our name in the cluster and in hosts files (default: the host name)'

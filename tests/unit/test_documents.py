@@ -39,7 +39,7 @@ OTHERS = {
     "ping",
     "pipx",
 }
-OTHERS |= {"python3", "sed", "systemd-tmpfiles"}
+OTHERS |= {"nft", "python3", "sed", "sysctl", "systemd-tmpfiles"}
 """Programs that the pages may show besides; what they do there needs a look by a person."""
 
 

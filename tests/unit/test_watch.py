@@ -56,6 +56,8 @@ def test_routes_of_others_and_our_own_new_ones_are_passed_over(line: str) -> Non
         "blackhole 10.99.50.0/24 proto 80 ",
         "10.99.0.5 dev wgoverlay proto 87 scope 253 \nfd99:1::/48 via fe80::1 dev eth0 proto 9 ",
         "netlink receive error No buffer space available (105)",
+        "192.168.7.0/24 dev wgother proto 87 scope 253 ",
+        "Deleted fd00:7::/48 dev wgother proto 87 metric 1024 pref medium",
     ],
 )
 def test_after_these_lines_the_routes_of_others_may_be_different(line: str) -> None:
@@ -69,6 +71,8 @@ def test_after_these_lines_the_routes_of_others_may_be_different(line: str) -> N
         ("Deleted 10.99.0.5 dev wgoverlay proto 87 scope 253 ", True),
         ("local 10.99.0.1 dev wgoverlay table 255 proto 2 scope 254 src 10.99.0.1 ", True),
         ("10.98.0.5 dev wgother proto 87 scope 253 ", False),
+        ("Deleted fd98::5 dev wgother proto 87 metric 1024 pref medium", False),
+        ("192.168.7.0/24 dev wgoverlay proto 87 scope 253 ", True),
     ],
 )
 def test_routes_of_meshes_are_not_those_of_others(line: str, ours: bool) -> None:

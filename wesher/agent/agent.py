@@ -23,7 +23,7 @@ from loguru import logger
 
 from wesher.agent import phases
 from wesher.agent.driver import Driver, Prepared, Tasks
-from wesher.agent.own_address import find_underlay
+from wesher.agent.own_address import find_underlay, scope_of
 from wesher.agent.phases import MOVES, Move, Phase
 from wesher.agent.state import load_state, settle_state, with_identity
 from wesher.base.errors import WesherError
@@ -39,7 +39,7 @@ from wesher.system.hosts import HostsFile, HostsFileError
 from wesher.system.interface import Leftover, check_requirements, clean_up
 from wesher.system.invitation_file import InvitationFile
 from wesher.system.log import complain
-from wesher.system.network import KnownRoutes, Network, Scope
+from wesher.system.network import KnownRoutes, Network
 from wesher.system.notify import Notifier
 from wesher.system.sockets import bind, check_port_free
 from wesher.system.state_file import StateFile
@@ -139,7 +139,7 @@ class Agent:
         underlay = await find_underlay(config, [one.address.ip for one in state.mesh.members])
         sockets = bind(underlay.bind, config.cluster_port)
         self._undo.callback(sockets.close)
-        routes = KnownRoutes(Scope(config.interface, config.overlay_net.network))
+        routes = KnownRoutes(scope_of(config))
         device = await self._open_device(routes, underlay.network, of_original=state.by_original)
         self._made = not device.adopted
         if self._made:

@@ -266,6 +266,7 @@ class Driver:
         return LocalFacts(
             connected=facts.connected,
             routed=facts.routed,
+            own_routes=facts.own_routes,
             own_addresses=facts.own_addresses,
             next_hops=facts.next_hops,
             resolvers=facts.resolvers,
@@ -356,6 +357,7 @@ def _settings(prepared: Prepared) -> NodeSettings:
         told_wireguard_port=config.told_wireguard_port,
         keepalive=config.keepalive,
         mtu=config.mtu,
+        routing=config.routing,
         metadata_format=config.metadata_format,
         forget_after=config.forget_after,
         preshared_keys=config.psk == "on",

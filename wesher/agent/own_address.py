@@ -67,7 +67,7 @@ async def find_underlay(config: Config, members: Sequence[str] = ()) -> Underlay
     loop = asyncio.get_running_loop()
     deadline: float | None = None
     while True:
-        network = await read_network(Scope(config.interface, config.overlay_net.network))
+        network = await read_network(scope_of(config))
         if underlay := await _underlay(config, network, members):
             _check_overlay(config, network)
             return underlay
@@ -81,6 +81,12 @@ async def find_underlay(config: Config, members: Sequence[str] = ()) -> Underlay
         if loop.time() >= deadline:
             raise StartError(_no_address(config, network))
         await asyncio.sleep(_POLL_INTERVAL)
+
+
+def scope_of(config: Config) -> Scope:
+    """Return which routes of others an agent must know of."""
+    accepted = config.accept_routes.networks
+    return Scope(config.interface, config.overlay_net.network, accepted)
 
 
 async def _underlay(config: Config, network: Network, members: Sequence[str]) -> Underlay | None:

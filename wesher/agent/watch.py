@@ -144,8 +144,9 @@ def lines_of_ours(interface: str) -> re.Pattern[str]:
 def lines_of_others(interface: str) -> re.Pattern[str]:
     """Return what finds a line after which the routes of others may be different.
 
-    That is any which is not about a route of ours or of another mesh: a link that goes down takes
-    its routes with it, and nothing is said of them.
+    That is any which is not about a route of ours or to a member of another mesh: a link that goes
+    down takes its routes with it, and nothing is said of them.
     """
-    ours = rf".* (?:dev {re.escape(interface)}|proto {PROTOCOL}) "
-    return re.compile(rf"^(?!{ours})\S", re.MULTILINE)
+    ours = rf".* dev {re.escape(interface)} "
+    members = rf"(?:Deleted |(?!Deleted ))[^\s/]+ (?:.* )?proto {PROTOCOL} "
+    return re.compile(rf"^(?!{ours}|{members})\S", re.MULTILINE)

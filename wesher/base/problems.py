@@ -184,6 +184,16 @@ FIXED_ADDRESS = Problem(
     "it goes to {winner}",
     "give one of them another --overlay-addr, or another name if it has none",
 )
+SAME_NETWORK = Problem(
+    "same-network",
+    "{loser} announces {network}, but {other} goes to {winner}, which announced it first",
+    "take it from --route on {loser}; if it is to stand in for {winner}, let it announce {other}@1",
+)
+REFUSED_NETWORK = Problem(
+    "refused-network",
+    "nobody sends to the network {network} behind {member}: it {reason}",
+    "take it from --route there, or announce narrower networks",
+)
 METADATA_FORMAT = Problem(
     "metadata-format",
     "member {member} cannot read our metadata",
@@ -304,6 +314,17 @@ LOOPBACK = Problem(
     "loopback",
     "we advertise {address}, which is no address for other hosts",
     "bind to another address with --bind-addr, or give --advertise-addr",
+)
+NO_FORWARDING = Problem(
+    "no-forwarding",
+    "this host announces networks behind it, but forwards no IPv{version} packets",
+    "run `sysctl -w {setting}=1`, for good in a file in /etc/sysctl.d",
+)
+FORWARD_DROPPED = Problem(
+    "forward-dropped",
+    "the firewall of this host drops what it forwards ({chain}), and names no {interface} there",
+    "run `nft insert rule {chain} iifname {interface} accept` and "
+    "`nft insert rule {chain} oifname {interface} accept`, for good where its rules are kept",
 )
 OVERLAY_COVERS = Problem(
     "overlay-covers",

@@ -83,6 +83,7 @@ def _facts(status: Mapping[str, Any]) -> list[tuple[str, str]]:
         *(("identity", f"fingerprint {one}") for one in [node.get("identity")] if one),
         ("mesh", _verdict(node, status["members"])),
         *(("seed", f"{seed['seed']} {_fares(seed)}") for seed in status["seeds"]),
+        *(("network", one) for one in _networks(status)),
         *(("trouble", trouble) for trouble in status["troubles"]),
     ]
 
@@ -132,6 +133,18 @@ def _verdict(node: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> s
     if reached < len(wanted):
         return f"{reached} of {len(wanted)} members reached; {_ADVICE}"
     return "the other member is reached" if reached == 1 else f"all {reached} members reached"
+
+
+def _networks(status: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the networks behind this host and others, and why one is not reached there."""
+    hosts = [("this host", status["node"]), *((one["name"], one) for one in status["members"])]
+    for name, host in hosts:
+        for one in host.get("networks", ()):
+            yield f"{one['network']} behind {name}{_refusal(one)}"
+
+
+def _refusal(network: Mapping[str, Any]) -> str:
+    return "" if network["taken"] else f", not taken: it {network['reason']}"
 
 
 def _fares(seed: Mapping[str, Any]) -> str:
@@ -212,11 +225,17 @@ def _details(member: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("announced endpoint", _text(member["announced_endpoint"])),
         ("endpoint in use", _text(member["endpoint"])),
         ("allowed ips", ", ".join(member["allowed_ips"]) or NOTHING),
+        *(("network behind it", _behind(one)) for one in member.get("networks", ())),
         ("keepalive", _keepalive(member["keepalive"])),
         ("preshared key", _preshared(member)),
         ("last handshake", _handshake(member["handshake"])),
         ("received, sent", _traffic(member["received"], member["sent"])),
     ]
+
+
+def _behind(network: Mapping[str, Any]) -> str:
+    priority = f" (priority {network['priority']})" if network["priority"] else ""
+    return f"{network['network']}{priority}{_refusal(network)}"
 
 
 def _versions(versions: Sequence[int] | None) -> str:

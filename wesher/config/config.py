@@ -14,6 +14,7 @@ from wesher.base.frozen import frozen, replace
 from wesher.config.option_types import IPInterface, parse_keys, parse_node_name
 from wesher.config.options import CONFIG_FILE, DEFAULT_FILE, OPTIONS, TOLD_NAMES, Option
 from wesher.mesh.base.plan import IPAddress
+from wesher.mesh.base.routes import Accepted, Route, Routing, overlap
 from wesher.mesh.base.seeds import Seed, parse_seed
 
 if TYPE_CHECKING:  # every command reads a configuration, few need the mesh
@@ -73,6 +74,9 @@ class Config:
     mtu: int | None
     overlay_net: IPInterface
     overlay_addr: IPAddress | None
+    route: tuple[Route, ...]
+    accept_routes: Accepted
+    routes: bool
     interface: str
     etc_hosts: bool
     log_level: str
@@ -92,6 +96,11 @@ class Config:
     def given(self, name: str) -> bool:
         """Return whether an operator set this option anywhere."""
         return self.sources[name] != _DEFAULT
+
+    @property
+    def routing(self) -> Routing:
+        """What is decided of networks behind members."""
+        return Routing(self.route, self.accept_routes, self.routes)
 
     @property
     def told_port(self) -> int:
@@ -119,6 +128,7 @@ def load(
     _check_ports(settings)
     _check_overlay_address(settings)
     _check_mtu(settings)
+    _check_routes(settings)
     values = dict(settings.values)
     values["cluster_keys"] = values.pop("cluster_key") or ()
     key_file = values.pop("cluster_key_file")
@@ -129,6 +139,8 @@ def load(
     values["join"] = _seeds(settings)
     values["node_name"] = values["node_name"] or _host_name()
     values["etc_hosts"] = not values.pop("no_etc_hosts")
+    values["routes"] = not values.pop("no_routes")
+    values["route"] = values["route"] or ()
     return Config(**values, sources=settings.sources)
 
 
@@ -328,6 +340,15 @@ def _check_mtu(settings: Resolved) -> None:
     mtu = settings.values["mtu"]
     if mtu and mtu < _LEAST_IPV6 and settings.values["overlay_net"].version == 6:
         raise settings.refuse("mtu", f"{mtu} is less than the {_LEAST_IPV6} bytes that IPv6 needs")
+
+
+def _check_routes(settings: Resolved) -> None:
+    """Refuse networks that the members' own addresses are in."""
+    overlay = settings.values["overlay_net"].network
+    for route in settings.values["route"] or ():
+        if overlap(route.network, overlay):
+            reason = f"{route.network} overlaps the overlay network {overlay}"
+            raise settings.refuse("route", reason)
 
 
 def _seeds(settings: Resolved) -> tuple[Seed, ...]:

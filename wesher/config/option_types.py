@@ -17,6 +17,7 @@ from wesher.base.frozen import frozen
 from wesher.mesh.base.hostnames import name_problem
 from wesher.mesh.base.invitation import MOST_TTL, MOST_USES
 from wesher.mesh.base.plan import IPAddress
+from wesher.mesh.base.routes import Route, fitting
 
 IPInterface = IPv4Interface | IPv6Interface
 
@@ -146,6 +147,21 @@ def parse_mtu(text: str) -> int:
     if word.isascii() and word.isdigit() and LEAST_MTU <= int(word[:6]) <= MOST_MTU:
         return int(word)
     raise ValueError(f"{text!r} is no number of bytes from {LEAST_MTU} to {MOST_MTU}")
+
+
+def parse_routes(text: str) -> tuple[Route, ...]:
+    """Return the networks of a comma-separated list, each perhaps with its @PRIORITY."""
+    routes = tuple(map(Route.parse, parse_list(text)))
+    networks = [route.network for route in routes]
+    for network in networks:
+        if networks.count(network) > 1:
+            raise ValueError(f"{network} is there twice")
+    if (fit := fitting(routes)) < len(routes):
+        raise ValueError(
+            f"{len(routes)} networks are too many for what members tell of themselves: the first "
+            f"{fit} fit; write fewer that hold more"
+        )
+    return routes
 
 
 def parse_interface(text: str) -> str:

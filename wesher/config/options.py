@@ -11,6 +11,7 @@ from wesher import __version__
 from wesher.base.errors import ConfigError, nearest
 from wesher.base.frozen import frozen
 from wesher.config import option_types as v
+from wesher.mesh.base.routes import Accepted
 
 DEFAULT_FILE = "/etc/wesher/wesher.toml"
 
@@ -170,6 +171,23 @@ OPTIONS = (
         "ADDR",
         "our address in the overlay network (default: derived from the node name)",
     ),
+    Option(
+        "route",
+        v.parse_routes,
+        "CIDR[@PRIORITY],…",
+        "networks behind this host that others reach through it; of several hosts with the same "
+        "one that of the smallest priority (default: 0)",
+        listed=True,
+    ),
+    Option(
+        "accept_routes",
+        Accepted.parse,
+        "CIDR,…",
+        "take networks behind other members inside these, or all, none, or private ones",
+        "private",
+        listed=True,
+    ),
+    Option("no_routes", v.parse_switch, None, "leave routes to networks behind members to others"),
     Option("interface", v.parse_interface, "NAME", "name of the WireGuard interface", "wgoverlay"),
     Option("no_etc_hosts", v.parse_switch, None, "leave the hosts file alone"),
     Option(
@@ -276,6 +294,7 @@ GROUPS = {
         "mtu",
         "overlay_net",
     ),
+    "networks behind members": ("route", "accept_routes", "no_routes"),
     "identity": ("node_name", "overlay_addr", "fresh_key"),
     "files": (
         "config",
@@ -302,6 +321,7 @@ TOLD_NAMES = (
     "wireguard_port",
     "advertise_port",
     "overlay_net",
+    "route",
     "no_etc_hosts",
     "hosts_file",
     "state_dir",

@@ -15,7 +15,7 @@ from wesher.system import log
 Reread = Callable[[], Config]
 """Reads the configuration anew, from everywhere but standard input."""
 
-AT_ONCE = ("forget_after", "join", "keepalive", "log_level", "mtu", "psk")
+AT_ONCE = ("forget_after", "join", "keepalive", "log_level", "mtu", "psk", "route", "routes")
 _KEYS = {option.field: option.key for option in OPTIONS}
 _NOT_COMPARED = {"cluster_keys", "init", "sources"}  # the keys are compared with those in use
 
@@ -39,7 +39,12 @@ def reload(running: Running, reread: Reread, now: float) -> tuple[Running, Json]
     config = replace(config, **{name: getattr(wanted, name) for name in applied})
     log.set_up(config.log_level)
     adjustable = Adjustable(
-        config.join, config.forget_after, config.keepalive, config.mtu, config.psk == "on"
+        config.join,
+        config.forget_after,
+        config.keepalive,
+        config.mtu,
+        config.psk == "on",
+        config.routing,
     )
     running.node.reconfigure(adjustable, now)
     # Without any, as when they come from the state file, those in use stay.

@@ -16,6 +16,7 @@ from wesher.mesh.base.plan import NO_KEY
 from wesher.mesh.base.seeds import SeedStatus
 from wesher.mesh.members import Denied
 from wesher.mesh.node import MeshNode
+from wesher.mesh.planning import Behind
 from wesher.mesh.reporting import MemberStatus, NodeStatus, Standing
 from wesher.system.device import Device
 from wesher.system.reconciler import Reconciler
@@ -102,6 +103,7 @@ def as_member(running: Running, member: MemberStatus, moment: Moment) -> Json:
         "peer": member.endpoint is not None,
         "reason": member.reason,
         "unnamed": member.unnamed,
+        "networks": _networks(member.networks),
         "announced_endpoint": endpoint,
         "endpoint": _text(peer and peer.endpoint),
         "handshake": _ago(peer.latest_handshake or None, moment.wall) if peer else None,
@@ -177,7 +179,20 @@ def _node(running: Running, status: NodeStatus, moment: Moment) -> Json:
         "incarnation": status.incarnation,
         "complete": status.complete,
         "wireguard_answers": moment.peers is not None,
+        "networks": _networks(status.networks),
     }
+
+
+def _networks(networks: tuple[Behind, ...]) -> list[Json]:
+    return [
+        {
+            "network": str(one.route.network),
+            "priority": one.route.priority,
+            "taken": one.taken,
+            "reason": one.reason,
+        }
+        for one in networks
+    ]
 
 
 def _spoken(running: Running, member: MemberStatus) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from wesher.config.config import Config
 from wesher.doctor.check_agent import check_agent, check_members, check_strangers, check_warnings
+from wesher.doctor.check_forwarding import check_forwarding
 from wesher.doctor.check_gossip import check_gossip
 from wesher.doctor.check_host import (
     check_clock,
@@ -33,6 +34,7 @@ CHECKS: dict[str, Check] = OF_THE_HOST | {
     "wireguard": check_wireguard,
     "ports": check_ports,
     "overlay": check_overlay,
+    "forwarding": check_forwarding,
     "members": check_members,
     "strangers": check_strangers,
     "advertise": check_advertised,

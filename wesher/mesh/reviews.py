@@ -86,7 +86,7 @@ class Reviews:
         yield from self._network_warnings.compare(live, facts, here, relied_on)
         if reviewed.again_at is not None:
             yield from self._at(reviewed.again_at)
-        if reviewed.moved:
+        if reviewed.renewed:
             gossip.update_meta(self._overlay.metadata(), now)
             self._renewals.expect(now)
         yield from self.expect_renewal(now)

@@ -14,7 +14,7 @@ from wesher.mesh.base.plan import LocalFacts
 from wesher.mesh.base.saved import Saved, SavedMember, Self, later
 from wesher.mesh.base.settings import NodeSettings
 from wesher.mesh.coordinator import Coordinator
-from wesher.mesh.planning import Overlay, peer_problems
+from wesher.mesh.planning import Behind, Overlay, peer_problems
 from wesher.mesh.reporting import (
     DroppedPackets,
     NodeStats,
@@ -54,6 +54,7 @@ class Views:
             health=gossip.health,
             complete=coordinator.complete,
             seeds=tuple(later(one, "answered_at", behind) for one in discovery.seeds()),
+            networks=self._networks(settings.name),
             waiting=sum(member.live and waits(member.name) for member in gossip.members),
             members=member_statuses(
                 (
@@ -73,6 +74,10 @@ class Views:
                 behind=behind,
             ),
         )
+
+    def _networks(self, name: str) -> tuple[Behind, ...]:
+        outcome = self._overlay.outcome
+        return outcome.carriers.behind.get(name, ()) if outcome else ()
 
     def account(
         self, settings: NodeSettings, facts: LocalFacts, clock: NodeClock, now: float

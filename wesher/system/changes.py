@@ -260,11 +260,16 @@ def ip_changes(
     present = network.marked.get(name, EMPTY)
     wanted = _wanted_routes(link, plan, mtus)
     missing = [route for route, mtu in wanted.items() if present.get(route) != mtu]
-    refused = {route: other for route in missing if (other := _holder(network, name, route))}
+    holders = {route: who for route in missing if (who := _holder(network, name, route))}
+    refused = {route: who for route, who in holders.items() if who != name}
     lines = [
         *_address_lines(link, plan.interface),
         *_link_lines(link, plan.interface, alias),
-        *(_add_route(name, route, wanted[route]) for route in missing if route not in refused),
+        *(
+            _set_route(name, route, wanted[route], anew=route not in present)
+            for route in missing
+            if route not in holders
+        ),
     ]
     if plan.complete:
         gone = sorted(present.keys() - wanted.keys(), key=str)
@@ -327,15 +332,19 @@ def _wanted_routes(link: Link, plan: Plan, mtus: Mapping[str, int]) -> dict[IPNe
     for key, peer in plan.peers.items():
         mtu = mtus.get(key, widest)
         for route in peer.allowed_ips:
+            if route in peer.unrouted:
+                continue
             allowed = max(mtu, _LEAST_MTU[route.version])
             wanted.setdefault(route, allowed if allowed < widest else 0)
     return wanted
 
 
-def _add_route(name: str, route: IPNetwork, mtu: int) -> str:
+def _set_route(name: str, route: IPNetwork, mtu: int, *, anew: bool) -> str:
+    """Return the line that sets a route; one to a network never takes the place of another's."""
+    verb = "add" if anew and route.prefixlen < route.max_prefixlen else "replace"
     scope = " scope link" if route.version == 4 else ""
     limit = f" mtu {mtu}" if mtu else ""
-    return f"route replace {route} dev {name} proto {PROTOCOL}{scope}{limit}"
+    return f"route {verb} {route} dev {name} proto {PROTOCOL}{scope}{limit}"
 
 
 def _address_lines(link: Link, settings: InterfaceSettings) -> Iterator[str]:
@@ -358,10 +367,15 @@ def _link_lines(link: Link, settings: InterfaceSettings, alias: str) -> Iterator
 
 
 def _holder(network: Network, name: str, route: IPNetwork) -> str | None:
-    """Return the interface of somebody else's route to the same destination."""
-    host = route.prefixlen == route.max_prefixlen
-    other = network.foreign.get(str(route.network_address) if host else str(route))
-    return None if other == name else other
+    """Return the interface of somebody else's route to the same destination.
+
+    One through ours to a host may become ours, one to a network is left to who made it.
+    """
+    if route.prefixlen == route.max_prefixlen:
+        other = network.foreign.get(str(route.network_address))
+        return None if other == name else other
+    meshes = (link for link, routes in network.marked.items() if link != name and route in routes)
+    return network.foreign.get(str(route)) or next(meshes, None)
 
 
 def _failed_lines(stderr: str, lines: Sequence[str]) -> dict[str, str] | None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
-from wesher.base.addresses import Prefixes
+from wesher.base.addresses import Prefixes, Ranges
 from wesher.base.frozen import frozen, replace
 from wesher.mesh.base.plan import IPAddress, IPNetwork
 from wesher.system.interface import MARKS
@@ -23,12 +23,13 @@ _DISCARD = 9  # a port (RFC 863); nothing is sent there
 class HostFacts:
     """The host around our interface: nothing of our own is in it.
 
-    `routed` are the networks that `Network.routed` are;
+    `routed` and `own_routes` are the networks that those of `Network` are;
     `overlay_addresses` are those of `own_addresses` that other clusters of ours gave this host.
     """
 
     connected: tuple[IPNetwork, ...] = ()
     routed: Prefixes = Prefixes()
+    own_routes: Ranges = Ranges()
     own_addresses: frozenset[IPAddress] = frozenset()
     overlay_addresses: frozenset[IPAddress] = frozenset()
     next_hops: frozenset[IPAddress] = frozenset()
@@ -47,6 +48,7 @@ def host_facts(
     return HostFacts(
         connected=tuple(connected),
         routed=network.routed,
+        own_routes=network.own_routes,
         own_addresses=frozenset(address.ip for address in addresses),
         overlay_addresses=frozenset(
             address.ip for link in links if link.alias in MARKS for address in link.addresses

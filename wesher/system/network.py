@@ -13,7 +13,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any
 
-from wesher.base.addresses import Prefixes
+from wesher.base.addresses import Prefixes, Ranges
 from wesher.base.errors import CommandError
 from wesher.base.frozen import EMPTY, frozen, replace
 from wesher.mesh.base.plan import IPAddress, IPNetwork
@@ -77,22 +77,27 @@ class Network:
 
     That is 0 for a route without one. `foreign` maps destinations in the main table, as `ip` writes
     them, to the interface of a route that is not marked; `routed` are those of them that an overlay
-    network must not touch.
+    network must not touch, and `own_routes` all that networks behind members must not.
     """
 
     links: Mapping[str, Link] = EMPTY
     marked: Mapping[str, Mapping[IPNetwork, int]] = EMPTY
     foreign: Mapping[str, str] = EMPTY
     routed: Prefixes = Prefixes()
+    own_routes: Ranges = Ranges()
     gateways: tuple[Gateway, ...] = ()
 
 
 @frozen
 class Scope:
-    """Which routes of others matter: to destinations inside the overlay network."""
+    """Which routes of others matter: to destinations inside the overlay network.
+
+    Beside them those inside of what may be `accepted` as a network behind a member.
+    """
 
     interface: str
     overlay: IPNetwork
+    accepted: tuple[IPNetwork, ...] = ()
 
 
 @patiently
@@ -136,15 +141,14 @@ def parse_network(text: str, scope: Scope | None = None) -> Network:
             marked=marked,
             foreign=foreign,
             routed=Prefixes.of(_routed(foreign, scope)) if scope else Prefixes(),
+            own_routes=Ranges.of(_own_routes(marked, foreign, scope)) if scope else Ranges(),
             gateways=tuple(dict.fromkeys(gateways)),
         )
 
 
 def routed_inside(network: Network, scope: Scope) -> list[IPNetwork]:
     """Return what `routed` would be of a network that was read without a scope."""
-    inside = _test_of(scope.overlay)
-    found = {one: link for one, link in network.foreign.items() if inside(one)}
-    return sorted(_routed(found, scope), key=str)
+    return sorted(_routed(network.foreign, scope), key=str)
 
 
 async def _ask(*queries: str) -> str:
@@ -200,7 +204,7 @@ def _sort_routes(
 ) -> tuple[dict[str, dict[IPNetwork, int]], dict[str, str]]:
     marked: dict[str, dict[IPNetwork, int]] = {}
     foreign: dict[str, str] = {}
-    inside = _test_of(scope.overlay) if scope else None
+    inside = _test_of_scope(scope) if scope else None
     for route in routes:
         if route.get("table", _MAIN) != _MAIN:
             continue
@@ -215,27 +219,50 @@ def _route_mtu(route: Mapping[str, Any]) -> int:
     return next((one["mtu"] for one in route.get("metrics", ()) if "mtu" in one), 0)
 
 
-def _test_of(overlay: IPNetwork) -> Callable[[str], bool]:
-    """Return a fast test of whether a destination lies inside `overlay` and is narrower."""
-    family = AF_INET if overlay.version == 4 else AF_INET6
-    mark = ":" if overlay.version == 6 else "."
-    rest = overlay.max_prefixlen - overlay.prefixlen
-    bits = int(overlay.network_address) >> rest
+def _test_of_scope(scope: Scope) -> Callable[[str], bool]:
+    """Return a fast test of whether a destination matters."""
+    four: list[tuple[int, int, int]] = []
+    six: list[tuple[int, int, int]] = []
+    least = {scope.overlay: scope.overlay.prefixlen + 1}
+    for network in dict.fromkeys((scope.overlay, *scope.accepted)):
+        rest = network.max_prefixlen - network.prefixlen
+        test = (int(network.network_address) >> rest, rest, least.get(network, network.prefixlen))
+        (four if network.version == 4 else six).append(test)
 
     def inside(destination: str) -> bool:
-        address, _, length = destination.partition("/")
-        if mark not in address or (length and int(length) <= overlay.prefixlen):
+        address, _, word = destination.partition("/")
+        if ":" in address:
+            family, tests, length = AF_INET6, six, int(word or 128)
+        elif "." in address:
+            family, tests, length = AF_INET, four, int(word or 32)
+        else:
+            return False  # the default route
+        if not tests:
             return False
-        return int.from_bytes(inet_pton(family, address)) >> rest == bits
+        number = int.from_bytes(inet_pton(family, address))
+        return any(number >> rest == bits and length >= least for bits, rest, least in tests)
 
     return inside
 
 
 def _routed(foreign: Mapping[str, str], scope: Scope) -> Iterator[IPNetwork]:
     """Yield where packets must not go through the mesh; what leads into it anyway may stay."""
+    inside = _test_of_scope(replace(scope, accepted=()))
+    for destination, link in foreign.items():
+        if link != scope.interface and inside(destination):
+            yield ip_network(destination)
+
+
+def _own_routes(
+    marked: Mapping[str, Iterable[IPNetwork]], foreign: Mapping[str, str], scope: Scope
+) -> Iterator[IPNetwork]:
+    """Yield where packets go without our mesh, or through another."""
     for destination, link in foreign.items():
         if link != scope.interface:
             yield ip_network(destination)
+    for link, networks in marked.items():
+        if link != scope.interface:
+            yield from networks
 
 
 @lru_cache(maxsize=16384)

@@ -113,9 +113,10 @@ class Watch:
 
 def check_plan(plan: Plan, public_key: str) -> str | None:
     """Say what is wrong with a plan of the host that has this key."""
-    routed = [int(ip.network_address) for peer in plan.peers.values() for ip in peer.allowed_ips]
-    addresses = set(routed)  # as numbers: these are sooner compared
-    if len(addresses) != len(routed):
+    routed = [ip for peer in plan.peers.values() for ip in peer.allowed_ips]
+    # As numbers: these are sooner compared.
+    addresses = {int(ip.network_address) for ip in routed if ip.prefixlen == ip.max_prefixlen}
+    if len(addresses) != sum(ip.prefixlen == ip.max_prefixlen for ip in routed):
         return "one address, two peers"
     if int(plan.interface.address) in addresses:
         return "our own address is a peer's"

@@ -4,7 +4,7 @@ import math
 import os
 import subprocess
 import sys
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from wesher.config.config import as_told, from_told, load, renamed_to
 from wesher.config.option_types import MAX_KEYS
 from wesher.config.options import OPTIONS, Option
 from wesher.gossip import Keyring
+from wesher.mesh.base.routes import Accepted, Route
 from wesher.mesh.base.seeds import Seed
 
 KEY = bytes(range(32))
@@ -106,6 +107,13 @@ SAMPLES = {
     "wireguard_port": ("11820", "wireguard_port", 11820),
     "advertise_port": ("27946", "advertise_port", 27946),
     "advertise_wireguard_port": ("21820", "advertise_wireguard_port", 21820),
+    "route": (
+        "192.168.7.0/24,fd00:7::/48@9",
+        "route",
+        (Route(ip_network("192.168.7.0/24")), Route(ip_network("fd00:7::/48"), 9)),
+    ),
+    "accept_routes": ("none", "accept_routes", Accepted(())),
+    "no_routes": ("true", "routes", False),
     "keepalive": ("20", "keepalive", 20),
     "mtu": ("1280", "mtu", 1280),
     "overlay_net": ("10.5.6.7/16", "overlay_net", ip_interface("10.5.6.7/16")),
@@ -179,6 +187,14 @@ def test_an_ipv6_overlay_needs_the_least_mtu_of_ipv6() -> None:
         ("advertise_port", "0", "is not a port"),
         ("advertise_port", "51820", "others would be told 51820 for gossip and WireGuard"),
         ("advertise_wireguard_port", "7946", "others would be told 7946 for gossip and WireGuard"),
+        ("route", "0.0.0.0/0", "is the default route"),
+        ("route", "192.168.7.0/24@x", "has no priority"),
+        ("route", "192.168.7.0/24,192.168.7.0/24@1", "192.168.7.0/24 is there twice"),
+        ("route", "10.7.0.0/16", "10.7.0.0/16 overlaps the overlay network 10.0.0.0/8"),
+        ("route", "8.0.0.0/5", "8.0.0.0/5 overlaps the overlay network 10.0.0.0/8"),
+        ("route", ",".join(f"fd00::{n}" for n in range(1, 9)), "the first 5 fit"),
+        ("route", ",".join(f"192.168.{n}.0/24" for n in range(17)), "the first 16 fit"),
+        ("accept_routes", "some", "is not a network"),
         ("keepalive", "on", "is neither auto, off, nor a number of seconds"),
         ("keepalive", "65536", "is neither auto, off, nor a number of seconds"),
         ("keepalive", "-1", "is neither auto, off, nor a number of seconds"),
@@ -686,6 +702,7 @@ TOLD = {
     "join": "seed,[fd00::1]:7000",
     "bind_iface": "eth0",
     "advertise_addr": "fd00::7",
+    "route": "192.168.7.0/24,fd00:7::/48@9",
     "cluster_port": "7999",
     "wireguard_port": "51999",
     "overlay_net": "10.1.2.3/8",
@@ -708,6 +725,7 @@ def test_an_agent_tells_what_it_runs_with() -> None:
         "wireguard_port": 51999,
         "advertise_port": None,
         "overlay_net": "10.0.0.0/8",
+        "route": ["192.168.7.0/24", "fd00:7::/48@9"],
         "etc_hosts": False,
         "hosts_file": "/tmp/hosts",
         "state_dir": "/tmp/state",

@@ -11,7 +11,8 @@ from wesher.mesh.base.metadata import MetadataFormat
 from wesher.mesh.base.plan import HostsEntry, LocalFacts
 from wesher.mesh.base.settings import HostsNaming
 from wesher.mesh.planning.hosts_naming import Namer, Unnamed
-from wesher.mesh.planning.planner import Planner, PlanResult, peer_problems
+from wesher.mesh.planning.peer_problems import peer_problems
+from wesher.mesh.planning.planner import Planner, PlanResult
 
 LATER = 60.0
 FORMAT: MetadataFormat = "current"

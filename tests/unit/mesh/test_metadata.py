@@ -229,7 +229,7 @@ def with_ext(ext: bytes, field_type: int = gob.BYTES) -> bytes:
 
 
 def test_unknown_keys_of_a_later_version_are_ignored() -> None:
-    ext = msgpack.packb({"z": [1, {"deep": None}], "p": 51821, "r": ["10.9.0.0/16"]})
+    ext = msgpack.packb({"z": [1, {"deep": None}], "p": 51821, "x": ["10.9.0.0/16"]})
 
     metadata = decode_metadata(with_ext(ext))
 

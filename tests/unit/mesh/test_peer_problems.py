@@ -9,7 +9,8 @@ from wesher.gossip import Record
 from wesher.gossip.codec import MessageType
 from wesher.mesh.base.metadata import MetadataFormat, RejectionKind
 from wesher.mesh.base.plan import LocalFacts
-from wesher.mesh.planning.planner import PEER_REMEDIES, Planner, peer_problems
+from wesher.mesh.planning.peer_problems import PEER_REMEDIES, peer_problems
+from wesher.mesh.planning.planner import Planner
 
 
 def found(*members: Record, format: MetadataFormat = "current") -> list[tuple[str, str]]:

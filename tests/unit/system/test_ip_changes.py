@@ -172,6 +172,43 @@ def test_a_route_through_our_interface_is_ours_to_mark() -> None:
     assert found.lines == ("route replace 10.0.0.1/32 dev wg0 proto 87 scope link",)
 
 
+def test_a_route_to_a_network_through_our_interface_is_left_to_who_made_it() -> None:
+    assert changes(plan("10.4.0.0/16"), foreign={"10.4.0.0/16": NAME}) == IpChanges()
+
+
+def test_a_route_to_a_network_of_another_mesh_is_refused() -> None:
+    network = ip_network("192.168.7.0/24")
+    marked = {"wg1": {network: 0, ip_network("10.0.0.1/32"): 0}}
+
+    found = ip_changes(
+        Network({NAME: SETTLED}, marked), NAME, plan(str(network), "10.0.0.1/32"), "wesher"
+    )
+
+    assert found.refused == (f"route to {network}: one through wg1 exists",)
+    assert found.lines == ("route replace 10.0.0.1/32 dev wg0 proto 87 scope link",)
+
+
+def test_a_route_to_a_network_is_added_so_that_it_takes_no_place() -> None:
+    want, name = plan("192.168.7.0/24"), "192.168.7.0/24"
+
+    assert changes(want).lines == (f"route add {name} dev wg0 proto 87 scope link",)
+    assert changes(want, routes=(name,), mtus={name: 1400}).lines == (
+        f"route replace {name} dev wg0 proto 87 scope link mtu 1400",
+    )
+    assert changes(plan(), routes=(name,)).lines == (f"route del {name} dev wg0 proto 87",)
+
+
+def test_what_is_to_have_no_route_gets_none_and_loses_it() -> None:
+    host, network = ip_network("10.0.0.1/32"), ip_network("192.168.7.0/24")
+    peer = Peer(ENDPOINT, (host, network), unrouted=frozenset({network}))
+    want = Plan(InterfaceSettings(OURS.ip, 51820), {"key": peer}, complete=True)
+
+    assert changes(want, routes=(str(host),)) == IpChanges()
+    assert changes(want, routes=(str(host), str(network))).lines == (
+        f"route del {network} dev wg0 proto 87",
+    )
+
+
 @pytest.fixture
 def fake(tools: Tools) -> Tools:
     tools.do(f"ip link add {NAME} type wireguard")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wesher.base.addresses import Prefixes
+from wesher.base.addresses import Prefixes, Ranges
 from wesher.base.errors import CommandError
 from wesher.system.network import Gateway, Link, LinkAddress, Network, Scope, parse_network
 
@@ -171,6 +171,70 @@ def test_that_holds_for_ipv6() -> None:
 )
 def test_wider_routes_and_those_of_meshes_are_none_to_keep_clear_of(route: Shown) -> None:
     assert parse(routes=[route], scope=SCOPE).routed == Prefixes()
+
+
+def own_routes(*routes: Shown, accepted: tuple[str, ...] = ("192.168.0.0/16",)) -> Ranges:
+    scope = Scope("wgoverlay", ip_network("10.99.0.0/16"), tuple(map(ip_network, accepted)))
+    return parse(routes=list(routes), scope=scope).own_routes
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        {"dst": "192.168.7.0/24", "gateway": "192.0.2.1", "dev": "eth0"},
+        {"dst": "192.168.0.0/16", "gateway": "192.0.2.1", "dev": "eth0"},
+        {"dst": "192.168.7.1", "dev": "ppp0", "protocol": "2"},
+        {"dst": "192.168.7.0/24", "type": "6", "protocol": "80"},
+        {"dst": "192.168.7.0/24", "dev": "wgother", "protocol": "87"},
+        {"dst": "192.168.7.0/24", "nexthops": []},
+    ],
+)
+def test_networks_that_a_host_has_ways_to_are_its_own(route: Shown) -> None:
+    found = own_routes(route)
+
+    assert found == Ranges.of([ip_network(route["dst"])])
+    assert found.inside(ip_network("192.168.0.0/16")) == ip_network(route["dst"])
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        {"dst": "default", "gateway": "192.0.2.1", "dev": "eth0"},
+        {"dst": "192.0.0.0/8", "gateway": "192.0.2.1", "dev": "eth0"},
+        {"dst": "172.16.7.0/24", "gateway": "192.0.2.1", "dev": "eth0"},
+        {"dst": "192.168.7.0/24", "dev": "wgoverlay", "protocol": "87"},
+        {"dst": "192.168.7.0/24", "dev": "wgoverlay", "protocol": "3"},
+        {"dst": "192.168.7.0/24", "dev": "eth0", "table": "100"},
+    ],
+)
+def test_wider_routes_ours_and_those_elsewhere_are_not(route: Shown) -> None:
+    assert own_routes(route) == Ranges()
+
+
+def test_a_scope_of_everything_takes_all_but_the_default_route() -> None:
+    routes = [
+        {"dst": "default", "gateway": "192.0.2.1", "dev": "eth0"},
+        {"dst": "8.8.8.0/24", "gateway": "192.0.2.1", "dev": "eth0"},
+        {"dst": "2600::/32", "gateway": "fe80::1", "dev": "eth0"},
+    ]
+
+    found = own_routes(*routes, accepted=("0.0.0.0/0", "::/0"))
+
+    assert found == Ranges.of(map(ip_network, ("8.8.8.0/24", "2600::/32")))
+
+
+def test_routes_inside_what_is_accepted_do_not_forbid_overlay_addresses() -> None:
+    scope = Scope("wgoverlay", ip_network("10.99.0.0/16"), (ip_network("10.0.0.0/8"),))
+    routes = [
+        {"dst": "10.5.0.0/16", "gateway": "192.0.2.1", "dev": "eth0"},
+        {"dst": "10.99.0.0/16", "gateway": "192.0.2.1", "dev": "eth0"},
+        {"dst": "10.99.5.0/24", "gateway": "192.0.2.1", "dev": "eth0"},
+    ]
+
+    network = parse(routes=routes, scope=scope)
+
+    assert network.routed == Prefixes.of([ip_network("10.99.5.0/24")])
+    assert network.own_routes.inside(ip_network("10.5.0.0/16"))
 
 
 HOP = ip_address("192.0.2.1")

@@ -12,7 +12,7 @@
 | k | the overlay address was kept from before this start | true |
 | y | the overlay address cannot move, and neither could its holder when we came | true |
 | m | it answers questions of members (decision 27) | true |
-| r | reserved for routed networks | |
+| r | networks behind the member | bytes, see `routes` |
 | q | preshared keys are used (planning/preshared_keys.py) | true |
 | d | public key of the member's identity | 32 bytes of Ed25519 |
 | g | its signature, see `signing`: always the last entry | 64 bytes |
@@ -38,6 +38,7 @@ from wesher.gossip.keyring import FINGERPRINT_SIZE
 from wesher.mesh.base import gob
 from wesher.mesh.base.identity import KEY_SIZE, SIGNATURE_SIZE
 from wesher.mesh.base.plan import IPAddress
+from wesher.mesh.base.routes import Route, decode_routes, encode_routes
 
 MetadataFormat = Literal["current", "v0.2"]
 
@@ -97,6 +98,7 @@ class Metadata:
     preshared: bool = False
     answers: bool = False
     version: str | None = None
+    routes: tuple[Route, ...] = ()
     key_fingerprints: tuple[str, ...] = ()
     identity: bytes | None = None
     format: MetadataFormat = "current"
@@ -213,6 +215,7 @@ def _encode_ext(metadata: Metadata) -> bytes:
         "y": metadata.late,
         "q": metadata.preshared,
         "m": metadata.answers,
+        "r": encode_routes(metadata.routes),
         "f": _fingerprint_bytes(metadata),
         "d": metadata.identity,
         "g": metadata.identity and bytes(SIGNATURE_SIZE),  # nothing comes after it
@@ -293,6 +296,7 @@ _EXT: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "y": ("late", _parse_flag),
     "q": ("preshared", _parse_flag),
     "m": ("answers", _parse_flag),
+    "r": ("routes", decode_routes),
     "f": ("key_fingerprints", _parse_fingerprints),
     "d": ("identity", _parse_identity),
 }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from wesher.base.addresses import Address, Prefixes
+from wesher.base.addresses import Address, Prefixes, Ranges
 from wesher.base.frozen import EMPTY, frozen
 
 IPAddress = IPv4Address | IPv6Address
@@ -18,13 +18,15 @@ NO_KEY = ""
 class Peer:
     """One WireGuard peer, which listens at `endpoint`; `keepalive` in seconds, 0 is off.
 
-    `preshared_key` is in base64, NO_KEY for none; None leaves the peer the one that it has.
+    `preshared_key` is in base64, NO_KEY for none; None leaves the peer the one that it has. Every
+    allowed-ip is also a route, but for those that are `unrouted`.
     """
 
     endpoint: Address
     allowed_ips: tuple[IPNetwork, ...]
     keepalive: int = 0
     preshared_key: str | None = NO_KEY
+    unrouted: frozenset[IPNetwork] = frozenset()
 
 
 @frozen
@@ -53,7 +55,7 @@ class InterfaceSettings:
 class Plan:
     """What this host should look like; peers by WireGuard public key in base64.
 
-    Every allowed-ip of a peer is also a route. While not `complete` nothing may be removed. The
+    While not `complete` nothing may be removed. The
     sessions with the `forgetful`, by key, are renewed whenever `renewal` grows.
     """
 
@@ -73,6 +75,8 @@ class LocalFacts:
     """Networks that other interfaces are connected to."""
     routed: Prefixes = Prefixes()
     """Networks inside the overlay network, and narrower, that others' routes lead to."""
+    own_routes: Ranges = Ranges()
+    """Destinations of others' routes, as far as members may announce such networks."""
     own_addresses: frozenset[IPAddress] = frozenset()
     next_hops: frozenset[IPAddress] = frozenset()
     resolvers: frozenset[IPAddress] = frozenset()

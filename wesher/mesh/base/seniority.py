@@ -34,15 +34,19 @@ class Seniority:
         self._arrivals = {name: self._arrivals.get(name, now) for name in names}
         self._in_order = sorted(self._arrivals.values())
 
-    def order(self, older: str, younger: str, thing: Hashable) -> int:
+    def order(
+        self, older: str, younger: str, thing: Hashable, other: Hashable | None = None
+    ) -> int:
         """Compare two claims to one thing: -1 if the first has it, 1 if the second, 0 for neither.
 
-        Both must have been noted. With 0 their ranks decide.
+        The second may be to an `other` thing, which cannot be had beside that one. Both must have
+        been noted. With 0 their ranks decide.
         """
+        other = thing if other is None else other
         first = self._since[older, thing]
-        second = self._since[younger, thing]
+        second = self._since[younger, other]
         if second < first:
-            return -self.order(younger, older, thing)
+            return -self.order(younger, older, other, thing)
         if second - first <= TOGETHER:
             return 0
         newcomers, established = self._sides(second)

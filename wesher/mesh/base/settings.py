@@ -8,6 +8,7 @@ from wesher.mesh.base.hostnames import is_host_name
 from wesher.mesh.base.identity import Identity
 from wesher.mesh.base.metadata import MetadataFormat
 from wesher.mesh.base.plan import IPAddress
+from wesher.mesh.base.routes import Routing
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.trust import Trust
 
@@ -36,6 +37,7 @@ class HostsNaming:
 
 
 _NAMING = HostsNaming()
+_ROUTING = Routing()
 
 
 @frozen
@@ -74,6 +76,7 @@ class NodeSettings:
     identity: Identity | None = None
     keepalive: int | None = 0
     mtu: int | None = None
+    routing: Routing = _ROUTING
     told_wireguard_port: int | None = None
     trust: Trust = "live"
 
@@ -99,3 +102,4 @@ class Adjustable:
     keepalive: int | None = 0
     mtu: int | None = None
     preshared_keys: bool = True
+    routing: Routing = _ROUTING

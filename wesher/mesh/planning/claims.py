@@ -40,6 +40,10 @@ class Claims:
         self._live = live
         self._seniority = seniority
 
+    def is_live(self, name: str) -> bool:
+        """Tell whether a member is there."""
+        return name in self._live
+
     def address_holders(self, claimants: Iterable[Claimant]) -> dict[IPAddress, Claimant]:
         """Return who holds each claimed overlay address.
 

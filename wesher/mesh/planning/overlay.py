@@ -4,7 +4,7 @@ Who was moved out of its address goes back when it starts with a new interface a
 whoever took it, by a mistyped `--overlay-addr` for instance, is gone by then, and no flow is cut.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
 from wesher import __version__
 from wesher.base import problems
@@ -13,18 +13,19 @@ from wesher.gossip import Address, Keyring, Member
 from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.address import choose_address, is_usable
 from wesher.mesh.base.events import Severity
-from wesher.mesh.base.metadata import Announced, Metadata, encode_metadata
-from wesher.mesh.base.plan import IPAddress, LocalFacts, Peer, Plan
+from wesher.mesh.base.metadata import Announced, Metadata, encode_metadata, read_metadata
+from wesher.mesh.base.plan import IPAddress, IPNetwork, LocalFacts, Peer, Plan
+from wesher.mesh.base.routes import Route, overlap
 from wesher.mesh.base.saved import Former, Saved
 from wesher.mesh.base.settings import NodeSettings
 from wesher.mesh.base.signing import sign_metadata
 from wesher.mesh.planning.keepalive import Keepalives
+from wesher.mesh.planning.peer_problems import peer_problems
 from wesher.mesh.planning.planner import (
     Planner,
     PlanResult,
     holder_of,
     is_held_for_good,
-    peer_problems,
 )
 from wesher.mesh.planning.preshared_keys import PresharedKeys
 from wesher.mesh.planning.validation import LocalMember
@@ -40,10 +41,12 @@ Taken = Callable[[IPAddress], bool]
 class Reviewed:
     """What a review has come to: whether we `moved` to another address, and what to tell.
 
-    `again_at` is when to review at the latest, to move.
+    `renewed` says that what we publish has changed. `again_at` is when to review at the latest, to
+    move.
     """
 
     moved: bool
+    renewed: bool
     again_at: float | None
     warnings: tuple[Warn, ...]
 
@@ -107,6 +110,7 @@ class Overlay:
             # Who fixes the same one later may be a Go peer, which cannot say that it is late.
             kept=not late if fixed else address == self._saved.overlay_addr,
             late=late,
+            routes=_beside(settings.routing.announced, settings.name, live),
         )
         self._note_start(address, now)
         return None
@@ -121,10 +125,14 @@ class Overlay:
         complete: bool,
     ) -> Reviewed:
         """Decide anew what this host should look like; only after `choose`."""
-        keepalive = self.keepalives.decide(self.settings.keepalive, self.settings.ip, facts)
-        self._local = replace(self._chosen(), keepalive=keepalive, mtu=self.settings.mtu)
         live, failed = list(live), list(failed)
+        told = self._chosen().routes
+        self._adjust(facts)
         outcome = self._build(live, failed, facts, complete, now)
+        routes = _giving_way(self._chosen().routes, outcome.carriers.yields)
+        if routes != self._chosen().routes:
+            self._local = replace(self._chosen(), routes=routes)
+            outcome = self._build(live, failed, facts, complete, now)
         winner = outcome.lost_to(self.settings.name)
         warnings: list[Warn] = []
         moved = False
@@ -141,7 +149,22 @@ class Overlay:
         known = {*outcome.trusted, *outcome.refusals}
         self.relied_on = frozenset((self.relied_on | outcome.trusted.keys()) & known)
         again_at = self._move_at if self._move_at is not None and self._move_at > now else None
-        return Reviewed(moved, again_at, tuple(warnings))
+        return Reviewed(moved, moved or routes != told, again_at, tuple(warnings))
+
+    def _adjust(self, facts: LocalFacts) -> None:
+        """Take what the operator may have changed; networks that are new give way until weighed."""
+        settings, local = self.settings, self._chosen()
+        known = {one.network for one in local.routes if not one.yielding}
+        announced = settings.routing.announced
+        new = {one.network for one in announced} - known
+        self._local = replace(
+            local,
+            keepalive=self.keepalives.decide(settings.keepalive, settings.ip, facts),
+            mtu=settings.mtu,
+            underlay=settings.ip,
+            routes=_giving_way(announced, new),
+            routing=settings.routing,
+        )
 
     def metadata(self) -> bytes:
         """Return what we publish about ourselves, signed; only after `choose`."""
@@ -158,6 +181,7 @@ class Overlay:
             answers=True,
             version=__version__,
             preshared=settings.preshared_keys,
+            routes=local.routes,
             key_fingerprints=self._keyring.fingerprints,
             identity=identity.public_key if identity else None,
             has_ext=True,
@@ -274,6 +298,23 @@ class Overlay:
             if found.subject == self.settings.name and self._move_at is not None:
                 continue  # told once we have moved, or cannot
             yield replace(found, always=found.subject in self.relied_on)
+
+
+def _beside(routes: tuple[Route, ...], name: str, live: Iterable[Announced]) -> tuple[Route, ...]:
+    """Return our routes, giving way to those of live members that are there before us."""
+    said = (read_metadata(member) for member in live if member.name != name)
+    theirs = [route for one in said if isinstance(one, Metadata) for route in one.routes]
+    taken = {
+        ours.network
+        for ours in routes
+        for one in theirs
+        if overlap(ours.network, one.network) and one.priority == ours.priority and not one.yielding
+    }
+    return _giving_way(routes, taken)
+
+
+def _giving_way(routes: Iterable[Route], to: Container[IPNetwork]) -> tuple[Route, ...]:
+    return tuple(replace(one, yielding=one.network in to) for one in routes)
 
 
 def _forgetful(outcome: PlanResult, live: Iterable[Member]) -> frozenset[str]:

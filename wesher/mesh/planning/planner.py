@@ -9,19 +9,15 @@ said why not.
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
-from wesher.base import problems
-from wesher.base.addresses import Address
+from wesher.base.addresses import Address, Ranges
 from wesher.base.frozen import frozen, replace
 from wesher.gossip.messages import unpack_ip
-from wesher.mesh.base.actions import Warn
-from wesher.mesh.base.events import Severity
 from wesher.mesh.base.metadata import (
     DECODED,
     Announced,
     Metadata,
-    MetadataFormat,
     Rejection,
     RejectionKind,
     read_metadata,
@@ -37,6 +33,7 @@ from wesher.mesh.base.plan import (
 )
 from wesher.mesh.base.seniority import Seniority
 from wesher.mesh.base.settings import HostsNaming
+from wesher.mesh.planning.carriers import Carriers, Judge, Offer
 from wesher.mesh.planning.claims import (
     Claimant,
     Claims,
@@ -46,6 +43,7 @@ from wesher.mesh.planning.hosts_naming import Namer, Unnamed, like_another, sett
 from wesher.mesh.planning.validation import LocalMember, ValidMember, validate_member
 
 _NAMING = HostsNaming()
+_NO_CARRIERS = Carriers()
 
 
 @frozen
@@ -54,7 +52,8 @@ class PlanResult:
 
     `trusted` are the peers by name, those that lost their overlay address included; `refusals` says
     of the other members why they are none. `conflicts` has those about our own address too;
-    `unnamed` are the peers without a hosts entry although they should have one.
+    `unnamed` are the peers without a hosts entry although they should have one; `carriers` has the
+    networks behind members.
     """
 
     plan: Plan
@@ -62,6 +61,7 @@ class PlanResult:
     refusals: Mapping[str, Rejection]
     conflicts: tuple[Conflict, ...]
     unnamed: Mapping[str, Unnamed]
+    carriers: Carriers = _NO_CARRIERS
 
     def lost_to(self, name: str) -> str | None:
         """Return who holds the address that `name` claims, if that is somebody else."""
@@ -126,17 +126,40 @@ class Planner:
         shut = _without_packets(conflicts, local)
         named = settle_names(claimants, names, claims)
         judged = {name: self._judged[name] for name in trusted}
+        carriers = self._weigh(local, facts, claimants, claims)
         plan = Plan(
             _interface(local),
-            _peers(trusted, judged, shut),
+            _with_networks(_peers(trusted, judged, shut), trusted, shut, carriers, local),
             _hosts(trusted, names, named, shut),
             complete,
         )
-        outcome = PlanResult(plan, trusted, refusals, conflicts, _unnamed(judged, named))
+        outcome = PlanResult(plan, trusted, refusals, conflicts, _unnamed(judged, named), carriers)
         own_names = len(named) == sum(map(len, names.values()))
-        undisputed = len(claimants) == wanted and not conflicts and own_names
+        settled = not conflicts and not carriers.contests
+        undisputed = len(claimants) == wanted and settled and own_names
         self._undisputed = outcome if undisputed else None
         return outcome
+
+    def _weigh(
+        self,
+        local: LocalMember,
+        facts: LocalFacts,
+        claimants: Iterable[Claimant],
+        claims: Claims,
+    ) -> Carriers:
+        """Decide who carries the networks that members announce, ourselves included."""
+        offers = [
+            Offer(one.name, route, claims.is_live(one.name))
+            for one in claimants
+            for route in one.routes
+        ]
+        if not offers:
+            return _NO_CARRIERS
+        reached = {ip for judged in self._judged.values() for ip in judged.underlay}
+        reached |= {ip_address(local.underlay)} if local.underlay else set()
+        underlay = Ranges.of(map(ip_network, reached))
+        judge = Judge(local.name, local.network.network, local.routing, facts, underlay)
+        return judge.weigh(offers, self._seniority)
 
     @staticmethod
     def taken(members: Iterable[Announced], facts: LocalFacts) -> Callable[[IPAddress], bool]:
@@ -280,6 +303,8 @@ def _wanted(
         yield one.name, one.public_key
         for name in names.get(one.name, ()):
             yield one.name, name.lower()
+        for route in one.routes:
+            yield one.name, route.claim
 
 
 def _conflicts(
@@ -334,6 +359,26 @@ def _peers(
     return peers
 
 
+def _with_networks(
+    peers: dict[str, Peer],
+    trusted: Mapping[str, ValidMember],
+    shut: Container[str],
+    carriers: Carriers,
+    local: LocalMember,
+) -> dict[str, Peer]:
+    """Return the peers with the networks behind them, but for those in `shut`."""
+    for name in carriers.behind:
+        member = trusted.get(name)
+        networks = carriers.networks(name)
+        if member is None or name in shut or not networks:
+            continue
+        peer = peers[member.public_key]
+        unrouted = frozenset() if local.routing.routed else frozenset(networks)
+        allowed_ips = (*peer.allowed_ips, *networks)
+        peers[member.public_key] = replace(peer, allowed_ips=allowed_ips, unrouted=unrouted)
+    return peers
+
+
 def _hosts(
     trusted: Mapping[str, ValidMember],
     names: Mapping[str, tuple[str, ...]],
@@ -358,45 +403,3 @@ def _unnamed(judged: Mapping[str, _Judged], named: Mapping[str, str]) -> dict[st
         if holders and name not in holders:
             found[name] = like_another(name, holders[0])
     return found
-
-
-PEER_REMEDIES = {
-    RejectionKind.PENDING: "wait until it has told more of itself",
-    RejectionKind.METADATA: "it is no wesher, or one of an unknown version: see what runs there",
-    RejectionKind.NAME: "give it another --node-name",
-    RejectionKind.NETWORK: "give all members the same --overlay-net",
-    RejectionKind.ADDRESS: "give it another --overlay-addr, or all members another --overlay-net",
-    RejectionKind.KEY: "if it is a clone of that host, start it with --fresh-key; if it is none of "
-    "yours, somebody with the cluster key made it up",
-    RejectionKind.ENDPOINT: "give it an --advertise-addr at which others reach it",
-}
-
-
-def peer_problems(outcome: PlanResult, our_format: MetadataFormat) -> Iterator[Warn]:
-    """Yield who is not a peer, shares an address or a name, or cannot read `our_format`."""
-    yield from _refused(outcome)
-    for conflict in outcome.conflicts:
-        data = {
-            "winner": conflict.winner,
-            "loser": conflict.loser,
-            "address": conflict.address,
-        }
-        if conflict.fixed:
-            problem, severity = problems.FIXED_ADDRESS, Severity.ERROR
-        else:
-            problem, severity = problems.SAME_ADDRESS, Severity.WARNING
-        yield Warn(problem, conflict.loser, data, severity=severity)
-    for name, unnamed in outcome.unnamed.items():
-        yield Warn(unnamed.problem, name, unnamed.data)
-    for name, member in outcome.trusted.items():
-        if not member.metadata.has_ext and member.metadata.format != our_format:
-            found = {"member": name, "format": member.metadata.format}
-            yield Warn(problems.METADATA_FORMAT, name, found)
-
-
-def _refused(outcome: PlanResult) -> Iterator[Warn]:
-    for name, refusal in outcome.refusals.items():
-        if refusal.kind is not RejectionKind.PENDING:
-            remedy = PEER_REMEDIES[refusal.kind]
-            data = {"member": name, "reason": refusal.reason, "remedy": remedy}
-            yield Warn(problems.NO_PEER, name, data)

@@ -14,15 +14,19 @@ from wesher.mesh.base.address import OverlayNetwork
 from wesher.mesh.base.hostnames import name_problem
 from wesher.mesh.base.metadata import Metadata, Rejection, RejectionKind
 from wesher.mesh.base.plan import IPAddress, IPNetwork, LocalFacts
+from wesher.mesh.base.routes import Route, Routing
 from wesher.mesh.planning.keepalive import OFF, Keepalive
 
 KEY_SIZE = 32  # bytes of a WireGuard public key
 BROADCAST = IPv4Address("255.255.255.255")
+_ROUTING = Routing()
 
 
 @frozen
 class LocalMember:
-    """Ourselves, as the others see us, whom we keep tunnels open to, and our MTU if it is fixed.
+    """Ourselves, as the others see us, and what an operator decided of our side of tunnels.
+
+    `underlay` is where others reach us, `routes` the networks behind us, `mtu` only what is fixed.
 
     `immovable` members cannot choose another overlay address; who is `late` has taken one that
     another of these had. `kept` says that it is from before the member's start, or fixed and not
@@ -39,6 +43,9 @@ class LocalMember:
     late: bool = False
     keepalive: Keepalive = OFF
     mtu: int | None = None
+    underlay: str = ""
+    routes: tuple[Route, ...] = ()
+    routing: Routing = _ROUTING
 
     @property
     def original(self) -> bool:
@@ -64,6 +71,11 @@ class ValidMember:
     def immovable(self) -> bool:
         """Whether the member cannot move to another overlay address; Go peers never can."""
         return self.metadata.immovable or self.original
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The networks that it says to be behind it."""
+        return self.metadata.routes
 
     @property
     def kept(self) -> bool:

@@ -130,6 +130,8 @@ _RULES: Mapping[str, Callable[[Recent, View], bool]] = {
         one.name: _is_not_objected_to
         for one in (
             problems.SAME_ADDRESS,
+            problems.SAME_NETWORK,
+            problems.REFUSED_NETWORK,
             problems.FIXED_ADDRESS,
             problems.METADATA_FORMAT,
             problems.OTHER_CASE,

@@ -14,7 +14,7 @@ from wesher.mesh.base.saved import SavedMember
 from wesher.mesh.base.seeds import SeedStatus
 from wesher.mesh.base.signing import identity_of
 from wesher.mesh.members import Denied, FailedMembers
-from wesher.mesh.planning import Conflict, PlanResult
+from wesher.mesh.planning import Behind, Conflict, PlanResult
 
 _HAS_LEFT = "has left"
 
@@ -37,7 +37,7 @@ class MemberStatus:
     an endpoint is a peer that gets no packets; one with `unnamed`, a reason too, has no hosts
     entry.
     `round_trip` is that of gossip, in seconds; `identity` the public key it has proven to have.
-    `denied` are claims of its name that were not believed.
+    `denied` are claims of its name that were not believed, `networks` are those behind it.
     """
 
     name: str
@@ -53,6 +53,7 @@ class MemberStatus:
     unnamed: str | None = None
     identity: bytes | None = None
     denied: Denied | None = None
+    networks: tuple[Behind, ...] = ()
 
 
 @frozen
@@ -61,6 +62,7 @@ class NodeStatus:
 
     `complete` tells that others have told us all they know, or that there is nobody to ask.
     `waiting` is the number of those who came in a crowd and have not answered us: no `members` yet.
+    `networks` are those behind this host.
     """
 
     name: str
@@ -71,6 +73,7 @@ class NodeStatus:
     complete: bool
     seeds: tuple[SeedStatus, ...]
     waiting: int
+    networks: tuple[Behind, ...]
     members: tuple[MemberStatus, ...]
 
 
@@ -110,6 +113,7 @@ def member_statuses(
             _unnamed(member.name, outcome) if peer else None,
             identity_of(member) or None,
             denied.get(member.name),
+            outcome.carriers.behind.get(member.name, ()) if outcome and peer else (),
         )
     return tuple(members[name] for name in sorted(members))
 
