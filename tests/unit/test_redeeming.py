@@ -15,7 +15,8 @@ from wesher.base.errors import AgentError
 from wesher.config.config import load
 from wesher.control.invitations import (
     COUNTED,
-    WRONG,
+    WRONG_BURST,
+    WRONG_RATE,
     Invitations,
     Redeeming,
     addresses_of,
@@ -59,7 +60,8 @@ class Inviter:
     def __init__(self, directory: Path) -> None:
         self.file = InvitationFile(directory, "wgoverlay")
         self.invitations = Invitations(self.file)
-        self.door = Redeeming(self.invitations, lambda: GRANT)
+        self.members: set[str] = set()
+        self.door = Redeeming(self.invitations, lambda: GRANT, self.members.__contains__)
 
     async def token(self, uses: int = 1, ttl: float = 60) -> bytes:
         """Return the secret of a new token."""
@@ -69,8 +71,8 @@ class Inviter:
     async def hear(self, host: "NewHost", source: Address = SOURCE) -> Grant | Refused:
         """Return what a new host is told."""
         answer = await self.door.answer(host.frame, source)
-        assert answer is not None
-        return read_reply(host.asking, answer)
+        assert answer.data is not None
+        return read_reply(host.asking, answer.data)
 
     def refusals(self) -> dict[str, int]:
         counts = as_counts(self.invitations)
@@ -180,9 +182,8 @@ def test_no_bit_of_a_request_can_change_nor_changes_anything(inviter: Inviter) -
             changed = (number ^ 1 << bit).to_bytes(size)
             source = Address(f"10.{bit >> 8}.{bit & 255}.1", 1)
             answer = await inviter.door.answer(changed, source)
-            if answer is not None:
-                told = read_reply(host.asking, answer)
-                assert isinstance(told, Refused), bit
+            assert answer.data is not None
+            assert isinstance(read_reply(host.asking, answer.data), Refused), bit
         assert inviter.invitations.listed() == before
         assert await inviter.hear(host) == GRANT
 
@@ -190,13 +191,14 @@ def test_no_bit_of_a_request_can_change_nor_changes_anything(inviter: Inviter) -
     assert set(inviter.refusals()) == {"version", "unknown", "forged"}
 
 
-def test_wrong_ones_are_not_looked_into_after_a_few(inviter: Inviter, log: list[str]) -> None:
+def test_wrong_ones_are_not_looked_into_after_a_while(inviter: Inviter, log: list[str]) -> None:
     async def test() -> None:
         secret = await inviter.token(uses=50)
         frame = bytearray(NewHost(secret).frame)
         frame[-1] ^= 1
-        for _ in range(500):
-            await inviter.door.answer(bytes(frame), SOURCE)
+        replies = [await inviter.door.answer(bytes(frame), SOURCE) for _ in range(500)]
+        assert not any(one.unwelcome for one in replies[: int(WRONG_BURST)])
+        assert replies[-1].unwelcome, "the kernel is to deal with it"
         limited = await inviter.hear(NewHost(secret), Address("192.0.2.99", 1))
         assert limited == Refused(Reason.LIMITED), "of the same network"
         elsewhere = await inviter.hear(NewHost(secret), Address("198.51.100.1", 1))
@@ -204,9 +206,29 @@ def test_wrong_ones_are_not_looked_into_after_a_few(inviter: Inviter, log: list[
 
     run(test())
     told = inviter.refusals()
-    assert WRONG <= told["forged"] < 4 * WRONG
+    assert WRONG_BURST <= told["forged"] < WRONG_BURST + 20 * WRONG_RATE
     assert told["forged"] + told["limited"] == 501
+    assert as_counts(inviter.invitations)["shut_out"] > 300
     assert len([line for line in log if "not let in" in line]) == 1, "no disk is filled"
+
+
+def test_ids_that_nobody_has_are_borne_with_no_longer(inviter: Inviter) -> None:
+    async def test() -> None:
+        frame = NewHost(os.urandom(16)).frame
+        replies = [await inviter.door.answer(frame, SOURCE) for _ in range(200)]
+        assert replies[-1].unwelcome
+
+    run(test())
+
+
+def test_a_member_is_not_shut_out_whoever_guesses_on_its_host(inviter: Inviter) -> None:
+    async def test() -> None:
+        inviter.members.add(SOURCE.ip)
+        frame = NewHost(os.urandom(16)).frame
+        replies = [await inviter.door.answer(frame, SOURCE) for _ in range(200)]
+        assert not any(one.unwelcome for one in replies)
+
+    run(test())
 
 
 def test_many_hosts_of_one_network_are_let_in_at_once(inviter: Inviter) -> None:

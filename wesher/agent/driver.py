@@ -152,7 +152,7 @@ class Driver:
             PRESETS[config.timing].stream_timeout,
             self._drain_events,
             self._notice_suspension,
-            doors={FIRST_BYTE: Redeeming(prepared.invitations, self._grant)},
+            doors={FIRST_BYTE: Redeeming(prepared.invitations, self._grant, self._is_member)},
             own_streams=control.streams,
         )
         reconciler = Reconciler(
@@ -299,6 +299,9 @@ class Driver:
         assert self._prepared.state.identity, "every start has one"
         identity = Identity(self._prepared.state.identity).public_key
         return grant_of(self.running.config, self._keyring, self.running.node, identity)
+
+    def _is_member(self, ip: str) -> bool:
+        return any(one.live and one.address.ip == ip for one in self.running.node.members)
 
     def _state(self) -> State | None:
         """Return what belongs in the state file now, None while it is to stay as it is."""

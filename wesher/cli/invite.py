@@ -74,10 +74,10 @@ def _listed(told: Mapping[str, Any], now: float) -> Iterator[Line]:
     refused = {
         name.removeprefix("refused_"): count
         for name, count in told["counts"].items()
-        if name.startswith("refused_") and count
+        if name.startswith(("refused_", "shut_out")) and count
     }
     if refused:
-        listed = ", ".join(f"{count} {name}" for name, count in refused.items())
+        listed = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in refused.items())
         yield f"refused since the agent's start: {listed}"
 
 

@@ -3,9 +3,11 @@
 Whatever changes is on disk before anybody relies on it: a use is counted before the keys are sent.
 
 What strangers cost is bounded before it is spent. An id that no invitation has is answered without
-any arithmetic. One that is ours may be wrong a few times in a row from one network; then it is
-answered without being opened, until some seconds have passed. Right ones cost nothing of that, so a
-hundred hosts behind one address are let in at once.
+any arithmetic. A network may be wrong some times in a row; then even an id that is ours is answered
+without being opened, and whoever goes on is not let as far as that: the kernel keeps it from our
+streams for half a minute. Members it does not: somebody without rights on their host could have
+them cut off. Right ones cost nothing of that, so a hundred hosts behind one address are let in at
+once.
 """
 
 import asyncio
@@ -57,8 +59,10 @@ from wesher.system.event_loop import in_thread
 from wesher.system.host_facts import lasting_addresses, link_of
 from wesher.system.invitation_file import InvitationFile
 from wesher.system.network import Network
+from wesher.system.transport import Reply
 
-WRONG = 8.0  # wrong ones a second from one network that are looked into
+WRONG_RATE = 8.0  # wrong ones a second from one network that are borne with,
+WRONG_BURST = 64.0  # and that many at once: a fleet may come with an old token
 MAX_NETWORKS = 256  # that are remembered for it
 NETWORK_BITS = {4: 24, 6: 64}  # prefix length, as for streams
 TOLD = 60.0  # seconds between two lines of the log about those who were refused
@@ -68,6 +72,7 @@ COUNTED = (
     "repeated",
     "withdrawn",
     *(f"refused_{one.name.lower()}" for one in Reason),
+    "shut_out",
 )
 EPHEMERAL_SIZE = 32  # bytes
 PROOF_SIZE = 16  # bytes of a hash
@@ -158,12 +163,19 @@ class Invitations:
 class Redeeming:
     """The door of the gossip port through which a token's holder comes in.
 
-    `grant` returns what a member has to know at this moment.
+    `grant` returns what a member has to know at this moment, `is_member` tells whether a live one
+    is at an IP address.
     """
 
-    def __init__(self, invitations: Invitations, grant: Callable[[], Grant]) -> None:
+    def __init__(
+        self,
+        invitations: Invitations,
+        grant: Callable[[], Grant],
+        is_member: Callable[[str], bool],
+    ) -> None:
         self._invitations = invitations
         self._grant = grant
+        self._is_member = is_member
         self._wrong: OrderedDict[str, TokenBucket] = OrderedDict()
         self._told_at = float("-inf")
         self._untold = 0
@@ -172,32 +184,31 @@ class Redeeming:
         """Return the size of the frame that begins with `head`; None to be asked with more."""
         return whole(head)
 
-    async def answer(self, frame: bytes, source: Address) -> bytes | None:
-        """Return what to say to one who has come; None to say nothing."""
+    async def answer(self, frame: bytes, source: Address) -> Reply:
+        """Return what to say to one who has come."""
+        patience = self._patience(source.ip)
         try:
             name, message = read_request(frame)
         except OtherVersionError:
-            return self._refuse(Reason.VERSION, source)
+            return self._refuse(Reason.VERSION, source, patience)
         except ProtocolError:
-            return None
+            return self._refuse(Reason.FORGED, source, patience)
         invitation = self._invitations.find(name)
         if invitation is None:
-            return self._refuse(Reason.UNKNOWN, source)
-        wrong = self._wrong_ones(source.ip)
-        if not wrong.has_room(_now()):
-            return self._refuse(Reason.LIMITED, source)
+            return self._refuse(Reason.UNKNOWN, source, patience)
+        if not patience.has_room(_now()):
+            return self._refuse(Reason.LIMITED, source, patience)
         answering = Answering(invitation.key, prologue(name))
         try:
             request = open_request(answering, message)
         except ProtocolError:
-            wrong.allow(_now())
-            return self._refuse(Reason.FORGED, source)
+            return self._refuse(Reason.FORGED, source, patience)
         proof = hashlib.sha256(ephemeral_of(message)).digest()[:PROOF_SIZE]
         outcome = await self._redeem(name, request, source, proof)
         try:
-            return sealed_reply(answering, outcome, os.urandom(EPHEMERAL_SIZE))
+            return Reply(sealed_reply(answering, outcome, os.urandom(EPHEMERAL_SIZE)))
         except ProtocolError:
-            return None
+            return self._refuse(Reason.FORGED, source, patience)
 
     async def _redeem(
         self, name: str, request: Request, source: Address, proof: bytes
@@ -220,19 +231,23 @@ class Redeeming:
         )
         return self._grant()
 
-    def _wrong_ones(self, ip: str) -> TokenBucket:
+    def _patience(self, ip: str) -> TokenBucket:
         """Return what is left of the patience with one network."""
         address = ip_address(ip.partition("%")[0])
         network = str(ip_network((address, NETWORK_BITS[address.version]), strict=False))
-        bucket = self._wrong.pop(network, None) or TokenBucket(WRONG)
+        bucket = self._wrong.pop(network, None) or TokenBucket(WRONG_RATE, WRONG_BURST)
         self._wrong[network] = bucket
         if len(self._wrong) > MAX_NETWORKS:
             self._wrong.popitem(last=False)
         return bucket
 
-    def _refuse(self, why: Reason, source: Address) -> bytes:
+    def _refuse(self, why: Reason, source: Address, patience: TokenBucket) -> Reply:
+        """Say why not; whoever has used up all patience is not welcome, unless it is a member."""
         self._note(why, source)
-        return refused_plainly(why)
+        unwelcome = not patience.allow(_now()) and not self._is_member(source.ip)
+        if unwelcome:
+            self._invitations.counts["shut_out"] += 1
+        return Reply(refused_plainly(why), unwelcome)
 
     def _note(self, why: Reason, source: Address) -> None:
         """Count who is not let in, and tell of some of them: nobody shall fill a disk."""

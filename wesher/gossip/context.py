@@ -87,17 +87,17 @@ class Awareness:
 
 
 class TokenBucket:
-    """Allows `rate` actions a second, and that many at once after a quiet second."""
+    """Allows `rate` actions a second, and `burst` at once after a quiet while, as many if None."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, burst: float | None = None) -> None:
         self._rate = rate
-        self._tokens = rate
+        self._burst = self._tokens = rate if burst is None else burst
         self._filled_at = float("-inf")
 
     def has_room(self, now: float) -> bool:
         """Tell whether one more action is within the limit."""
         filled = self._tokens + (now - self._filled_at) * self._rate
-        self._tokens = min(self._rate, filled)
+        self._tokens = min(self._burst, filled)
         self._filled_at = now
         return self._tokens >= 1
 

@@ -11,8 +11,9 @@ from ipaddress import ip_address, ip_network
 from typing import Protocol
 
 from wesher.base.errors import ProtocolError
-from wesher.base.frozen import EMPTY
+from wesher.base.frozen import EMPTY, frozen
 from wesher.gossip import MAX_INBOUND_EXCHANGES, Address, Packet, StreamRequest
+from wesher.system.shut_out import ShutOut
 from wesher.system.sockets import BACKLOG, Frames, Sockets
 
 CROWDED = 64  # streams; from here on one source may hold only a few, so as to lock nobody out
@@ -56,11 +57,19 @@ class Engine(Protocol):
     def frame_size(self, head: bytes, *, reply: bool) -> int | None: ...
 
 
+@frozen
+class Reply:
+    """What a door says; an `unwelcome` source is kept from our streams for a while."""
+
+    data: bytes | None
+    unwelcome: bool = False
+
+
 class Door(Protocol):
     """Who answers streams that are not the engine's."""
 
     def frame_size(self, head: bytes) -> int | None: ...
-    async def answer(self, frame: bytes, source: Address) -> bytes | None: ...
+    async def answer(self, frame: bytes, source: Address) -> Reply: ...
 
 
 OwnStreams = Callable[[bytes, Address], Awaitable[bytes | None] | None]
@@ -102,12 +111,16 @@ class Transport(asyncio.DatagramProtocol):
         self._reading: dict[asyncio.Task[None], str] = {}
         """Streams whose request is not whole yet, with the network they come from, oldest first."""
         self._frames = Frames()
+        self._listening: socket.socket | None = None
+        self._shut_out = ShutOut()
+        self._letting_back: asyncio.TimerHandle | None = None
         self.traffic = Traffic()
 
     async def open(self, sockets: Sockets) -> None:
         """Begin to receive on both sockets, which are closed with us; in place of any before."""
         self._close_sockets()
         self._socket = sockets.udp
+        self._listening = sockets.tcp
         self._own_address = _source_of_streams(sockets.tcp)
         self._udp, _ = await self._loop.create_datagram_endpoint(lambda: self, sock=sockets.udp)
         self._server = await asyncio.start_server(self._serve, sock=sockets.tcp, backlog=ACCEPTED)
@@ -130,6 +143,10 @@ class Transport(asyncio.DatagramProtocol):
         if self._server:
             self._server.close()
             self._server = None
+        self._listening = None
+        if self._letting_back:
+            self._letting_back.cancel()
+            self._letting_back = None
 
     def flush(self) -> None:
         """Send and open what the engine has ready, and arm the timer; call it after every input."""
@@ -237,7 +254,10 @@ class Transport(asyncio.DatagramProtocol):
         frame = await self._read_frame(reader, source.ip, reply=False)
         self._reading.pop(task, None)
         if door := self._doors.get(frame[0]):
-            reply = await door.answer(frame, source)
+            said = await door.answer(frame, source)
+            reply = said.data
+            if said.unwelcome:
+                self._keep_out(source)
         elif answer := self._own_streams(frame, source):
             limit.reschedule(self._loop.time() + ANSWER_TIME)
             reply = await answer
@@ -249,6 +269,19 @@ class Transport(asyncio.DatagramProtocol):
             writer.write(reply)
             writer.close()
             await writer.wait_closed()  # it counts as open until its reader has read
+
+    def _keep_out(self, source: Address) -> None:
+        """Have the kernel drop what this source sends to our streams' socket."""
+        if self._listening and self._shut_out.add(source.ip, self._listening, self._loop.time()):
+            self._let_back()
+
+    def _let_back(self) -> None:
+        """Let those in again whose time is over, now and whenever it is."""
+        if self._letting_back:
+            self._letting_back.cancel()
+            self._letting_back = None
+        if self._listening and (at := self._shut_out.expire(self._listening, self._loop.time())):
+            self._letting_back = self._loop.call_at(at, self._let_back)
 
     async def _exchange(self, request: StreamRequest) -> None:
         """Carry one request of ours and hand the engine the reply, or why there is none."""

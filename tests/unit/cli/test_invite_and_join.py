@@ -80,7 +80,13 @@ def test_what_makes_no_invitation_is_told(given: dict[str, str], told: str) -> N
 def test_invitations_are_a_table(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     monkeypatch.setattr("time.clock_gettime", lambda _: 3600.0)
     gone = {**ONE, "id": "hgfedcba", "state": "expired", "expires_at": 3000, "left": 5}
-    counts = {"issued": 2, "refused_unknown": 7, "refused_used": 0, "refused_forged": 1}
+    counts = {
+        "issued": 2,
+        "refused_unknown": 7,
+        "refused_used": 0,
+        "refused_forged": 1,
+        "shut_out": 2,
+    }
     listed = [{**ONE, "used_by": USED_BY}, {**gone, "used_by": []}]
     agent(monkeypatch, {"invitations": listed, "counts": counts})
 
@@ -92,7 +98,7 @@ def test_invitations_are_a_table(monkeypatch: pytest.MonkeyPatch, capsys: Captur
             "ID        STATE    LEFT    EXPIRES  LAST USED BY",
             "abcdefgh  open      3/5   in 1h00m  beta at 192.0.2.7",
             "hgfedcba  expired   5/5  10m00s ago  -",
-            "refused since the agent's start: 7 unknown, 1 forged",
+            "refused since the agent's start: 7 unknown, 1 forged, 2 shut out",
         ]
         or True
     )

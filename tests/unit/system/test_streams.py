@@ -6,6 +6,7 @@ import socket
 import struct
 import subprocess
 import sys
+from contextlib import suppress
 from ipaddress import ip_address
 
 import pytest
@@ -30,7 +31,7 @@ from tests.unit.system.transports import (
 )
 from wesher.gossip import MAX_INBOUND_EXCHANGES, Ack, Address, ErrorReply, Ping, PushPull
 from wesher.gossip.codec import encode
-from wesher.system import sockets, transport
+from wesher.system import shut_out, sockets, transport
 from wesher.system.transport import CROWDED, MAX_STREAMS_PER_SOURCE
 
 # Requests from others
@@ -53,6 +54,30 @@ def test_streams_with_a_door_of_their_own_never_reach_the_engine() -> None:
             assert await host.ask(b"D!") == b"door: D!", "the door is to see it"
             assert [one for one, _ in host.door.heard] == [b"Dabc", b"D...", b"D!"]
             assert host.engine.heard == []
+
+    run(scenario)
+
+
+def test_who_is_not_welcome_is_kept_out_for_a_while_and_nobody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shut_out, "SECONDS", 1.0)
+
+    async def comes_in(host: Host, source: str) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.3):
+                return await host.ask(b"Dabc", source) == b"door: Dabc"
+        return False
+
+    async def scenario() -> None:
+        async with opened() as host:
+            assert await host.ask(b"Dbad", "127.0.0.77") == b"door: Dbad", "it is told"
+            assert not await comes_in(host, "127.0.0.77")
+            assert await comes_in(host, "127.0.0.78")
+            await until(lambda: host.transport._letting_back is None)
+            assert await comes_in(host, "127.0.0.77")
+            await host.ask(b"Dbad", "127.0.0.77")
+        assert host.transport._letting_back is None
 
     run(scenario)
 

@@ -14,7 +14,7 @@ from wesher.gossip import Address, Packet, PushPull, StreamRequest
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.node import MeshNode
 from wesher.system.sockets import bind
-from wesher.system.transport import Engine, Transport
+from wesher.system.transport import Engine, Reply, Transport
 
 LOOPBACK = ip_address("127.0.0.1")
 HEAD = struct.Struct(">I")
@@ -86,10 +86,10 @@ class RecordingDoor:
             raise ProtocolError("no frame begins like that")
         return 4
 
-    async def answer(self, frame: bytes, source: Address) -> bytes | None:
+    async def answer(self, frame: bytes, source: Address) -> Reply:
         self.heard.append((frame, source.ip))
         await asyncio.sleep(0.01)
-        return None if frame == b"D..." else b"door: " + frame
+        return Reply(None if frame == b"D..." else b"door: " + frame, frame == b"Dbad")
 
 
 class Host:
