@@ -20,6 +20,7 @@ from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from wesher.base.frozen import frozen
 
@@ -49,7 +50,8 @@ class Identity:
     @property
     def public_key(self) -> bytes:
         """The key that others know this host by."""
-        return _private_key(self.seed).public_key().public_bytes_raw()
+        # Debian 12's library has no public_bytes_raw.
+        return _private_key(self.seed).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
     @property
     def fingerprint(self) -> str:
