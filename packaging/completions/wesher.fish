@@ -52,6 +52,7 @@ function _shtab_wesher_using
 end
 
 set -g _shtab_wesher_commands status members info monitor ping map forget key invite join export doctor metrics reload install-unit cleanup
+set -g _shtab_wesher_opts_with_value --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --html --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --psk --run-dir --state --state-dir --timing --token-file --trust --ttl --uses --watch --wireguard-port
 set -g _shtab_wesher_opts_with_value --accept-routes --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --psk --route --run-dir --state --state-dir --timing --token-file --trust --ttl --uses --watch --wireguard-port
 
 complete -c wesher -e
@@ -141,6 +142,9 @@ complete -c wesher -n '_shtab_wesher_using map' -l version -d 'show program'"'"'
 complete -c wesher -n '_shtab_wesher_using map' -l config -xka "(__fish_complete_path)" -d 'configuration file (default: /etc/wesher/wesher.toml)'
 complete -c wesher -n '_shtab_wesher_using map' -l interface -x -d 'name of the WireGuard interface (default: wgoverlay)'
 complete -c wesher -n '_shtab_wesher_using map' -l run-dir -xka "(__fish_complete_directories)" -d 'where locks and sockets are kept (default: /run/wesher)'
+complete -c wesher -n '_shtab_wesher_using map' -l html -x -d 'write a page with the graph, the matrix and the last hour to this file'
+complete -c wesher -n '_shtab_wesher_using map' -l svg -d 'print the graph as a picture'
+complete -c wesher -n '_shtab_wesher_using map' -l dot -d 'print the graph for Graphviz'
 complete -c wesher -n '_shtab_wesher_using map' -l json -d 'print JSON, as docs/control.md describes it'
 complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a forget -d 'Remove a failed member from the mesh, on all hosts and for good.'
 complete -c wesher -n '_shtab_wesher_using forget' -s h -l help -d 'show this help message and exit'

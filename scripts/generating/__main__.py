@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from scripts.generating import completions, diagrams, manual, texts
+from scripts.generating import completions, diagrams, images, manual, texts
 
 ROOT = Path(__file__).parents[2]
 PACKAGING = ROOT / "packaging"
@@ -28,6 +28,9 @@ def generated() -> dict[Path, str]:
 
 
 def main() -> int:
+    if "--images" in sys.argv[1:]:
+        for path in images.draw(ROOT / "docs/images"):
+            print(f"wrote {path.relative_to(ROOT)}")
     stale = {path: text for path, text in generated().items() if _differs(path, text)}
     for path, text in stale.items():
         path.parent.mkdir(exist_ok=True)

@@ -9,8 +9,10 @@ from wesher.config.options import (
     CLEANUP_NAMES,
     CLIENT_NAMES,
     DOCTOR_NAMES,
+    DOT,
     FORCE,
     FORMAT,
+    HTML,
     HTTP,
     INVITATION,
     INVITING,
@@ -23,6 +25,7 @@ from wesher.config.options import (
     SAVE_ONLY,
     SHOW,
     STATE,
+    SVG,
     TOKEN,
     TOKEN_FILE,
     TTL,
@@ -95,7 +98,7 @@ COMMANDS = {
     "map": Command(
         "map.run",
         "Show who reaches whom in the mesh, and what is wrong with it.",
-        (*_CLIENT, JSON),
+        (*_CLIENT, HTML, SVG, DOT, JSON),
         details="All members are asked what they know of their tunnels; those that run the "
         "original cannot be, and are shown as the others see them.",
     ),

@@ -2,17 +2,21 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from wesher.base.errors import printable
+from wesher.base.errors import StartError, printable
 from wesher.cli.asking import MeshAnswers, ask_mesh
 from wesher.cli.client import Agent, facts, milliseconds, show, show_json
 from wesher.cli.matrix import matrix_lines
 from wesher.mesh.base.questions import Topic
+from wesher.survey.drawing import dot, svg
 from wesher.survey.history import merge_events
 from wesher.survey.matrix import MapMember, Source, build_matrix
+from wesher.survey.page import page
 from wesher.survey.survey import Survey, as_json
 from wesher.survey.verdict import verdict
+from wesher.system import files
 from wesher.system.terminal import ANYWHERE, Line, Screen, Span, Style, Waiting, wrapped
 
 
@@ -20,11 +24,27 @@ def show_map(given: Mapping[str, str], agent: Agent, screen: Screen, wait: Waiti
     """Ask all members and show what they tell; returns the exit code."""
     survey = survey_of(ask_mesh(agent, (Topic.TUNNELS, Topic.EVENTS)), _wall())
     wait.ends()
-    if "json" in given:
+    if "html" in given:
+        _write(Path(given["html"]), page(survey))
+        show(_verdict(survey, screen))
+    elif "svg" in given:
+        show(svg(survey).splitlines())
+    elif "dot" in given:
+        show(dot(survey).splitlines())
+    elif "json" in given:
         show_json(as_json(survey))
     else:
         show(render(survey, screen))
     return 0 if survey.healthy else 1
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the page, at once and readable by us alone: it tells where the hosts are."""
+    try:
+        temporary = path.with_name(f".{path.name}.tmp")
+        files.replace(path, text.encode(), temporary, mode=0o600)
+    except OSError as error:
+        raise StartError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def survey_of(asked: MeshAnswers, at: float) -> Survey:

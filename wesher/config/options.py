@@ -377,6 +377,11 @@ SAVE_ONLY = Option(
     "save_only", v.parse_switch, None, "save what the agent needs, and leave its start to others"
 )
 
+DOT = Option("dot", v.parse_switch, None, "print the graph for Graphviz")
+SVG = Option("svg", v.parse_switch, None, "print the graph as a picture")
+HTML = Option(
+    "html", str, "FILE", "write a page with the graph, the matrix and the last hour to this file"
+)
 OUTPUT = Option("output", str, "FILE", "write to this file, at once, instead of standard output")
 ONCE_IN_MESH = Option(
     "once_in_mesh",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.survey.meshes import mesh
+from tests.testbed.meshes import mesh
 from wesher.cli.asking import MeshAnswers
 from wesher.cli.mapping import render, survey_of
 from wesher.cli.matrix import matrix_lines

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.survey.meshes import mesh
+from tests.testbed.meshes import mesh
 from wesher.mesh.base.questions import Reach, Tunnel
 from wesher.survey.matrix import ITSELF, Link, MapMember, Source, build_matrix
 

@@ -4,7 +4,7 @@ from itertools import combinations, product
 
 import pytest
 
-from tests.unit.survey.meshes import Pair, mesh, name
+from tests.testbed.meshes import Pair, mesh, name
 from wesher.survey.matrix import Link, Matrix, Source
 from wesher.survey.twins import cell_between, each_alone, groups_of
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tests.unit.survey.meshes import mesh
+from tests.testbed.meshes import mesh
 from wesher.mesh.base.questions import Reach
 from wesher.survey.matrix import Link, Matrix, Source
 from wesher.survey.verdict import Cause, verdict
