@@ -239,6 +239,7 @@ complete -c wesher -n '_shtab_wesher_using doctor' -l node-name -x -d 'our name 
 complete -c wesher -n '_shtab_wesher_using doctor' -l state-dir -xka "(__fish_complete_directories)" -d 'where state is kept (default: /var/lib/wesher)'
 complete -c wesher -n '_shtab_wesher_using doctor' -l hosts-file -xka "(__fish_complete_path)" -d 'hosts file to maintain (default: /etc/hosts)'
 complete -c wesher -n '_shtab_wesher_using doctor' -l run-dir -xka "(__fish_complete_directories)" -d 'where locks and sockets are kept (default: /run/wesher)'
+complete -c wesher -n '_shtab_wesher_using doctor' -l mesh -d 'have every member examined, and tell it by cause'
 complete -c wesher -n '_shtab_wesher_using doctor' -l json -d 'print JSON, as docs/control.md describes it'
 complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a metrics -d 'Print the agent'"'"'s metrics for Prometheus.'
 complete -c wesher -n '_shtab_wesher_using metrics' -s h -l help -d 'show this help message and exit'

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import json
 import os
+import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from tests.testbed.agents import Agent, AgentOf, new_key, wait_for, wait_until_met
+from tests.testbed.agents import WESHER, Agent, AgentOf, new_key, wait_for, wait_until_met
 from wesher.gossip import Address, Keyring, Ping, Wire
 from wesher.gossip.codec import encode
 from wesher.mesh.base.questions import (
@@ -136,3 +138,23 @@ def test_other_streams_are_gossips_still(agent_of: AgentOf) -> None:
         return asyncio.run(asking)[0] is not None
 
     wait_for(acked, "a ping by TCP to be answered")
+
+
+def test_all_members_are_examined_and_told_by_cause(agent_of: AgentOf) -> None:
+    alpha, _ = pair(agent_of)
+
+    done = subprocess.run(
+        [*WESHER, "doctor", "--mesh", "--json", *alpha.host.paths, "--interface", alpha.interface],
+        env=alpha.host.tools.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = json.loads(done.stdout)
+
+    assert done.returncode == 1  # fake hosts have no tunnels
+    assert set(told["members"]) == {"alpha", "beta"}
+    assert all(one["findings"] for one in told["members"].values())
+    assert not told["healthy"]
+    assert {name for one in told["causes"] for name in one["members"]} == {"alpha", "beta"}
+    assert all(one["verdict"] != "ok" for one in told["causes"])

@@ -21,7 +21,7 @@ from wesher.mesh.base.questions import (
     encode_question,
 )
 from wesher.survey.matrix import Source
-from wesher.system.gossip_client import Asked, ask_all, wire_of
+from wesher.system.gossip_client import AT_ONCE, Asked, ask_all, wire_of
 
 PATIENCE = 2.0  # seconds for the answer of each member
 LIVE = ("alive", "suspect")
@@ -43,7 +43,12 @@ class MeshAnswers:
 
 
 def ask_mesh(
-    agent: Agent, topics: Sequence[Topic], *, patience: float = PATIENCE, ourselves: bool = True
+    agent: Agent,
+    topics: Sequence[Topic],
+    *,
+    patience: float = PATIENCE,
+    ourselves: bool = True,
+    at_once: int = AT_ONCE,
 ) -> MeshAnswers:
     """Ask every member that answers questions, all at about the same time, and our own agent.
 
@@ -53,7 +58,7 @@ def ask_mesh(
     keys = {one["fingerprint"]: base64.b64decode(one["key"]) for one in agent.ask("key")["keys"]}
     node = status["node"] | {"state": "alive", "implementation": "wesher", "answers": True}
     others = [one for one in status["members"] if one["state"] != "left"]
-    question = _Question(keys, topics, patience)
+    question = _Question(keys, topics, patience, at_once)
     answers = asyncio.run(question.ask(others, agent if ourselves else None))
     members = {one["name"]: one for one in (node, *others)}
     sources = {name: _source(one, answers.get(name), topics) for name, one in members.items()}
@@ -67,6 +72,7 @@ class _Question:
     keys: Mapping[str, bytes]
     topics: Sequence[Topic]
     patience: float
+    at_once: int
 
     async def ask(
         self, others: Sequence[Status], ourselves: Agent | None
@@ -100,6 +106,7 @@ class _Question:
             encode_question(self.topics),
             limit=MAX_ANSWER,
             patience=self.patience,
+            at_once=self.at_once,
         )
         read = [_read(body) if body else None for body in told]
         # Another one may have its address by now, and tell of itself.

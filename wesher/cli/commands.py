@@ -17,6 +17,7 @@ from wesher.config.options import (
     INVITATION,
     INVITING,
     JSON,
+    MESH,
     NAME,
     ONCE_IN_MESH,
     OPTIONS,
@@ -138,7 +139,7 @@ COMMANDS = {
     "doctor": Command(
         "doctor.run",
         "Find out what is wrong with this host's part of the mesh.",
-        (*pick(DOCTOR_NAMES), JSON),
+        (*pick(DOCTOR_NAMES), MESH, JSON),
         details="Says what to do about each finding. A running agent is asked what it runs with; "
         "without one, the options say what it would be started with.",
         ignored=tuple(option for option in OPTIONS if option.name not in DOCTOR_NAMES),

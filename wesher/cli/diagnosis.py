@@ -71,14 +71,16 @@ def as_json(settings: Config, findings: Sequence[Finding]) -> dict[str, Any]:
     return {
         "interface": settings.interface,
         "healthy": is_healthy(findings),
-        "findings": [_fields(finding) for finding in findings],
+        "findings": [finding_as_json(finding) for finding in findings],
         "groups": [
-            _fields(group.finding) | {"members": group.members, "of": group.of} for group in groups
+            finding_as_json(group.finding) | {"members": group.members, "of": group.of}
+            for group in groups
         ],
     }
 
 
-def _fields(finding: Finding) -> dict[str, Any]:
+def finding_as_json(finding: Finding) -> dict[str, Any]:
+    """Return one finding as docs/doctor.md describes it."""
     return {
         "check": finding.check,
         "verdict": finding.verdict.value,

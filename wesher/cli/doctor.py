@@ -16,5 +16,8 @@ def run(given: Mapping[str, str]) -> int:
     with waiting(screen) as wait:
         wait.begins("the first findings")
         diagnose: Callable[[Mapping[str, str], Screen, Waiting], int]
-        diagnose = import_module("wesher.cli.diagnosis").diagnose
+        if "mesh" in given:
+            diagnose = import_module("wesher.cli.mesh_diagnosis").diagnose_mesh
+        else:
+            diagnose = import_module("wesher.cli.diagnosis").diagnose
         return diagnose(given, screen, wait)

@@ -377,6 +377,7 @@ SAVE_ONLY = Option(
     "save_only", v.parse_switch, None, "save what the agent needs, and leave its start to others"
 )
 
+MESH = Option("mesh", v.parse_switch, None, "have every member examined, and tell it by cause")
 DOT = Option("dot", v.parse_switch, None, "print the graph for Graphviz")
 SVG = Option("svg", v.parse_switch, None, "print the graph as a picture")
 HTML = Option(

@@ -118,14 +118,20 @@ class Asked:
 
 
 async def ask_all(
-    wire: Wire, whom: Sequence[Asked], question: bytes, *, limit: int, patience: float
+    wire: Wire,
+    whom: Sequence[Asked],
+    question: bytes,
+    *,
+    limit: int,
+    patience: float,
+    at_once: int = AT_ONCE,
 ) -> list[bytes | None]:
     """Return what each answers to a question that gossip does not know; None in silence.
 
-    An answer may have `limit` bytes and take `patience` seconds, and so many are asked at once
-    that neither we nor the network are overrun.
+    An answer may have `limit` bytes and take `patience` seconds, and no more than `at_once`
+    are asked at the same time, so that neither we nor the network are overrun.
     """
-    free = asyncio.Semaphore(AT_ONCE)
+    free = asyncio.Semaphore(at_once)
 
     async def ask(one: Asked) -> bytes | None:
         async with free:
