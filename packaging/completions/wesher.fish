@@ -52,8 +52,7 @@ function _shtab_wesher_using
 end
 
 set -g _shtab_wesher_commands status members info monitor ping map forget key invite join export doctor metrics reload install-unit cleanup
-set -g _shtab_wesher_opts_with_value --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --html --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --psk --run-dir --state --state-dir --timing --token-file --trust --ttl --uses --watch --wireguard-port
-set -g _shtab_wesher_opts_with_value --accept-routes --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --psk --route --run-dir --state --state-dir --timing --token-file --trust --ttl --uses --watch --wireguard-port
+set -g _shtab_wesher_opts_with_value --accept-routes --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --html --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --psk --route --run-dir --state --state-dir --timing --token-file --trust --ttl --uses --watch --wireguard-port
 
 complete -c wesher -e
 complete -c wesher -f

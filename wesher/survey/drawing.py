@@ -22,7 +22,7 @@ SLOWEST = "#c9b800"  # viridis ends in a yellow that is lost on white: a darker 
 SCALE_COLOURS = (*(colour for _, colour in SCALE), SLOWEST)
 ON_DARK = ("#b07cc6", "#7f97dc", *SCALE_COLOURS[2:])
 """The same where the paper is dark, on which the first two are lost."""
-SILENT, UNKNOWN = "#d55e00", "#767676"  # vermillion of Okabe and Ito; a grey
+SILENT, UNKNOWN = "#d55e00", "#767676"  # vermilion of Okabe and Ito; a grey
 _RADIUS = 360.0
 _LETTER = 7.6  # about as wide as one of a name is
 
