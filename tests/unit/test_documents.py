@@ -206,6 +206,18 @@ def test_the_architecture_page_answers_the_first_questions() -> None:
     assert len(where_is()) >= 15
 
 
+def test_what_the_glossary_says_in_place_of_a_name_is_in_the_code() -> None:
+    page = (ROOT / "docs/glossary.md").read_text().partition("## Rejected names")[2]
+    rows = re.findall(r"^\| `\w+` \| ([\w, ]+) \|$", page, re.MULTILINE)
+    code = "\n".join(file.read_text() for file in (ROOT / "wesher").rglob("*.py"))
+
+    used = set(re.findall(r"\w+", code))
+
+    instead = {name for row in rows for name in row.split(", ")}
+    assert len(instead) > 20
+    assert instead <= used
+
+
 def test_the_pages_name_tests_and_files_of_tests_that_exist() -> None:
     named = [(page, name) for page in PAGES for name in _TEST_NAME.findall(page.read_text())]
 
