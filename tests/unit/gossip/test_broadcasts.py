@@ -200,3 +200,17 @@ def test_the_smallest_news_fits_exactly() -> None:
 
     assert broadcasts.take_eagerly(len(smallest) + 1) == []
     assert broadcasts.take_eagerly(len(smallest) + 2) == [smallest]
+
+
+def test_after_sleep_only_news_about_ourselves_is_left_of_any_kind() -> None:
+    broadcasts = Broadcasts("local", eager=True)
+    for subject in ("web", "local"):
+        broadcasts.queue(subject, subject.encode() * 10)
+        broadcasts.take_eagerly(1000)
+    for subject in ("db", "local"):
+        broadcasts.queue(subject, subject.encode() * 10)
+
+    broadcasts.drop_others()
+
+    assert broadcasts.take(1000, 9) == [b"local" * 10]
+    assert [broadcasts.take_eagerly(1000) for _ in range(3)] == [[b"local" * 10]] * 2 + [[]]

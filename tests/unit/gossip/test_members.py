@@ -194,3 +194,80 @@ def test_others_are_live_and_not_ourselves_and_in_a_crowd_only_those_relied_upon
     assert few == ["a", "b"]
     assert [one.name for one in members.others()] == ["a", "c"]
     assert (members.live_remotes, members.alive_remotes) == (4, 3)
+
+
+def test_only_an_answer_from_where_a_member_is_held_to_be_proves_it() -> None:
+    members = table(member("web"))
+
+    told = [members.prove(one) for one in (replace(member("web"), port=7947), member("ghost"))]
+
+    assert told == [False, False]
+    assert list(members.proofs.unproven) == ["web"]
+
+
+def crowded_out(*waiting: Member) -> Members:
+    """Return a table of so many proven members that a throw of the dice finds one of them."""
+    members = table(*waiting)
+    for number in range(1000):
+        one = replace(member(f"m{number}"), addr=bytes([10, 1, *divmod(number, 250)]))
+        members.put(one)
+        members.prove(one)
+    return members
+
+
+OLDEST, NEWER = member("oldest"), member("newer", MemberState.DEAD)
+
+
+def test_where_the_dice_find_nobody_the_oldest_unproven_member_gives_way() -> None:
+    assert crowded_out(OLDEST, NEWER).to_evict() == OLDEST
+    assert crowded_out().to_evict() is None
+
+
+def test_who_is_relied_upon_gives_way_if_there_are_no_others() -> None:
+    members = crowded_out(OLDEST, NEWER)
+    members.proofs.vouched = {"oldest"}
+    another = members.to_evict()
+    members.proofs.vouched = {"oldest", "newer"}
+
+    assert another == NEWER
+    assert members.to_evict() == OLDEST
+
+
+def test_who_gives_way_is_drawn_from_all_who_are_unproven() -> None:
+    members = table(*(member(f"m{number}") for number in range(100)))
+
+    drawn = {one.name for _ in range(20) if (one := members.to_evict())}
+
+    assert len(drawn) > 10
+
+
+def test_evictions_are_counted_and_leave_no_long_list_of_turns() -> None:
+    members = table(*(member(f"m{number}") for number in range(10)))
+    turns, live = [], []
+
+    for number in range(8):
+        members.evict(f"m{number}")
+        turns.append(len(members._order))
+        live.append((members.live_remotes, members.alive_remotes))
+
+    assert turns == [10, 10, 10, 10, 10, 4, 4, 4]
+    assert live == [(left, left) for left in range(9, 1, -1)]
+
+
+def test_in_a_crowd_every_turn_finds_the_only_proven_member() -> None:
+    members = Members("local", Random(0), max_unproven=5)
+    for number in range(60):
+        members.put(member(f"m{number}"))
+    members.prove(member("m7"))
+
+    assert cycle(members, 100) == ["m7"] * 100
+
+
+def test_of_who_is_reaped_nothing_is_kept() -> None:
+    members = table(member("live"), member("dead", MemberState.DEAD))
+
+    for _ in range(3):
+        members.next_to_probe(100, reap_after=60)
+
+    assert list(members.proofs.unproven) == ["live"]
+    assert members._order == ["live"]

@@ -53,3 +53,14 @@ def test_suspicions_of_others_and_refutations_of_our_own_are_counted() -> None:
 
     assert harness.gossip.stats.suspicions == 1
     assert harness.gossip.stats.refutations == 1
+
+
+def test_others_that_join_are_counted_once() -> None:
+    harness = Harness(announced=False)
+    before = harness.gossip.stats.joins
+
+    harness.gossip.announce(b"", 0)
+    harness.hears(alive())
+    harness.hears(alive(incarnation=2))
+
+    assert (before, harness.gossip.stats.joins) == (0, 1)
