@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import shtab
 
 from wesher.cli import AGENT, COMMANDS
-from wesher.config import options
+from wesher.config import command_line
 from wesher.config.options import NAME, Option
 
 _Kind = dict[str, str]
@@ -62,10 +62,10 @@ _PATHS: tuple[tuple[_Kind, set[str]], ...] = (
 
 def completion(shell: str) -> str:
     """Return what `shell` (bash, zsh or fish) sources to complete wesher's command line."""
-    whole = options.parser("wesher", AGENT.options)
+    whole = command_line.parser("wesher", AGENT.options)
     commands = whole.add_subparsers(dest="command", parser_class=argparse.ArgumentParser)
     for word, command in COMMANDS.items():
-        part = options.parser(f"wesher {word}", command.options, command.operands)
+        part = command_line.parser(f"wesher {word}", command.options, command.operands)
         part.add_help = False
         commands.add_parser(
             word, help=command.description, parents=[part], conflict_handler="resolve"

@@ -226,7 +226,7 @@ def configured(agent: Agent, text: str) -> Path:
 
 def test_a_changed_configuration_is_taken_where_that_is_possible(agent: Agent) -> None:
     file = configured(agent, 'log-level = "warn"\nforget-after = "1h"\n')
-    file.write_text('log-level = "debug"\nforget-after = "2h"\njoin = ["127.0.0.9"]\nmtu = 1\n')
+    file.write_text('log-level = "debug"\nforget-after = "2h"\njoin = ["127.0.0.9"]\ncolour = 1\n')
 
     wrong = typed(agent, "reload")
     file.write_text('log-level = "debug"\njoin = ["127.0.0.9"]\ncluster-port = 7999\n')
@@ -235,7 +235,7 @@ def test_a_changed_configuration_is_taken_where_that_is_possible(agent: Agent) -
 
     assert wrong.returncode == 1
     assert "nothing was changed" in wrong.stderr
-    assert "unknown key 'mtu'" in wrong.stderr
+    assert "unknown key 'colour'" in wrong.stderr
     assert report == {
         "applied": ["join", "log-level", "forget-after"],
         "restart_needed": ["cluster-port"],

@@ -15,8 +15,8 @@ import pytest
 
 from tests.testbed.documents import PAGES, ROOT, Shown, blocks, commands, words
 from wesher.cli import AGENT, COMMANDS
+from wesher.config.command_line import parse_arguments, parser
 from wesher.config.config import load
-from wesher.config.options import parse_arguments, parser
 
 UNITS = {
     file.name: file

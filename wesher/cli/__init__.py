@@ -13,7 +13,7 @@ from importlib import import_module
 from wesher.agent import phases
 from wesher.base.errors import ConfigError, NoAgentError, StartError, WesherError
 from wesher.cli.commands import AGENT, COMMANDS, Command
-from wesher.config import options
+from wesher.config import command_line
 
 __all__ = ["AGENT", "COMMANDS", "Command", "main"]
 
@@ -47,14 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     word, command, arguments = _select(arguments)
-    parser = options.parser(
+    parser = command_line.parser(
         f"wesher {word}".rstrip(),
         command.options,
         command.operands,
         command.ignored,
         help=lambda: _help(word, command),
     )
-    given = options.parse_arguments(parser, arguments)
+    given = command_line.parse_arguments(parser, arguments)
     try:
         return _load(command)(given)
     except ModuleNotFoundError as error:

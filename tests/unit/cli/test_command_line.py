@@ -11,8 +11,9 @@ from wesher import __version__
 from wesher.agent import agent
 from wesher.base.errors import ConfigError, StartError
 from wesher.cli import COMMANDS, main
+from wesher.config.command_line import parse_arguments, parser
 from wesher.config.config import Config
-from wesher.config.options import CONFIG_FILE, GROUPS, OPTIONS, Option, parse_arguments, parser
+from wesher.config.options import CONFIG_FILE, GROUPS, OPTIONS, Option
 
 HEAVY = ("asyncio", "cryptography", "loguru", "sh", "tenacity", "msgpack", "wesher.gossip")
 
