@@ -322,6 +322,8 @@ class MeshNode:
             case SeenAt():
                 self._overlay.keepalives.note(event)
                 self._act([actions.ChangePlan()], now)
+            case _ if self._overlay.depends_on(event):
+                self._act([actions.ChangePlan()], now)
             case LeaveFinished():
                 self._events.append(Departed())
 

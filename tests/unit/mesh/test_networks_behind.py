@@ -9,7 +9,7 @@ from tests.testbed.keys import key
 from tests.unit.mesh.node_harness import Harness, remote, seed
 from wesher.base.addresses import Address, Ranges
 from wesher.base.frozen import replace
-from wesher.gossip import Dead, Record
+from wesher.gossip import Dead, Record, Suspect
 from wesher.gossip.messages import unpack_ip
 from wesher.mesh.base.plan import LocalFacts
 from wesher.mesh.base.routes import Accepted, Route, Routing
@@ -90,6 +90,29 @@ def test_a_stand_in_takes_over_at_once_when_the_carrier_leaves_or_fails() -> Non
         harness.pass_time(0.2)
 
         assert networks(harness) == {"gate": [OFFICE], "spare": []}
+
+
+def test_a_stand_in_takes_over_while_the_carrier_is_suspected() -> None:
+    gate, spare = member("gate", 2, OFFICE), member("spare", 3, f"{OFFICE}@1")
+    harness = started(gate, spare)
+
+    harness.hear(Suspect(1, "gate", "other"))
+    harness.pass_time(0.3)
+    assert networks(harness) == {"gate": [], "spare": [OFFICE]}
+
+    harness.hear_alive(replace(gate, incarnation=5))
+    harness.pass_time(0.3)
+    assert networks(harness) == {"gate": [OFFICE], "spare": []}
+
+
+def test_a_suspicion_takes_a_network_from_nobody_without_a_stand_in() -> None:
+    gate, late = member("gate", 2, OFFICE), member("spare", 3, OFFICE, yielding=True)
+    harness = started(gate, late)
+
+    harness.hear(Suspect(1, "gate", "other"))
+    harness.pass_time(0.3)
+
+    assert networks(harness) == {"gate": [OFFICE], "spare": []}
 
 
 def test_a_carrier_that_failed_keeps_what_nobody_else_has() -> None:

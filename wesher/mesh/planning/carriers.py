@@ -5,6 +5,8 @@ becomes one of its allowed-ips, and a route. WireGuard can send an address to on
 announcements that overlap have one winner, the same on every node:
 
 * who is there before who has failed;
+* of those with different priorities for the same network, who is not suspected: one stands in for
+  the other before that is held failed, which takes half a minute in a WAN;
 * of those that are there, the smaller priority; without one it is 0, so that nobody can take a
   network from a member that announced it plainly;
 * of equal ones, whoever announced it first, as for overlay addresses (`seniority`), then the
@@ -38,11 +40,15 @@ _WEIGHED = 8  # offers of one network that are compared with all others; a mesh 
 
 @frozen
 class Offer:
-    """A member's announcement of a network; `live` says whether the member is there."""
+    """A member's announcement of a network; `live` says whether the member is there.
+
+    One that is `doubted` is there and suspected of having failed.
+    """
 
     member: str
     route: Route
     live: bool = True
+    doubted: bool = False
 
     @property
     def network(self) -> IPNetwork:
@@ -52,6 +58,11 @@ class Offer:
     def weight(self) -> tuple[bool, int]:
         """Its order among others; only equal ones are told apart by who was first."""
         return not self.live, _YIELDING if self.route.yielding else self.route.priority
+
+
+def _agreed(one: Offer, other: Offer) -> bool:
+    same = one.network == other.network
+    return same and one.route.priority != other.route.priority
 
 
 @frozen
@@ -64,8 +75,7 @@ class Contest:
     @property
     def agreed(self) -> bool:
         """Whether both were told that one is to stand in for the other."""
-        same = self.offer.network == self.holder.network
-        return same and self.offer.route.priority != self.holder.route.priority
+        return _agreed(self.offer, self.holder)
 
 
 @frozen
@@ -167,6 +177,8 @@ def settle(offers: Iterable[Offer], seniority: Seniority) -> dict[Offer, Offer]:
     """Return the offers that lose, each with the one that is taken in its place."""
 
     def beats(one: Offer, other: Offer) -> bool:
+        if one.doubted is not other.doubted and one.live and other.live and _agreed(one, other):
+            return other.doubted
         if one.weight != other.weight:
             return one.weight < other.weight
         if one.route.yielding:  # both: were each to wait for whom it saw first, all might wait

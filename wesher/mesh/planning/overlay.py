@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from wesher import __version__
 from wesher.base import problems
 from wesher.base.frozen import frozen, replace
-from wesher.gossip import Address, Keyring, Member
+from wesher.gossip import Address, Keyring, Member, MemberCleared, MemberSuspected
 from wesher.mesh.base.actions import Warn
 from wesher.mesh.base.address import choose_address, is_usable
 from wesher.mesh.base.events import Severity
@@ -72,6 +72,11 @@ class Overlay:
         self.plan: Plan | None = None
         self.outcome: PlanResult | None = None
         """What the last review found, the plan included."""
+
+    def depends_on(self, event: object) -> bool:
+        """Tell whether a suspicion, or its end, may move a network to another carrier."""
+        contested = self.outcome is not None and bool(self.outcome.carriers.contests)
+        return contested and isinstance(event, MemberSuspected | MemberCleared)
 
     @property
     def address(self) -> IPAddress | None:

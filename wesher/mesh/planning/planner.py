@@ -13,6 +13,7 @@ from ipaddress import ip_address, ip_network
 
 from wesher.base.addresses import Address, Ranges
 from wesher.base.frozen import frozen, replace
+from wesher.gossip import Member, MemberState
 from wesher.gossip.messages import unpack_ip
 from wesher.mesh.base.metadata import (
     DECODED,
@@ -126,7 +127,8 @@ class Planner:
         shut = _without_packets(conflicts, local)
         named = settle_names(claimants, names, claims)
         judged = {name: self._judged[name] for name in trusted}
-        carriers = self._weigh(local, facts, claimants, claims)
+        doubted = {name for name, member in alive.items() if _is_suspect(member)}
+        carriers = self._weigh(local, facts, claimants, claims, doubted)
         plan = Plan(
             _interface(local),
             _with_networks(_peers(trusted, judged, shut), trusted, shut, carriers, local),
@@ -146,10 +148,11 @@ class Planner:
         facts: LocalFacts,
         claimants: Iterable[Claimant],
         claims: Claims,
+        doubted: Container[str],
     ) -> Carriers:
         """Decide who carries the networks that members announce, ourselves included."""
         offers = [
-            Offer(one.name, route, claims.is_live(one.name))
+            Offer(one.name, route, claims.is_live(one.name), one.name in doubted)
             for one in claimants
             for route in one.routes
         ]
@@ -236,6 +239,10 @@ def _underlay(member: Announced) -> frozenset[IPAddress]:
     if isinstance(metadata, Metadata) and metadata.endpoint:
         addresses.add(ip_address(metadata.endpoint))
     return frozenset(addresses)
+
+
+def _is_suspect(member: Announced) -> bool:
+    return isinstance(member, Member) and member.state is MemberState.SUSPECT
 
 
 def _changed(old: Announced, new: Announced) -> bool:
