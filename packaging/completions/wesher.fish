@@ -51,7 +51,7 @@ function _shtab_wesher_using
   test "$_shtab_wesher_cmdpath" = "$argv"
 end
 
-set -g _shtab_wesher_commands status members info monitor ping map forget key invite join export doctor metrics reload install-unit cleanup
+set -g _shtab_wesher_commands status members info monitor ping map forget key invite join export doctor report metrics reload install-unit cleanup
 set -g _shtab_wesher_opts_with_value --accept-routes --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --html --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --psk --route --run-dir --state --state-dir --timing --token-file --trust --ttl --uses --watch --wireguard-port
 
 complete -c wesher -e
@@ -240,6 +240,13 @@ complete -c wesher -n '_shtab_wesher_using doctor' -l hosts-file -xka "(__fish_c
 complete -c wesher -n '_shtab_wesher_using doctor' -l run-dir -xka "(__fish_complete_directories)" -d 'where locks and sockets are kept (default: /run/wesher)'
 complete -c wesher -n '_shtab_wesher_using doctor' -l mesh -d 'have every member examined, and tell it by cause'
 complete -c wesher -n '_shtab_wesher_using doctor' -l json -d 'print JSON, as docs/control.md describes it'
+complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a report -d 'Write an archive for a bug report, without secrets.'
+complete -c wesher -n '_shtab_wesher_using report' -s h -l help -d 'show this help message and exit'
+complete -c wesher -n '_shtab_wesher_using report' -l version -d 'show program'"'"'s version number and exit'
+complete -c wesher -n '_shtab_wesher_using report' -l config -xka "(__fish_complete_path)" -d 'configuration file (default: /etc/wesher/wesher.toml)'
+complete -c wesher -n '_shtab_wesher_using report' -l interface -x -d 'name of the WireGuard interface (default: wgoverlay)'
+complete -c wesher -n '_shtab_wesher_using report' -l run-dir -xka "(__fish_complete_directories)" -d 'where locks and sockets are kept (default: /run/wesher)'
+complete -c wesher -n '_shtab_wesher_using report' -l full -d 'with names and addresses as they are; no secrets'
 complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a metrics -d 'Print the agent'"'"'s metrics for Prometheus.'
 complete -c wesher -n '_shtab_wesher_using metrics' -s h -l help -d 'show this help message and exit'
 complete -c wesher -n '_shtab_wesher_using metrics' -l version -d 'show program'"'"'s version number and exit'

@@ -12,6 +12,7 @@ from wesher.config.options import (
     DOT,
     FORCE,
     FORMAT,
+    FULL,
     HTML,
     HTTP,
     INVITATION,
@@ -23,6 +24,7 @@ from wesher.config.options import (
     OPTIONS,
     OUTPUT,
     PRIVATE_KEY,
+    REPORT_FILE,
     SAVE_ONLY,
     SHOW,
     STATE,
@@ -143,6 +145,14 @@ COMMANDS = {
         details="Says what to do about each finding. A running agent is asked what it runs with; "
         "without one, the options say what it would be started with.",
         ignored=tuple(option for option in OPTIONS if option.name not in DOCTOR_NAMES),
+    ),
+    "report": Command(
+        "report.run",
+        "Write an archive for a bug report, without secrets.",
+        (*_CLIENT, FULL),
+        (REPORT_FILE,),
+        "With what the doctors of all members find, the map, the last hour, versions, settings and "
+        "tables. Names and addresses have stand-ins.",
     ),
     "metrics": Command(
         "metrics.run",

@@ -374,6 +374,10 @@ SAVE_ONLY = Option(
     "save_only", v.parse_switch, None, "save what the agent needs, and leave its start to others"
 )
 
+FULL = Option("full", v.parse_switch, None, "with names and addresses as they are; no secrets")
+REPORT_FILE = Operand(
+    "file", "[FILE]", "where to write it (default: a new file in this directory)", optional=True
+)
 MESH = Option("mesh", v.parse_switch, None, "have every member examined, and tell it by cause")
 DOT = Option("dot", v.parse_switch, None, "print the graph for Graphviz")
 SVG = Option("svg", v.parse_switch, None, "print the graph as a picture")
