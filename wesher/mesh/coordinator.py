@@ -30,7 +30,7 @@ from wesher.gossip import (
     Refuted,
     UserDataReceived,
 )
-from wesher.gossip.messages import SATURATED, leaps
+from wesher.gossip.messages import leaps
 from wesher.mesh.base import actions
 from wesher.mesh.base.actions import Actions, ChangePlan, ForNode, SetTimer, Timer, inform, trace
 from wesher.mesh.base.saved import Saved, SavedMember
@@ -154,15 +154,7 @@ class Coordinator:
 
     def incarnation_for(self, look: Lookup) -> int:
         """Return the one to enter with, above all that anybody has seen of us."""
-        earlier = look.earlier_self
-        seen = (
-            earlier.incarnation if earlier else 0,
-            self._saved.incarnation,
-            self.left.own_incarnation,
-        )
-        # Above a spent counter there is nothing: who believes in it, as Go does, is lost anyway.
-        highest = max((one for one in seen if one < SATURATED), default=0)
-        return highest + (2 if look.asked_holder else 1)
+        return look.incarnation_above(self._saved.incarnation, self.left.own_incarnation)
 
     def entered(self, look: Lookup, now: float) -> list[ForNode]:
         """Go on after a look, now that we have been announced: join, and take our name over."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from wesher.gossip import Address, ExchangeFinished, Record, RecordState
-from wesher.gossip.messages import short_form, unpack_ip
+from wesher.gossip.messages import SATURATED, short_form, unpack_ip
 
 PATIENCE = 3.0  # seconds in all
 GRACE = 0.5  # seconds more for the others once somebody has told us of members
@@ -35,6 +35,13 @@ class Lookup:
     def earlier_self(self) -> Record | None:
         """What the members know under our name."""
         return self._records.get(self._name)
+
+    def incarnation_above(self, *earlier: int) -> int:
+        """Return one above these and all that anybody has seen of us, to enter with."""
+        seen = [*earlier, self.earlier_self.incarnation if self.earlier_self else 0]
+        # Above a spent counter there is nothing: who believes in it, as Go does, is lost anyway.
+        highest = max((one for one in seen if one < SATURATED), default=0)
+        return highest + (2 if self.asked_holder else 1)
 
     @property
     def _claimant(self) -> Record | None:
