@@ -1,9 +1,13 @@
 """A host's own key: what it signs is its own, and nobody else's."""
 
+import subprocess
+import sys
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from wesher.mesh.base.identity import MEMBER, Identity, fingerprint, is_signed, statement
+from wesher.mesh.base.identity import MEMBER, Identity, _raw, fingerprint, is_signed, statement
 
 ALICE, BOB = Identity(bytes(range(32))), Identity(bytes(range(1, 33)))
 
@@ -59,3 +63,28 @@ def test_people_tell_identities_by_sixteen_digits() -> None:
 
 def test_the_secret_is_not_shown() -> None:
     assert repr(bytes(range(32))) not in repr(ALICE)
+
+
+class OldKey:
+    """A public key as Debian 12's library has it."""
+
+    def public_bytes(self, encoding: Encoding, form: PublicFormat) -> bytes:
+        return ALICE.public_key if (encoding, form) == (Encoding.Raw, PublicFormat.Raw) else b""
+
+
+def test_a_public_key_is_told_by_an_older_library_as_well() -> None:
+    assert _raw(OldKey()) == ALICE.public_key
+
+
+def test_where_the_library_tells_it_itself_nothing_is_imported_for_that() -> None:
+    package = "cryptography.hazmat.primitives.serialization"
+    story = (
+        "import sys; from wesher.mesh.base.identity import Identity;"
+        f"assert len(Identity(bytes(32)).public_key) == 32; print({package!r} in sys.modules)"
+    )
+
+    printed = subprocess.run(
+        [sys.executable, "-c", story], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert printed.strip() == str(not hasattr(Ed25519PublicKey, "public_bytes_raw"))

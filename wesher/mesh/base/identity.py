@@ -17,10 +17,11 @@ a member's own words once more at a higher one; they are the same words, of the 
 
 import hashlib
 from functools import lru_cache
+from importlib import import_module
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from wesher.base.frozen import frozen
 
@@ -50,8 +51,7 @@ class Identity:
     @property
     def public_key(self) -> bytes:
         """The key that others know this host by."""
-        # Debian 12's library has no public_bytes_raw.
-        return _private_key(self.seed).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        return _raw(_private_key(self.seed).public_key())
 
     @property
     def fingerprint(self) -> str:
@@ -84,3 +84,13 @@ def is_signed(public_key: bytes, signature: bytes, kind: bytes, *fields: bytes) 
 @lru_cache(maxsize=64)
 def _private_key(seed: bytes) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+def _raw(key: Any) -> bytes:
+    """Return the bytes of a public key."""
+    try:
+        raw: bytes = key.public_bytes_raw()
+    except AttributeError:  # Debian 12's library; `serialization` takes 4 ms of a start to import
+        by = import_module("cryptography.hazmat.primitives.serialization")
+        raw = key.public_bytes(by.Encoding.Raw, by.PublicFormat.Raw)
+    return raw
