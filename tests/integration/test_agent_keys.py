@@ -20,6 +20,7 @@ from tests.testbed.agents import (
     wait_until_saved,
 )
 from tests.testbed.asking import asked, told, typed
+from wesher.mesh.invitations import read_token
 
 SHOWN = re.compile(r"^new cluster key generated: ([A-Za-z0-9+/]{43}=)$", re.MULTILINE)
 
@@ -42,8 +43,9 @@ def test_a_new_key_is_saved_and_shown_on_a_terminal(agent: Agent) -> None:
     shown = SHOWN.fullmatch(first)
     assert shown
     assert shown[1] == saved_key(agent)
-    join = f"--join {agent.host.address} --timing local"
-    assert invitation == f"on every other host: sudo wesher --cluster-key-file - {join}"
+    typed, _, token = invitation.rpartition(" ")
+    assert typed == "on every other host, within an hour: sudo wesher join"
+    assert [one.ip for one in read_token(token).addresses] == [agent.host.address]
     assert last == f"{NAME} up as {agent.overlay_address}, waiting for members"
 
 

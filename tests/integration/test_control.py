@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -68,10 +69,14 @@ def test_members_are_listed_one_a_line(agent_of: AgentOf) -> None:
     assert told(beta, "members") == lines
     assert told(beta, "members", "--state=alive") == lines
     assert told(beta, "members", "--state=failed") == ""
-    assert asked(beta, "members") == [
+    listed = asked(beta, "members")
+    identities = {one.pop("identity") for one in listed}
+    assert listed == [
         {"name": "alpha", "state": "alive", "overlay_address": alpha.overlay_address},
         {"name": "beta", "state": "alive", "overlay_address": beta.overlay_address},
     ]
+    assert len(identities) == 2
+    assert all(re.fullmatch("[0-9a-f]{16}", one) for one in identities)
 
 
 def test_everything_known_of_one_member_is_told(agent_of: AgentOf) -> None:
