@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # Debian systems of our own to build and test packages in; sourced after setup.sh, which sets $root.
 
-# debian_system SUITE: make a small Debian in build/SUITE, unless it is there; prints its directory.
+# debian_system SUITE [NAME]: make a small Debian in build/NAME (SUITE), unless it is there; prints
+# its directory.
 debian_system() {
-    local system=${root:?}/build/$1
+    local system=${root:?}/build/${2:-$1}
     need_root
     need debootstrap debootstrap
     install_missing >&2
