@@ -174,7 +174,7 @@ firewalled() {
     for host in host1 host2; do
         on "$host" systemctl start firewalld
     done
-    must 30 host1 "firewall of this host" wesher doctor
+    must 30 host1 "neither by TCP nor by UDP" wesher doctor
     for host in host1 host2; do
         on "$host" cp $packaging/firewalld/wesher.xml /etc/firewalld/services/
         on "$host" firewall-cmd --quiet --reload

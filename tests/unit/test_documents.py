@@ -87,22 +87,24 @@ def test_there_are_commands_to_be_understood() -> None:
     assert {words(shown.text)[0] for shown in commands()} >= {"wesher", "systemctl", "scripts/test"}
 
 
-def cloud_init_files() -> list[Shown]:
-    """Return the configuration files that cloud-init is told to write."""
-    found = []
-    for block in blocks("yaml"):
-        _, _, content = block.text.partition("content: |\n")
-        kept = re.match(r"(?:      .*\n)+", content)
-        assert kept, block
-        found.append(Shown(block.page, "toml", textwrap.dedent(kept[0])))
-    return found
+def cloud_init_file() -> Shown:
+    """Return the configuration file that the example for cloud-init writes."""
+    page = ROOT / "packaging/cloud-init/wesher.yaml"
+    _, _, after = page.read_text().partition("/etc/wesher/wesher.toml\n")
+    kept = re.search(r"content: \|\n((?:      .*\n)+)", after)
+    assert kept
+    return Shown(page, "toml", textwrap.dedent(kept[1]))
 
 
-@pytest.mark.parametrize("shown", [*blocks("toml"), *cloud_init_files()], ids=str)
+@pytest.mark.parametrize("shown", [*blocks("toml"), cloud_init_file()], ids=str)
 def test_every_configuration_can_be_loaded(shown: Shown, tmp_path: Path) -> None:
     file = tmp_path / "wesher.toml"
-    file.write_text(shown.text.replace("…", KEY))
-    file.chmod(0o600)
+    key_file = tmp_path / "cluster.key"
+    key_file.write_text(f"{KEY}\n")
+    text = shown.text.replace("…", KEY).replace("/etc/wesher/cluster.key", str(key_file))
+    file.write_text(text)
+    for one in (file, key_file):
+        one.chmod(0o600)
 
     config = load({"config": str(file)}, {})
 

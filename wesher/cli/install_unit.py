@@ -25,6 +25,7 @@ UNITS = (
     "wesher@.service",
     "wesher-metrics.socket",
     "wesher-metrics@.service",
+    "wesher-events.service",
 )
 _ROOT = Path(wesher.__file__).parents[1]
 _CHECKOUT = (_ROOT / "packaging/debian", _ROOT / "packaging/systemd")
