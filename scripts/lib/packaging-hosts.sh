@@ -38,8 +38,10 @@ boot_one() {
         -o "lowerdir=$system,upperdir=$work/$name/changes,workdir=$work/$name/overlay"
     # Without one it would be a first boot, which enables whatever is installed.
     tr -d - </proc/sys/kernel/random/uuid >"$tree/etc/machine-id"
-    # shellcheck disable=SC2016  # the inner shell expands it
-    unshare --fork --pid --mount --net --uts --ipc --cgroup --kill-child sh -euc '
+    mkdir "$cgroups/$name"
+    # shellcheck disable=SC2016  # the inner shells expand it
+    sh -euc 'echo 0 >"$1/cgroup.procs"; shift; exec "$@"' sh "$cgroups/$name" \
+        unshare --fork --pid --mount --net --uts --ipc --cgroup --kill-child sh -euc '
         hostname "$1"
         echo "$1" >"$2/etc/hostname"
         mount --bind "$2" "$2"
@@ -315,6 +317,22 @@ upgraded_under_traffic() {
     say "upgraded to $(on host2 dpkg-query -W wesher | cut -f 2): $(grep transmitted "$work/ping")"
 }
 
+# clean_up: cgroups are what does not end with our namespaces.
+clean_up() {
+    [ ${#inits[@]} = 0 ] || kill -9 "${inits[@]}" || true
+    try 10 rmdir_all || true
+}
+
+rmdir_all() {
+    find "$cgroups" -depth -type d -exec rmdir {} + 2>/dev/null
+    [ ! -d "$cgroups" ]
+}
+
+mkdir "$work/cgroup"
+mount -t cgroup2 none "$work/cgroup"
+cgroups=$work/cgroup/check-packaging-$(date +%s)
+mkdir "$cgroups"
+trap clean_up EXIT
 ip link set lo up
 ip link add bridge type bridge
 ip address add $net.254/24 dev bridge
