@@ -176,10 +176,18 @@ def test_a_stand_in_is_agreed_and_anything_else_is_a_conflict() -> None:
 
 def test_we_give_way_to_an_equal_and_not_to_a_better_one() -> None:
     assert weigh(offer("b"), offer("a"), name="b").yields == {ip_network(OFFICE)}
-    assert weigh(offer("b"), offer("a"), name="a").yields == frozenset()
     assert weigh(offer("b", f"{OFFICE}@1"), offer("a"), name="b").yields == frozenset()
     assert weigh(offer("b", yielding=True), offer("c"), name="b").yields == {ip_network(OFFICE)}
     assert weigh(offer("b", yielding=True), offer("c", live=False), name="b").yields == frozenset()
+
+
+def test_of_two_that_appear_together_both_give_way_and_then_the_smaller_name_does_not() -> None:
+    for name in "ab":
+        assert weigh(offer("a"), offer("b"), name=name).yields == {ip_network(OFFICE)}
+    both = offer("a", yielding=True), offer("b", yielding=True)
+    assert weigh(*both, name="a").yields == frozenset()
+    assert weigh(*both, name="b").yields == {ip_network(OFFICE)}
+    assert weigh(offer("a"), both[1], name="a").yields == frozenset()
 
 
 def test_we_give_way_to_an_equal_also_beside_others_that_have_a_part() -> None:

@@ -12,7 +12,8 @@ announcements that overlap have one winner, the same on every node:
 * of equal ones, whoever announced it first, as for overlay addresses (`seniority`), then the
   smaller name.
 
-A member that finds itself beaten at equal priority says so in what it announces: it gives way.
+A member that finds itself beaten at equal priority says so in what it announces: it gives way. So
+does one whose equal appears at the same moment, since it has not seen who of them was first.
 Then those who came later, and cannot know who was first, find the same winner; and when the winner
 leaves, fails or withdraws its network, the one that gave way carries it, and gives way no more:
 its claim is as old as that, however long it has announced the network. If nobody is left but such
@@ -125,9 +126,24 @@ class Judge:
             member: tuple(self._behind(one, flaws.get(one), holders.get(one)) for one in group)
             for member, group in groupby(offers, key=lambda one: one.member)
         }
-        ours = [one for one in holders if one.member == self.name]
-        taken = [one for one in offers if one not in flaws and one not in holders] if ours else []
-        yields = frozenset(one.network for one in ours if any(_equals(one, taken)))
+        ours = [one for one in offers if one.member == self.name and one not in flaws]
+        rivals = [one for one in offers if one.member != self.name and one not in flaws]
+        taken = {one for one in rivals if one not in holders} if ours else set()
+
+        def comes_first(rival: Offer, own: Offer) -> bool:
+            if own in holders and rival in taken:
+                return True
+            plain = rival.live and not rival.route.yielding and not own.route.yielding
+            # Who appears together with us was there before, perhaps: only others can tell.
+            return plain and not seniority.order(
+                own.member, rival.member, own.route.claim, rival.route.claim
+            )
+
+        yields = frozenset(
+            own.network
+            for own in ours
+            if any(_equals(own, one) and comes_first(one, own) for one in rivals)
+        )
         return Carriers(behind, contests, flaws, yields)
 
     def _flaw(self, network: IPNetwork) -> str | None:
@@ -166,11 +182,9 @@ class Judge:
         return None
 
 
-def _equals(offer: Offer, taken: Iterable[Offer]) -> Iterator[bool]:
-    """Tell of each that is taken whether it has the place of an offer with the same priority."""
-    for one in taken:
-        same = one.route.priority == offer.route.priority
-        yield same and one.member != offer.member and overlap(one.network, offer.network)
+def _equals(one: Offer, other: Offer) -> bool:
+    """Tell whether two offers cannot both be taken, and neither has the better priority."""
+    return one.route.priority == other.route.priority and overlap(one.network, other.network)
 
 
 def settle(offers: Iterable[Offer], seniority: Seniority) -> dict[Offer, Offer]:

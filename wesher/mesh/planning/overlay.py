@@ -134,7 +134,10 @@ class Overlay:
         told = self._chosen().routes
         self._adjust(facts)
         outcome = self._build(live, failed, facts, complete, now)
-        routes = _giving_way(self._chosen().routes, outcome.carriers.yields)
+        yields = outcome.carriers.yields
+        if not complete:  # to whom we give way may not have told us of itself yet
+            yields |= {one.network for one in self._chosen().routes if one.yielding}
+        routes = _giving_way(self._chosen().routes, yields)
         if routes != self._chosen().routes:
             self._local = replace(self._chosen(), routes=routes)
             outcome = self._build(live, failed, facts, complete, now)
