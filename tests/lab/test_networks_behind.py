@@ -113,10 +113,10 @@ def test_a_route_of_the_operator_is_never_touched(mesh_of: MeshOf) -> None:
     assert carrier(other) is None
     assert f"{OFFICE} via {hop} dev eth0" in other.host.run("ip", "route")
     other.host.run("ip", "route", "del", OFFICE)
-    wait_for(lambda: OFFICE in routes(other), 10, "the network")
+    wait_for(lambda: OFFICE in routes(other), 30, "the network")
 
     other.host.run("ip", "route", "replace", OFFICE, "via", hop)
-    wait_for(lambda: carrier(other) is None, 10, "the way of before")
+    wait_for(lambda: carrier(other) is None, 30, "the way of before")
     other.stop()
     assert f"{OFFICE} via {hop} dev eth0" in other.host.run("ip", "route")
 

@@ -180,3 +180,19 @@ def test_changing_routes_of_others_wake_seldom(monkeypatch: pytest.MonkeyPatch) 
     asyncio.run(scene())
 
     assert wakes == 1
+
+
+def test_what_changed_before_we_hear_everything_is_looked_at_once_more() -> None:
+    async def scenario() -> bool:
+        woken, routes = asyncio.Event(), KnownRoutes()
+        watching = Watch("wgoverlay", None, routes, woken.set)
+        watching._sort("192.168.7.0/24 via 192.0.2.1 dev eth0 \n")
+        passing = asyncio.create_task(watching._pass_on_routes())
+        await asyncio.sleep(0.05)
+        early = woken.is_set()
+        watching._hear()
+        await asyncio.wait_for(woken.wait(), 10)
+        passing.cancel()
+        return early
+
+    assert not asyncio.run(scenario())

@@ -92,7 +92,7 @@ class Watch:
             pause = min(2 * pause, RETRY_LONGEST)
 
     async def _follow(self) -> None:
-        hears = asyncio.get_running_loop().call_later(HEARS_AFTER, self._routes.follow)
+        hears = asyncio.get_running_loop().call_later(HEARS_AFTER, self._hear)
         try:
             async with aclosing(follow(*_MONITOR)) as bursts:
                 async for lines in bursts:
@@ -100,6 +100,11 @@ class Watch:
         finally:
             hears.cancel()
             self._routes.lose()
+
+    def _hear(self) -> None:
+        """Rely on being told from now on; what changed until now is read once more."""
+        self._routes.follow()
+        self._routes_changed.set()
 
     def _sort(self, lines: str) -> None:
         if self._others.search(lines):
