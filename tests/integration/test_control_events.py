@@ -224,6 +224,21 @@ def configured(agent: Agent, text: str) -> Path:
     return file
 
 
+def test_networks_are_announced_and_withdrawn_by_a_reload(agent: Agent) -> None:
+    def networks() -> list[str]:
+        return [one["network"] for one in asked(agent, "status")["node"]["networks"]]
+
+    file = configured(agent, 'route = "192.168.7.0/24"\n')
+    wait_for(lambda: networks() == ["192.168.7.0/24"], "the network of the start")
+    file.write_text('route = ["192.168.8.0/24@3", "fd00:7::/48"]\nno-routes = true\n')
+
+    report = asked(agent, "reload")
+
+    assert sorted(report["applied"]) == ["no-routes", "route"]
+    assert report["restart_needed"] == []
+    wait_for(lambda: networks() == ["192.168.8.0/24", "fd00:7::/48"], "the networks of the reload")
+
+
 def test_a_changed_configuration_is_taken_where_that_is_possible(agent: Agent) -> None:
     file = configured(agent, 'log-level = "warn"\nforget-after = "1h"\n')
     file.write_text('log-level = "debug"\nforget-after = "2h"\njoin = ["127.0.0.9"]\ncolour = 1\n')
