@@ -26,6 +26,7 @@ _CODES = {
 _FILES = {
     DEFAULT_FILE: "The configuration, see wesher.toml(5).",
     "/var/lib/wesher/INTERFACE.json": "Cluster key, own address and last members.",
+    "/var/lib/wesher/INTERFACE.invitations": "Invitations that this host has made.",
     "/run/wesher": "Locks and control sockets.",
     "/etc/hosts": "Lines with the names of the members, marked as ours.",
 }

@@ -25,6 +25,8 @@ PATIENCE = 60.0  # seconds
 ENDLESS = {"monitor"}
 AT_THE_END = {"cleanup", "forget"}  # which need an agent that is gone
 STARTS = "join"  # an agent, on a host that has none
+INSTALLED = "install-unit"  # needs an installation by pip, which a checkout is not
+OURS = COMMANDS.keys() - {STARTS, INSTALLED}
 
 NOT_TYPED = {
     "sudo scripts/demo": "makes hosts of its own: the test of the demonstration",
@@ -47,7 +49,7 @@ def shown(*, ending: bool) -> list[list[str]]:
 
 def _is_ours(line: str) -> bool:
     program, *arguments = words(line)
-    return program == "wesher" and bool(arguments) and arguments[0] in COMMANDS.keys() - {STARTS}
+    return program == "wesher" and bool(arguments) and arguments[0] in OURS
 
 
 def starts() -> list[list[str]]:

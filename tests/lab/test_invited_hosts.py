@@ -229,9 +229,8 @@ def moved(token: str, ip: str) -> str:
 def flipped(token: str) -> str:
     """Return a token with one bit of another letter."""
     at = len(token) // 2
-    other = next(
-        one for one in "0123456789abcdef" if bin(ord(one) ^ ord(token[at])).count("1") == 1
-    )
+    letters = "0123456789abcdefghjkmnpqrstvwxyz"
+    other = next(one for one in letters if (ord(one) ^ ord(token[at])).bit_count() == 1)
     return token[:at] + other + token[at + 1 :]
 
 

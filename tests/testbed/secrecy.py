@@ -25,6 +25,7 @@ KEY_SIZE = 32  # bytes, of cluster keys and private keys alike
 SHOWN_FILES = ("*.out", "*.err", "*.log", "calls", "environ", "*.prom")
 """Files in the tests' directories that hold what agents and tools were told or said."""
 SECRET_FILES = (
+    "*.invitations",
     "private-keys",
     "preshared-keys",
     "keys",
@@ -71,7 +72,7 @@ class Watch:
         """Read the same of a lab that is about to end."""
         for host in lab.hosts:
             with contextlib.suppress(OSError, LabError):
-                for file in host.path("/var/lib/wesher").glob("*.json*"):
+                for file in host.path("/var/lib/wesher").glob("*.*"):
                     self.keep_all(_read(file))
                 for key in secret_keys(host):
                     self.keep(key)
@@ -128,9 +129,12 @@ def _evaluated(written: bytes) -> bytes:
 
 
 def _saved_keys(state: Any) -> Iterator[str]:
-    """Yield the cluster keys of a state file, primary and others, and the host's own key."""
+    """Yield the keys of a state file, or of one of invitations, in base64."""
     if not isinstance(state, dict):
         return
+    for invitation in state.get("Invitations", ()):
+        with contextlib.suppress(KeyError, TypeError, ValueError):  # damaged on purpose
+            yield base64.b64encode(bytes.fromhex(invitation["Key"])).decode()
     ours = state.get("Wesher")
     ours = ours if isinstance(ours, dict) else {}
     others = ours.get("OtherKeys")

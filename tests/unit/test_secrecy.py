@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.testbed.secrecy import Watch, values_in
+from wesher.mesh.base.invitation import Invitation
+from wesher.system.invitation_file import InvitationFile
 
 ROOT = Path(__file__).parents[2]
 SECRET = bytes(range(1, 33))
@@ -137,3 +139,13 @@ def test_every_key_of_several_is_a_secret_wherever_it_is_configured_or_saved(
     watch.gather(tmp_path)
 
     assert watch.secrets == set(secrets)
+
+
+def test_keys_of_invitations_are_secrets(tmp_path: Path) -> None:
+    made = Invitation("abcdefgh", SECRET, 0, 60, 1)
+    InvitationFile(tmp_path, "wgoverlay").save([made])
+    watch = Watch()
+
+    watch.gather(tmp_path)
+
+    assert watch.secrets == {SECRET}
