@@ -52,7 +52,7 @@ function _shtab_wesher_using
 end
 
 set -g _shtab_wesher_commands status members info monitor ping map forget key invite join export doctor report metrics reload install-unit cleanup
-set -g _shtab_wesher_opts_with_value --accept-routes --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --hosts-file --hosts-suffix --html --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --psk --route --run-dir --state --state-dir --timing --token-file --trust --ttl --uses --watch --wireguard-port
+set -g _shtab_wesher_opts_with_value --accept-routes --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --grace --hosts-file --hosts-suffix --html --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --psk --route --run-dir --state --state-dir --timing --token-file --trust --ttl --uses --watch --wireguard-port
 
 complete -c wesher -e
 complete -c wesher -f
@@ -153,15 +153,16 @@ complete -c wesher -n '_shtab_wesher_using forget' -l interface -x -d 'name of t
 complete -c wesher -n '_shtab_wesher_using forget' -l run-dir -xka "(__fish_complete_directories)" -d 'where locks and sockets are kept (default: /run/wesher)'
 complete -c wesher -n '_shtab_wesher_using forget' -l json -d 'print JSON, as docs/control.md describes it'
 complete -c wesher -n '_shtab_wesher_using forget; and test $_shtab_wesher_npos -eq 0' -ka "(__wesher_members --state failed)" -d 'name of a member'
-complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a key -d 'Show the cluster key, which another host needs to join.'
+complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a key -d 'Show the cluster key, or change it on all hosts without a pause.'
 complete -c wesher -n '_shtab_wesher_using key' -s h -l help -d 'show this help message and exit'
 complete -c wesher -n '_shtab_wesher_using key' -l version -d 'show program'"'"'s version number and exit'
 complete -c wesher -n '_shtab_wesher_using key' -l config -xka "(__fish_complete_path)" -d 'configuration file (default: /etc/wesher/wesher.toml)'
 complete -c wesher -n '_shtab_wesher_using key' -l interface -x -d 'name of the WireGuard interface (default: wgoverlay)'
 complete -c wesher -n '_shtab_wesher_using key' -l run-dir -xka "(__fish_complete_directories)" -d 'where locks and sockets are kept (default: /run/wesher)'
-complete -c wesher -n '_shtab_wesher_using key' -l force -d 'print it where it may be kept, too, as in a file'
+complete -c wesher -n '_shtab_wesher_using key' -l grace -x -d 'how long a host may be away without missing a change of the key: 0, 30m, 24h, at most 30d (default: 24h)'
+complete -c wesher -n '_shtab_wesher_using key' -l force -d 'print keys where they may be kept, too, as in a file; change them without those who cannot follow, whom it names otherwise'
 complete -c wesher -n '_shtab_wesher_using key' -l json -d 'print JSON, as docs/control.md describes it'
-complete -c wesher -n '_shtab_wesher_using key; and test $_shtab_wesher_npos -eq 0' -ka "show" -d 'print the cluster key'
+complete -c wesher -n '_shtab_wesher_using key; and test $_shtab_wesher_npos -eq 0' -ka "show list status rotate install use remove" -d 'what to do with the keys: print them, if nothing is said'
 complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a invite -d 'Print a line that lets another host join.'
 complete -c wesher -n '_shtab_wesher_using invite' -s h -l help -d 'show this help message and exit'
 complete -c wesher -n '_shtab_wesher_using invite' -l version -d 'show program'"'"'s version number and exit'

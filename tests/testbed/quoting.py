@@ -37,6 +37,7 @@ _VOLATILE = (
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME"),
     (r"wesher \d+\.\d+\S*|\"?version\"?(: |=)\"[^\"]*\"", "VERSION"),
     (r"fingerprint [0-9a-f]+|\"((?:key_)?fingerprint|identity)\": \"[0-9a-f]+\"", "FINGERPRINT"),
+    (r"(?m)^[0-9a-f]{8}(?= +(primary|yes|no) )", "FINGERPRINT"),
     (r'("key_fingerprints": \[\s+)"[0-9a-f]+"', r"\1FINGERPRINT"),
     (r"(?m)^slowest .*", "slowest PAIR"),
     (r"pid \d+", "PID"),

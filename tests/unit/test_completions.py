@@ -56,7 +56,7 @@ def offered(shell: str, line: str, directory: Path, agent: str = AGENT) -> set[s
         ("info b", {"beta"}),
         ("ping a", {"alpha"}),
         ("forget ", {"gone"}),
-        ("key s", {"show"}),
+        ("key s", {"show", "status"}),
         ("--timing ", {"wan", "lan", "local"}),
         ("--log-level ", {"debug", "info", "warn", "error"}),
         ("--metadata-format c", {"current"}),

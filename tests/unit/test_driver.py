@@ -19,6 +19,7 @@ from wesher.base.errors import StartError
 from wesher.config.config import load
 from wesher.control.invitations import Invitations
 from wesher.mesh.base.events import Departed, MeshEvent, PlanChanged, Refused, Resolve
+from wesher.mesh.base.saved import SavedKeys
 from wesher.mesh.base.seeds import Seed
 from wesher.system.invitation_file import InvitationFile
 from wesher.system.network import KnownRoutes, Network
@@ -55,6 +56,9 @@ class Node:
 
     def plan(self) -> None:
         return None
+
+    def saved_keys(self) -> SavedKeys:
+        return SavedKeys()
 
     def saved(self) -> None:
         return self.state

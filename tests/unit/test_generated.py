@@ -90,7 +90,7 @@ def test_the_synopsis_has_what_a_command_needs() -> None:
     manual = FILES[ROOT / "packaging/man/wesher.8"]
 
     assert ".B wesher info\n[\\fIOPTION\\fR]... \\fINAME\\fR\n" in manual
-    assert ".B wesher key show\n[\\fIOPTION\\fR]...\n" in manual
+    assert ".B wesher forget\n[\\fIOPTION\\fR]... \\fINAME\\fR\n" in manual
 
 
 def test_every_line_of_the_sample_configuration_can_be_put_in_force() -> None:

@@ -4,19 +4,20 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
 from wesher.agent.own_address import OwnAddress, Underlay, parsed
-from wesher.agent.state import as_saved, as_state, wall_clock_began
+from wesher.agent.state import as_saved, as_state, wall_clock_began, with_keys
 from wesher.agent.watch import Watch, watch_name
 from wesher.base.errors import StartError
 from wesher.base.frozen import frozen
-from wesher.base.problems import OTHER_FAMILY
+from wesher.base.problems import OTHER_FAMILY, STALE_KEY
 from wesher.config.config import Config
+from wesher.config.given_keys import is_stale, stale_data
 from wesher.control.commands import Control
 from wesher.control.invitations import Invitations, Redeeming, grant_of
 from wesher.control.status import Running
@@ -30,9 +31,11 @@ from wesher.mesh.base.events import (
     PlanChanged,
     Refused,
     Resolve,
+    SaveKeys,
 )
 from wesher.mesh.base.identity import Identity
 from wesher.mesh.base.plan import IPAddress, LocalFacts
+from wesher.mesh.base.rotation import KeysSaved
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import HostsNaming, NodeSettings
 from wesher.mesh.invitations import FIRST_BYTE, Grant
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from wesher.agent.foreground import Foreground
 
 NONCE_SIZE = 12  # bytes, of AES-GCM
+SAVE_AGAIN = 1.0  # seconds until what could not be saved is tried again
 STATUS_INTERVAL = 5.0  # seconds between two looks whether systemd is to be told something new
 
 
@@ -139,6 +143,8 @@ class Driver:
         self._suspension = Suspension()
         self._departed = asyncio.Event()
         self._keyring = Keyring(*prepared.state.keys)
+        self._last_state = prepared.state
+        self._told_stale: Mapping[str, object] | None = None
         settings = _settings(prepared)
         node = MeshNode(
             settings,
@@ -225,6 +231,8 @@ class Driver:
                     self._foreground.happened(event)
             case Pinged():
                 self._control.pinged(event)
+            case SaveKeys():
+                self._tasks.spawn(self._save_keys(event))
             case Resolve():
                 self._tasks.spawn(self._resolve(event.seed))
             case Refused():
@@ -304,9 +312,35 @@ class Driver:
         return any(one.live and one.address.ip == ip for one in self.running.node.members)
 
     def _state(self) -> State | None:
-        """Return what belongs in the state file now, None while it is to stay as it is."""
-        saved, identity = self.running.node.saved(), self._prepared.state.identity
-        return as_state(self._keyring.keys, identity, saved, self._clock_began) if saved else None
+        """Return what belongs in the state file now, None while it is to stay as it is.
+
+        The keys belong there at any time, beside what else was last to be saved.
+        """
+        saved, last = self.running.node.saved(), self._last_state
+        if saved:
+            state = as_state(self._keyring.keys, last.identity, saved, self._clock_began)
+        else:
+            keys = self.running.node.saved_keys().shifted(self._clock_began)
+            state = with_keys(last, self._keyring.keys, keys)
+        self._last_state = state
+        return state if saved or state != last else None
+
+    async def _save_keys(self, event: SaveKeys) -> None:
+        """Save the keys, however often that fails at first, and say so to the node."""
+        self._tell_stale_configuration()
+        while not await self.running.reconciler.save_state():
+            await asyncio.sleep(SAVE_AGAIN)
+        self.running.node.obey(KeysSaved(event.number), _now())
+        self.running.transport.flush()
+
+    def _tell_stale_configuration(self) -> None:
+        """Say once for each change of the key that our configuration does not have the new one."""
+        given, saved = self.running.config.cluster_keys, self.running.node.saved_keys()
+        stale = is_stale(given, self._keyring.keys, saved)
+        told = stale_data(given, saved) if stale else None
+        if told and told != self._told_stale:
+            logger.warning(STALE_KEY.text, **told)
+        self._told_stale = told
 
     async def _announce(self) -> None:
         """Say that the interface is up, and from then on how we live."""

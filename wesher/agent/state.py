@@ -9,11 +9,13 @@ from loguru import logger
 
 from wesher.base.errors import ConfigError, StartError
 from wesher.base.frozen import replace
+from wesher.base.problems import STALE_KEY
 from wesher.config.config import Config, Keys
+from wesher.config.given_keys import is_stale, keys_to_use, stale_data
 from wesher.gossip import Address
 from wesher.gossip.keyring import fingerprint
 from wesher.mesh.base.identity import SEED_SIZE
-from wesher.mesh.base.saved import Saved, SavedMember
+from wesher.mesh.base.saved import Saved, SavedKeys, SavedMember
 from wesher.system.log import tell
 from wesher.system.state_file import State, StateFile, StateFileError
 
@@ -37,7 +39,13 @@ def load_state(config: Config, file: StateFile) -> State:
         raise ConfigError(_KEYLESS_JOIN)
     if not given or not earlier.keys or earlier.keys == given:
         return earlier
-    if set(given).isdisjoint(earlier.keys):
+    saved, ring = earlier.mesh.keys, earlier.keys
+    keys = keys_to_use(given, ring, saved)
+    if is_stale(given, keys, saved):
+        logger.warning(STALE_KEY.text.format(**stale_data(given, saved)))
+    if keys == ring:
+        return earlier
+    if set(keys).isdisjoint(ring):
         logger.warning(
             "the given cluster key is not the saved one:"
             " this start knows nothing of the old cluster's members"
@@ -46,9 +54,9 @@ def load_state(config: Config, file: StateFile) -> State:
     logger.warning(
         "the given cluster keys ({given}) are not the saved ones ({saved}): those given count",
         given=", ".join(map(fingerprint, given)),
-        saved=", ".join(map(fingerprint, earlier.keys)),
+        saved=", ".join(map(fingerprint, ring)),
     )
-    return replace(earlier, cluster_key=given[0], other_keys=given[1:])
+    return replace(earlier, cluster_key=keys[0], other_keys=keys[1:])
 
 
 def settle_state(config: Config, state: State, file: StateFile) -> State:
@@ -136,3 +144,9 @@ def as_state(keys: Keys, identity: bytes | None, saved: Saved, began: float) -> 
     `identity` is the secret of this host's own key.
     """
     return State(keys[0], saved.shifted(began), other_keys=keys[1:], identity=identity)
+
+
+def with_keys(state: State, keys: Keys, saved: SavedKeys) -> State:
+    """Return a state with other cluster keys, and how far a change of them has come."""
+    mesh = replace(state.mesh, keys=saved)
+    return replace(state, cluster_key=keys[0], other_keys=keys[1:], mesh=mesh)

@@ -144,13 +144,20 @@ OTHER_KEY = Problem(
     "other-key",
     "{address} has another cluster key, or none",
     "compare the fingerprints in `wesher status` on both hosts: each must have the other's primary "
-    "key in --cluster-key, and take it with `wesher reload`",
+    "key in --cluster-key, and take it with `wesher reload`; if the key was changed while one was "
+    "away, `wesher key show` on a member prints what that one needs",
 )
 NOT_READ = Problem(
     "not-read",
     "{address} cannot read us: it lacks our primary cluster key",
     "give it that key, too (--cluster-key, then `wesher reload` there), or put the key that it has "
     "first here until then",
+)
+STALE_KEY = Problem(
+    "stale-key",
+    "the cluster key was changed to {new}, and this host's configuration has only {given}",
+    "put the new key, which `wesher key show` prints, where that is configured; the old one can go "
+    "once `wesher key status` says that the change is over",
 )
 NOBODY = Problem(
     "nobody",

@@ -1,10 +1,10 @@
-"""What is asked of an agent in one request: ping, forget, key, reload, export."""
+"""What is asked of an agent in one request: ping, forget, reload, export."""
 
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wesher.base.errors import AgentError, ConfigError, StartError
+from wesher.base.errors import AgentError, ConfigError
 from wesher.cli.client import choose_agent, facts, milliseconds, show, show_json
 from wesher.config.options import FORMAT, JSON, PRIVATE_KEY
 from wesher.system.terminal import ANYWHERE, screen_of, waiting
@@ -89,25 +89,6 @@ def run_forget(given: Mapping[str, str]) -> int:
         show_json(result)
     else:
         show([f"{result['name']} is forgotten"])
-    return 0
-
-
-def run_key(given: Mapping[str, str]) -> int:
-    """Show the keys on a terminal; elsewhere, where they may be kept, only by force."""
-    if "force" not in given and not sys.stdout.isatty():
-        raise StartError(
-            "standard output is no terminal, so the key might be kept in a file or a log: "
-            "use --force if it is meant to"
-        )
-    result = choose_agent(given).ask("key")
-    if "json" in given:
-        show_json(result)
-    else:
-        keys = result.get("keys", [result])
-        show([one["key"] for one in keys])  # what can be a --cluster-key-file
-        if len(keys) > 1:
-            marks = [f"{one['fingerprint']}{' (primary)' * (one is keys[0])}" for one in keys]
-            sys.stderr.write(f"fingerprints, in this order: {', '.join(marks)}\n")
     return 0
 
 

@@ -327,7 +327,20 @@ TOLD_NAMES = (
 DOCTOR_NAMES = (*TOLD_NAMES, "cluster_key", "cluster_key_file", "interface", "run_dir")
 
 NAME = Operand("name", "NAME", "name of a member")
-SHOW = Operand("what", "show", "print the cluster key", choices=("show",))
+KEY_WORDS = Operand(
+    "what",
+    "[show|list|status|rotate|install|use|remove]",
+    "what to do with the keys: print them, if nothing is said",
+    ("show", "list", "status", "rotate", "install", "use", "remove"),
+    optional=True,
+)
+GRACE = Option(
+    "grace",
+    v.parse_duration,
+    "TIME",
+    "how long a host may be away without missing a change of the key: 0, 30m, 24h, at most 30d",
+    "24h",
+)
 JSON = Option("json", v.parse_switch, None, "print JSON, as docs/control.md describes it")
 STATE = Option(
     "state",
@@ -349,7 +362,13 @@ ALL = Option(
     None,
     "clean up after all agents there have been on this host, but those that run",
 )
-FORCE = Option("force", v.parse_switch, None, "print it where it may be kept, too, as in a file")
+FORCE = Option(
+    "force",
+    v.parse_switch,
+    None,
+    "print keys where they may be kept, too, as in a file; change them without those who cannot "
+    "follow, whom it names otherwise",
+)
 FORMAT = Option("format", v.one_of("wg", "json"), "FORMAT", "wg or json", "wg")
 PRIVATE_KEY = Option(
     "with_private_key",

@@ -12,6 +12,7 @@ from wesher.base.errors import AgentError, CommandError, StartError, WesherError
 from wesher.base.problems import FIXED_ADDRESS, OUR_NAME, SAME_ADDRESS, SAME_NAME
 from wesher.config.config import Config
 from wesher.control.invitations import addresses_of, as_invitation, as_invitations, command
+from wesher.control.keys import as_keys, change_keys
 from wesher.control.member_answers import MemberAnswers
 from wesher.control.pings import Pinger, answer_contact
 from wesher.control.reload import Reread, in_words, reload
@@ -61,6 +62,8 @@ class Control:
             ("contact", self._contact),
             ("forget", self._forget),
             ("key", self._key),
+            ("keys", self._keys),
+            ("change-keys", self._change_keys),
             ("invite", self._invite),
             ("invitations", self._invitations),
             ("revoke", self._revoke),
@@ -174,6 +177,12 @@ class Control:
             {"key": base64.b64encode(key).decode(), "fingerprint": fingerprint(key)} for key in keys
         ]
         return {"key": told[0]["key"], "keys": told}
+
+    async def _keys(self, _request: Arguments) -> Json:
+        return as_keys(self._ready(), _now())
+
+    async def _change_keys(self, request: Arguments) -> Json:
+        return await change_keys(self._ready(), request, _now)
 
     async def _invite(self, request: Arguments) -> Json:
         running = self._ready()

@@ -5,10 +5,13 @@ from collections.abc import Callable, Iterator
 
 from wesher.base.errors import AgentError, ConfigError, StartError
 from wesher.base.frozen import fields, replace
+from wesher.base.problems import STALE_KEY
 from wesher.config.config import Config, Keys
+from wesher.config.given_keys import is_stale, keys_to_use, stale_data
 from wesher.config.options import OPTIONS
 from wesher.control.status import Json, Running
 from wesher.gossip.keyring import fingerprint
+from wesher.mesh.base.rotation import HoldConfigured
 from wesher.mesh.base.settings import Adjustable
 from wesher.system import log
 
@@ -36,7 +39,8 @@ def reload(running: Running, reread: Reread, now: float) -> tuple[Running, Json]
         if name not in _NOT_COMPARED and value != getattr(config, name)
     ]
     applied = [name for name in changed if name in AT_ONCE]
-    config = replace(config, **{name: getattr(wanted, name) for name in applied})
+    taken = {name: getattr(wanted, name) for name in applied}
+    config = replace(config, **taken, cluster_keys=wanted.cluster_keys)
     log.set_up(config.log_level)
     adjustable = Adjustable(
         config.join,
@@ -48,8 +52,12 @@ def reload(running: Running, reread: Reread, now: float) -> tuple[Running, Json]
     )
     running.node.reconfigure(adjustable, now)
     # Without any, as when they come from the state file, those in use stay.
-    other_keys = bool(wanted.cluster_keys) and wanted.cluster_keys != running.keyring.keys
-    warnings = list(_change_keys(running, wanted.cluster_keys, now)) if other_keys else []
+    ring, saved = running.keyring.keys, running.node.saved_keys()
+    keys = keys_to_use(wanted.cluster_keys, ring, saved) if wanted.cluster_keys else ring
+    other_keys = keys != ring
+    warnings = list(_change_keys(running, keys, now)) if other_keys else []
+    if is_stale(wanted.cluster_keys, keys, saved):
+        warnings.append(STALE_KEY.text.format(**stale_data(wanted.cluster_keys, saved)))
     running.transport.flush()
     report = {
         "applied": ["cluster-key"] * other_keys + [_KEYS[name] for name in applied],
@@ -70,7 +78,7 @@ def _change_keys(running: Running, wanted: Keys, now: float) -> Iterator[str]:
                 f"cluster key {fingerprint(key)} is gone here, but {members} of {len(others)} "
                 "other members spoke last with it: give them one of ours, or us that one back"
             )
-    running.node.use_keys(wanted, now)
+    running.node.obey(HoldConfigured(wanted), now)
     running.reconciler.wake()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from wesher.config.config import as_told, renamed_to
 from wesher.control.invitations import as_counts
+from wesher.control.keys import stale_key
 from wesher.control.status import Json, Running
 from wesher.gossip import DropReason
 from wesher.gossip.codec import MessageType
@@ -43,6 +44,7 @@ def as_account(running: Running, now: float) -> Json:
         "reconciles": _reconciles(running.reconciler.counts),
         "pending": dict(running.reconciler.problems),
         "renamed_to": renamed_to(running.config),
+        "stale_key": stale_key(running),
         "tools": _tools(tool_calls),
         "invitations": as_counts(running.invitations),
     }

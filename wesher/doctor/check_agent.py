@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator
 from wesher.base import problems
 from wesher.base.addresses import Address, Heard
 from wesher.base.errors import NotRootError
-from wesher.base.problems import OTHER_KEY, OUR_NAME, RENAMED, SAME_NAME, SEED_NAME
+from wesher.base.problems import OTHER_KEY, OUR_NAME, RENAMED, SAME_NAME, SEED_NAME, STALE_KEY
 from wesher.doctor.context import Case, Reply, contact_all, resolve
 from wesher.doctor.findings import Finding, Verdict, fault, lasting, ok, unknown, warning
 from wesher.system.control_client import STARTING, holder, is_stopped
@@ -45,7 +45,7 @@ async def check_agent(case: Case) -> list[Finding]:
         return [_silent(case)]
     node = case.status["node"]
     up = f"{node['name']} runs as pid {node['pid']} for {lasting(node['uptime'])}"
-    return [*_pending(case), *_renamed(case), ok("agent", f"{up} and answers")]
+    return [*_pending(case), *_renamed(case), *_stale_key(case), ok("agent", f"{up} and answers")]
 
 
 def _silent(case: Case) -> Finding:
@@ -65,6 +65,13 @@ def _renamed(case: Case) -> Iterator[Finding]:
     if name := case.account.get("renamed_to"):  # an older agent does not tell
         member = case.settings.node_name
         yield warning("agent", RENAMED, name=name, member=member)
+
+
+def _stale_key(case: Case) -> Iterator[Finding]:
+    """Yield that the configuration lacks the key that a change has brought."""
+    assert case.account
+    if stale := case.account.get("stale_key"):  # an older agent does not tell
+        yield warning("agent", STALE_KEY, **stale["data"])
 
 
 def _pending(case: Case) -> Iterator[Finding]:

@@ -56,7 +56,7 @@ from wesher.gossip.pings import Pings
 from wesher.gossip.probe import Probes, Trials
 from wesher.gossip.push_pull import TABLE_FULL, Exchanges, Merged
 from wesher.gossip.settings import GossipSettings, Timer
-from wesher.gossip.streams import Answer, StreamRequest, Streams
+from wesher.gossip.streams import Answer, StreamRequest
 from wesher.gossip.transitions import Transitions
 from wesher.gossip.wire import LabelError, Wire, drop_of, inflate_frame
 
@@ -81,10 +81,11 @@ class Gossip:
         self.members = context.members
         self.stats: Stats = context.outbox.stats
         """What we have said, heard and thought so far."""
+        self.keyring = wire.keyring
         self._wire = wire
         self._context = context
         self._outbox = context.outbox
-        self._streams: Streams = context.streams
+        self._streams = context.streams
         self._transitions = Transitions(context)
         self._pings = Pings(context)
         self._probes = Probes(context, self._pings, self._transitions.suspect)

@@ -46,6 +46,12 @@ def fingerprint(key: bytes) -> str:
     return hashlib.sha256(b"wesher cluster key " + key).digest()[:FINGERPRINT_SIZE].hex()
 
 
+def split_fingerprints(joined: bytes) -> tuple[str, ...]:
+    """Return the fingerprints of which these are the bytes, one behind the other."""
+    size = FINGERPRINT_SIZE
+    return tuple(joined[at : at + size].hex() for at in range(0, len(joined), size))
+
+
 class Keyring:
     """Keys that open what members seal; the primary one, first, seals what we send."""
 

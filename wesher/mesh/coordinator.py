@@ -33,6 +33,7 @@ from wesher.gossip import (
 from wesher.gossip.messages import leaps
 from wesher.mesh.base import actions
 from wesher.mesh.base.actions import Actions, ChangePlan, ForNode, SetTimer, Timer, inform, trace
+from wesher.mesh.base.rotation import KeyOrder
 from wesher.mesh.base.saved import Saved, SavedMember
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import NodeSettings
@@ -41,6 +42,7 @@ from wesher.mesh.base.trust import Admission
 from wesher.mesh.base.user_state import UserState, unpack
 from wesher.mesh.discovery import Discovery, Lookup
 from wesher.mesh.gossip_calls import call
+from wesher.mesh.keys import KeyRotation
 from wesher.mesh.members import (
     AfterSleep,
     AtClaimedAddress,
@@ -85,6 +87,7 @@ class Coordinator:
         self.earlier_name = EarlierName(saved, settings)
         self.complete = False
         """Whether others have told us all they know, or there is nobody to ask."""
+        self.keys = KeyRotation(gossip.keyring, saved.keys, table, self.failed)
         self._crowded = False
         self._told = UserState()
         self._handlers = self._by_event()
@@ -96,13 +99,13 @@ class Coordinator:
         return {
             MemberJoined: self._on_joined,
             MemberUpdated: self._on_updated,
-            MemberSuspected: self._on_suspected,
+            MemberSuspected: lambda _, now: self.discovery.mind_company(now),
             MemberFailed: self._on_failed,
             MemberLeft: self._on_left,
             MemberCleared: self._on_cleared,
             MemberProven: self._on_proven,
             MemberEvicted: self._on_evicted,
-            Refuted: self._on_refuted,
+            Refuted: lambda _, now: self._on_doubted(now),
             AddressConflict: self._on_conflict,
             ClaimHeld: self._on_claim_held,
             ClaimDenied: self.identity_contests.met,
@@ -124,6 +127,7 @@ class Coordinator:
             Timer.TAKEOVER: self._name_takeover.tell,
             Timer.RESUMPTION: self._go_on_resuming,
             Timer.CONTEST: self.identity_contests.time_is_over,
+            Timer.KEYS: self.keys.look,
         }
 
     def _by_check(self) -> dict[type[Any], Callable[[Any, bool, float], Actions]]:
@@ -143,7 +147,8 @@ class Coordinator:
         self.left.restore(self._saved.tombstones, now)
         self.failed.restore(filter(self._may_be_a_peer, self._saved.members), now)
         addr = self._gossip.settings.addr
-        return self._do(chain(self._expect_to_forget(), self.discovery.start(addr, now)), now)
+        looking = self.discovery.start(addr, now)
+        return self._do(chain(self._expect_to_forget(), self.keys.start(now), looking), now)
 
     def _may_be_a_peer(self, saved: SavedMember) -> bool:
         if leaps(saved.incarnation, None):
@@ -203,6 +208,10 @@ class Coordinator:
             return []
         return self._do(iter([actions.TakeOver(old.addr, old.port, old.meta)]), now)
 
+    def obey(self, order: KeyOrder, now: float) -> list[ForNode]:
+        """Do something about the cluster keys; ValueError says what stands in the way."""
+        return self._do(self.keys.obey(order, now), now)
+
     def forget(self, name: str, now: float) -> list[ForNode]:
         """Give up a failed member; ValueError says at once why that cannot be."""
         suspected_until = self._gossip.suspected_until(name) or now
@@ -236,6 +245,7 @@ class Coordinator:
         """Go on after so many seconds for which we did not run; `look` before we tell anything."""
         self.failed.shift(seconds)
         self.left.shift(seconds)
+        self.keys.shift(seconds)
         looking = self._resumption.resumed(now) if look else iter(())
         return self._do(chain(self._expect_to_forget(), looking), now)
 
@@ -338,9 +348,6 @@ class Coordinator:
         yield from self.discovery.mind_company(now)
         yield ChangePlan()
 
-    def _on_suspected(self, _event: MemberSuspected, now: float) -> Actions:
-        return self.discovery.mind_company(now)
-
     def _on_updated(self, event: MemberUpdated, _now: float) -> Actions:
         yield trace("member {member} changed", member=event.member.name)
         yield ChangePlan()
@@ -371,9 +378,6 @@ class Coordinator:
         yield from self.discovery.mind_company(now)
         if now - event.suspected_at > LONG_SUSPECTED * self._settings.timing.probe_interval:
             yield from self._on_doubted(now)
-
-    def _on_refuted(self, _event: Refuted, now: float) -> Actions:
-        return self._on_doubted(now)
 
     def _on_doubted(self, now: float) -> Actions:
         yield from self.discovery.returned(now)
@@ -413,6 +417,7 @@ class Coordinator:
         try:
             for part in unpack(payload):
                 yield from self.left.heard(part, source, now)
+                yield from self.keys.heard(part, now, new_here=not self.complete)
         except ProtocolError as error:
             yield trace("dropped what {address} told: {reason}", address=source, reason=str(error))
 

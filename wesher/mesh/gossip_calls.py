@@ -21,6 +21,10 @@ def call(gossip: Gossip, action: actions.ForGossip, now: float) -> None:
             gossip.apply_left(name, incarnation, now)
         case actions.Broadcast(subject, payload):
             gossip.broadcast(subject, payload, now)
+        case actions.HoldKeys(keys):
+            gossip.keyring.replace(keys)
+        case actions.KnowKeys(known):
+            gossip.keyring.know(known)
         case actions.HoldBack(incarnations, strangers):
             gossip.hold_back(incarnations, strangers)
         case actions.Hide(names):

@@ -1,7 +1,7 @@
 """MeshNode: one participant of the mesh, without a clock, a socket or a file."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from wesher.base import problems
@@ -13,6 +13,7 @@ from wesher.gossip import (
     Gossip,
     LeaveFinished,
     Members,
+    NotRead,
     Packet,
     PingFinished,
     SeenAt,
@@ -30,14 +31,17 @@ from wesher.mesh.base.events import (
     PlanChanged,
     Refused,
     Resolve,
+    SaveKeys,
 )
 from wesher.mesh.base.operator_log import OperatorLog
 from wesher.mesh.base.phases import MOVES, Move, Phase
 from wesher.mesh.base.plan import LocalFacts, Plan
-from wesher.mesh.base.saved import Saved
+from wesher.mesh.base.rotation import KeyOrder
+from wesher.mesh.base.saved import Saved, SavedKeys
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import Adjustable, NodeSettings
 from wesher.mesh.coordinator import Coordinator
+from wesher.mesh.keys import KeyStatus
 from wesher.mesh.planning import Overlay
 from wesher.mesh.reporting import MemberEvents, NetworkWarnings, NodeStats, NodeStatus
 from wesher.mesh.reviews import Reviews
@@ -193,12 +197,10 @@ class MeshNode:
         again = self._coordinator.reconfigure(wanted.seeds, wanted.forget_after, now)
         self._follow(again, now)
 
-    def use_keys(self, keys: Sequence[bytes], now: float) -> None:
-        """Hold these cluster keys from now on, the primary one first; may raise ValueError."""
+    def obey(self, order: KeyOrder, now: float) -> None:
+        """Do something about the cluster keys; ValueError says what stands in the way."""
         now = self._clock.time(now)
-        self._wire.keyring.replace(keys)
-        self._announce_anew(now)
-        self._follow([actions.ChangePlan()], now)
+        self._follow(self._coordinator.obey(order, now), now)
 
     def leave(self, now: float) -> None:
         """Announce our departure; `Departed` follows within a second."""
@@ -246,6 +248,14 @@ class MeshNode:
     def plan(self) -> Plan | None:
         """Return what this host should look like; None until we have an overlay address."""
         return self._reviews.plan
+
+    def key_status(self, now: float) -> KeyStatus:
+        """Return which keys are held by whom, and where a change of the key stands."""
+        return self._coordinator.keys.status(self._clock.time(now))
+
+    def saved_keys(self) -> SavedKeys:
+        """Return what to keep of the keys besides themselves, at any time."""
+        return self._views.saved_keys(self._clock.behind)
 
     def status(self) -> NodeStatus:
         """Return what we know of ourselves and of everybody else, at this moment."""
@@ -314,7 +324,9 @@ class MeshNode:
         """Follow up on an event of the gossip."""
         self._changes.note(event, self._coordinator.failed)
         self._act(self._coordinator.handle(event, now), now)
-        self._act(self._network_warnings.handle(event, now), now)
+        # While the key is changed, not everybody has the newest, and nobody need do anything.
+        if not (isinstance(event, NotRead) and self._coordinator.keys.under_way):
+            self._act(self._network_warnings.handle(event, now), now)
         self._reviews.note(event, now)
         match event:
             case PingFinished() if event.purpose is _FOR_OUR_OWNER:
@@ -343,12 +355,15 @@ class MeshNode:
                     self._set_timer(action.timer, action.at)
                 case actions.ChangePlan():
                     self._act(self._reviews.want(now), now)
+                    self._act(self._coordinator.keys.mind(now), now)
                 case actions.Forget():
                     self._changes.forgot(action.member)
                 case Resolve():
                     self._resolving.append(action)
-                case PlanChanged():
+                case PlanChanged() | SaveKeys():
                     self._events.append(action)
+                case actions.AnnounceKeys():
+                    self._announce_keys(action.fingerprints, now)
                 case actions.LookupDone():
                     self._enter(now)
                 case actions.GiveWay() if not self._departing:
@@ -395,6 +410,11 @@ class MeshNode:
         # Whoever answers in time is in the first Plan already: one reconcile less.
         first = now + JOIN_PATIENCE if look.answered else now
         self._act(self._reviews.first(first), now)
+
+    def _announce_keys(self, fingerprints: tuple[str, ...], now: float) -> None:
+        self._overlay.key_fingerprints = fingerprints
+        self._announce_anew(now)
+        self._act([actions.ChangePlan()], now)
 
     def _refuse_name(self, holder: Address | None, name: str, now: float) -> None:
         data = {"member": name, "address": holder}

@@ -11,7 +11,7 @@ from wesher.gossip import Address, Gossip
 from wesher.gossip.messages import SATURATED
 from wesher.mesh.base.operator_log import OperatorLog
 from wesher.mesh.base.plan import LocalFacts
-from wesher.mesh.base.saved import Saved, SavedMember, Self, later
+from wesher.mesh.base.saved import Saved, SavedKeys, SavedMember, Self, later
 from wesher.mesh.base.settings import NodeSettings
 from wesher.mesh.coordinator import Coordinator
 from wesher.mesh.planning import Behind, Overlay, peer_problems
@@ -106,6 +106,7 @@ class Views:
         return View(
             name=settings.name,
             here=settings.ip,
+            primary_key=self._gossip.keyring.fingerprints[0],
             overlay_addr=str(self._overlay.address),
             own_addresses=frozenset(map(str, facts.own_addresses)),
             live={member.name: member for member in self._gossip.members.others()},
@@ -131,7 +132,12 @@ class Views:
             fixed=settings.overlay_addr is not None,
             former=self._overlay.former,
             this_host=Self(settings.name, settings.ip, settings.public_key),
+            keys=coordinator.keys.saved,
         ).shifted(behind)
+
+    def saved_keys(self, behind: float) -> SavedKeys:
+        """Return what to keep of the keys, besides themselves, at any time."""
+        return self._coordinator.keys.saved.shifted(behind)
 
     def _members_to_save(self) -> Iterator[SavedMember]:
         """Yield everybody as the next start should know them."""

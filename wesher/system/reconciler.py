@@ -58,6 +58,7 @@ class Reconciler:
         self._state = state
         self._observed = observed
         self._woken = asyncio.Event()
+        self._saving = asyncio.Lock()
         self._problems: dict[str, str] = {}
         self._retry = RETRY_FIRST
         self._lowered_mtu: int | None = None
@@ -105,8 +106,17 @@ class Reconciler:
         # Until we know the whole mesh, lines that an earlier agent left are not ours to judge.
         if self._hosts and (plan.complete or not self._device.adopted):
             await self._attempt("hosts file", self._write_hosts(self._hosts, plan.hosts))
-        if state := self._state():
-            await self._attempt("state file", in_thread(self._state_file.save, state))
+        await self.save_state()
+
+    async def save_state(self) -> bool:
+        """Save what belongs in the state file now; False when that failed, and will be retried.
+
+        One at a time: an older state must not be written after a newer one.
+        """
+        async with self._saving:
+            if state := self._state():
+                await self._attempt("state file", in_thread(self._state_file.save, state))
+        return "state file" not in self._problems
 
     async def _attempt(self, what: str, work: Awaitable[object]) -> None:
         """Do `work`; say so once when it fails, and again when it works."""

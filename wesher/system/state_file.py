@@ -20,7 +20,8 @@ from wesher.base.addresses import Address
 from wesher.base.errors import StartError, WesherError
 from wesher.base.frozen import frozen
 from wesher.mesh.base.plan import IPAddress
-from wesher.mesh.base.saved import Former, Saved, SavedMember, Self, Tombstone
+from wesher.mesh.base.rotation import MAX_NUMBER, Rotation, Step
+from wesher.mesh.base.saved import Former, Saved, SavedKeys, SavedMember, Self, Tombstone
 from wesher.system import files
 
 _KEY_LENGTH = 32  # bytes
@@ -32,6 +33,7 @@ _MAX_ASIDE = 10  # files of one kind set aside; the last is overwritten from the
 _OURS = "Wesher"
 _CHECK_LENGTH = 8  # bytes; of 2^64 other keys one passes
 _CHECK_TEXT = re.compile(rb'"KeyCheck"\s*:\s*"([^"]*)"', re.IGNORECASE)
+_FINGERPRINT = re.compile("[0-9a-f]{8}")
 _KEY_TEXT = re.compile(rb'"ClusterKey"\s*:\s*"([A-Za-z0-9+/]{43}=)"', re.IGNORECASE)
 _IDENTITY_TEXT = re.compile(
     rb'"IdentityKey"\s*:\s*"([A-Za-z0-9+/]{43}=)",\s*"IdentityCheck"\s*:\s*"([0-9a-f]*)"',
@@ -179,6 +181,7 @@ def encode(state: State) -> bytes:
             "Tombstones": [_encode_tombstone(one) for one in state.mesh.tombstones],
             **_encode_other_keys(state),
             **_encode_identity(state),
+            **_encode_rotation(state.mesh.keys),
             **_encode_marks(state.mesh),
         },
     }
@@ -207,6 +210,7 @@ def decode(content: bytes) -> State:
         fixed=ours.get("fixed") is True,
         former=_decode_former(ours),
         this_host=_decode_self(ours),
+        keys=_decode_rotation(ours),
     )
     return State(
         cluster_key=_decode_key(fields.get("clusterkey"), ours.get("keycheck")),
@@ -331,6 +335,52 @@ def _encode_other_keys(state: State) -> dict[str, object]:
 def _decode_other_keys(value: object) -> tuple[bytes, ...]:
     entries = [_fold(one) for one in _as_list(value)]
     return tuple(_decode_key(one.get("key"), one.get("check")) for one in entries)
+
+
+def _encode_rotation(keys: SavedKeys) -> dict[str, object]:
+    """Return how far a change of the cluster key has come, if there ever was one."""
+    if keys.rotation is None:
+        return {}
+    one = keys.rotation
+    rotation = {
+        "Number": one.number,
+        "Key": base64.b64encode(one.key).decode(),
+        "Check": _fingerprint(one.key),
+        "Step": int(one.step),
+        "RetireAt": round(one.retire_at),
+        "ByHand": one.by_hand,
+        "WithoutUnable": one.without_unable,
+        "WithoutFailed": one.without_failed,
+        "Over": keys.over,
+        "Retired": list(one.retired),
+    }
+    return {"Rotation": rotation, "RetiredKeys": list(keys.retired)}
+
+
+def _decode_rotation(ours: Mapping[str, Any]) -> SavedKeys:
+    """Return it; what is not right about it is left out, as other members know it, too."""
+    fields = _fold(ours.get("rotation"))
+    number = _decode_integer(fields.get("number"), 1, MAX_NUMBER)
+    step = _decode_integer(fields.get("step"), Step.INSTALL, Step.RETIRE)
+    retire_at = _decode_integer(fields.get("retireat"), 0, _MAX_TIME)
+    try:
+        key = _decode_key(fields.get("key"), fields.get("check"))
+    except ValueError:
+        return SavedKeys()
+    if number is None or step is None or retire_at is None:
+        return SavedKeys()
+    by_hand, unable, failed = (
+        fields.get(one) is True for one in ("byhand", "withoutunable", "withoutfailed")
+    )
+    retired = _decode_fingerprints(fields.get("retired"))
+    rotation = Rotation(number, key, Step(step), retire_at, by_hand, unable, failed)
+    history = _decode_fingerprints(ours.get("retiredkeys"))
+    return SavedKeys(rotation.retiring(retired), fields.get("over") is True, history)
+
+
+def _decode_fingerprints(value: object) -> tuple[str, ...]:
+    told = _as_list(value)
+    return tuple(one for one in told if isinstance(one, str) and _FINGERPRINT.fullmatch(one))
 
 
 def _encode_identity(state: State) -> dict[str, object]:

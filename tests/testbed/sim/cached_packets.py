@@ -12,6 +12,7 @@ LARGEST = MAX_PACKET + CHECKSUM
 class Letter(bytes):
     """A sealed packet that remembers what is in it, for those who have its key."""
 
+    sealed: Opened
     opened: Opened | None = None
     key: bytes = b""
 
@@ -31,7 +32,10 @@ class LetterWire(CheckedWire):
         self, parts: Sequence[bytes], *, checksum: bool, key: bytes | None = None
     ) -> bytes:
         """Return the datagram as a letter, not opened yet."""
-        return Letter(super().seal_packet(parts, checksum=checksum, key=key))
+        letter = Letter(super().seal_packet(parts, checksum=checksum, key=key))
+        # Opened now, as its key may be gone when it is sent.
+        letter.sealed = super().open_packet(letter)
+        return letter
 
     def open_packet(self, data: bytes) -> Opened:
         """Return what is in a packet; of a letter that has been opened, without any work."""
@@ -46,7 +50,7 @@ class LetterWire(CheckedWire):
         """Say what is wrong with a packet of ours; whoever receives it need not open it again."""
         if len(data) > LARGEST:
             return f"{len(data)} bytes"
-        opened = super().open_packet(data)
+        opened = data.sealed if isinstance(data, Letter) else super().open_packet(data)
         if opened.problems:
             return str(opened.problems)
         if isinstance(data, Letter) and opened.key:

@@ -14,9 +14,18 @@ from tests.testbed.sim.invariants import check_plan
 from tests.testbed.sim.scheduler import Agenda
 from tests.testbed.sim.world import KEY, AnyWorld, Conditions
 from wesher.base.frozen import fields, replace
-from wesher.mesh.base.events import Departed, Notice, PlanChanged, Refused, Resolve, Severity
+from wesher.mesh.base.events import (
+    Departed,
+    Notice,
+    PlanChanged,
+    Refused,
+    Resolve,
+    SaveKeys,
+    Severity,
+)
 from wesher.mesh.base.identity import Identity
 from wesher.mesh.base.plan import IPNetwork, LocalFacts, Plan
+from wesher.mesh.base.rotation import HoldConfigured, KeysSaved
 from wesher.mesh.base.saved import Saved
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import NodeSettings
@@ -45,6 +54,7 @@ class MeshParticipant(Node):
         self.addresses: list[str] = []
         """Every overlay address it has had, in their order."""
         self.left = False
+        self.saved_keys = saved.keys
         self.began_with = self._saved = saved
         self._planned: Plan | None = None
         self._incarnation = 0
@@ -179,7 +189,7 @@ class MeshWorld(AnyWorld[MeshParticipant]):
             self._end(earlier)
         number = next(self._started)
         ip = ip or (earlier.ip if earlier else f"192.168.{number // 250}.{number % 250 + 1}")
-        saved = earlier.saved if earlier else Saved()
+        saved = replace(earlier.saved, keys=earlier.saved_keys) if earlier else Saved()
         chosen = replace(self._usual_settings(name or host, ip, seeds), **settings)
         node = MeshParticipant(host, ip, self._agenda, settings=chosen, saved=saved, go=go)
         node.seeds = seeds
@@ -217,7 +227,7 @@ class MeshWorld(AnyWorld[MeshParticipant]):
         self.keys[host] = keys
         node = self.nodes[host]
         if node.up and not node.go:
-            node.take(node.ours.use_keys, keys)
+            node.take(node.ours.obey, HoldConfigured(keys))
 
     def stop(self, *hosts: str) -> None:
         """Let nodes leave the cluster and end, all at the same moment."""
@@ -287,6 +297,17 @@ class MeshWorld(AnyWorld[MeshParticipant]):
             if problem := _mistake(node, routes):
                 yield f"{node.host} {problem}"
 
+    def _disk_delay(self) -> float:
+        """Return how long it takes a host to save its keys."""
+        return 0.0
+
+    def _save_keys(self, node: MeshParticipant, event: SaveKeys) -> None:
+        """Keep the keys of a node for its next start, if it has lived so long."""
+        if node.up:
+            self.keys[node.host] = node.wire.keyring.keys
+            node.saved_keys = node.ours.saved_keys()
+            node.take(node.ours.obey, KeysSaved(event.number))
+
     def _resolve(self, source: MeshParticipant, request: Resolve) -> None:
         source.take(source.ours.resolved, request.seed, self.names.get(request.seed.host, ()))
 
@@ -297,6 +318,12 @@ class MeshWorld(AnyWorld[MeshParticipant]):
         elif isinstance(event, Departed | Refused):
             self._trace.note(f"{node.host} ends: {event}")
             self._end(node)
+        elif isinstance(event, SaveKeys):
+            delay = self._disk_delay()
+            if delay:
+                self._agenda.later(delay, self._save_keys, node, event)
+            else:
+                self._save_keys(node, event)
         elif isinstance(event, PlanChanged) and not node.go and (problem := node.take_plan()):
             self.violate(f"{node.host}: {problem}")
 

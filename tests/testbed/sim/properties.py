@@ -1,7 +1,9 @@
-"""Keep two promises in many worlds: partitions heal by themselves, and addresses never collide.
+"""Keep three promises in many worlds: partitions heal by themselves, addresses never collide, and
+the cluster key changes without anybody being lost.
 
 scripts/soak partitions --seeds 1000
 scripts/soak addresses --seeds 2000
+scripts/soak rotation --seeds 1000
 scripts/soak partitions --seed 17       play one again
 """
 
@@ -15,6 +17,7 @@ from functools import partial
 from statistics import median
 
 from tests.testbed.sim.addresses import Joins, crowds
+from tests.testbed.sim.key_rotation import KeyRotation
 from tests.testbed.sim.mesh_world import MeshWorld
 from tests.testbed.sim.parallel import played, positive
 from tests.testbed.sim.reunions import Reconnect, partitions
@@ -71,6 +74,14 @@ def keep_addresses(seed: int, *, members: int | None = None) -> Kept:
     return _kept(joins.world, kept, lambda: replace(kept, moves=tuple(joins.run().values())))
 
 
+def keep_rotation(seed: int, *, members: int | None = None) -> Kept:
+    """Change the cluster key of the mesh of a seed."""
+    rotation = KeyRotation(seed, members=members)
+    kept = Kept(seed, rotation.size, str(rotation))
+    kept = _kept(rotation.world, kept, lambda: replace(kept, seconds=rotation.run()))
+    return replace(kept, what=str(rotation))
+
+
 def _kept(world: MeshWorld, kept: Kept, play: Callable[[], Kept]) -> Kept:
     """Return what playing comes to, `kept` and what broke if that is not its end."""
     try:
@@ -104,8 +115,26 @@ def summary_of_addresses(kept: list[Kept]) -> list[str]:
     return [f"{len(kept):,} seeds, members of ours: {moved}; {violations} violations"]
 
 
-PROMISES = {"partitions": keep_reunion, "addresses": keep_addresses}
-SUMMARIES = {"partitions": summary_of_reunions, "addresses": summary_of_addresses}
+def summary_of_rotations(kept: list[Kept]) -> list[str]:
+    """Return one line for all."""
+    took = [one.seconds for one in kept if one.seconds is not None]
+    times = f"median {median(took):.1f} s, longest {max(took):.1f} s" if took else "never"
+    told = Counter(word for one in kept for word in ("two at once", "Go") if word in one.what)
+    violations = sum(bool(one.violation) for one in kept)
+    drawn = ", ".join(f"{count:,} with {word}" for word, count in sorted(told.items()))
+    return [f"{len(kept):,} seeds ({drawn}), over: {times}; {violations} violations"]
+
+
+PROMISES = {
+    "partitions": keep_reunion,
+    "addresses": keep_addresses,
+    "rotation": keep_rotation,
+}
+SUMMARIES = {
+    "partitions": summary_of_reunions,
+    "addresses": summary_of_addresses,
+    "rotation": summary_of_rotations,
+}
 
 
 def _parse() -> argparse.Namespace:

@@ -14,7 +14,7 @@ GO = "go"
 EXCUSED = 60.0  # seconds after a host was away in which it may be held for failed
 
 
-class _World(MeshWorld):
+class RecordingWorld(MeshWorld):
     """A mesh world that keeps who was held for failed, and the warnings, beyond restarts."""
 
     def __init__(self, seed: int) -> None:
@@ -46,7 +46,7 @@ class Rotation:
         self._troubles = troubles
         self._rollouts = rollouts
         self._away: list[tuple[float, str]] = []
-        self.world = _World(seed)
+        self.world = RecordingWorld(seed)
         self.ours = [f"node{index}" for index in range(MEMBERS)]
 
     def run(self) -> None:

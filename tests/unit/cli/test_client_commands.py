@@ -56,7 +56,7 @@ def test_a_command_about_a_named_interface_says_which_agent_is_missing(
     assert "no agent runs on interface wg7" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("word", ["info", "ping", "forget", "key"])
+@pytest.mark.parametrize("word", ["info", "ping", "forget"])
 def test_a_command_about_something_says_what_it_lacks(
     word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

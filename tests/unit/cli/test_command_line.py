@@ -148,7 +148,7 @@ def test_a_command_takes_what_the_agent_does_but_shows_what_matters_to_it(
         (["help"], "usage: wesher [OPTION]...\n       wesher COMMAND [OPTION]...\n"),
         (["help", "status"], "usage: wesher status [OPTION]...\n"),
         (["help", "help"], "usage: wesher [OPTION]...\n"),
-        (["help", "key"], "usage: wesher key show [OPTION]...\n"),
+        (["help", "key"], "usage: wesher key [show|list|status|rotate|install|use|remove] [OPT"),
         (["help", "info"], "usage: wesher info [OPTION]... NAME\n"),
         (["version"], f"wesher {__version__}\n"),
         (["--interface", "wg7", "version"], f"wesher {__version__}\n"),

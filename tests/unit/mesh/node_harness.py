@@ -24,9 +24,18 @@ from wesher.gossip import (
 )
 from wesher.gossip.codec import encode
 from wesher.mesh.base.actions import Reach
-from wesher.mesh.base.events import MeshEvent, Notice, PlanChanged, Refused, Resolve, Severity
+from wesher.mesh.base.events import (
+    MeshEvent,
+    Notice,
+    PlanChanged,
+    Refused,
+    Resolve,
+    SaveKeys,
+    Severity,
+)
 from wesher.mesh.base.metadata import Metadata, MetadataFormat, decode_metadata, encode_metadata
 from wesher.mesh.base.plan import LocalFacts, Plan
+from wesher.mesh.base.rotation import HoldConfigured, KeyOrder, KeysSaved
 from wesher.mesh.base.saved import Saved, SavedMember
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import Adjustable, NodeSettings
@@ -218,6 +227,13 @@ class Harness:
         self.node.update_facts(facts, self.now)
         self._drain()
 
+    def use_keys(self, *keys: bytes) -> None:
+        self.obey(HoldConfigured(keys))
+
+    def obey(self, order: KeyOrder) -> None:
+        self.node.obey(order, self.now)
+        self._drain()
+
     def leave(self) -> None:
         self.node.leave(self.now)
         self._drain()
@@ -228,6 +244,9 @@ class Harness:
         self.packets += self.node.packets_to_send()
         self.streams += self.node.streams_to_open()
         self.events += self.node.events()
+        if saves := self.take(SaveKeys):
+            self.node.obey(KeysSaved(saves[-1].number), self.now)
+            self._drain()
 
     def take_streams(self) -> list[StreamRequest]:
         """Return the streams wanted since the last call."""

@@ -19,7 +19,7 @@ def test_other_keys_are_announced_at_once(ring: tuple[bytes, ...]) -> None:
     harness = Harness().start()
     before = harness.record.incarnation
 
-    harness.node.use_keys(ring, harness.now)
+    harness.use_keys(*ring)
 
     assert harness.metadata.key_fingerprints == tuple(map(fingerprint, ring))
     assert harness.record.incarnation == before + 1
@@ -28,7 +28,7 @@ def test_other_keys_are_announced_at_once(ring: tuple[bytes, ...]) -> None:
 def test_keys_given_before_we_enter_are_announced_with_us() -> None:
     harness = Harness()
 
-    harness.node.use_keys((NEW, KEY), harness.now)
+    harness.use_keys(NEW, KEY)
     harness.start()
 
     assert harness.metadata.key_fingerprints == (fingerprint(NEW), fingerprint(KEY))
@@ -38,6 +38,6 @@ def test_keys_of_another_size_are_refused_and_change_nothing() -> None:
     harness = Harness().start()
 
     with pytest.raises(ValueError, match="bytes"):
-        harness.node.use_keys((NEW, b"short"), harness.now)
+        harness.use_keys(NEW, b"short")
 
     assert harness.metadata.key_fingerprints == (fingerprint(KEY),)

@@ -24,6 +24,9 @@ def member(
     return Member(name, pack_ip(address.ip), address.port, b"", b"", 1, state, since)
 
 
+PRIMARY = "01020304"
+
+
 def view(
     *live: Member, answered: dict[str, float] | None = None, now: float = NOW, **changes: Any
 ) -> View:
@@ -31,6 +34,7 @@ def view(
     told: dict[str, Any] = {
         "name": "local",
         "here": HERE,
+        "primary_key": PRIMARY,
         "overlay_addr": "10.1.1.1",
         "own_addresses": frozenset({HERE}),
         "live": {one.name: one for one in live},

@@ -206,7 +206,7 @@ def test_a_change_of_the_cluster_key_is_followed_from_both_sides() -> None:
         ((NEW, OTHER), (OTHER, NEW), None),
     ]
     for number, (held, told, then) in enumerate(steps, 2):
-        harness.node.use_keys(held, harness.now)
+        harness.use_keys(*held)
         harness.hear_alive(ours(2, *told), incarnation=number)
         harness.pass_time(0.3)
         if then:
@@ -217,7 +217,7 @@ def test_a_change_of_the_cluster_key_is_followed_from_both_sides() -> None:
 def test_what_is_not_told_of_our_keys_is_not_derived_from() -> None:
     many = [bytes([number]) * 32 for number in range(6)]
     harness = Harness().start()
-    harness.node.use_keys(many, harness.now)
+    harness.use_keys(*many)
 
     harness.hear_alive(ours(2, *many[4:]))
     harness.hear_alive(ours(3, many[3], many[5]))
@@ -247,7 +247,7 @@ def test_each_is_derived_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_that_a_node_says_shows_one() -> None:
     harness = joined(ours(2))
     harness.events.clear()
-    harness.node.use_keys((OLD, NEW), harness.now)
+    harness.use_keys(OLD, NEW)
     harness.pass_time(0.3)
     secret = preshared(harness)
     assert secret
@@ -270,6 +270,6 @@ def test_a_keyring_may_change_before_we_have_met_anybody() -> None:
     keyring = Keyring(OLD)
     found = preshared_keys.PresharedKeys(key(1), keyring)
 
-    assert found.fill({}, ()) == {}
+    assert found.fill(keyring.fingerprints, {}, ()) == {}
     keyring.replace((NEW,))
-    assert found.fill({}, ()) == {}
+    assert found.fill(keyring.fingerprints, {}, ()) == {}

@@ -11,7 +11,7 @@ from enum import StrEnum
 from wesher.base.frozen import frozen
 from wesher.base.problems import Problem
 from wesher.gossip import Address, Alive, ExchangeFinished, Member, Record
-from wesher.mesh.base.events import Notice, PlanChanged, Resolve, Severity
+from wesher.mesh.base.events import Notice, PlanChanged, Resolve, SaveKeys, Severity
 from wesher.mesh.base.trust import Admission
 
 
@@ -31,6 +31,7 @@ class Timer(StrEnum):
     ALONE = "say that nobody answers"
     RENEWAL = "renew sessions"
     REVIEW = "review the plan"
+    KEYS = "see who has which cluster key"
 
 
 @frozen
@@ -141,6 +142,27 @@ class SendWithTables:
     payload: bytes
 
 
+@frozen(hidden=("keys",))
+class HoldKeys:
+    """Hold these cluster keys from now on, the primary one first."""
+
+    keys: tuple[bytes, ...]
+
+
+@frozen(hidden=("keys",))
+class KnowKeys:
+    """Seal what goes to these addresses with these keys; None for who cannot say what it holds."""
+
+    keys: Mapping[Address, bytes | None]
+
+
+@frozen
+class AnnounceKeys:
+    """Tell others that we hold keys with these fingerprints, the primary one's first."""
+
+    fingerprints: tuple[str, ...]
+
+
 @frozen
 class HoldBack:
     """Hold back claims that these members are alive, up to the incarnation of each.
@@ -225,13 +247,25 @@ ForGossip = (
     | ApplyAlive
     | ApplyLeft
     | Broadcast
+    | HoldKeys
+    | KnowKeys
     | HoldBack
     | Admit
     | Hide
     | Show
 )
 ForNode = (
-    SetTimer | LookupDone | GiveWay | Forget | Notice | Warn | ChangePlan | PlanChanged | Resolve
+    SetTimer
+    | LookupDone
+    | GiveWay
+    | Forget
+    | Notice
+    | Warn
+    | ChangePlan
+    | PlanChanged
+    | Resolve
+    | AnnounceKeys
+    | SaveKeys
 )
 Action = (
     ForGossip | ForNode | SendWithTables | Reach | Check | Checked | Merge | TakeOver | Complete

@@ -38,6 +38,13 @@ class PlanChanged:
 
 
 @frozen
+class SaveKeys:
+    """Save the cluster keys, then call `MeshNode.keys_are_saved` with this number."""
+
+    number: int
+
+
+@frozen
 class Refused:
     """This node cannot be part of the cluster; `reason` says why and what to do."""
 
@@ -84,4 +91,4 @@ class Pinged:
     error: str = ""
 
 
-MeshEvent = Notice | Resolve | PlanChanged | Refused | Departed | MemberEvent | Pinged
+MeshEvent = Notice | Resolve | PlanChanged | SaveKeys | Refused | Departed | MemberEvent | Pinged

@@ -34,7 +34,7 @@ import msgpack
 from wesher.base.errors import ProtocolError
 from wesher.base.frozen import frozen
 from wesher.gossip import Alive, Member, Record
-from wesher.gossip.keyring import FINGERPRINT_SIZE
+from wesher.gossip.keyring import FINGERPRINT_SIZE, split_fingerprints
 from wesher.mesh.base import gob
 from wesher.mesh.base.identity import KEY_SIZE, SIGNATURE_SIZE
 from wesher.mesh.base.plan import IPAddress
@@ -273,11 +273,9 @@ def _parse_flag(value: object) -> bool:
 
 
 def _parse_fingerprints(value: object) -> tuple[str, ...]:
-    size = FINGERPRINT_SIZE
-    if not isinstance(value, bytes) or not value or len(value) % size:
+    if not isinstance(value, bytes) or not value or len(value) % FINGERPRINT_SIZE:
         raise ValueError("malformed fingerprints")
-    told = value[: MAX_FINGERPRINTS * size]
-    return tuple(told[at : at + size].hex() for at in range(0, len(told), size))
+    return split_fingerprints(value[: MAX_FINGERPRINTS * FINGERPRINT_SIZE])
 
 
 def _parse_identity(value: object) -> bytes:
@@ -320,6 +318,12 @@ def read_key(meta: bytes | None) -> str | None:
     """Return the WireGuard key in a member's metadata, None if there is none to be read."""
     found = _decode(meta) if meta else None
     return (found.public_key or None) if isinstance(found, Metadata) else None
+
+
+def key_fingerprints(member: Announced) -> tuple[str, ...]:
+    """Return which keys a member says it holds, the primary one first; none if it says nothing."""
+    found = _decode(member.meta) if member.meta else None
+    return found.key_fingerprints if isinstance(found, Metadata) else ()
 
 
 def is_of_ours(meta: bytes | None) -> bool:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from wesher.base.addresses import Address
 from wesher.base.frozen import frozen, replace
 from wesher.mesh.base.plan import IPAddress
+from wesher.mesh.base.rotation import Rotation
 
 ALIKE = 180.0  # seconds that two accounts of one departure may be apart: ages travel rounded
 
@@ -62,6 +63,26 @@ class Self:
 
 
 @frozen
+class SavedKeys:
+    """The last change of the cluster key, if there was one, and whether it is over here.
+
+    `retired` are the fingerprints of keys that changes have retired, the newest last.
+    """
+
+    rotation: Rotation | None = None
+    over: bool = False
+    retired: tuple[str, ...] = ()
+
+    def shifted(self, seconds: float) -> "SavedKeys":
+        """Return this by a clock that is so far ahead."""
+        rotation = self.rotation and later(self.rotation, "retire_at", seconds)
+        return replace(self, rotation=rotation)
+
+
+_NO_CHANGE = SavedKeys()
+
+
+@frozen
 class Saved:
     """What outlives the process, besides the cluster key; `incarnation` is the last one we had.
 
@@ -76,6 +97,7 @@ class Saved:
     fixed: bool = False
     former: Former | None = None
     this_host: Self | None = None
+    keys: SavedKeys = _NO_CHANGE
 
     def shifted(self, seconds: float) -> "Saved":
         """Return this by a clock that is so far ahead."""
@@ -84,6 +106,7 @@ class Saved:
             members=tuple(later(one, "failed_at", seconds) for one in self.members),
             tombstones=tuple(later(one, "made_at", seconds) for one in self.tombstones),
             former=self.former and later(self.former, "left_at", seconds),
+            keys=self.keys.shifted(seconds),
         )
 
 

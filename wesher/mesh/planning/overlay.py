@@ -58,9 +58,9 @@ class Overlay:
         self.settings = settings
         self.keepalives = Keepalives()
         self._saved = saved
-        self._keyring = keyring
+        self.key_fingerprints = keyring.fingerprints
+        """Those of the cluster keys that we tell others of: what we hold, once it is saved."""
         self._preshared_keys = PresharedKeys(settings.public_key, keyring)
-        """Those of the cluster keys that we hold, to be told with the rest."""
         self._held_since = float("-inf")
         self.former: Former | None = None
         """The address to go back to at a later start."""
@@ -190,7 +190,7 @@ class Overlay:
             version=__version__,
             preshared=settings.preshared_keys,
             routes=local.routes,
-            key_fingerprints=self._keyring.fingerprints,
+            key_fingerprints=self.key_fingerprints,
             identity=identity.public_key if identity else None,
             has_ext=True,
         )
@@ -204,7 +204,7 @@ class Overlay:
         peers = outcome.plan.peers
         if not self.settings.preshared_keys:
             return peers
-        return self._preshared_keys.fill(peers, outcome.trusted.values())
+        return self._preshared_keys.fill(self.key_fingerprints, peers, outcome.trusted.values())
 
     def _chosen(self) -> LocalMember:
         assert self._local, "no overlay address has been chosen yet"

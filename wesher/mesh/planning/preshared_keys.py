@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from wesher.base.frozen import frozen, replace
-from wesher.gossip.keyring import Keyring, fingerprint
+from wesher.gossip.keyring import Keyring
 from wesher.mesh.base.metadata import MAX_FINGERPRINTS
 from wesher.mesh.base.plan import Peer
 from wesher.mesh.planning.validation import ValidMember
@@ -76,12 +76,16 @@ class PresharedKeys:
         self._derived: dict[Pair, str] = {}
         self._last: _Filled | None = None
 
-    def fill(self, peers: Mapping[str, Peer], members: Iterable[ValidMember]) -> Mapping[str, Peer]:
+    def fill(
+        self, told: Sequence[str], peers: Mapping[str, Peer], members: Iterable[ValidMember]
+    ) -> Mapping[str, Peer]:
         """Return the peers, which are those of these members, with their preshared keys.
 
+        `told` are the fingerprints that others know of us: what we hold may be newer, unsaved yet.
         The same mapping must stand for the same members: what was made of it is kept.
         """
-        keys = {fingerprint(key): key for key in self._keyring.keys[:MAX_FINGERPRINTS]}
+        ring = dict(zip(self._keyring.fingerprints, self._keyring.keys, strict=True))
+        keys = {one: ring[one] for one in told[:MAX_FINGERPRINTS] if one in ring}
         held, last = tuple(keys), self._last
         if last and last.peers is peers and last.held == held:
             return last.filled

@@ -11,6 +11,7 @@ from wesher.base import problems
 from wesher.base.frozen import frozen, replace
 from wesher.gossip import Member, MemberState
 from wesher.mesh.base.actions import Warn
+from wesher.mesh.base.metadata import key_fingerprints
 from wesher.mesh.base.operator_log import Recent
 from wesher.mesh.planning import PlanResult
 
@@ -22,11 +23,13 @@ class View:
     """What is so at this moment, as far as it ends troubles.
 
     `live` are the other members by name, `answered_at` tells when one last acknowledged a ping
-    by UDP, `here` is the IP address that we announce and `overlay_addr` our place in the overlay.
+    by UDP, `here` is the IP address that we announce, `overlay_addr` our place in the overlay, and
+    `primary_key` the fingerprint of the cluster key that we seal with.
     """
 
     name: str
     here: str
+    primary_key: str
     overlay_addr: str
     own_addresses: frozenset[str]
     live: Mapping[str, Member]
@@ -62,6 +65,15 @@ def _has_the_right_key(met: Recent, view: View) -> bool:
         and member.state is MemberState.ALIVE
         and _answered_since(member.name, last_at, view)
         and (member.state_changed_at > last_at or view.now - last_at > LATE_RETRY)
+        for member in view.live.values()
+    )
+
+
+def _has_our_primary_key(met: Recent, view: View) -> bool:
+    """Tell whether a member is there since then, and none that says it lacks that key."""
+    ip = _said(met, "address")
+    return _has_the_right_key(met, view) and not any(
+        member.address.ip == ip and view.primary_key not in key_fingerprints(member)
         for member in view.live.values()
     )
 
@@ -118,7 +130,7 @@ _RULES: Mapping[str, Callable[[Recent, View], bool]] = {
     problems.NOBODY.name: _somebody_answers,
     problems.OTHER_KEY.name: _has_the_right_key,
     problems.STRANGER.name: _has_the_right_key,
-    problems.NOT_READ.name: _has_the_right_key,
+    problems.NOT_READ.name: _has_our_primary_key,
     problems.UDP_BLOCKED.name: _reached_by_udp,
     problems.TALKS_ELSEWHERE.name: _announces_another,
     problems.WE_TALK_ELSEWHERE.name: _all_answer_us,
