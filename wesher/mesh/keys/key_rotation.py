@@ -64,7 +64,7 @@ REFRESH = 60.0  # seconds after which what is left of the grace is told anew
 MAX_RETIRED = 16  # fingerprints kept of keys that no configuration may bring back
 
 _DONE = {
-    Step.INSTALL: "cluster key {key} is installed here, the {number}th of this mesh",
+    Step.INSTALL: "cluster key {key} is installed here, by change {number} of this mesh's key",
     Step.USE: "cluster key {key} is used from now on",
     Step.RETIRE: "cluster key {key} is the only one from now on",
 }
