@@ -310,11 +310,12 @@ class Gossip:
         self._exchanges.hidden.discard(name)
 
     def vouch_for(self, names: Collection[str]) -> None:
-        """Rely on these members also in a crowd, before they have answered us.
-
-        This replaces what was said before.
-        """
+        """Rely on these members, and no others, also in a crowd, before they have answered us."""
         self.members.proofs.vouched = names
+
+    def prove(self, names: Iterable[str], now: float) -> None:
+        """Ask a few of these members, who have never answered us, whether they are there."""
+        self._trials.prove(names, now)
 
     def merge(self, event: ExchangeFinished, now: float) -> bool:
         """Take over what a look has brought; False if it does not go with what we hold."""

@@ -17,7 +17,7 @@ half of those chosen are proven ones, and probe.Trials asks them all.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from enum import IntEnum
 from functools import lru_cache
 from random import Random
@@ -54,6 +54,11 @@ class Proofs:
     def proven(self) -> list[str]:
         """The names of who is proven."""
         return list(self._ips)
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """From which IP address each of the proven has answered, by name."""
+        return self._ips
 
     @property
     def unproven(self) -> dict[str, None]:

@@ -16,7 +16,8 @@ probe had failed. If it exists after all, it refutes that. Who tells us of itsel
 first: it holds its address, at least.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 
 from wesher.base.addresses import Address
 from wesher.gossip.codec import encode
@@ -218,6 +219,7 @@ class Trials:
         self._accuse = accuse
         self._queue: list[str] = []  # the next one is the last
         self._tries: dict[str, int] = {}
+        self._asked: dict[str, int] = {}
         self._planned = False
         self._in_vain = 0
         self._next_pass_at = 0.0
@@ -232,6 +234,20 @@ class Trials:
             if not news:
                 turn = self._context.rng.randrange(len(self._queue))
                 self._queue[-1], self._queue[turn] = self._queue[turn], self._queue[-1]
+
+    def prove(self, names: Iterable[str], now: float) -> None:
+        """Ask those of these members who have never answered us, a few at a time and thrice each.
+
+        Nothing follows from their silence.
+        """
+        unproven = self._proofs.unproven
+        self._asked = {name: tries for name, tries in self._asked.items() if name in unproven}
+        waiting = (name for name in names if self._asked.get(name, 0) < TRIES)
+        for name in islice(waiting, PER_ROUND):
+            self._asked[name] = self._asked.get(name, 0) + 1
+            member = self._members.get(name)
+            if member is not None and member.live:
+                self._ping(member, now, lambda _now: None)
 
     def hurry(self, name: str, now: float) -> None:
         """Ask a member at once, as it has just come to us itself."""
@@ -297,9 +313,6 @@ class Trials:
         assert member is not None, "who waits is a member"
         tries = self._tries[name] = self._tries.get(name, 0) + 1
 
-        def on_ack(source: Address, _now: float) -> None:
-            self._context.prove(member, source)
-
         def on_timeout(now: float) -> None:
             if tries >= TRIES and name in self._proofs.unproven:
                 suspect = Suspect(member.incarnation, name, self._context.settings.name)
@@ -309,9 +322,16 @@ class Trials:
                 self._in_vain += 1
                 self._context.outbox.emit_bounded(NeverAnswered(self._in_vain))
 
-        pending = self._pings.await_ack(
-            now + self._context.timing.probe_timeout, on_ack, on_timeout
-        )
+        self._ping(member, now, on_timeout)
+
+    def _ping(self, member: Member, now: float, on_timeout: Callable[[float], None]) -> None:
+        """Ping a member that its ack will prove."""
+
+        def on_ack(source: Address, _now: float) -> None:
+            self._context.prove(member, source)
+
+        until = now + self._context.timing.probe_timeout
+        pending = self._pings.await_ack(until, on_ack, on_timeout)
         # Without news: most of those who are asked may not exist.
-        ping = self._pings.ping(pending.sequence, name)
+        ping = self._pings.ping(pending.sequence, member.name)
         self._context.outbox.send_parts([encode(ping)], member)

@@ -76,7 +76,8 @@ class MeshNode:
         self._gossip = Gossip(settings.for_gossip(), self._wire, rng, self._timers)
         self._operator_log = OperatorLog()
         self._coordinator = Coordinator(settings, saved, self._gossip, rng)
-        self._overlay = Overlay(settings, saved, wire.keyring)
+        proven = self._gossip.members.proofs.places
+        self._overlay = Overlay(settings, saved, wire.keyring, proven)
         self._gossip.vouch_for(self._overlay.relied_on)
         self._network_warnings = NetworkWarnings(
             self._coordinator.discovery.contacted, settings.public_key, self._overlay.relied_on

@@ -14,6 +14,7 @@ from wesher.mesh.coordinator import Coordinator
 from wesher.mesh.planning import Overlay, Renewals
 from wesher.mesh.reporting import NetworkWarnings
 
+RECONSIDER = 0.5  # seconds; who has answered meanwhile may be a cluster, and no invention
 GAP = 0.1  # seconds between two reviews of the table while it changes quickly,
 GAP_PER_MEMBER = 0.0001  # and so much more for each member, as a review looks at all
 
@@ -86,6 +87,9 @@ class Reviews:
         yield from self._network_warnings.compare(live, facts, here, relied_on)
         if reviewed.again_at is not None:
             yield from self._at(reviewed.again_at)
+        if self._overlay.is_disputed and (unproven := gossip.members.proofs.unproven):
+            gossip.prove(unproven, now)
+            yield from self._at(now + RECONSIDER)
         if reviewed.renewed:
             gossip.update_meta(self._overlay.metadata(), now)
             self._renewals.expect(now)

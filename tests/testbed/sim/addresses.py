@@ -7,6 +7,7 @@ from random import Random
 from tests.testbed.sim.mesh_world import MeshParticipant, MeshWorld
 from wesher.mesh.base.address import candidates, overlay_address
 from wesher.mesh.base.metadata import Metadata, read_metadata
+from wesher.mesh.base.trust import Trust
 
 SETTLING = 20.0  # seconds after the last fault until nothing is shared any more
 SEEN = 1.0  # seconds for which a node must have known two claims before it has to act on them
@@ -37,6 +38,10 @@ class Joins:
         self.world = MeshWorld(crowd.seed, overlay_net=crowd.network, latency=(0.002, 0.05))
         self._known_since: dict[tuple[str, str, str], tuple[object, float]] = {}
         self._moved_before: dict[str, int] = {}
+
+    @property
+    def _trust(self) -> Trust:
+        return "open" if self._crowd.seed % 2 else "live"
 
     def run(self) -> dict[str, int]:
         """Let all join, part and heal as they are to, and check what is promised."""
@@ -73,6 +78,7 @@ class Joins:
                 *seeds,
                 go="current" if name in go else None,
                 overlay_addr=self._fixed_address() if name in fixed else None,
+                trust=self._trust,
             )
 
     def _names(self) -> list[str]:
@@ -153,7 +159,8 @@ class Joins:
     def _rivals(self, node: MeshParticipant, running: Iterable[MeshParticipant]) -> list[str]:
         """Return who has the address of a node that could move, and is in its mesh.
 
-        A Go-behaving one that reached nobody when it started is in a mesh of its own. One that was
+        A Go-behaving one that reached nobody when it started is in a mesh of its own, and takes
+        nothing from one with an identity, unless that trusts everybody. One that was
         given the address by its operator, behind a cut, cannot move; who had it here keeps it.
         """
         if node.settings.overlay_addr is not None:
@@ -164,7 +171,7 @@ class Joins:
             if other is not node
             and other.overlay_addr == node.overlay_addr
             and other.settings.overlay_addr is None
-            and not (other.go and other.name not in node.live())
+            and not (other.go and (other.name not in node.live() or self._trust == "live"))
         ]
 
     def _check_moves(self, moves: dict[str, int]) -> None:

@@ -4,11 +4,12 @@ A claim proves nothing, and a newcomer can make one that sorts before any other.
 by what it has seen: who has a thing and is there keeps it. Claims that appear together are ranked,
 since nobody can know who was first: when a cluster forms, and when a node starts and hears of all
 at once. When two clusters meet, each with a holder of its own, the smaller one gives way, or both
-would hold on for ever; it is told by how many members appeared together with the claim.
+would hold on for ever; it is told by how many members appeared together with the claim. Since these
+can be made up, only those count that have answered from addresses of their own.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 
 TOGETHER = (
     10.0  # seconds between claims of one moment: a lossy join, or a cut that heals, takes some
@@ -26,9 +27,22 @@ class Seniority:
         self._since: dict[tuple[str, Hashable], float] = {}
         self._arrivals: dict[str, float] = {}
         self._in_order: list[float] = []
+        self._proven: Mapping[str, str] | None = None
+        self._newcomers: dict[float, int] = {}
 
-    def note(self, claims: Iterable[tuple[str, Hashable]], now: float) -> None:
-        """Take what all members that are not forgotten claim now: names and things."""
+    def note(
+        self,
+        claims: Iterable[tuple[str, Hashable]],
+        now: float,
+        proven: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take what all members that are not forgotten claim now: names and things.
+
+        `proven` tells from which IP address each member has answered that did; None is all did,
+        each from another one.
+        """
+        self._proven = proven
+        self._newcomers.clear()
         self._since = {claim: self._since.get(claim, now) for claim in claims}
         names = {name for name, _ in self._since}
         self._arrivals = {name: self._arrivals.get(name, now) for name in names}
@@ -57,4 +71,16 @@ class Seniority:
     def _sides(self, moment: float) -> tuple[int, int]:
         """Return how many members appeared about then, and how many had been there before."""
         established = bisect_left(self._in_order, moment - TOGETHER)
-        return bisect_right(self._in_order, moment + TOGETHER) - established, established
+        newcomers = bisect_right(self._in_order, moment + TOGETHER) - established
+        if self._proven is not None and newcomers > 1:
+            newcomers = self._proven_at(moment, self._proven)
+        return newcomers, established
+
+    def _proven_at(self, moment: float, proven: Mapping[str, str]) -> int:
+        """Return from how many addresses those have answered who appeared about then."""
+        if moment not in self._newcomers:
+            about_then = (
+                name for name, at in self._arrivals.items() if abs(at - moment) <= TOGETHER
+            )
+            self._newcomers[moment] = len({proven[name] for name in about_then if name in proven})
+        return self._newcomers[moment]

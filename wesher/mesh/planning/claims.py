@@ -33,12 +33,16 @@ class Conflict:
 class Claims:
     """Settles who holds what several claim; `live` are the names of those who are there.
 
-    What each claims has been noted by `seniority`.
+    What each claims has been noted by `seniority`. If it `protects` those with an identity, they
+    give way to no newcomer of the original.
     """
 
-    def __init__(self, live: Container[str], seniority: Seniority) -> None:
+    def __init__(
+        self, live: Container[str], seniority: Seniority, *, protects: bool = False
+    ) -> None:
         self._live = live
         self._seniority = seniority
+        self._protects = protects
 
     def is_live(self, name: str) -> bool:
         """Tell whether a member is there."""
@@ -47,11 +51,13 @@ class Claims:
     def address_holders(self, claimants: Iterable[Claimant]) -> dict[IPAddress, Claimant]:
         """Return who holds each claimed overlay address.
 
-        Members of the original cannot move, so ours make room for them however late they come.
+        Members of the original cannot move, so ours make room for them however late they come,
+        unless they are protected: anybody can pass for one.
         """
 
         def beats(one: Claimant, holder: Claimant) -> bool:
-            if one.original or holder.original:
+            is_protected = self._protects and (one.has_identity or holder.has_identity)
+            if (one.original or holder.original) and not is_protected:
                 return self._rank(one) < self._rank(holder)
             return self._beats(one, holder, one.overlay_addr)
 

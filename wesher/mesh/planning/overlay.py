@@ -54,7 +54,13 @@ class Reviewed:
 class Overlay:
     """Our overlay address, once `choose` has found one, and after each `review` the newest Plan."""
 
-    def __init__(self, settings: NodeSettings, saved: Saved, keyring: Keyring) -> None:
+    def __init__(
+        self,
+        settings: NodeSettings,
+        saved: Saved,
+        keyring: Keyring,
+        proven: Mapping[str, str] | None = None,
+    ) -> None:
         self.settings = settings
         self.keepalives = Keepalives()
         self._saved = saved
@@ -64,7 +70,8 @@ class Overlay:
         self._held_since = float("-inf")
         self.former: Former | None = None
         """The address to go back to at a later start."""
-        self._planner = Planner(settings.hosts)
+        protects = settings.trust != "open"
+        self._planner = Planner(settings.hosts, proven=proven, protects=protects)
         self.relied_on = frozenset(member.name for member in saved.members if member.meta)
         """Who was a peer, as long as it is a member."""
         self._local: LocalMember | None = None
@@ -82,6 +89,11 @@ class Overlay:
     def address(self) -> IPAddress | None:
         """Our overlay address; None until one is chosen."""
         return self._local.overlay_addr if self._local else None
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether members want one address, or one name."""
+        return bool(self.outcome and (self.outcome.conflicts or self.outcome.unnamed))
 
     def choose(
         self, live: Iterable[Announced], failed: Iterable[Announced], facts: LocalFacts, now: float
@@ -116,6 +128,7 @@ class Overlay:
             kept=not late if fixed else address == self._saved.overlay_addr,
             late=late,
             routes=_beside(settings.routing.announced, settings.name, live),
+            has_identity=settings.identity is not None,
         )
         self._note_start(address, now)
         return None

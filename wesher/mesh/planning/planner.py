@@ -84,11 +84,27 @@ class _Judged:
     unnamed: Unnamed | None = None
 
 
+_Reached = tuple[str, IPAddress, list[str]]
+"""Who has an overlay address, and the members that are reached there."""
+
+
 class Planner:
     """Turns membership into Plans, checking anew only members that changed."""
 
-    def __init__(self, naming: HostsNaming = _NAMING) -> None:
+    def __init__(
+        self,
+        naming: HostsNaming = _NAMING,
+        *,
+        proven: Mapping[str, str] | None = None,
+        protects: bool = False,
+    ) -> None:
+        """Go by who is `proven`, and where, to tell clusters from inventions; None is everybody.
+
+        `protects` is whether members with an identity give way to newcomers without.
+        """
         self._naming = naming
+        self._proven = proven
+        self._protects = protects
         self._basis: tuple[LocalMember, LocalFacts] | None = None
         self._judged: dict[str, _Judged] = {}
         self._seniority = Seniority()
@@ -116,12 +132,13 @@ class Planner:
         changed = self._judge(members, local, facts)
         if self._undisputed and not changed:
             return _completed(self._undisputed, complete)
-        trusted, refusals = _sort_out(self._judged)
+        reached = list(_reached_in_overlay(self._judged))
+        self._seniority.note(_wanted(local, self._judged, reached), now, self._proven)
+        trusted, refusals = _sort_out(self._judged, reached, self._seniority)
         claimants: list[Claimant] = [local, *trusted.values()]
         wanted = len(claimants)
         names = {name: self._judged[name].names for name in trusted}
-        self._seniority.note(_wanted(claimants, names), now)
-        claims = Claims({local.name, *alive}, self._seniority)
+        claims = Claims({local.name, *alive}, self._seniority, protects=self._protects)
         claimants = _with_their_own_keys(claimants, trusted, refusals, claims)
         conflicts = tuple(_conflicts(claimants, claims.address_holders(claimants)))
         shut = _without_packets(conflicts, local)
@@ -276,22 +293,44 @@ def _verdict(member: Announced, local: LocalMember, facts: LocalFacts) -> ValidM
 
 
 def _sort_out(
-    members: Mapping[str, _Judged],
+    members: Mapping[str, _Judged], reached: Iterable[_Reached], seniority: Seniority
 ) -> tuple[dict[str, ValidMember], dict[str, Rejection]]:
     """Part the trusted from the refused, now that everybody's underlay addresses are known."""
-    underlay = frozenset().union(*(judged.underlay for judged in members.values()))
+    refused = dict(_refused_places(reached, seniority))
     trusted: dict[str, ValidMember] = {}
     refusals: dict[str, Rejection] = {}
     for name, judged in members.items():
         verdict = judged.verdict
+        if not isinstance(verdict, Rejection):
+            verdict = refused.get(name, verdict)
         if isinstance(verdict, Rejection):
             refusals[name] = verdict
-        elif (address := verdict.overlay_addr) in underlay:
-            reason = f"has overlay address {address}, at which a member is reached"
-            refusals[name] = Rejection(RejectionKind.ADDRESS, reason)
         else:
             trusted[name] = verdict
     return trusted, refusals
+
+
+def _refused_places(
+    reached: Iterable[_Reached], seniority: Seniority
+) -> Iterator[tuple[str, Rejection]]:
+    """Yield who has an overlay address at which a member is reached, unless that one came later."""
+    for name, address, others in reached:
+        for other in others:
+            if other != name and seniority.order(name, other, address) < 0:
+                reason = f"is reached at {address}, the overlay address of {name}, which keeps it"
+                yield other, Rejection(RejectionKind.ENDPOINT, reason)
+            else:
+                reason = f"has overlay address {address}, at which a member is reached"
+                yield name, Rejection(RejectionKind.ADDRESS, reason)
+
+
+def _reached_in_overlay(members: Mapping[str, _Judged]) -> Iterator[_Reached]:
+    """Yield each member with an overlay address at which others, or it, are reached, and these."""
+    underlay = frozenset().union(*(judged.underlay for judged in members.values()))
+    for name, judged in members.items():
+        verdict = judged.verdict
+        if not isinstance(verdict, Rejection) and (address := verdict.overlay_addr) in underlay:
+            yield name, address, [one for one in members if address in members[one].underlay]
 
 
 def _interface(local: LocalMember) -> InterfaceSettings:
@@ -302,16 +341,20 @@ def _interface(local: LocalMember) -> InterfaceSettings:
 
 
 def _wanted(
-    claimants: Iterable[Claimant], names: Mapping[str, tuple[str, ...]]
+    local: LocalMember, members: Mapping[str, _Judged], reached: Iterable[_Reached]
 ) -> Iterator[tuple[str, Hashable]]:
     """Yield who wants what: addresses, keys, and names in the hosts file, in lower case."""
-    for one in claimants:
-        yield one.name, one.overlay_addr
-        yield one.name, one.public_key
-        for name in names.get(one.name, ()):
-            yield one.name, name.lower()
-        for route in one.routes:
-            yield one.name, route.claim
+    yield local.name, local.overlay_addr
+    yield local.name, local.public_key
+    yield from ((local.name, route.claim) for route in local.routes)
+    for _, address, others in reached:
+        yield from ((other, address) for other in others)
+    for name, judged in members.items():
+        if isinstance(judged.verdict, ValidMember):
+            yield name, judged.verdict.overlay_addr
+            yield name, judged.verdict.public_key
+            yield from ((name, one.lower()) for one in judged.names)
+            yield from ((name, route.claim) for route in judged.verdict.routes)
 
 
 def _conflicts(

@@ -46,6 +46,7 @@ class LocalMember:
     underlay: str = ""
     routes: tuple[Route, ...] = ()
     routing: Routing = _ROUTING
+    has_identity: bool = False
 
     @property
     def original(self) -> bool:
@@ -86,6 +87,11 @@ class ValidMember:
     def late(self) -> bool:
         """Whether it has taken an overlay address that another that cannot move had."""
         return self.metadata.late
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether it has one: whose claims were believed has proven it."""
+        return self.metadata.identity is not None
 
     @property
     def original(self) -> bool:
