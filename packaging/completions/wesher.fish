@@ -51,8 +51,8 @@ function _shtab_wesher_using
   test "$_shtab_wesher_cmdpath" = "$argv"
 end
 
-set -g _shtab_wesher_commands status members info monitor ping map forget key invite join export doctor report metrics reload install-unit cleanup
-set -g _shtab_wesher_opts_with_value --accept-routes --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --grace --hosts-file --hosts-suffix --html --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --psk --route --run-dir --state --state-dir --timing --token-file --trust --ttl --uses --watch --wireguard-port
+set -g _shtab_wesher_commands status members info monitor ping map forget trust key invite join export doctor report metrics reload install-unit cleanup
+set -g _shtab_wesher_opts_with_value --accept-routes --advertise-addr --advertise-port --advertise-wireguard-port --bind-addr --bind-iface --cluster-key --cluster-key-file --cluster-port --clusterkey --config --forget-after --format --grace --hosts-file --hosts-suffix --html --identity --interface --join --joinaddrs --keepalive --log-level --metadata-format --mtu --node-name --output --overlay-addr --overlay-net --psk --route --run-dir --state --state-dir --timing --token-file --trust --ttl --uses --watch --wireguard-port
 
 complete -c wesher -e
 complete -c wesher -f
@@ -87,7 +87,7 @@ complete -c wesher -n _shtab_wesher_using -l timing -xka "wan lan local" -d 'gos
 complete -c wesher -n _shtab_wesher_using -l forget-after -x -d 'how long a failed member keeps its peer and is retried: 30m, 24h, 7d, a number of seconds, never, or 0 for not at all (default: 24h)'
 complete -c wesher -n _shtab_wesher_using -l psk -xka "on off" -d 'WireGuard preshared keys, derived from the cluster key, with members that have them on too: on or off (default: on)'
 complete -c wesher -n _shtab_wesher_using -l metadata-format -xka "current v0.2" -d 'format of what we publish: current, or v0.2 for members that run wesher v0.2 (default: current)'
-complete -c wesher -n _shtab_wesher_using -l trust -xka "live open" -d 'who may have a member'"'"'s name: live, nobody else while the member answers; open, whoever has the cluster key (default: live)'
+complete -c wesher -n _shtab_wesher_using -l trust -xka "live pinned pinned,unsigned open" -d 'who may have a member'"'"'s name: live, nobody else while the member answers; pinned, only the first identity seen under it, and pinned,unsigned also members without identity; open, whoever has the cluster key (default: live)'
 complete -c wesher -n _shtab_wesher_using -l state-dir -xka "(__fish_complete_directories)" -d 'where state is kept (default: /var/lib/wesher)'
 complete -c wesher -n _shtab_wesher_using -l hosts-file -xka "(__fish_complete_path)" -d 'hosts file to maintain (default: /etc/hosts)'
 complete -c wesher -n _shtab_wesher_using -l hosts-suffix -x -d 'name members in the hosts file under this domain too, as in alpha.mesh'
@@ -153,6 +153,15 @@ complete -c wesher -n '_shtab_wesher_using forget' -l interface -x -d 'name of t
 complete -c wesher -n '_shtab_wesher_using forget' -l run-dir -xka "(__fish_complete_directories)" -d 'where locks and sockets are kept (default: /run/wesher)'
 complete -c wesher -n '_shtab_wesher_using forget' -l json -d 'print JSON, as docs/control.md describes it'
 complete -c wesher -n '_shtab_wesher_using forget; and test $_shtab_wesher_npos -eq 0' -ka "(__wesher_members --state failed)" -d 'name of a member'
+complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a trust -d 'Let a member'"'"'s name go to the identity that claims it.'
+complete -c wesher -n '_shtab_wesher_using trust' -s h -l help -d 'show this help message and exit'
+complete -c wesher -n '_shtab_wesher_using trust' -l version -d 'show program'"'"'s version number and exit'
+complete -c wesher -n '_shtab_wesher_using trust' -l config -xka "(__fish_complete_path)" -d 'configuration file (default: /etc/wesher/wesher.toml)'
+complete -c wesher -n '_shtab_wesher_using trust' -l interface -x -d 'name of the WireGuard interface (default: wgoverlay)'
+complete -c wesher -n '_shtab_wesher_using trust' -l run-dir -xka "(__fish_complete_directories)" -d 'where locks and sockets are kept (default: /run/wesher)'
+complete -c wesher -n '_shtab_wesher_using trust' -l identity -x -d 'which one, if several claim the name, as `wesher status` shows'
+complete -c wesher -n '_shtab_wesher_using trust' -l json -d 'print JSON, as docs/control.md describes it'
+complete -c wesher -n '_shtab_wesher_using trust; and test $_shtab_wesher_npos -eq 0' -ka "(__wesher_members)" -d 'name of a member'
 complete -c wesher -n '_shtab_wesher_using; and test $_shtab_wesher_npos -eq 0' -a key -d 'Show the cluster key, or change it on all hosts without a pause.'
 complete -c wesher -n '_shtab_wesher_using key' -s h -l help -d 'show this help message and exit'
 complete -c wesher -n '_shtab_wesher_using key' -l version -d 'show program'"'"'s version number and exit'
@@ -201,7 +210,7 @@ complete -c wesher -n '_shtab_wesher_using join' -l timing -xka "wan lan local" 
 complete -c wesher -n '_shtab_wesher_using join' -l forget-after -x -d 'how long a failed member keeps its peer and is retried: 30m, 24h, 7d, a number of seconds, never, or 0 for not at all (default: 24h)'
 complete -c wesher -n '_shtab_wesher_using join' -l psk -xka "on off" -d 'WireGuard preshared keys, derived from the cluster key, with members that have them on too: on or off (default: on)'
 complete -c wesher -n '_shtab_wesher_using join' -l metadata-format -xka "current v0.2" -d 'format of what we publish: current, or v0.2 for members that run wesher v0.2 (default: current)'
-complete -c wesher -n '_shtab_wesher_using join' -l trust -xka "live open" -d 'who may have a member'"'"'s name: live, nobody else while the member answers; open, whoever has the cluster key (default: live)'
+complete -c wesher -n '_shtab_wesher_using join' -l trust -xka "live pinned pinned,unsigned open" -d 'who may have a member'"'"'s name: live, nobody else while the member answers; pinned, only the first identity seen under it, and pinned,unsigned also members without identity; open, whoever has the cluster key (default: live)'
 complete -c wesher -n '_shtab_wesher_using join' -l state-dir -xka "(__fish_complete_directories)" -d 'where state is kept (default: /var/lib/wesher)'
 complete -c wesher -n '_shtab_wesher_using join' -l hosts-file -xka "(__fish_complete_path)" -d 'hosts file to maintain (default: /etc/hosts)'
 complete -c wesher -n '_shtab_wesher_using join' -l hosts-suffix -x -d 'name members in the hosts file under this domain too, as in alpha.mesh'

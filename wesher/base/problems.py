@@ -236,6 +236,29 @@ IDENTITY_CHANGED = Problem(
     "if its host was not reinstalled, somebody with the cluster key has taken its name: compare "
     "with `wesher status` there",
 )
+NOT_PINNED = Problem(
+    "not-pinned",
+    "{address} passes on that {member} is the identity {claimed}, and it is pinned to {held}",
+    "if its host was reinstalled, compare {claimed} with `wesher status` there, and run `wesher "
+    "trust {member}` here; else somebody with the cluster key wants its name: see who runs there",
+)
+NO_IDENTITY = Problem(
+    "no-identity",
+    "{address} passes on that {member} is a member, which has no identity",
+    "it is not let in: run this version of wesher there, or give all --trust pinned,unsigned",
+)
+TRUSTED = Problem(
+    "trusted",
+    "the name {member} is for {identity} now, says an operator on {author}",
+    "if nobody typed that there, somebody has that host: pin the name again with "
+    "`wesher trust {member}`",
+)
+UNTRUSTED_WORD = Problem(
+    "untrusted-word",
+    "{address} passes on that the name {member} is for {identity}, signed by {author}, which is no "
+    "member that we know",
+    "it does not count; type `wesher trust {member}` on a member that all know",
+)
 OUR_IDENTITY = Problem(
     "our-identity",
     "{address} passes on that we, {member}, are the identity {claimed}; we are {held}",

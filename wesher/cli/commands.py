@@ -16,6 +16,7 @@ from wesher.config.options import (
     GRACE,
     HTML,
     HTTP,
+    IDENTITY,
     INVITATION,
     INVITING,
     JSON,
@@ -111,6 +112,14 @@ COMMANDS = {
         "Remove a failed member from the mesh, on all hosts and for good.",
         (*_CLIENT, JSON),
         (NAME,),
+    ),
+    "trust": Command(
+        "requests.run_trust",
+        "Let a member's name go to the identity that claims it.",
+        (*_CLIENT, IDENTITY, JSON),
+        (NAME,),
+        "For `--trust pinned`, once the fingerprint was compared with `wesher status` on that "
+        "host. All members hear of it.",
     ),
     "key": Command(
         "key.run",

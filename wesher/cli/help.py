@@ -31,6 +31,7 @@ _COMMAND_MEANT = {
     "rm": "forget",
     "remove": "forget",
     "kick": "forget",
+    "pin": "trust",
     "check": "doctor",
     "diagnose": "doctor",
     "watch": "monitor",

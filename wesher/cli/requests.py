@@ -1,4 +1,4 @@
-"""What is asked of an agent in one request: ping, forget, reload, export."""
+"""What is asked of an agent in one request: ping, forget, trust, reload, export."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -89,6 +89,17 @@ def run_forget(given: Mapping[str, str]) -> int:
         show_json(result)
     else:
         show([f"{result['name']} is forgotten"])
+    return 0
+
+
+def run_trust(given: Mapping[str, str]) -> int:
+    """Let a name go to the identity that claims it; AgentError says why that cannot be."""
+    name, identity = given["name"], given.get("identity")
+    result = choose_agent(given).ask("trust", name=name, identity=identity)
+    if "json" in given:
+        show_json(result)
+    else:
+        show([f"{result['name']} is for identity {result['identity']} from now on"])
     return 0
 
 

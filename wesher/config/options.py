@@ -232,10 +232,11 @@ OPTIONS = (
     ),
     Option(
         "trust",
-        v.one_of("live", "open"),
+        v.one_of("live", "pinned", "pinned,unsigned", "open"),
         "WHOM",
-        "who may have a member's name: live, nobody else while the member answers; open, whoever "
-        "has the cluster key",
+        "who may have a member's name: live, nobody else while the member answers; pinned, only "
+        "the first identity seen under it, and pinned,unsigned also members without identity; "
+        "open, whoever has the cluster key",
         "live",
     ),
     Option("state_dir", v.parse_path, "DIR", "where state is kept", "/var/lib/wesher"),
@@ -361,6 +362,9 @@ ALL = Option(
     v.parse_switch,
     None,
     "clean up after all agents there have been on this host, but those that run",
+)
+IDENTITY = Option(
+    "identity", str, "FINGERPRINT", "which one, if several claim the name, as `wesher status` shows"
 )
 FORCE = Option(
     "force",

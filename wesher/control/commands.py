@@ -61,6 +61,7 @@ class Control:
             ("tell", self._tell),
             ("contact", self._contact),
             ("forget", self._forget),
+            ("trust", self._trust),
             ("key", self._key),
             ("keys", self._keys),
             ("change-keys", self._change_keys),
@@ -170,6 +171,15 @@ class Control:
             raise AgentError(str(error)) from error
         running.transport.flush()
         return {"name": name}
+
+    async def _trust(self, request: Arguments) -> Json:
+        running, name, identity = self._ready(), _name(request), request.get("identity")
+        try:
+            running.node.trust(name, identity if isinstance(identity, str) else None, _now())
+        except ValueError as error:
+            raise AgentError(str(error)) from error
+        running.transport.flush()
+        return {"name": name, "identity": running.node.pinned_to(name)}
 
     async def _key(self, _request: Arguments) -> Json:
         keys = self._ready().keyring.keys

@@ -37,8 +37,6 @@ from wesher.mesh.base.rotation import KeyOrder
 from wesher.mesh.base.saved import Saved, SavedMember
 from wesher.mesh.base.seeds import Seed
 from wesher.mesh.base.settings import NodeSettings
-from wesher.mesh.base.signing import identity_of
-from wesher.mesh.base.trust import Admission
 from wesher.mesh.base.user_state import UserState, unpack
 from wesher.mesh.discovery import Discovery, Lookup
 from wesher.mesh.gossip_calls import call
@@ -82,8 +80,7 @@ class Coordinator:
         self._resumption = Resumption(table)
         self._name_takeover = NameTakeover(settings.name, table)
         self._name_conflicts = NameConflicts(settings.name, table)
-        self.identity_contests = IdentityContests(settings.name, table, self.failed)
-        self._admitted_by: int | None = None
+        self.identity_contests = IdentityContests(settings, table, self.failed)
         self.earlier_name = EarlierName(saved, settings)
         self.complete = False
         """Whether others have told us all they know, or there is nobody to ask."""
@@ -147,8 +144,9 @@ class Coordinator:
         self.left.restore(self._saved.tombstones, now)
         self.failed.restore(filter(self._may_be_a_peer, self._saved.members), now)
         addr = self._gossip.settings.addr
-        looking = self.discovery.start(addr, now)
-        return self._do(chain(self._expect_to_forget(), self.keys.start(now), looking), now)
+        restored = self.identity_contests.pins.restore(self._saved.pins)
+        starting = chain(restored, self._expect_to_forget(), self.keys.start(now))
+        return self._do(chain(starting, self.discovery.start(addr, now)), now)
 
     def _may_be_a_peer(self, saved: SavedMember) -> bool:
         if leaps(saved.incarnation, None):
@@ -213,17 +211,25 @@ class Coordinator:
         return self._do(self.keys.obey(order, now), now)
 
     def forget(self, name: str, now: float) -> list[ForNode]:
-        """Give up a failed member; ValueError says at once why that cannot be."""
+        """Give up a failed member, or a pin of a name; ValueError says why that cannot be."""
+        pins, held = self.identity_contests.pins, self._table.get(name)
+        if name in pins.identities and name not in self.failed and not (held and held.live):
+            return self._do(pins.withdraw(name), now)
         suspected_until = self._gossip.suspected_until(name) or now
         member = self.left.failed_member(name, suspected_until - now)
 
         def forget() -> Actions:
             yield from self.left.retire(name, member.incarnation, now)
+            yield from pins.withdraw(name)
             yield actions.Forget(member)
             yield inform("member {member} was forgotten", member=name)
             yield ChangePlan()
 
         return self._do(forget(), now)
+
+    def trust(self, name: str, identity: str | None, now: float) -> list[ForNode]:
+        """Pin a name to the identity that claims it; ValueError says why that cannot be."""
+        return self._do(self.identity_contests.trust(name, identity, now), now)
 
     def reconfigure(
         self, seeds: tuple[Seed, ...], forget_after: float, now: float
@@ -260,18 +266,11 @@ class Coordinator:
 
     def settle(self, now: float) -> list[ForNode]:
         """Follow up on all that has happened, once its events have been handled."""
-        for_node = self._do(chain(self._admit(), self.left.publish(now)), now)
+        for_node = self._do(chain(self.identity_contests.admit(), self.left.publish(now)), now)
         if self._crowded != self._table.proofs.crowded:
             self._crowded = not self._crowded
             for_node.append(ChangePlan())
         return for_node
-
-    def _admit(self) -> Actions:
-        """Let gossip know the identities of all that have failed."""
-        if self._admitted_by != self.failed.revision:
-            self._admitted_by = self.failed.revision
-            known = {one.name: identity for one in self.failed if (identity := identity_of(one))}
-            yield actions.Admit(Admission(self._settings.trust, known))
 
     # Acting
 
@@ -325,6 +324,7 @@ class Coordinator:
         yield from self.discovery.mind_company(now)
         if self._waits(member.name):
             return
+        self.identity_contests.pins.see(member)
         yield inform(
             "member {member} joined at {address}", member=member.name, address=member.address
         )
@@ -332,6 +332,7 @@ class Coordinator:
 
     def _on_proven(self, event: MemberProven, _now: float) -> Actions:
         member = event.member
+        self.identity_contests.pins.see(member)
         yield inform(
             "member {member} answered, which joined in a crowd, at {address}",
             member=member.name,
@@ -349,6 +350,7 @@ class Coordinator:
         yield ChangePlan()
 
     def _on_updated(self, event: MemberUpdated, _now: float) -> Actions:
+        self.identity_contests.pins.see(event.member)
         yield trace("member {member} changed", member=event.member.name)
         yield ChangePlan()
 
@@ -418,6 +420,7 @@ class Coordinator:
             for part in unpack(payload):
                 yield from self.left.heard(part, source, now)
                 yield from self.keys.heard(part, now, new_here=not self.complete)
+                yield from self.identity_contests.heard(part, source, now)
         except ProtocolError as error:
             yield trace("dropped what {address} told: {reason}", address=source, reason=str(error))
 

@@ -33,6 +33,7 @@ from wesher.mesh.base.events import (
     Resolve,
     SaveKeys,
 )
+from wesher.mesh.base.identity import fingerprint
 from wesher.mesh.base.operator_log import OperatorLog
 from wesher.mesh.base.phases import MOVES, Move, Phase
 from wesher.mesh.base.plan import LocalFacts, Plan
@@ -180,6 +181,19 @@ class MeshNode:
         """
         now = self._clock.time(now)
         self._follow(self._coordinator.forget(name, now), now)
+
+    def trust(self, name: str, identity: str | None, now: float) -> None:
+        """Pin a name to the identity that claims it, here and everywhere; `identity` is shown text.
+
+        Raises ValueError, with a reason for the operator, if that cannot be.
+        """
+        now = self._clock.time(now)
+        self._follow(self._coordinator.trust(name, identity, now), now)
+
+    def pinned_to(self, name: str) -> str | None:
+        """Return the fingerprint of the identity that a name is pinned to."""
+        identity = self._coordinator.identity_contests.pins.identities.get(name)
+        return fingerprint(identity) if identity else None
 
     def ping(self, address: Address, name: str, now: float, *, stream: bool = False) -> int:
         """Ping the member of this name, by packet or by TCP; `Pinged` brings the number back."""

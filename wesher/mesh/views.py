@@ -133,6 +133,7 @@ class Views:
             former=self._overlay.former,
             this_host=Self(settings.name, settings.ip, settings.public_key),
             keys=coordinator.keys.saved,
+            pins=tuple(coordinator.identity_contests.pins),
         ).shifted(behind)
 
     def saved_keys(self, behind: float) -> SavedKeys:

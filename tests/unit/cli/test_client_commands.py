@@ -15,7 +15,13 @@ from wesher.config.options import CLIENT_NAMES, pick
 from wesher.system.control_server import listen
 
 NO_AGENT = 3
-ARGUMENTS = {"info": ["web"], "ping": ["web"], "forget": ["web"], "key": ["show", "--force"]}
+ARGUMENTS = {
+    "info": ["web"],
+    "ping": ["web"],
+    "forget": ["web"],
+    "trust": ["web"],
+    "key": ["show", "--force"],
+}
 CLIENTS = [
     word
     for word, command in COMMANDS.items()

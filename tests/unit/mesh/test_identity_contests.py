@@ -120,7 +120,7 @@ def nothing_changed(harness: Harness, before: Record | None) -> None:
 # A live member
 
 
-@pytest.mark.parametrize("trust", ["live"])
+@pytest.mark.parametrize("trust", ["live", "pinned", "pinned,unsigned"])
 @pytest.mark.parametrize("incarnation", [4, 3 + MAX_LEAP])
 @pytest.mark.parametrize(
     "forged",

@@ -13,6 +13,7 @@ from hypothesis import given, strategies
 from wesher.base.addresses import Address
 from wesher.base.errors import StartError
 from wesher.base.frozen import replace
+from wesher.mesh.base.pins import Pin
 from wesher.mesh.base.saved import Former, Saved, SavedMember, Tombstone
 from wesher.system.state_file import (
     State,
@@ -557,6 +558,33 @@ def test_the_key_of_this_host_is_recovered_from_a_damaged_file(file: StateFile) 
     put(file, encode(replace(STATE, identity=IDENTITY))[:-1])
 
     assert file.load() == State(cluster_key=KEY, identity=IDENTITY)
+
+
+PINS = (
+    Pin("web", bytes(32), 2, bytes(range(32)), bytes(range(64))),
+    Pin("gone", None, 1, bytes(range(32)), bytes(range(64))),
+    Pin("db", bytes(range(1, 33))),
+)
+
+
+def test_pins_come_back(file: StateFile) -> None:
+    pinned = replace(STATE, mesh=replace(STATE.mesh, pins=PINS))
+    file.save(pinned)
+
+    assert file.load() == pinned
+    assert "Pins" not in json.loads(encode(STATE))["Wesher"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"Name": ""}, {"Identity": "AA=="}, {"Identity": "?"}, {"Serial": -1}, {"Author": "AA=="}],
+)
+def test_a_damaged_pin_is_left_out(file: StateFile, damage: dict[str, object]) -> None:
+    document = json.loads(encode(replace(STATE, mesh=replace(STATE.mesh, pins=PINS))))
+    document["Wesher"]["Pins"][0] |= damage
+    put(file, json.dumps(document).encode())
+
+    assert file.load().mesh.pins == PINS[1:]
 
 
 def test_no_key_is_in_a_printed_state() -> None:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from wesher.base.addresses import Address
 from wesher.base.frozen import frozen, replace
+from wesher.mesh.base.pins import Pin
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.base.rotation import Rotation
 
@@ -87,7 +88,8 @@ class Saved:
     """What outlives the process, besides the cluster key; `incarnation` is the last one we had.
 
     `fixed` says that the overlay address is from `--overlay-addr`, `former` which one we had
-    before, if we had to leave it or were given another, `this_host` what we were then.
+    before, if we had to leave it or were given another, `this_host` what we were then. `pins` are
+    the identities that names are for.
     """
 
     overlay_addr: IPAddress | None = None
@@ -98,6 +100,7 @@ class Saved:
     former: Former | None = None
     this_host: Self | None = None
     keys: SavedKeys = _NO_CHANGE
+    pins: tuple[Pin, ...] = ()
 
     def shifted(self, seconds: float) -> "Saved":
         """Return this by a clock that is so far ahead."""

@@ -7,6 +7,8 @@ it in.
 * `live`: who has a name and answers keeps it. Another identity may have it when nobody answers for
   the old one, and it does itself. Members without identity (the original, older versions) are
   believed as ever, but never at the cost of one with an identity.
+* `pinned`: besides, the first identity that is seen under a name has it for good, until an operator
+  says otherwise; who has none is let in with `pinned,unsigned` only.
 * `open`: whatever is claimed with the cluster key is believed, as the original does.
 """
 
@@ -18,7 +20,7 @@ from wesher.base.frozen import EMPTY, frozen
 from wesher.gossip import Alive, Member
 from wesher.mesh.base.signing import FORGED, identity_of
 
-Trust = Literal["live", "open"]
+Trust = Literal["live", "pinned", "pinned,unsigned", "open"]
 
 
 class Denial(Enum):
@@ -26,14 +28,20 @@ class Denial(Enum):
 
     FORGED = "its signature is not of the key that it names"
     ANOTHER = "another identity has the name"
+    NOT_PINNED = "the name is pinned to another identity"
+    UNSIGNED = "it has no identity"
 
 
 @frozen
 class Admission:
-    """What is believed of whom; `failed` are identities of members that gossip has forgotten."""
+    """What is believed of whom; `failed` are identities of members that gossip has forgotten.
+
+    `pins` are the identities that names are pinned to.
+    """
 
     trust: Trust
     failed: Mapping[str, bytes] = EMPTY
+    pins: Mapping[str, bytes] = EMPTY
 
     def objection(self, claim: Alive, held: Member | None) -> Denial | None:
         """Return why a claim is not to be believed, if we hold this of its name."""
@@ -42,7 +50,15 @@ class Admission:
         identity = identity_of(claim)
         if identity == FORGED:
             return Denial.FORGED
+        if self.trust != "live" and (denial := self._unpinned(claim.node, identity)):
+            return denial
         return Denial.ANOTHER if self._is_anothers(identity, claim, held) else None
+
+    def _unpinned(self, name: str, identity: bytes | None) -> Denial | None:
+        pin = self.pins.get(name)
+        if identity is None and (pin or self.trust == "pinned"):
+            return Denial.UNSIGNED
+        return Denial.NOT_PINNED if pin not in {None, identity} else None
 
     def _is_anothers(self, identity: bytes | None, claim: Alive, held: Member | None) -> bool:
         """Tell whether another has the name: one that proved who it is, or one that lives."""

@@ -26,7 +26,7 @@ from itertools import count
 from typing import TypeVar
 
 from wesher.base import problems
-from wesher.base.frozen import frozen
+from wesher.base.frozen import frozen, replace
 from wesher.base.problems import Problem
 from wesher.gossip import (
     Address,
@@ -40,15 +40,26 @@ from wesher.gossip import (
     RecordState,
     short_form,
 )
-from wesher.mesh.base.actions import Actions, ApplyAlive, Ping, ReadTable, SetTimer, Timer, Warn
+from wesher.mesh.base.actions import (
+    Actions,
+    Admit,
+    ApplyAlive,
+    Ping,
+    ReadTable,
+    SetTimer,
+    Timer,
+    Warn,
+)
 from wesher.mesh.base.identity import fingerprint
+from wesher.mesh.base.settings import NodeSettings
 from wesher.mesh.base.signing import identity_of
-from wesher.mesh.base.trust import Denial
+from wesher.mesh.base.trust import Admission, Denial
 from wesher.mesh.members.failed_members import FailedMembers
+from wesher.mesh.members.name_pins import NamePins
 
 PATIENCE = 1.5  # seconds to answer in: two round trips, the longest there are, and some load
 CALM = 5.0  # seconds until a claim of the same identity is looked into again
-WAITS = 60.0  # seconds for which a claim is kept that its holder may make room for
+WAITS = 600.0  # seconds for which a claim is kept that may be let in later
 MAX_CONTESTS = 64  # at a time, and of claims that wait: who has the key can make them up
 MAX_FORMER = 256  # names whose holder before is remembered
 OWN_PAST = 60.0  # seconds after entering, in which others may tell of our earlier self
@@ -58,6 +69,8 @@ V = TypeVar("V")
 
 _PROBLEMS = {
     Denial.FORGED: problems.BAD_SIGNATURE,
+    Denial.NOT_PINNED: problems.NOT_PINNED,
+    Denial.UNSIGNED: problems.NO_IDENTITY,
 }
 _Subject = tuple[str, bytes | None]
 """A name, and the identity that claims it."""
@@ -101,8 +114,13 @@ class _Contest:
 class IdentityContests:
     """Decides which identity has a name; `table` is gossip's, `failed` are the failed members."""
 
-    def __init__(self, name: str, table: Members, failed: FailedMembers) -> None:
-        self._name = name
+    def __init__(self, settings: NodeSettings, table: Members, failed: FailedMembers) -> None:
+        self._name = settings.name
+        self._trust = settings.trust
+        self.pins = NamePins(
+            settings.name, settings.identity, pinned=settings.trust in ("pinned", "pinned,unsigned")
+        )
+        self._admitted_by: tuple[int, int] | None = None
         self._table = table
         self._failed = failed
         self._serials = count()
@@ -124,26 +142,90 @@ class IdentityContests:
         """Take note that we have just announced ourselves."""
         self._own_past_until = now + OWN_PAST
 
+    def admit(self) -> Actions:
+        """Let gossip know whom to believe, if that has changed."""
+        revision = (self._failed.revision, self.pins.revision)
+        if revision != self._admitted_by:
+            self._admitted_by = revision
+            yield Admit(self._admission())
+
+    def _admission(self) -> Admission:
+        known = {one.name: identity for one in self._failed if (identity := identity_of(one))}
+        return Admission(self._trust, known, self.pins.identities)
+
     # Inputs
+
+    def heard(self, payload: bytes, source: Address, now: float) -> Actions:
+        """Take in words of operators about names. Raises ProtocolError for damaged ones."""
+        before = self.pins.identities
+        yield from self.pins.heard(payload, source)
+        for name, identity in self.pins.identities.items() - before.items():
+            yield from self._retry((name, identity), now)
+
+    def trust(self, name: str, chosen: str | None, now: float) -> Actions:
+        """Pin a name to the identity that claims it, `chosen` by fingerprint if several do.
+
+        ValueError says why that cannot be.
+        """
+        identity = self._claimant(name, chosen, now)
+        yield from self.pins.say(name, identity)
+        yield from self._retry((name, identity), now)
+
+    def _claimant(self, name: str, chosen: str | None, now: float) -> bytes:
+        claimed = [
+            identity
+            for (claimed, identity), (_, until) in self._waiting.items()
+            if claimed == name and identity and now < until
+        ]
+        named = {fingerprint(one): one for one in claimed}
+        if chosen is None and len(named) > 1:
+            raise ValueError(
+                f"several identities claim {name}: {', '.join(named)}; say which with --identity"
+            )
+        if chosen is None and not named:
+            raise ValueError(f"nobody has claimed {name} in vain within ten minutes")
+        if chosen is not None and chosen not in named:
+            raise ValueError(f"no identity {chosen} has claimed {name} within ten minutes")
+        return named[chosen] if chosen else claimed[0]
 
     def met(self, event: ClaimDenied, now: float) -> Actions:
         """Look into a claim that was denied, if another identity can have the name at all."""
         self._note(event, now)
         if event.claim.node == self._name:
-            if event.reason is Denial.ANOTHER and now >= self._own_past_until:
-                yield _warn(problems.OUR_IDENTITY, event, event.held)
+            if now >= self._own_past_until:
+                ours = identity_of(event.held) if event.held else None
+                yield _warn(problems.OUR_IDENTITY, event, ours)
         elif event.reason is Denial.ANOTHER:
             yield from self._look_into(event, now)
         else:
-            yield _warn(_PROBLEMS[Denial(event.reason)], event, event.held)
+            if event.reason is Denial.NOT_PINNED:
+                self._keep(event, now)
+            pin = self.pins.identities.get(event.claim.node)
+            yield _warn(_PROBLEMS[Denial(event.reason)], event, pin)
 
     def vanished(self, name: str, now: float) -> Actions:
         """Look once more into the claims that waited for a member that has failed or left."""
         for subject in [one for one in self._waiting if one[0] == name]:
             event, until = self._waiting.pop(subject)
             self._calm_until.pop(subject, None)
-            if now < until:
+            if now < until and event.reason is Denial.ANOTHER:
                 yield from self._look_into(event, now)
+            elif now < until:
+                self._waiting[subject] = (event, until)
+
+    def _retry(self, subject: _Subject, now: float) -> Actions:
+        """Take a claim that waited for an operator's word."""
+        event, until = self._waiting.pop(subject, (None, now))
+        yield from self.admit()
+        if event is None or now >= until:
+            return
+        held = self._table.get(subject[0])
+        match self._admission().objection(event.claim, held):
+            case None:
+                yield ApplyAlive(event.claim)
+            case Denial.ANOTHER:
+                self._calm_until.pop(subject, None)
+                yield from self._look_into(replace(event, reason=Denial.ANOTHER), now)
 
     def pinged(self, event: PingFinished, now: float) -> Actions:
         """Take the outcome of a ping."""
@@ -174,9 +256,9 @@ class IdentityContests:
         held = self._table.get(claim.node) or self._failed.get(claim.node)
         if held is None or identity_of(held) == subject[1]:
             return
-        _put(self._waiting, subject, (event, now + WAITS), MAX_CONTESTS)
+        self._keep(event, now)
         if self._calm_until.get(subject, now) > now or len(self._running) >= MAX_CONTESTS:
-            yield _warn(problems.OTHER_IDENTITY, event, held)
+            yield _warn(problems.OTHER_IDENTITY, event, identity_of(held))
             return
         _put(self._calm_until, subject, now + CALM, 2 * MAX_CONTESTS)
         serial = next(self._serials)
@@ -198,12 +280,12 @@ class IdentityContests:
         claim, held = contest.claim, contest.held
         event = ClaimDenied(claim, held, Denial.ANOTHER, contest.source)
         if not verdict:
-            yield _warn(problems.OTHER_IDENTITY, event, held)
+            yield _warn(problems.OTHER_IDENTITY, event, identity_of(held))
             return
         self._waiting.pop((claim.node, identity_of(claim)), None)
         if had := identity_of(held):
             _put(self._former, claim.node, had, MAX_FORMER)
-        yield _warn(problems.IDENTITY_CHANGED, event, held)
+        yield _warn(problems.IDENTITY_CHANGED, event, identity_of(held))
         yield ApplyAlive(claim, admitted=True)
 
     def _verdict(self, contest: _Contest, *, is_over: bool) -> bool | None:
@@ -232,6 +314,11 @@ class IdentityContests:
         ends = [contest.until for contest in self._running.values()]
         yield SetTimer(Timer.CONTEST, min(ends, default=None))
 
+    def _keep(self, event: ClaimDenied, now: float) -> None:
+        """Let a claim wait for what may let it in later."""
+        subject = (event.claim.node, identity_of(event.claim))
+        _put(self._waiting, subject, (event, now + WAITS), MAX_CONTESTS)
+
     def _note(self, event: ClaimDenied, now: float) -> None:
         self.count += 1
         name, known = event.claim.node, self._denied.get(event.claim.node)
@@ -255,11 +342,11 @@ def _is_same(record: Record, claim: Alive) -> bool:
     )
 
 
-def _warn(problem: Problem, event: ClaimDenied, held: Member | None) -> Warn:
+def _warn(problem: Problem, event: ClaimDenied, held: bytes | None) -> Warn:
     data = {
         "member": event.claim.node,
         "claimed": named(identity_of(event.claim)),
-        "held": named(identity_of(held) if held else None),
+        "held": named(held),
         "address": event.source,
     }
     return Warn(problem, event.claim.node, data, always=True)
