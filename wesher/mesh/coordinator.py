@@ -359,7 +359,8 @@ class Coordinator:
         member = event.member
         relied_on = not self._waits(member.name)
         if relied_on and not self.left.covers(member.name, member.incarnation):
-            self.failed.add(member, now)
+            answered = member.name not in self._table.proofs.unproven
+            self.failed.add(member, now, answered=answered)
             self.discovery.failed(member)
             yield from self._expect_to_forget()
             yield inform(

@@ -143,7 +143,7 @@ class Views:
     def _members_to_save(self) -> Iterator[SavedMember]:
         """Yield everybody as the next start should know them."""
         failed, left = self._coordinator.failed, self._coordinator.left
-        for member in (*self._gossip.members.others(), *failed):
+        for member in (*self._gossip.members.others(), *failed.to_save()):
             yield SavedMember(
                 member.name,
                 member.address,

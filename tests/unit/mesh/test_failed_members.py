@@ -27,6 +27,18 @@ def test_a_failed_member_is_remembered_as_it_was() -> None:
     assert remembered.failed_at("db") is None
 
 
+def test_who_never_answered_is_for_this_start_only_unless_an_earlier_one_knew_it() -> None:
+    remembered = FailedMembers()
+    remembered.restore([SavedMember("db", Address("192.0.2.3", 7946), b"meta")], 0.0)
+
+    remembered.add(failed("db"), 1.0, answered=False)
+    remembered.add(failed("invented"), 1.0, answered=False)
+    remembered.add(failed("web"), 1.0)
+
+    assert [one.name for one in remembered.to_save()] == ["db", "web"]
+    assert sorted(names(remembered)) == ["db", "invented", "web"]
+
+
 def test_a_member_that_came_back_is_dropped() -> None:
     remembered = FailedMembers()
     remembered.add(failed("web"), 5.0)

@@ -554,7 +554,9 @@ def test_the_same_facts_change_nothing() -> None:
 
 
 def test_live_failed_and_departed_members_are_saved_each_its_own_way() -> None:
-    harness = joined(remote("web", 2), remote("db", 3), remote("mail", 4))
+    members = [remote("web", 2), remote("db", 3), remote("mail", 4)]
+    harness = joined(*members)
+    harness.keep_alive(*members, until=harness.now + 60)
     harness.hear(Dead(1, "db", "web"))
     harness.hear(Dead(1, "mail", "mail"))
 
@@ -567,6 +569,14 @@ def test_live_failed_and_departed_members_are_saved_each_its_own_way() -> None:
         ("db", "192.0.2.3", True, False),
         ("mail", "192.0.2.4", False, True),
     ]
+
+
+def test_who_never_answered_is_not_saved_once_it_has_failed() -> None:
+    harness = joined(remote("web", 2), remote("db", 3))
+    harness.hear(Dead(1, "db", "web"))
+
+    assert [one.name for one in harness.saved.members] == ["web"]
+    assert len(harness.plan.peers) == 2
 
 
 def test_one_that_left_and_returned_is_saved_once() -> None:

@@ -115,7 +115,9 @@ def test_a_tombstone_from_the_future_is_of_now() -> None:
 
 
 def test_failed_members_are_saved_with_the_time_and_their_incarnation() -> None:
-    harness = joined(remote("web", 2, incarnation=6), remote("db", 3))
+    members = [remote("web", 2, incarnation=6), remote("db", 3)]
+    harness = joined(*members)
+    harness.keep_alive(*members, until=harness.now + 60)
     harness.hear(Dead(6, "web", "db"))
 
     saved = {member.name: member for member in harness.saved.members}

@@ -18,6 +18,8 @@ class FailedMembers:
 
     def __init__(self) -> None:
         self._failed: dict[str, tuple[float, Member]] = {}
+        self._never_answered: set[str] = set()
+        self._known_before: set[str] = set()
         self.revision = 0
         """How often it has changed who they are."""
 
@@ -40,8 +42,14 @@ class FailedMembers:
         entry = self._failed.get(name)
         return entry[0] if entry else None
 
-    def add(self, member: Member, failed_at: float) -> None:
-        """Remember a member that failed; one remembered already has failed since then."""
+    def add(self, member: Member, failed_at: float, *, answered: bool = True) -> None:
+        """Remember a member that failed; one remembered already has failed since then.
+
+        Who never `answered` us, and whom no earlier start knew, may be an invention: the next start
+        does not hear of it.
+        """
+        if not answered and member.name not in self._known_before:
+            self._never_answered.add(member.name)
         self.revision += 1
         since = self.failed_at(member.name)
         is_newest = not self._failed or failed_at >= self._failed[next(reversed(self._failed))][0]
@@ -54,15 +62,21 @@ class FailedMembers:
     def restore(self, members: Iterable[SavedMember], now: float) -> None:
         """Remember what an earlier start knew; who was alive then has failed until it is found."""
         for saved in members:
+            self._known_before.add(saved.name)
             since = now if saved.failed_at is None else min(saved.failed_at, now)
             addr = pack_ip(saved.address.ip)
             held = (saved.meta, _VERSIONS, saved.incarnation, MemberState.DEAD, since)
             self.add(Member(saved.name, addr, saved.address.port, *held), since)
 
+    def to_save(self) -> list[Member]:
+        """Return those that the next start should know."""
+        return [one for one in self if one.name not in self._never_answered]
+
     def drop(self, name: str) -> None:
         """Forget a member that came back, left, or was forgotten by the operator."""
         self.revision += name in self._failed
         self._failed.pop(name, None)
+        self._never_answered.discard(name)
 
     def expire(self, now: float, forget_after: float) -> list[Member]:
         """Forget and return the members that failed `forget_after` seconds ago or earlier."""

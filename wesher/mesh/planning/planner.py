@@ -35,11 +35,7 @@ from wesher.mesh.base.plan import (
 from wesher.mesh.base.seniority import Seniority
 from wesher.mesh.base.settings import HostsNaming
 from wesher.mesh.planning.carriers import Carriers, Judge, Offer
-from wesher.mesh.planning.claims import (
-    Claimant,
-    Claims,
-    Conflict,
-)
+from wesher.mesh.planning.claims import Claimant, Claims, Conflict
 from wesher.mesh.planning.hosts_naming import Namer, Unnamed, like_another, settle_names
 from wesher.mesh.planning.validation import LocalMember, ValidMember, validate_member
 
@@ -98,10 +94,7 @@ class Planner:
         proven: Mapping[str, str] | None = None,
         protects: bool = False,
     ) -> None:
-        """Go by who is `proven`, and where, to tell clusters from inventions; None is everybody.
-
-        `protects` is whether members with an identity give way to newcomers without.
-        """
+        """Go by who is `proven`, and where; perhaps protect members that have an identity."""
         self._naming = naming
         self._proven = proven
         self._protects = protects
