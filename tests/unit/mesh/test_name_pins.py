@@ -26,6 +26,7 @@ from wesher.gossip import Dead, UserMessage
 from wesher.mesh.base.identity import Identity
 from wesher.mesh.base.pins import Pin, decode_words, encode_words, signed_pin
 from wesher.mesh.base.signing import identity_of
+from wesher.mesh.base.trust import Trust
 
 DBS = Identity(bytes([4]) * 32)
 STRANGER = Identity(bytes([9]) * 32)
@@ -179,8 +180,8 @@ def test_a_pin_outlives_a_member_that_left() -> None:
 
 
 @pytest.mark.parametrize(("trust", "may"), [("pinned", False), ("pinned,unsigned", True)])
-def test_members_without_identity_need_leave(trust: str, may: bool) -> None:
-    harness = settled(trust=trust)  # type: ignore[arg-type]
+def test_members_without_identity_need_leave(trust: Trust, may: bool) -> None:
+    harness = settled(trust=trust)
 
     claim(harness, signed(None, "new", ip="192.0.2.7", number=7))
 
