@@ -260,8 +260,7 @@ class Gossip:
     ) -> None:
         """Take a claim that our owner had not accepted, or held back, as far as it is news.
 
-        `moved` says that nobody is at the member's old address any more, `admitted` that it counts
-        although the admission objects to it; else what it objects to by now is left alone.
+        `moved` says that nobody is at the old address any more, `admitted` to ask no admission.
         """
         if admitted or self._intake.objection(claim) is None:
             self._transitions.alive(claim, now, moved=moved)

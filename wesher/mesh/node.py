@@ -33,7 +33,6 @@ from wesher.mesh.base.events import (
     Resolve,
     SaveKeys,
 )
-from wesher.mesh.base.identity import fingerprint
 from wesher.mesh.base.operator_log import OperatorLog
 from wesher.mesh.base.phases import MOVES, Move, Phase
 from wesher.mesh.base.plan import LocalFacts, Plan
@@ -77,8 +76,7 @@ class MeshNode:
         self._gossip = Gossip(settings.for_gossip(), self._wire, rng, self._timers)
         self._operator_log = OperatorLog()
         self._coordinator = Coordinator(settings, saved, self._gossip, rng)
-        proven = self._gossip.members.proofs.places
-        self._overlay = Overlay(settings, saved, wire.keyring, proven)
+        self._overlay = Overlay(settings, saved, wire.keyring, self.members.proofs.places)
         self._gossip.vouch_for(self._overlay.relied_on)
         self._network_warnings = NetworkWarnings(
             self._coordinator.discovery.contacted, settings.public_key, self._overlay.relied_on
@@ -175,25 +173,18 @@ class MeshNode:
         self._follow(self._coordinator.move_to(addr, meta, now), now)
 
     def forget(self, name: str, now: float) -> None:
-        """Give up a failed member, here and everywhere.
-
-        Raises ValueError, with a reason for the operator, unless it is one.
-        """
+        """Give up a failed member, here and everywhere; ValueError says why not."""
         now = self._clock.time(now)
         self._follow(self._coordinator.forget(name, now), now)
 
     def trust(self, name: str, identity: str | None, now: float) -> None:
-        """Pin a name to the identity that claims it, here and everywhere; `identity` is shown text.
-
-        Raises ValueError, with a reason for the operator, if that cannot be.
-        """
+        """Pin a name to the identity that claims it, everywhere; ValueError says why not."""
         now = self._clock.time(now)
         self._follow(self._coordinator.trust(name, identity, now), now)
 
     def pinned_to(self, name: str) -> str | None:
         """Return the fingerprint of the identity that a name is pinned to."""
-        identity = self._coordinator.identity_contests.pins.identities.get(name)
-        return fingerprint(identity) if identity else None
+        return self._views.pinned_to(name)
 
     def ping(self, address: Address, name: str, now: float, *, stream: bool = False) -> int:
         """Ping the member of this name, by packet or by TCP; `Pinged` brings the number back."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from wesher.base.timers import NodeClock
 from wesher.gossip import Address, Gossip
 from wesher.gossip.messages import SATURATED
+from wesher.mesh.base.identity import fingerprint
 from wesher.mesh.base.operator_log import OperatorLog
 from wesher.mesh.base.plan import LocalFacts
 from wesher.mesh.base.saved import Saved, SavedKeys, SavedMember, Self, later
@@ -139,6 +140,11 @@ class Views:
     def saved_keys(self, behind: float) -> SavedKeys:
         """Return what to keep of the keys, besides themselves, at any time."""
         return self._coordinator.keys.saved.shifted(behind)
+
+    def pinned_to(self, name: str) -> str | None:
+        """Return the fingerprint of the identity that a name is pinned to."""
+        identity = self._coordinator.identity_contests.pins.identities.get(name)
+        return fingerprint(identity) if identity else None
 
     def _members_to_save(self) -> Iterator[SavedMember]:
         """Yield everybody as the next start should know them."""

@@ -19,12 +19,11 @@ from loguru import logger
 from wesher.base.addresses import Address
 from wesher.base.errors import StartError, WesherError
 from wesher.base.frozen import frozen
-from wesher.mesh.base.identity import KEY_SIZE
-from wesher.mesh.base.pins import MAX_SERIAL, Pin
 from wesher.mesh.base.plan import IPAddress
 from wesher.mesh.base.rotation import MAX_NUMBER, Rotation, Step
 from wesher.mesh.base.saved import Former, Saved, SavedKeys, SavedMember, Self, Tombstone
 from wesher.system import files
+from wesher.system.saved_pins import decode_pin, encode_pins
 
 _KEY_LENGTH = 32  # bytes
 _MAX_META = 512  # bytes, memberlist's limit
@@ -185,7 +184,7 @@ def encode(state: State) -> bytes:
             **_encode_identity(state),
             **_encode_rotation(state.mesh.keys),
             **_encode_marks(state.mesh),
-            **_encode_pins(state.mesh),
+            **encode_pins(state.mesh.pins),
         },
     }
     return json.dumps(document, indent=2).encode()
@@ -214,7 +213,7 @@ def decode(content: bytes) -> State:
         former=_decode_former(ours),
         this_host=_decode_self(ours),
         keys=_decode_rotation(ours),
-        pins=tuple(pin for pin in map(_decode_pin, _as_list(ours.get("pins"))) if pin),
+        pins=tuple(pin for one in _as_list(ours.get("pins")) if (pin := decode_pin(_fold(one)))),
     )
     return State(
         cluster_key=_decode_key(fields.get("clusterkey"), ours.get("keycheck")),
@@ -269,39 +268,6 @@ def _decode_former(ours: Mapping[str, Any]) -> Former | None:
     address = _decode_address(ours.get("formeraddr"))
     left_at = _decode_integer(ours.get("formerleftat"), 0, _MAX_TIME)
     return None if address is None or left_at is None else Former(address, left_at)
-
-
-def _encode_pins(mesh: Saved) -> dict[str, object]:
-    """Return the identities that names are for, as far as names are pinned."""
-    return {"Pins": [_encode_pin(pin) for pin in mesh.pins]} if mesh.pins else {}
-
-
-def _encode_pin(pin: Pin) -> dict[str, object]:
-    told: dict[str, object] = {"Name": pin.name, "Identity": _base64(pin.identity or b"")}
-    if pin.author:
-        told |= {"Serial": pin.serial, "Author": _base64(pin.author)}
-        told["Signature"] = _base64(pin.signature)
-    return told
-
-
-def _decode_pin(value: object) -> Pin | None:
-    """Return a pin, None if it is damaged: the next identity that is seen is pinned then."""
-    fields = _fold(value)
-    name = fields.get("name")
-    found = [fields.get(one, "") for one in ("identity", "author", "signature")]
-    try:
-        identity, author, signature = (_decode_base64(str(one)) for one in found)
-    except ValueError:
-        return None
-    serial = _decode_integer(fields.get("serial", 0), 0, MAX_SERIAL)
-    is_whole = len(identity) in (0, KEY_SIZE) and len(author) in (0, KEY_SIZE)
-    if not isinstance(name, str) or not name or serial is None or not is_whole:
-        return None
-    return Pin(name, identity or None, serial, author, signature)
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
 
 
 def _encode_tombstone(tombstone: Tombstone) -> dict[str, object]:
