@@ -167,7 +167,7 @@ def _queue(victim: Daemon) -> tuple[int, int]:
 def test_running_out_of_descriptors_ends_nothing(mesh_of: MeshOf) -> None:
     mesh = mesh_of(2)
     target, source = mesh.daemons
-    target.command = ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *target.command]
+    target.command = ["sh", "-c", 'ulimit -Sn 40; exec "$@"', "sh", *target.command]
     mesh.start()
     mesh.settle()
     streams = [source.host.socket(socket.SOCK_STREAM) for _ in range(60)]

@@ -268,6 +268,8 @@ class _Process:
 def _prepare(files: Sequence[str]) -> None:
     """Do this in the tool's process, before it is the tool."""
     _limit_output()
+    if files:
+        _allow_descriptors(_FIRST_FILE + len(files))
     for number, text in enumerate(files):
         # Not in ours: there they would take our descriptors, and tools of other threads get them.
         file = os.memfd_create("wesher")
@@ -282,6 +284,14 @@ def _limit_output() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit = _MAX_OUTPUT if most == resource.RLIM_INFINITY else min(_MAX_OUTPUT, most)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+
+def _allow_descriptors(count: int) -> None:
+    """Let the tool have so many, as far as the hard limit goes; ours is for what we open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        most = count if hard == resource.RLIM_INFINITY else min(hard, count)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _environment() -> dict[str, str]:
