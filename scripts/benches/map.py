@@ -12,7 +12,7 @@ from scripts.benches.measuring import Options, Result, say
 from scripts.benches.swarm import Swarm
 from scripts.benches.swarm_part import PORT
 from tests.testbed.pretended import pretended_agent
-from wesher.gossip.keyring import fingerprint
+from wesher.base.naming import fingerprint
 from wesher.mesh.base.questions import MemberAnswer, Reach, Tunnel, answer_as_map
 
 LIMIT = 60  # seconds

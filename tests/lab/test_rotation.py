@@ -10,7 +10,7 @@ from tests.testbed.lab.daemons import Daemon, MeshOf, new_key, ping
 from tests.testbed.lab.gossip_lookup import alive, look
 from tests.testbed.lab.netns import LabError, wait_for
 from tests.testbed.lab.traffic import Flow
-from wesher.gossip.keyring import fingerprint
+from wesher.base.naming import fingerprint
 
 
 def test_three_rollouts_by_reload_lose_no_packet_and_lock_the_old_key_out(

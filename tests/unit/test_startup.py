@@ -18,8 +18,8 @@ from wesher.agent.state import load_state, settle_state, with_identity
 from wesher.base.addresses import Address
 from wesher.base.errors import ConfigError, StartError
 from wesher.base.frozen import replace
+from wesher.base.naming import fingerprint
 from wesher.config.config import Config, load
-from wesher.gossip.keyring import fingerprint
 from wesher.mesh.base.saved import Saved, SavedMember
 from wesher.system.state_file import State, StateFile
 

@@ -9,11 +9,11 @@ from loguru import logger
 
 from wesher.base.errors import ConfigError, StartError
 from wesher.base.frozen import replace
+from wesher.base.naming import fingerprint
 from wesher.base.problems import STALE_KEY
 from wesher.config.config import Config, Keys
 from wesher.config.given_keys import is_stale, keys_to_use, stale_data
 from wesher.gossip import Address
-from wesher.gossip.keyring import fingerprint
 from wesher.mesh.base.identity import SEED_SIZE
 from wesher.mesh.base.saved import Saved, SavedKeys, SavedMember
 from wesher.system.log import tell

@@ -8,8 +8,9 @@ explains the difference, and the operator is told to put the new key into the co
 
 from collections.abc import Mapping
 
+from wesher.base.naming import fingerprint
 from wesher.config.config import Keys
-from wesher.gossip.keyring import MAX_KEYS, fingerprint
+from wesher.gossip.keyring import MAX_KEYS
 from wesher.mesh.base.saved import SavedKeys
 
 

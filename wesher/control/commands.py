@@ -9,6 +9,7 @@ from contextlib import suppress
 from loguru import logger
 
 from wesher.base.errors import AgentError, CommandError, StartError, WesherError, nearest
+from wesher.base.naming import fingerprint
 from wesher.base.problems import FIXED_ADDRESS, OUR_NAME, SAME_ADDRESS, SAME_NAME
 from wesher.config.config import Config
 from wesher.control.invitations import addresses_of, as_invitation, as_invitations, command
@@ -19,7 +20,6 @@ from wesher.control.reload import Reread, in_words, reload
 from wesher.control.stats import as_account
 from wesher.control.status import Json, Moment, Running, as_details, as_export, as_status
 from wesher.gossip import Address
-from wesher.gossip.keyring import fingerprint
 from wesher.mesh.base.events import MemberEvent, Notice, Pinged
 from wesher.mesh.base.invitation import MOST_TTL, MOST_USES
 from wesher.mesh.base.plan import IPAddress

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 
 from wesher.base.errors import AgentError, ConfigError, StartError
 from wesher.base.frozen import fields, replace
+from wesher.base.naming import fingerprint
 from wesher.base.problems import STALE_KEY
 from wesher.config.config import Config, Keys
 from wesher.config.given_keys import is_stale, keys_to_use, stale_data
 from wesher.config.options import OPTIONS
 from wesher.control.status import Json, Running
-from wesher.gossip.keyring import fingerprint
 from wesher.mesh.base.rotation import HoldConfigured
 from wesher.mesh.base.settings import Adjustable
 from wesher.system import log

@@ -6,9 +6,10 @@ from typing import Any
 
 from wesher import __version__
 from wesher.base.frozen import frozen
+from wesher.base.naming import fingerprint
 from wesher.config.config import Config
 from wesher.control.invitations import Invitations
-from wesher.gossip.keyring import Keyring, fingerprint
+from wesher.gossip.keyring import Keyring
 from wesher.mesh.base import identity
 from wesher.mesh.base.identity import Identity
 from wesher.mesh.base.metadata import Metadata

@@ -14,7 +14,6 @@ it is read, never written. What goes with the text unsealed but authenticated (`
 on where it is used: see `wire`.
 """
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from wesher.base.addresses import Address
 from wesher.base.errors import ProtocolError, UndecryptableError
 from wesher.base.frozen import EMPTY
+from wesher.base.naming import fingerprint
 
 NONCE_SIZE = 12
 _TAG_SIZE = 16
@@ -34,22 +34,10 @@ _VERSION = 1
 _LEAST = {0: OVERHEAD + _BLOCK, 1: OVERHEAD}
 """The fewest bytes of a sealed text, by version."""
 _KEY_SIZES = (16, 24, 32)
-FINGERPRINT_SIZE = 4  # bytes: tells the keys of one operator apart, useless to guess one
 _MAX_SPOKEN = 16384  # addresses, as many as the table has members; key holders can invent senders
 MAX_KEYS = 8
 """A rotation takes two, a second one begun in its middle three. Each makes what strangers send 4
 microseconds dearer, and is one more key that can be stolen."""
-
-
-def fingerprint(key: bytes) -> str:
-    """Return 8 hexadecimal digits that operators can compare instead of a cluster key."""
-    return hashlib.sha256(b"wesher cluster key " + key).digest()[:FINGERPRINT_SIZE].hex()
-
-
-def split_fingerprints(joined: bytes) -> tuple[str, ...]:
-    """Return the fingerprints of which these are the bytes, one behind the other."""
-    size = FINGERPRINT_SIZE
-    return tuple(joined[at : at + size].hex() for at in range(0, len(joined), size))
 
 
 class Keyring:

@@ -17,8 +17,8 @@ from enum import IntEnum
 
 from wesher.base.addresses import Address
 from wesher.base.frozen import frozen
+from wesher.base.naming import MAX_NAME
 
-MAX_NAME = 255  # bytes
 MAX_META = 512  # bytes
 MAX_INCARNATION = 2**32 - 2
 """The highest incarnation we take or make.

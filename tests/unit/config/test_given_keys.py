@@ -2,8 +2,8 @@
 
 import pytest
 
+from wesher.base.naming import fingerprint
 from wesher.config.given_keys import is_stale, keys_to_use
-from wesher.gossip.keyring import fingerprint
 from wesher.mesh.base.rotation import Rotation, Step
 from wesher.mesh.base.saved import SavedKeys
 

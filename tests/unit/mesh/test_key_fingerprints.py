@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.mesh.node_harness import KEY, Harness
-from wesher.gossip.keyring import fingerprint
+from wesher.base.naming import fingerprint
 
 NEW = bytes(range(1, 33))
 

@@ -4,8 +4,9 @@ import pytest
 
 from tests.unit.mesh.node_harness import KEY as OLD
 from tests.unit.mesh.node_harness import Harness, joined, remote
+from wesher.base.naming import fingerprint
 from wesher.gossip import Record, UserMessage
-from wesher.gossip.keyring import MAX_KEYS, fingerprint
+from wesher.gossip.keyring import MAX_KEYS
 from wesher.mesh.base.events import SaveKeys
 from wesher.mesh.base.rotation import (
     LEAP,

@@ -11,8 +11,8 @@ import pytest
 from tests.testbed.keys import key
 from tests.unit.mesh.node_harness import KEY, Harness, joined, metadata, remote
 from wesher.base.frozen import replace
+from wesher.base.naming import fingerprint
 from wesher.gossip import Dead, Keyring, Record
-from wesher.gossip.keyring import fingerprint
 from wesher.mesh.base.plan import NO_KEY
 from wesher.mesh.base.settings import Adjustable
 from wesher.mesh.planning import preshared_keys

@@ -20,9 +20,6 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
 from wesher.base.frozen import frozen
 
 SEED_SIZE = 32  # bytes, of an Ed25519 private key
@@ -60,7 +57,8 @@ class Identity:
 
     def sign(self, kind: bytes, *fields: bytes) -> bytes:
         """Return the signature of a statement; the same one each time."""
-        return _private_key(self.seed).sign(statement(kind, *fields))
+        signature: bytes = _private_key(self.seed).sign(statement(kind, *fields))
+        return signature
 
 
 def statement(kind: bytes, *fields: bytes) -> bytes:
@@ -73,17 +71,23 @@ def statement(kind: bytes, *fields: bytes) -> bytes:
 
 def is_signed(public_key: bytes, signature: bytes, kind: bytes, *fields: bytes) -> bool:
     """Tell whether the holder of a key has signed this, which takes 0.1 ms."""
+    exceptions = import_module("cryptography.exceptions")
     try:
-        key = Ed25519PublicKey.from_public_bytes(public_key)
+        key = _ed25519().Ed25519PublicKey.from_public_bytes(public_key)
         key.verify(signature, statement(kind, *fields))
-    except (InvalidSignature, ValueError):
+    except (exceptions.InvalidSignature, ValueError):
         return False
     return True
 
 
 @lru_cache(maxsize=64)
-def _private_key(seed: bytes) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(seed)
+def _private_key(seed: bytes) -> Any:
+    return _ed25519().Ed25519PrivateKey.from_private_bytes(seed)
+
+
+def _ed25519() -> Any:
+    """Return the library, which who only reads a state file, as the doctor does, need not load."""
+    return import_module("cryptography.hazmat.primitives.asymmetric.ed25519")
 
 
 def _raw(key: Any) -> bytes:

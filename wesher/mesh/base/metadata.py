@@ -33,8 +33,8 @@ import msgpack
 
 from wesher.base.errors import ProtocolError
 from wesher.base.frozen import frozen
+from wesher.base.naming import FINGERPRINT_SIZE, split_fingerprints
 from wesher.gossip import Alive, Member, Record
-from wesher.gossip.keyring import FINGERPRINT_SIZE, split_fingerprints
 from wesher.mesh.base import gob
 from wesher.mesh.base.identity import KEY_SIZE, SIGNATURE_SIZE
 from wesher.mesh.base.plan import IPAddress

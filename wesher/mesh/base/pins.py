@@ -16,7 +16,7 @@ import msgpack
 
 from wesher.base.errors import ProtocolError
 from wesher.base.frozen import frozen
-from wesher.gossip.messages import MAX_NAME
+from wesher.base.naming import MAX_NAME
 from wesher.mesh.base.identity import KEY_SIZE, SIGNATURE_SIZE, Identity, is_signed
 from wesher.mesh.base.user_state import FIRST_BYTE
 

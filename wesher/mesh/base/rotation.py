@@ -16,7 +16,7 @@ import msgpack
 
 from wesher.base.errors import ProtocolError
 from wesher.base.frozen import frozen, replace
-from wesher.gossip.keyring import FINGERPRINT_SIZE, fingerprint, split_fingerprints
+from wesher.base.naming import FINGERPRINT_SIZE, fingerprint, split_fingerprints
 from wesher.mesh.base.user_state import FIRST_BYTE
 
 VERSION = 2  # the second byte, see user_state

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 import msgpack
 
 from wesher.base.errors import ProtocolError
-from wesher.gossip.messages import MAX_INCARNATION, MAX_NAME
+from wesher.base.naming import MAX_NAME
+from wesher.gossip.messages import MAX_INCARNATION
 from wesher.mesh.base.saved import Tombstone, later
 from wesher.mesh.base.user_state import FIRST_BYTE
 

@@ -24,8 +24,9 @@ from collections.abc import Collection, Iterator, Sequence
 from wesher.base import problems
 from wesher.base.errors import ProtocolError
 from wesher.base.frozen import frozen, replace
+from wesher.base.naming import fingerprint
 from wesher.gossip import Keyring, Members
-from wesher.gossip.keyring import MAX_KEYS, fingerprint
+from wesher.gossip.keyring import MAX_KEYS
 from wesher.mesh.base.actions import (
     Actions,
     AnnounceKeys,
