@@ -146,29 +146,9 @@ class Driver:
         self._last_state = prepared.state
         self._told_stale: Mapping[str, object] | None = None
         settings = _settings(prepared)
-        node = MeshNode(
-            settings,
-            as_saved(prepared.state, config.cluster_port, self._clock_began),
-            self._local_facts(network, []),
-            _wire(self._keyring),
-            random.Random(),
-        )
-        transport = Transport(
-            node,
-            PRESETS[config.timing].stream_timeout,
-            self._drain_events,
-            self._notice_suspension,
-            doors={FIRST_BYTE: Redeeming(prepared.invitations, self._grant, self._is_member)},
-            own_streams=control.streams,
-        )
-        reconciler = Reconciler(
-            prepared.device,
-            prepared.hosts,
-            prepared.state_file,
-            plan=node.plan,
-            state=self._state,
-            observed=self._observe,
-        )
+        node = self._node(settings, network)
+        transport = self._transport(node)
+        reconciler = self._reconciler(node)
         self.running = Running(
             config,
             self._keyring,
@@ -179,6 +159,34 @@ class Driver:
             prepared.invitations,
             prepared.started_at,
             settings.identity,
+        )
+
+    def _node(self, settings: NodeSettings, network: Network) -> MeshNode:
+        saved = as_saved(
+            self._prepared.state, self._prepared.config.cluster_port, self._clock_began
+        )
+        facts = self._local_facts(network, [])
+        return MeshNode(settings, saved, facts, _wire(self._keyring), random.Random())
+
+    def _transport(self, node: MeshNode) -> Transport:
+        invited = Redeeming(self._prepared.invitations, self._grant, self._is_member)
+        return Transport(
+            node,
+            PRESETS[self._prepared.config.timing].stream_timeout,
+            self._drain_events,
+            self._notice_suspension,
+            doors={FIRST_BYTE: invited},
+            own_streams=self._control.streams,
+        )
+
+    def _reconciler(self, node: MeshNode) -> Reconciler:
+        return Reconciler(
+            self._prepared.device,
+            self._prepared.hosts,
+            self._prepared.state_file,
+            plan=node.plan,
+            state=self._state,
+            observed=self._observe,
         )
 
     async def enter(self) -> None:
