@@ -155,7 +155,7 @@ def test_a_reinstalled_host_is_let_in(
     victim.stop(signal.SIGKILL)
     victim.host.run("ip", "link", "del", victim.interface)
     for daemon in (one, three):
-        wait_for(lambda: f"member {name} failed" in daemon.log(), 60, "it to fail")  # noqa: B023
+        wait_for(lambda log=daemon.log: f"member {name} failed" in log(), 60, "it to fail")
     shutil.rmtree(victim.state)
 
     started = time.monotonic()
