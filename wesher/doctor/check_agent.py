@@ -10,6 +10,13 @@ from wesher.base.errors import NotRootError
 from wesher.base.problems import OTHER_KEY, OUR_NAME, RENAMED, SAME_NAME, SEED_NAME, STALE_KEY
 from wesher.doctor.context import Case, Reply, contact_all, resolve
 from wesher.doctor.findings import Finding, Verdict, fault, lasting, ok, unknown, warning
+from wesher.doctor.problems import (
+    AGENT_SILENT,
+    AGENT_STARTING,
+    AGENT_STOPPED,
+    NOT_ROOT,
+    NOT_UP_TO_DATE,
+)
 from wesher.system.control_client import STARTING, holder, is_stopped
 
 FRESH = 120.0  # seconds for which something met counts as the state of things
@@ -51,12 +58,12 @@ async def check_agent(case: Case) -> list[Finding]:
 def _silent(case: Case) -> Finding:
     if is_stopped(case.settings.run_dir, case.settings.interface):
         pid = holder(case.settings.run_dir, case.settings.interface)
-        return fault("agent", problems.AGENT_STOPPED, interface=case.settings.interface, pid=pid)
+        return fault("agent", AGENT_STOPPED, interface=case.settings.interface, pid=pid)
     if isinstance(case.silence, NotRootError):
-        return fault("agent", problems.NOT_ROOT, interface=case.settings.interface)
+        return fault("agent", NOT_ROOT, interface=case.settings.interface)
     if str(case.silence) == STARTING:
-        return fault("agent", problems.AGENT_STARTING, interface=case.settings.interface)
-    return fault("agent", problems.AGENT_SILENT, reason=case.silence)
+        return fault("agent", AGENT_STARTING, interface=case.settings.interface)
+    return fault("agent", AGENT_SILENT, reason=case.silence)
 
 
 def _renamed(case: Case) -> Iterator[Finding]:
@@ -78,10 +85,10 @@ def _pending(case: Case) -> Iterator[Finding]:
     """Yield what the agent could not bring up to date."""
     assert case.account
     for what, reason in case.account["pending"].items():
-        yield fault("agent", problems.NOT_UP_TO_DATE, what=what, reason=reason)
+        yield fault("agent", NOT_UP_TO_DATE, what=what, reason=reason)
     if case.status and not case.status["node"]["wireguard_answers"]:
         reason = "`wg show` gives it no answer"
-        yield warning("agent", problems.NOT_UP_TO_DATE, what="status", reason=reason)
+        yield warning("agent", NOT_UP_TO_DATE, what="status", reason=reason)
 
 
 async def check_members(case: Case) -> list[Finding]:

@@ -6,11 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from wesher.base import problems
 from wesher.base.errors import CommandError
 from wesher.base.frozen import frozen
 from wesher.doctor.context import Case
 from wesher.doctor.findings import Finding, fault, ok, warning
+from wesher.doctor.problems import FORWARD_DROPPED, NO_FORWARDING
 from wesher.system.shell import find_tool, run
 
 _SETTINGS = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
@@ -47,7 +47,7 @@ def not_forwarded(versions: Iterable[int], sysctl: Path = _SYSCTL) -> Iterator[F
         setting = _SETTINGS[version]
         with suppress(OSError):
             if (sysctl / setting.replace(".", "/")).read_text().strip() == "0":
-                yield fault(_CHECK, problems.NO_FORWARDING, version=version, setting=setting)
+                yield fault(_CHECK, NO_FORWARDING, version=version, setting=setting)
 
 
 async def _dropped(interface: str, versions: Iterable[int]) -> list[Finding]:
@@ -60,7 +60,7 @@ async def _dropped(interface: str, versions: Iterable[int]) -> list[Finding]:
             rules = await run("nft", "list", "chain", chain.family, chain.table, chain.name)
             if f'"{interface}"' not in rules:
                 data: Mapping[str, object] = {"chain": chain, "interface": interface}
-                found.append(warning(_CHECK, problems.FORWARD_DROPPED, **data))
+                found.append(warning(_CHECK, FORWARD_DROPPED, **data))
     except (CommandError, ValueError, KeyError, TypeError):
         return []  # nothing is known of it: who is not root is told nothing
     return found

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from enum import Enum
 
-from wesher.base import problems
 from wesher.base.addresses import Address, Contact
 from wesher.base.frozen import frozen, replace
 from wesher.base.problems import NOT_READ, OTHER_KEY, SEED_NAME, TAKEN_NAME, UDP_BLOCKED, Problem
@@ -20,6 +19,17 @@ from wesher.doctor.findings import (
     ok,
     unknown,
     warning,
+)
+from wesher.doctor.problems import (
+    MEMBER_FAILED,
+    MEMBER_REFUSED,
+    MEMBER_SILENT,
+    OTHER_NAME,
+    OURSELVES_UNREACHED,
+    SEED_HALF,
+    SEED_REFUSED,
+    SEED_SILENT,
+    TCP_BLOCKED,
 )
 
 MAX_MEMBERS = 256  # that are contacted; those in trouble first
@@ -166,28 +176,28 @@ def judge(target: Target, made: Contact, case: Case) -> Iterator[Finding]:
             )
             yield unknown("gossip", text, "run this on another member")
         case Role.OURSELVES if not made.other_name:
-            yield fault("gossip", problems.OURSELVES_UNREACHED, silent=silent, **data)
+            yield fault("gossip", OURSELVES_UNREACHED, silent=silent, **data)
         case Role.SEED if made.refused:
-            yield found("gossip", _silent_seed(case), problems.SEED_REFUSED, **data)
+            yield found("gossip", _silent_seed(case), SEED_REFUSED, **data)
         case Role.SEED if len(made.silent) == 1:
-            yield fault("gossip", problems.SEED_HALF, heard=heard, silent=silent, **data)
+            yield fault("gossip", SEED_HALF, heard=heard, silent=silent, **data)
         case Role.SEED:
-            yield found("gossip", _silent_seed(case), problems.SEED_SILENT, **data)
+            yield found("gossip", _silent_seed(case), SEED_SILENT, **data)
         case Role.MEMBER if target.failed_for is not None:
             ago = lasting(target.failed_for)
-            yield warning("gossip", problems.MEMBER_FAILED, ago=ago, **data)
+            yield warning("gossip", MEMBER_FAILED, ago=ago, **data)
         case _ if made.other_name:
-            yield fault("gossip", problems.OTHER_NAME, **data)
+            yield fault("gossip", OTHER_NAME, **data)
         case Role.MEMBER:
             yield fault("gossip", _of_member(made), **data)
 
 
 def _of_member(made: Contact) -> Problem:
     if made.refused:
-        return problems.MEMBER_REFUSED
+        return MEMBER_REFUSED
     if len(made.silent) == 2:
-        return problems.MEMBER_SILENT
-    return UDP_BLOCKED if "UDP" in made.silent else problems.TCP_BLOCKED
+        return MEMBER_SILENT
+    return UDP_BLOCKED if "UDP" in made.silent else TCP_BLOCKED
 
 
 def _silent_seed(case: Case) -> Verdict:

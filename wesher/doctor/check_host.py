@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from wesher.base import problems
 from wesher.base.errors import CommandError
 from wesher.base.problems import NO_RIGHTS, NO_TOOL, NO_WIREGUARD
 from wesher.doctor.context import Case
 from wesher.doctor.findings import Finding, fault, ok, unknown
+from wesher.doctor.problems import HOSTS_FILE, NO_TUN
 from wesher.system import files
 from wesher.system.hosts import banner
 from wesher.system.interface import PACKAGES, may_administer
@@ -71,7 +71,7 @@ def _possible() -> Iterator[Finding]:
     elif find_tool("wireguard-go") is None:
         yield fault("wireguard", NO_WIREGUARD)
     elif not _TUN.exists():
-        yield fault("wireguard", problems.NO_TUN)
+        yield fault("wireguard", NO_TUN)
     else:
         yield ok("wireguard", "in userspace by wireguard-go, as this kernel has none")
 
@@ -124,7 +124,7 @@ def judge_hosts_file(file: Path, error: OSError, *, root: bool) -> Finding:
     reason = (error.strerror or str(error)).lower()
     if isinstance(error, PermissionError) and not root:
         return unknown("hosts-file", f"{file}: {reason}", "run this as root")
-    return fault("hosts-file", problems.HOSTS_FILE, file=file, reason=reason)
+    return fault("hosts-file", HOSTS_FILE, file=file, reason=reason)
 
 
 async def check_clock(_case: Case) -> list[Finding]:

@@ -5,11 +5,18 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 
-from wesher.base import problems
 from wesher.base.errors import CommandError
 from wesher.base.frozen import EMPTY, frozen, replace
 from wesher.doctor.context import Case, Reply
 from wesher.doctor.findings import Finding, Share, counted, fault, lasting, ok, unknown
+from wesher.doctor.problems import (
+    NARROW_PATH,
+    NARROW_TUNNEL,
+    NO_HANDSHAKE,
+    NO_PATH_FOR_IPV6,
+    ONLY_TUNNEL,
+    SILENT_TUNNEL,
+)
 from wesher.mesh.base.plan import USUAL_MTU, IPAddress
 from wesher.system.echo import Echo, answered, connect_time
 from wesher.system.wireguard import OVERHEAD, PeerState, read_wireguard
@@ -169,14 +176,14 @@ def judge(
     }
     if tunnel.failed and reached:
         gossip_port = tunnel.address.rpartition(":")[2]
-        yield fault("tunnels", problems.ONLY_TUNNEL, **data | {"port": gossip_port})
+        yield fault("tunnels", ONLY_TUNNEL, **data | {"port": gossip_port})
     if tunnel.failed or reached or now is None:
         return
     age = _age(now)
     if age > SESSION_LIFE:
-        yield fault("tunnels", problems.NO_HANDSHAKE, **data)
+        yield fault("tunnels", NO_HANDSHAKE, **data)
     elif now.received - earlier.received in WITHOUT_DATA:
-        yield fault("tunnels", problems.SILENT_TUNNEL, ago=lasting(age), **data)
+        yield fault("tunnels", SILENT_TUNNEL, ago=lasting(age), **data)
 
 
 def _age(peer: PeerState) -> float:
@@ -245,12 +252,12 @@ def judge_path(case: Case, path: Path, size: int, measured: Mapping[IPAddress, i
     }
     mtu = measured.get(path.underlay)
     if mtu is None or mtu >= needed:
-        return fault("path-mtu", problems.NARROW_TUNNEL, **data)
+        return fault("path-mtu", NARROW_TUNNEL, **data)
     tunnel = mtu - OVERHEAD[path.underlay.version]
     if path.overlay.version == 6 and tunnel < LEAST_IPV6:
         link = _link_towards(case)
-        return fault("path-mtu", problems.NO_PATH_FOR_IPV6, mtu=mtu, link=link, **data)
-    return fault("path-mtu", problems.NARROW_PATH, mtu=mtu, tunnel=tunnel, **data)
+        return fault("path-mtu", NO_PATH_FOR_IPV6, mtu=mtu, link=link, **data)
+    return fault("path-mtu", NARROW_PATH, mtu=mtu, tunnel=tunnel, **data)
 
 
 def _link_towards(case: Case) -> str:

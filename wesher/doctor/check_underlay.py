@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from wesher.agent.own_address import find_address
-from wesher.base import problems
 from wesher.base.problems import (
     NO_ADDRESS,
     OTHER_FAMILY,
@@ -14,6 +13,7 @@ from wesher.base.problems import (
 )
 from wesher.doctor.context import Case
 from wesher.doctor.findings import Finding, fault, ok, unknown, warning
+from wesher.doctor.problems import LOOPBACK, OVERLAY_COVERS, PORT_TAKEN, WIREGUARD_PORT
 from wesher.mesh.base.plan import IPAddress, IPNetwork
 from wesher.system.host_facts import (
     HostFacts,
@@ -42,7 +42,7 @@ async def check_ports(case: Case) -> list[Finding]:
     taken = [
         fault(
             "ports",
-            problems.PORT_TAKEN,
+            PORT_TAKEN,
             protocol=protocol.upper(),
             port=port,
             owner=owner,
@@ -62,9 +62,7 @@ async def check_ports(case: Case) -> list[Finding]:
 def _ports_of_agent(case: Case) -> Finding:
     cluster, wanted = case.settings.cluster_port, case.settings.wireguard_port
     if case.wireguard and case.wireguard.listen_port != wanted:
-        return warning(
-            "ports", problems.WIREGUARD_PORT, port=case.wireguard.listen_port, wanted=wanted
-        )
+        return warning("ports", WIREGUARD_PORT, port=case.wireguard.listen_port, wanted=wanted)
     return ok("ports", f"UDP and TCP {cluster} are the agent's, UDP {wanted} is WireGuard's")
 
 
@@ -76,7 +74,7 @@ async def check_advertised(case: Case) -> list[Finding]:
             return [unknown("advertise", _NO_IP)]
         return [_without_address(case.network)]
     if address.is_loopback and _has_others_elsewhere(case):
-        return [fault("advertise", problems.LOOPBACK, address=address)]
+        return [fault("advertise", LOOPBACK, address=address)]
     if case.network and _has_lost(case, case.network, address):
         if other := other_family(case.network, address.version):
             data = {"version": address.version, "address": other}
@@ -153,7 +151,7 @@ def _overlaps(
         yield fault("overlay", OVERLAY_ENCLOSED, overlay=overlay, network=outer)
         return
     for address in sorted((ip for ip in facts.next_hops if ip in overlay), key=int):
-        yield fault("overlay", problems.OVERLAY_COVERS, overlay=overlay, address=address)
+        yield fault("overlay", OVERLAY_COVERS, overlay=overlay, address=address)
     for address in sorted((ip for ip in facts.resolvers if ip in overlay), key=int):
         told = f"{overlay} covers this host's name server {address}, which no member is given"
         yield ok("overlay", told)

@@ -6,8 +6,14 @@ import pytest
 
 from wesher.base import problems
 from wesher.base.problems import Problem
+from wesher.doctor import problems as found_by_doctor
 
-ALL = [one for one in vars(problems).values() if isinstance(one, Problem)]
+ALL = [
+    one
+    for catalogue in (problems, found_by_doctor)
+    for one in vars(catalogue).values()
+    if isinstance(one, Problem)
+]
 
 
 @pytest.mark.parametrize("trouble", ALL, ids=lambda trouble: trouble.name)

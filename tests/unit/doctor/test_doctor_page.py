@@ -4,10 +4,16 @@ from pathlib import Path
 
 from wesher.base import problems
 from wesher.base.problems import Problem
+from wesher.doctor import problems as found_by_doctor
 from wesher.doctor.runner import CHECKS
 
 PAGE = (Path(__file__).parents[3] / "docs/doctor.md").read_text()
-PROBLEMS = [one for one in vars(problems).values() if isinstance(one, Problem)]
+PROBLEMS = [
+    one
+    for catalogue in (problems, found_by_doctor)
+    for one in vars(catalogue).values()
+    if isinstance(one, Problem)
+]
 
 
 def test_the_page_has_every_trouble_and_no_other() -> None:

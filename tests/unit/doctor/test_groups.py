@@ -2,19 +2,18 @@
 
 from tests.unit.doctor.cases import settings
 from wesher.base.frozen import replace
-from wesher.base.problems import (
+from wesher.base.problems import UDP_BLOCKED, Problem
+from wesher.cli.diagnosis import as_json, summary
+from wesher.doctor.findings import Finding, Share, fault, ok, unknown, warning
+from wesher.doctor.groups import Group, grouped, listed
+from wesher.doctor.problems import (
     MEMBER_FAILED,
     MEMBER_SILENT,
     NARROW_TUNNEL,
     NO_HANDSHAKE,
     SILENT_TUNNEL,
     TCP_BLOCKED,
-    UDP_BLOCKED,
-    Problem,
 )
-from wesher.cli.diagnosis import as_json, summary
-from wesher.doctor.findings import Finding, Share, fault, ok, unknown, warning
-from wesher.doctor.groups import Group, grouped, listed
 
 
 def silent(
