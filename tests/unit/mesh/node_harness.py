@@ -243,8 +243,9 @@ class Harness:
     def _drain(self) -> None:
         self.packets += self.node.packets_to_send()
         self.streams += self.node.streams_to_open()
-        self.events += self.node.events()
-        if saves := self.take(SaveKeys):
+        events = self.node.events()
+        self.events += [event for event in events if not isinstance(event, SaveKeys)]
+        if saves := [event for event in events if isinstance(event, SaveKeys)]:
             self.node.obey(KeysSaved(saves[-1].number), self.now)
             self._drain()
 

@@ -11,6 +11,7 @@ from wesher.mesh.base.events import SaveKeys
 from wesher.mesh.base.rotation import (
     LEAP,
     BeginChange,
+    KeysSaved,
     Rotation,
     Step,
     TakeStep,
@@ -109,7 +110,7 @@ def test_nothing_is_said_to_be_held_before_it_is_saved() -> None:
 
     assert ring(harness) == (OLD, NEW)
     assert harness.metadata.key_fingerprints == (fingerprint(OLD),)
-    harness.events.append(save)
+    harness.obey(KeysSaved(save.number))
     harness.pass_time(1)
     assert harness.metadata.key_fingerprints[0] == fingerprint(NEW)
 
